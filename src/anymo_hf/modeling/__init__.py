@@ -1,0 +1,1 @@
+"""Models and what travels with a checkpoint; files here import only their siblings."""

@@ -1,0 +1,147 @@
+"""Configurations of the encoder, the tokenizer and the whole AnyMo model, with `paper` and `nano` presets."""
+
+from __future__ import annotations
+
+from transformers import PreTrainedConfig
+
+_STRIDES = [1, 1, 1, 1, 2, 1, 1, 2, 1, 1]
+_ENCODER_PRESETS: dict[str, dict] = {
+    "paper": {},
+    "nano": {
+        "channels": [8, 8, 8, 8, 16, 16, 16, 48, 48, 48],
+        "predictor_heads": 4,
+        "predictor_mlp_dim": 96,
+        "dropout": 0.0,
+    },
+}
+_QUANTIZER_PRESETS: dict[str, dict] = {
+    "paper": {},
+    "nano": {"input_dim": 48, "bottleneck_dim": 32, "codebook_size": 512, "decoder_dim": 48},
+}
+
+
+def _preset(presets: dict[str, dict], name: str) -> dict:
+    if name not in presets:
+        raise ValueError(f"unknown preset {name!r}; known presets: {', '.join(sorted(presets))}")
+    return dict(presets[name])
+
+
+class AnyMoSTGCNConfig(PreTrainedConfig):
+    """ST-GCN encoder and its predictor (paper §3.2, A.3). Defaults are the paper's.
+
+    Args:
+        num_nodes: body segments in the graph.
+        in_channels: channels per node: acceleration xyz (m/s^2), angular velocity xyz (rad/s).
+        channels: width of each of the ten blocks.
+        strides: temporal stride of each block.
+        temporal_kernel: frames in a temporal convolution, odd.
+        dropout: dropout after each temporal convolution.
+        predictor_layers, predictor_heads, predictor_mlp_dim: the Transformer that predicts full-view latents.
+        predictor_max_length: learned positions; longer inputs interpolate them.
+        contrastive_temperature: of the InfoNCE loss (Eq. 3).
+        min_visible, max_visible: segments left visible in a masked view.
+    """
+
+    model_type = "anymo_stgcn"
+
+    def __init__(
+        self,
+        num_nodes: int = 23,
+        in_channels: int = 6,
+        channels: list[int] | None = None,
+        strides: list[int] | None = None,
+        temporal_kernel: int = 9,
+        dropout: float = 0.1,
+        predictor_layers: int = 6,
+        predictor_heads: int = 8,
+        predictor_mlp_dim: int = 1024,
+        predictor_max_length: int = 75,
+        contrastive_temperature: float = 0.1,
+        min_visible: int = 1,
+        max_visible: int = 5,
+        **kwargs,
+    ):
+        self.num_nodes = num_nodes
+        self.in_channels = in_channels
+        self.channels = list(channels or [64] * 4 + [128] * 3 + [256] * 3)
+        self.strides = list(strides or _STRIDES)
+        self.temporal_kernel = temporal_kernel
+        self.dropout = dropout
+        self.predictor_layers = predictor_layers
+        self.predictor_heads = predictor_heads
+        self.predictor_mlp_dim = predictor_mlp_dim
+        self.predictor_max_length = predictor_max_length
+        self.contrastive_temperature = contrastive_temperature
+        self.min_visible = min_visible
+        self.max_visible = max_visible
+        if len(self.channels) != len(self.strides):
+            raise ValueError(f"channels and strides must have one entry per block, got {channels} and {strides}")
+        if temporal_kernel % 2 == 0:
+            raise ValueError(f"temporal_kernel must be odd, got {temporal_kernel}")
+        if not 1 <= min_visible <= max_visible <= num_nodes:
+            raise ValueError(f"need 1 <= min_visible <= max_visible <= {num_nodes}, got {min_visible}, {max_visible}")
+        super().__init__(**kwargs)
+
+    @property
+    def latent_dim(self) -> int:
+        """Width of the latents."""
+        return self.channels[-1]
+
+    @classmethod
+    def from_preset(cls, name: str, **kwargs) -> AnyMoSTGCNConfig:
+        """`paper` or `nano`; ValueError for another name."""
+        return cls(**{**_preset(_ENCODER_PRESETS, name), **kwargs})
+
+
+class AnyMoPQVAEConfig(PreTrainedConfig):
+    """Product-quantized VAE over encoder latents (paper §3.2, Eq. 4, A.3). Defaults are the paper's.
+
+    Args:
+        input_dim: width of the latents.
+        bottleneck_dim: width before quantization, split evenly over the books.
+        num_codebooks, codebook_size: product books and entries in each.
+        ema_decay, ema_epsilon: of the codebook's moving averages.
+        commitment_weight: weight of the commitment loss.
+        dead_code_threshold: entries used less than this share of the mean are refreshed.
+        decoder_dim, decoder_dilations: the temporal convolution decoder.
+    """
+
+    model_type = "anymo_pqvae"
+
+    def __init__(
+        self,
+        input_dim: int = 256,
+        bottleneck_dim: int = 128,
+        num_codebooks: int = 2,
+        codebook_size: int = 2048,
+        ema_decay: float = 0.99,
+        ema_epsilon: float = 1e-5,
+        commitment_weight: float = 0.25,
+        dead_code_threshold: float = 0.2,
+        decoder_dim: int = 256,
+        decoder_dilations: list[int] | None = None,
+        **kwargs,
+    ):
+        self.input_dim = input_dim
+        self.bottleneck_dim = bottleneck_dim
+        self.num_codebooks = num_codebooks
+        self.codebook_size = codebook_size
+        self.ema_decay = ema_decay
+        self.ema_epsilon = ema_epsilon
+        self.commitment_weight = commitment_weight
+        self.dead_code_threshold = dead_code_threshold
+        self.decoder_dim = decoder_dim
+        self.decoder_dilations = list(decoder_dilations or [1, 2, 4])
+        if bottleneck_dim % num_codebooks:
+            raise ValueError(f"bottleneck_dim {bottleneck_dim} must divide evenly into {num_codebooks} codebooks")
+        super().__init__(**kwargs)
+
+    @property
+    def code_dim(self) -> int:
+        """Width of one code vector."""
+        return self.bottleneck_dim // self.num_codebooks
+
+    @classmethod
+    def from_preset(cls, name: str, **kwargs) -> AnyMoPQVAEConfig:
+        """`paper` or `nano`; ValueError for another name."""
+        return cls(**{**_preset(_QUANTIZER_PRESETS, name), **kwargs})

@@ -1,0 +1,190 @@
+"""Segment kinematics: the per-frame terms from which any rigid placement's IMU signal follows exactly.
+
+A placement is rigid on its segment, so its position is `p + R r` with a constant lever arm `r`. Every linear
+time derivative commutes with that sum, so with `f = Rᵀ(p̈ − g)` and `M = RᵀR̈` a sensor with frame `S` reads
+`a = Sᵀ(f + M r)` and `ω_s = Sᵀ ω` (paper Eq. 2 without noise).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+from scipy.signal import butter, sosfiltfilt
+
+from ..modeling.body_graph import SEGMENTS
+from ..motion.body_motion import BodyMotion
+
+GRAVITY = np.array([0.0, 0.0, -9.80665])
+# Before a rate is reduced, content above this share of the new rate is removed (0.4 x 60 Hz = 24 Hz).
+_ANTI_ALIAS_SHARE = 0.4
+
+
+@dataclass(frozen=True)
+class SegmentKinematics:
+    """Motion terms of the 23 segments, all in segment axes, float64.
+
+    Args:
+        specific_force: `(T, 23, 3)` m/s², `Rᵀ(p̈ − g)`: what an accelerometer at the segment origin reads.
+        lever: `(T, 23, 3, 3)` 1/s², `RᵀR̈`: maps a lever arm in metres to its extra acceleration.
+        angular_velocity: `(T, 23, 3)` rad/s.
+        frame_rate: frames per second.
+    """
+
+    specific_force: np.ndarray
+    lever: np.ndarray
+    angular_velocity: np.ndarray
+    frame_rate: float
+
+
+def segment_kinematics(
+    motion: BodyMotion, frame_rate: float = 60.0, cutoff_hz: float | None = None
+) -> SegmentKinematics:
+    """Differentiate a body motion once, for all placements (paper §3.1).
+
+    Second derivatives are central differences `(x[t+1] − 2x[t] + x[t−1])·rate²`; the first and last frame repeat
+    their neighbour's second difference. Angular velocity is the mean of the rotation logarithms to the previous
+    and the next frame, both expressed in the frame of `t`; the two ends use the one neighbour they have.
+    A motion at another rate is first brought to `frame_rate`: anti-aliased by a zero-phase 8th-order
+    Butterworth low-pass at 0.4 x `frame_rate` when the rate goes down, then a cubic spline.
+
+    Args:
+        motion: the body motion, any rate.
+        frame_rate: rate of the result, Hz.
+        cutoff_hz: optional zero-phase low-pass of positions and orientations, Hz.
+
+    Returns:
+        Terms over the motion's frames at `frame_rate`.
+
+    Raises:
+        ValueError: fewer than 3 frames, a bad rate, or a cut-off outside `(0, rate / 2)`.
+    """
+    if not np.isfinite(frame_rate) or frame_rate <= 0:
+        raise ValueError(f"frame_rate must be a positive number of Hz, got {frame_rate}")
+    positions, quaternions = _to_rate(motion, float(frame_rate), cutoff_hz)
+    if len(positions) < 3:
+        raise ValueError(
+            f"a motion needs 3 frames or more at {frame_rate:g} Hz to be differentiated, got {len(positions)}"
+        )
+    rotations = rotation_matrices(quaternions)
+    inverse = np.swapaxes(rotations, -1, -2)
+    force = inverse @ (second_difference(positions, frame_rate) - GRAVITY)[..., None]
+    lever = inverse @ second_difference(rotations, frame_rate)
+    return SegmentKinematics(force[..., 0], lever, angular_velocity(quaternions, frame_rate), float(frame_rate))
+
+
+def placement_signals(
+    kinematics: SegmentKinematics, segment: np.ndarray, offset: np.ndarray, frame: np.ndarray
+) -> np.ndarray:
+    """Noise-free IMU signals of rigid placements (paper Eq. 2).
+
+    Args:
+        kinematics: from `segment_kinematics`.
+        segment: `(P,)` segment index of each placement.
+        offset: `(P, 3)` lever arm in segment axes, metres.
+        frame: `(P, 3, 3)` sensor axes as columns in segment axes.
+
+    Returns:
+        `(T, P, 6)` acceleration m/s² and angular velocity rad/s, sensor axes.
+
+    Raises:
+        ValueError: shapes that do not agree, or a segment index out of range.
+    """
+    segment, offset, frame = np.asarray(segment), np.asarray(offset), np.asarray(frame)
+    count = len(segment) if segment.ndim == 1 else -1
+    if offset.shape != (count, 3) or frame.shape != (count, 3, 3):
+        raise ValueError(
+            "segment, offset and frame must be (P,), (P, 3) and (P, 3, 3), "
+            f"got {segment.shape}, {offset.shape} and {frame.shape}"
+        )
+    if count and (segment.min() < 0 or segment.max() >= len(SEGMENTS)):
+        raise ValueError(
+            f"segment indices must lie in 0..{len(SEGMENTS) - 1}, got {segment.min()}..{segment.max()}"
+        )
+    signals = np.empty((len(kinematics.specific_force), count, 6))
+    for index in np.unique(segment):
+        chosen = np.flatnonzero(segment == index)
+        force = kinematics.specific_force[:, index, None] + np.einsum(
+            "tij,pj->tpi", kinematics.lever[:, index], offset[chosen]
+        )
+        signals[:, chosen, :3] = np.einsum("pji,tpj->tpi", frame[chosen], force)
+        signals[:, chosen, 3:] = np.einsum("pji,tj->tpi", frame[chosen], kinematics.angular_velocity[:, index])
+    return signals
+
+
+def second_difference(values: np.ndarray, frame_rate: float) -> np.ndarray:
+    """Central second difference along axis 0, `(T, ...)`; both ends repeat their neighbour."""
+    inner = (values[2:] - 2.0 * values[1:-1] + values[:-2]) * frame_rate**2
+    return np.concatenate([inner[:1], inner, inner[-1:]])
+
+
+def angular_velocity(quaternions: np.ndarray, frame_rate: float) -> np.ndarray:
+    """Body-frame angular velocity of `(T, ..., 4)` unit quaternions wxyz, `(T, ..., 3)` rad/s."""
+    first, second = quaternions[:-1], quaternions[1:]
+    scalar = np.sum(first * second, axis=-1)
+    vector = (
+        first[..., :1] * second[..., 1:]
+        - second[..., :1] * first[..., 1:]
+        - np.cross(first[..., 1:], second[..., 1:])
+    )
+    # q and -q are the same turn: take the one of at most half a revolution.
+    vector = np.where(scalar[..., None] < 0, -vector, vector)
+    sine = np.linalg.norm(vector, axis=-1)
+    half_angle = np.arctan2(sine, np.abs(scalar))
+    ratio = np.divide(half_angle, sine, out=np.ones_like(sine), where=sine > 1e-12)
+    step = 2.0 * frame_rate * ratio[..., None] * vector
+    # A turn's logarithm reads the same in the frame before and after it, so both logs are in the frame of t.
+    return np.concatenate([step[:1], 0.5 * (step[1:] + step[:-1]), step[-1:]])
+
+
+def rotation_matrices(quaternions: np.ndarray) -> np.ndarray:
+    """Rotation matrices `(..., 3, 3)` of unit quaternions `(..., 4)` wxyz."""
+    w, x, y, z = np.moveaxis(np.asarray(quaternions, dtype=np.float64), -1, 0)
+    rows = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+    ]
+    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+
+
+def _to_rate(motion: BodyMotion, frame_rate: float, cutoff_hz: float | None) -> tuple[np.ndarray, np.ndarray]:
+    """Positions and sign-continuous unit quaternions at `frame_rate`, low-passed where asked or needed."""
+    source = float(motion.frame_rate)
+    positions = np.asarray(motion.positions, dtype=np.float64)
+    quaternions = _sign_continuous(np.asarray(motion.orientations, dtype=np.float64))
+    limits = []
+    if cutoff_hz is not None:
+        limit = min(source, frame_rate) / 2
+        if not 0 < cutoff_hz < limit:
+            raise ValueError(f"cutoff_hz must lie between 0 and {limit:g} Hz, got {cutoff_hz}")
+        limits.append(float(cutoff_hz))
+    same_rate = abs(source - frame_rate) <= 1e-6 * frame_rate
+    if source > frame_rate and not same_rate:
+        # Just above the new rate the old Nyquist frequency lies lower than 0.4 x the new one allows for.
+        limits.append(_ANTI_ALIAS_SHARE * frame_rate)
+    if limits and len(positions) > 2:
+        positions = _low_pass(positions, source, min(limits))
+        quaternions = _low_pass(quaternions, source, min(limits))
+    if not same_rate and len(positions) > 2:
+        times = np.arange(len(positions)) / source
+        wanted = np.arange(int(np.floor(times[-1] * frame_rate + 1e-6)) + 1) / frame_rate
+        positions = CubicSpline(times, positions)(wanted)
+        quaternions = CubicSpline(times, quaternions)(wanted)
+    return positions, quaternions / np.linalg.norm(quaternions, axis=-1, keepdims=True)
+
+
+def _sign_continuous(quaternions: np.ndarray) -> np.ndarray:
+    """Choose between q and -q so that neighbouring frames lie on the same side."""
+    agree = np.sign(np.sum(quaternions[1:] * quaternions[:-1], axis=-1))
+    signs = np.cumprod(np.where(agree < 0, -1.0, 1.0), axis=0)
+    return np.concatenate([quaternions[:1], quaternions[1:] * signs[..., None]])
+
+
+def _low_pass(values: np.ndarray, rate: float, cutoff: float) -> np.ndarray:
+    """Zero-phase Butterworth low-pass along axis 0 (4th order, run both ways)."""
+    sections = butter(4, cutoff, fs=rate, output="sos")
+    # Half a cut-off period times five lets the start-up transient die inside the mirrored padding.
+    padding = min(len(values) - 1, int(np.ceil(2.5 * rate / cutoff)))
+    return sosfiltfilt(sections, values, axis=0, padlen=padding)

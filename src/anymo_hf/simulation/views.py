@@ -1,0 +1,185 @@
+"""Placement views: one random IMU per segment and window, sampled on the fly in one vectorised pass."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from .sensor_noise import PRESETS, NoiseModel, add_noise, noise_models
+from .surface import SurfaceTemplate
+
+
+@dataclass(frozen=True)
+class ViewOptions:
+    """How placements are mounted and disturbed (paper §3.2, A.2).
+
+    Args:
+        tilt_degrees: the sensor leans by up to this angle about each of its two tangent axes.
+        in_plane_degrees: rotation about the surface normal, drawn from plus or minus this angle.
+        any_rotation: draw the mounting uniformly from all rotations instead; real devices disagree about which
+            axis points out of the skin.
+        flip_probability: chance that a sensor is worn face down (its normal points into the body).
+        soft_attachment: chance that a sensor sits on a damped spring of 6 to 20 Hz; `True` means always.
+        noise: noise presets or models to draw from per placement; `True` means all presets, `False` none.
+        frame_rate: of the windows, Hz.
+
+    Raises:
+        ValueError: an angle or chance out of range, or an unknown noise preset.
+    """
+
+    tilt_degrees: float = 10.0
+    in_plane_degrees: float = 180.0
+    any_rotation: bool = False
+    flip_probability: float = 0.0
+    soft_attachment: float | bool = 0.0
+    noise: bool | Sequence[str | NoiseModel] = True
+    frame_rate: float = 60.0
+
+    def __post_init__(self) -> None:
+        for name in ("tilt_degrees", "in_plane_degrees"):
+            if not 0 <= getattr(self, name) <= 180:
+                raise ValueError(f"ViewOptions.{name} must lie between 0 and 180, got {getattr(self, name)}")
+        for name in ("flip_probability", "soft_attachment"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"ViewOptions.{name} must lie between 0 and 1, got {getattr(self, name)}")
+        if not self.frame_rate > 0:
+            raise ValueError(f"ViewOptions.frame_rate must be positive, got {self.frame_rate}")
+        chosen = (PRESETS if self.noise else ()) if isinstance(self.noise, bool) else self.noise or ()
+        object.__setattr__(self, "noise", noise_models(tuple(chosen)))
+
+
+@torch.no_grad()
+def sample_views(
+    force: torch.Tensor,
+    lever: torch.Tensor,
+    omega: torch.Tensor,
+    template: SurfaceTemplate,
+    generator: torch.Generator,
+    options: ViewOptions | None = None,
+    segments: Sequence[int] | None = None,
+) -> torch.Tensor:
+    """Sample one placement per segment and window, with its own mounting, device and attachment.
+
+    Args:
+        force: `(B, T, 23, 3)` specific force at the segment origins, m/s².
+        lever: `(B, T, 23, 3, 3)` lever terms, 1/s².
+        omega: `(B, T, 23, 3)` angular velocity, rad/s.
+        template: candidate placements.
+        generator: source of all randomness; the same seed gives the same view.
+        options: mounting, noise and attachment; the paper's defaults when left out.
+        segments: compute these segment indices only, in this order.
+
+    Returns:
+        `(B, T, P, 6)` acceleration m/s² and angular velocity rad/s in sensor axes; `P` is 23, or the length of
+        `segments`.
+
+    Raises:
+        ValueError: wrong shapes, or a segment index out of range.
+    """
+    options = options or ViewOptions()
+    nodes = force.shape[2] if force.ndim == 4 else -1
+    if nodes != 23 or force.shape[-1] != 3 or omega.shape != force.shape or lever.shape != (*force.shape, 3):
+        raise ValueError(
+            "force, lever and omega must be (B, T, 23, 3), (B, T, 23, 3, 3) and (B, T, 23, 3), "
+            f"got {tuple(force.shape)}, {tuple(lever.shape)} and {tuple(omega.shape)}"
+        )
+    chosen = list(range(nodes)) if segments is None else [int(index) for index in segments]
+    if any(not 0 <= index < nodes for index in chosen):
+        raise ValueError(f"segments must hold indices 0..{nodes - 1}, got {chosen}")
+    if segments is not None:
+        force, lever, omega = force[:, :, chosen], lever[:, :, chosen], omega[:, :, chosen]
+    batch, frames, placements = force.shape[:3]
+
+    offset, surface = _pick_candidates(template, chosen, batch, generator)
+    frame = surface @ _mountings(batch, placements, generator, options)
+    offset, frame = offset.to(force), frame.to(force)
+    acceleration = force + (lever * offset[:, None, :, None, :]).sum(-1)
+    # (B, P, T, 3) @ (B, P, 3, 3): rows times S is Sᵀ times columns.
+    acceleration = acceleration.transpose(1, 2) @ frame
+    if options.soft_attachment > 0:
+        acceleration = _soft_attachment(acceleration, generator, options)
+    signals = torch.cat([acceleration, omega.transpose(1, 2) @ frame], dim=-1).transpose(1, 2)
+    if options.noise:
+        return add_noise(signals, options.noise, generator, options.frame_rate)
+    return signals.contiguous()
+
+
+def _uniform(generator: torch.Generator, *shape: int) -> torch.Tensor:
+    return torch.rand(shape, generator=generator, device=generator.device)
+
+
+def _pick_candidates(
+    template: SurfaceTemplate, segments: list[int], batch: int, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Lever arms `(B, P, 3)` and surface frames `(B, P, 3, 3)` of uniformly drawn candidates."""
+    device = generator.device
+    starts, counts = template.ranges()
+    start = torch.as_tensor(starts[segments], device=device)
+    count = torch.as_tensor(counts[segments], device=device)
+    pick = start + torch.minimum((_uniform(generator, batch, len(segments)) * count).long(), count - 1)
+    offset = torch.as_tensor(template.offset, dtype=torch.float32, device=device)
+    frame = torch.as_tensor(template.frame, dtype=torch.float32, device=device)
+    return offset[pick], frame[pick]
+
+
+def _mountings(batch: int, placements: int, generator: torch.Generator, options: ViewOptions) -> torch.Tensor:
+    """Rotations `(B, P, 3, 3)` from surface axes (tangent, binormal, normal) to sensor axes."""
+    if options.any_rotation:
+        quaternion = torch.randn(batch, placements, 4, generator=generator, device=generator.device)
+        return _quaternion_matrix(torch.nn.functional.normalize(quaternion, dim=-1))
+    draw = 2 * _uniform(generator, 3, batch, placements) - 1
+    turn = _axis_rotation(draw[0] * math.radians(options.in_plane_degrees), 2)
+    lean = math.radians(options.tilt_degrees)
+    rotation = turn @ _axis_rotation(draw[1] * lean, 0) @ _axis_rotation(draw[2] * lean, 1)
+    if options.flip_probability > 0:
+        flipped = _uniform(generator, batch, placements) < options.flip_probability
+        rotation = _axis_rotation(flipped * math.pi, 0) @ rotation
+    return rotation
+
+
+def _axis_rotation(angle: torch.Tensor, axis: int) -> torch.Tensor:
+    """Rotation matrices about x (0), y (1) or z (2) by `angle` radians."""
+    cosine, sine = torch.cos(angle), torch.sin(angle)
+    first, second = (axis + 1) % 3, (axis + 2) % 3
+    matrix = torch.zeros(*angle.shape, 3, 3, device=angle.device)
+    matrix[..., axis, axis] = 1.0
+    matrix[..., first, first] = matrix[..., second, second] = cosine
+    matrix[..., second, first] = sine
+    matrix[..., first, second] = -sine
+    return matrix
+
+
+def _quaternion_matrix(quaternion: torch.Tensor) -> torch.Tensor:
+    """Rotation matrices of unit quaternions wxyz: `I + 2w[v]ₓ + 2[v]ₓ²`."""
+    w, x, y, z = quaternion.unbind(-1)
+    zero = torch.zeros_like(w)
+    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
+    return torch.eye(3, device=w.device) + 2 * (w[..., None, None] * cross + cross @ cross)
+
+
+def _soft_attachment(
+    acceleration: torch.Tensor, generator: torch.Generator, options: ViewOptions
+) -> torch.Tensor:
+    """Pass `(B, P, T, 3)` specific force through a random damped spring between body and sensor.
+
+    A sensor on a spring reads `H(f) = (1 + 2jζq) / (1 − q² + 2jζq)` times the specific force below it, with
+    `q = f / f0`. Gravity and slow motion pass unchanged; `f0` is 6 to 20 Hz and `ζ` 0.1 to 0.6.
+    """
+    batch, placements, frames, _ = acceleration.shape
+    draw = _uniform(generator, 3, batch, placements, 1).to(acceleration)
+    natural, damping = 6.0 + 14.0 * draw[0], 0.1 + 0.5 * draw[1]
+    # One second of zeros lets the ringing die before the transform wraps around.
+    padding = math.ceil(options.frame_rate)
+    length = 60 * math.ceil((frames + padding) / 60)
+    ratio = torch.fft.rfftfreq(length, 1.0 / options.frame_rate).to(acceleration) / natural
+    ringing = torch.complex(torch.ones_like(ratio), 2 * damping * ratio)
+    gain = ringing / (ringing - ratio**2)
+    # What remains after the straight line between the ends is the dynamic part and starts and ends at zero.
+    weight = torch.linspace(0, 1, frames, dtype=acceleration.dtype, device=acceleration.device)[:, None]
+    line = torch.lerp(acceleration[:, :, :1], acceleration[:, :, -1:], weight)
+    spectrum = torch.fft.rfft(acceleration - line, n=length, dim=2) * gain[..., None]
+    softened = line + torch.fft.irfft(spectrum, n=length, dim=2)[:, :, :frames]
+    return torch.where((draw[2] < float(options.soft_attachment))[..., None], softened, acceleration)
