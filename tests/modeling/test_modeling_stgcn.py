@@ -61,7 +61,10 @@ def test_partition_1_points_from_farther_nodes_and_2_from_nearer():
 
 def test_dense_graph_convolution_equals_pyg_message_passing():
     torch.manual_seed(1)
-    layer, adjacency = SpatialConvolution(6, 10, 3).double(), spatial_partitions().double() * torch.rand(3, 23, 23).double()
+    layer, adjacency = (
+        SpatialConvolution(6, 10, 3).double(),
+        spatial_partitions().double() * torch.rand(3, 23, 23).double(),
+    )
     x = torch.randn(23, 2, 4, 6, dtype=torch.float64)
     expected = torch.zeros(23, 2, 4, 10, dtype=torch.float64)
     for k in range(3):
@@ -70,7 +73,9 @@ def test_dense_graph_convolution_equals_pyg_message_passing():
         for n in range(2):
             for t in range(4):
                 expected[:, n, t] += WeightedSum()(
-                    x[:, n, t] @ weight.t() + bias, torch.stack([source, target]), adjacency[k][source, target]
+                    x[:, n, t] @ weight.t() + bias,
+                    torch.stack([source, target]),
+                    adjacency[k][source, target],
                 )
     torch.testing.assert_close(layer(x, adjacency), expected)
 
@@ -145,7 +150,9 @@ def test_loss_equals_equation_3_and_is_small_when_views_agree():
     def loss(prediction, goal):
         total = 0.0
         for n in range(4):
-            row = [torch.cosine_similarity(prediction[n], goal[m], dim=-1).mean().item() / 0.1 for m in range(4)]
+            row = [
+                torch.cosine_similarity(prediction[n], goal[m], dim=-1).mean().item() / 0.1 for m in range(4)
+            ]
             total -= row[n] - np.log(np.exp(row).sum())
         return total / 4
 

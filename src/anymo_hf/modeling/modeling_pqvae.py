@@ -57,7 +57,9 @@ class ProductQuantizer(nn.Module):
         chunks = latents.float().view(len(latents), config.num_codebooks, -1).transpose(0, 1)
         flat = (codes + torch.arange(config.num_codebooks, device=codes.device) * config.codebook_size).t()
         total = config.num_codebooks * config.codebook_size
-        counts = torch.zeros(total, device=codes.device).index_add_(0, flat.reshape(-1), torch.ones(flat.numel()).to(codes.device))
+        counts = torch.zeros(total, device=codes.device).index_add_(
+            0, flat.reshape(-1), torch.ones(flat.numel()).to(codes.device)
+        )
         sums = torch.zeros(total, config.code_dim, device=codes.device)
         sums.index_add_(0, flat.reshape(-1), chunks.reshape(-1, config.code_dim))
         draws = torch.randint(len(latents), (config.num_codebooks, config.codebook_size), device=codes.device)
@@ -136,7 +138,9 @@ class AnyMoPQVAEModel(PreTrainedModel):
 
     def __init__(self, config: AnyMoPQVAEConfig):
         super().__init__(config)
-        self.pre_quant = nn.Sequential(nn.LayerNorm(config.input_dim), nn.Linear(config.input_dim, config.bottleneck_dim))
+        self.pre_quant = nn.Sequential(
+            nn.LayerNorm(config.input_dim), nn.Linear(config.input_dim, config.bottleneck_dim)
+        )
         self.quantizer = ProductQuantizer(config)
         self.decoder = TemporalDecoder(config)
         self.post_init()
@@ -164,8 +168,14 @@ class AnyMoPQVAEModel(PreTrainedModel):
     ) -> AnyMoPQVAEOutput:
         """Quantize and reconstruct `latents` `(batch, length, input_dim)`; the loss is Eq. 4 over real steps."""
         if latents.dim() != 3 or latents.shape[-1] != self.config.input_dim:
-            raise ValueError(f"latents must be (batch, length, {self.config.input_dim}), got {tuple(latents.shape)}")
-        keep = torch.ones(latents.shape[:2], dtype=torch.bool) if attention_mask is None else attention_mask.bool()
+            raise ValueError(
+                f"latents must be (batch, length, {self.config.input_dim}), got {tuple(latents.shape)}"
+            )
+        keep = (
+            torch.ones(latents.shape[:2], dtype=torch.bool)
+            if attention_mask is None
+            else attention_mask.bool()
+        )
         keep = keep.to(latents.device)
         projected = self.project(latents)
         rows = projected[keep]
@@ -177,13 +187,17 @@ class AnyMoPQVAEModel(PreTrainedModel):
         reconstruction = self.decoder(quantized)
         gap = (rows - target[keep].detach()).square().view(len(rows), self.config.num_codebooks, -1)
         commitment = gap.mean((0, 2)).sum()
-        loss = F.smooth_l1_loss(reconstruction[keep], latents[keep]) + self.config.commitment_weight * commitment
+        loss = (
+            F.smooth_l1_loss(reconstruction[keep], latents[keep]) + self.config.commitment_weight * commitment
+        )
         if self.training:
             self.quantizer.update(rows.detach(), row_codes)
         return AnyMoPQVAEOutput(loss=loss, reconstruction=reconstruction, codes=codes, quantized=quantized)
 
     @torch.no_grad()
-    def encode(self, latents: torch.FloatTensor, attention_mask: torch.BoolTensor | None = None) -> torch.LongTensor:
+    def encode(
+        self, latents: torch.FloatTensor, attention_mask: torch.BoolTensor | None = None
+    ) -> torch.LongTensor:
         """Code ids `(batch, length, books)`; masked steps read 0."""
         codes = self.quantizer.nearest(self.project(latents).flatten(0, 1)).view(*latents.shape[:2], -1)
         return codes if attention_mask is None else codes * attention_mask[..., None].long()

@@ -68,7 +68,9 @@ def _channels_first(x: torch.Tensor) -> torch.Tensor:
 class STGCNBlock(nn.Module):
     """Graph convolution, temporal convolution and a residual path."""
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int, residual: bool, config: AnyMoSTGCNConfig):
+    def __init__(
+        self, in_channels: int, out_channels: int, stride: int, residual: bool, config: AnyMoSTGCNConfig
+    ):
         super().__init__()
         kernel = config.temporal_kernel
         self.stride = stride
@@ -155,7 +157,8 @@ class AnyMoSTGCNModel(AnyMoSTGCNPreTrainedModel):
         self.mask_token = nn.Parameter(torch.zeros(config.in_channels))
         widths = [config.in_channels, *config.channels]
         self.st_gcn_networks = nn.ModuleList(
-            STGCNBlock(widths[i], widths[i + 1], stride, i > 0, config) for i, stride in enumerate(config.strides)
+            STGCNBlock(widths[i], widths[i + 1], stride, i > 0, config)
+            for i, stride in enumerate(config.strides)
         )
         self.edge_importance = nn.ParameterList(nn.Parameter(torch.ones_like(self.A)) for _ in config.strides)
         self.post_init()
@@ -240,7 +243,9 @@ class LatentPredictor(nn.Module):
         length = latents.shape[1]
         positions = self.pos_embed
         if length > positions.shape[1]:
-            positions = F.interpolate(positions.transpose(1, 2), length, mode="linear", align_corners=True).transpose(1, 2)
+            positions = F.interpolate(
+                positions.transpose(1, 2), length, mode="linear", align_corners=True
+            ).transpose(1, 2)
         x = latents + positions[:, :length]
         for block in self.blocks:
             x = block(x, ~attention_mask)

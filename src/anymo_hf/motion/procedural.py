@@ -73,7 +73,9 @@ class _Pose:
     root: np.ndarray | None = None  # (T, 3) pelvis path where no foot carries the body
     vertical: np.ndarray | None = None  # (T,) replaces the contact-derived height
     level: bool = False  # walking on level ground
-    impacts: list[tuple[float, float, str]] = field(default_factory=list)  # time, peak m/s^2 at the foot, side
+    impacts: list[tuple[float, float, str]] = field(
+        default_factory=list
+    )  # time, peak m/s^2 at the foot, side
     details: dict = field(default_factory=dict)
 
     def get(self, name: str) -> np.ndarray:
@@ -142,7 +144,9 @@ def _joint_rotations(pose: _Pose) -> np.ndarray:
         s = lambda name, side=side: index(f"{side}_{name}")  # noqa: E731
         local[:, s("Shoulder")] = _rotation(0, sign * a("shrug"))
         local[:, s("UpperArm")] = (
-            _rotation(1, -a("arm_flex")) @ _rotation(0, sign * a("arm_abd")) @ _rotation(2, -sign * a("arm_twist"))
+            _rotation(1, -a("arm_flex"))
+            @ _rotation(0, sign * a("arm_abd"))
+            @ _rotation(2, -sign * a("arm_twist"))
         )
         local[:, s("Forearm")] = _rotation(1, -a("elbow")) @ _rotation(2, -sign * a("pronation"))
         local[:, s("Hand")] = _rotation(1, a("wrist"))
@@ -206,7 +210,9 @@ def _pose_to_motion(pose: _Pose) -> tuple[np.ndarray, np.ndarray]:
         velocity = -np.gradient(points, 1 / rate, axis=0)
         carried = (weight[..., None] * velocity).sum(1)
         mean = carried.sum(0) / np.maximum(total.sum(), 1e-9)
-        carried = carried + np.clip(1 - total, 0, 1) * mean * np.array([1, 1, 0])  # flight keeps the mean speed
+        carried = carried + np.clip(1 - total, 0, 1) * mean * np.array(
+            [1, 1, 0]
+        )  # flight keeps the mean speed
         root = _integrate(carried, rate)
         if pose.level:  # level ground: feet neither sink nor climb
             root[:, 2] -= np.linspace(0, 1, frames) * (root[-1, 2] - root[0, 2])
@@ -244,7 +250,10 @@ def _base(pose: _Pose, arms: bool = True) -> None:
     rng, style = pose.rng, pose.style
     pose.add("pelvis_pitch", style.pelvis_pitch + pose.noise(rng.uniform(0.003, 0.015), 0.5))
     pose.add("pelvis_roll", rng.normal(0, 0.02) + pose.noise(rng.uniform(0.003, 0.012), 0.4))
-    pose.add("trunk_flex", rng.normal(0.05, 0.08) + pose.noise(0.012, 0.6) + 0.006 * np.sin(2 * np.pi * 0.27 * pose.time))
+    pose.add(
+        "trunk_flex",
+        rng.normal(0.05, 0.08) + pose.noise(0.012, 0.6) + 0.006 * np.sin(2 * np.pi * 0.27 * pose.time),
+    )
     pose.add("trunk_side", rng.normal(0, 0.03) + pose.noise(0.008, 0.5))
     pose.add("trunk_twist", pose.noise(0.02, 0.4))
     pose.add("head_pitch", rng.normal(0.1, 0.15) + pose.noise(0.04, 0.6))
@@ -324,7 +333,13 @@ def _events(pose: _Pose, phase: np.ndarray, at: float) -> np.ndarray:
 
 
 def _gait(
-    pose: _Pose, cadence: float, stride: float, impact: float, kind: str = "walk", direction: int = 1, yaw_rate: float = 0.0
+    pose: _Pose,
+    cadence: float,
+    stride: float,
+    impact: float,
+    kind: str = "walk",
+    direction: int = 1,
+    yaw_rate: float = 0.0,
 ) -> None:
     """Walking, stairs and running: `cadence` strides a second, `stride` scales the curves, `impact` m/s^2 at the foot."""
     rng, style = pose.rng, pose.style
@@ -339,7 +354,9 @@ def _gait(
         if kind == "walk":
             hip = 0.12 + 0.40 * k * np.cos(2 * np.pi * (p + 0.04)) - 0.05 * k * np.cos(4 * np.pi * p)
             knee = 0.07 + 0.26 * k * _bump(p, 0.14, 0.07) + 0.98 * k * _bump(p, 0.72, 0.085)
-            ankle = -0.10 * _bump(p, 0.06, 0.04) + 0.19 * _bump(p, 0.42, 0.12) - 0.35 * k * _bump(p, 0.62, 0.05)
+            ankle = (
+                -0.10 * _bump(p, 0.06, 0.04) + 0.19 * _bump(p, 0.42, 0.12) - 0.35 * k * _bump(p, 0.62, 0.05)
+            )
         elif kind == "up":
             hip = 0.55 + 0.58 * k * np.cos(2 * np.pi * (p - 0.93)) + 0.08 * k * np.cos(4 * np.pi * (p - 0.9))
             knee = 0.18 + 0.85 * k * _bump(p, 0.04, 0.12) + 1.35 * k * _bump(p, 0.78, 0.11)
@@ -362,7 +379,11 @@ def _gait(
         edge = 0.06
         rise = _smoothstep((cycle + edge) / (2 * edge)) - _smoothstep((cycle - stance + edge) / (2 * edge))
         rise += _smoothstep((cycle - 1 + edge) / (2 * edge))
-        toe = _smoothstep((cycle - 0.08) / 0.35) if kind not in ("down",) else 1 - _smoothstep((cycle - 0.02) / 0.2) * 0.6
+        toe = (
+            _smoothstep((cycle - 0.08) / 0.35)
+            if kind not in ("down",)
+            else 1 - _smoothstep((cycle - 0.02) / 0.2) * 0.6
+        )
         weights.append(np.stack([rise * (1 - toe), rise * toe], 1))
         first = 0.97 if kind == "down" else 0.0
         for time in _events(pose, p, first):
@@ -404,7 +425,9 @@ def _bounce(phase: np.ndarray, frequency: float, duty: float) -> np.ndarray:
     return np.interp(np.mod(phase, 1), np.append(grid, 1.0), np.append(height, height[0]))
 
 
-def _walk(speed: str = "normal", direction: int = 1, yaw: float = 0.0, in_place: bool = False) -> Callable[[_Pose], None]:
+def _walk(
+    speed: str = "normal", direction: int = 1, yaw: float = 0.0, in_place: bool = False
+) -> Callable[[_Pose], None]:
     def build(pose: _Pose) -> None:
         rng = pose.rng
         cadence, stride, impact = {
@@ -428,7 +451,9 @@ def _hold_place(pose: _Pose) -> None:
     """Keep the pelvis over one spot: only the height follows the feet."""
     strikes = sorted(t for t, peak, _ in pose.impacts if peak > 0.5 * max(p for _, p, _ in pose.impacts))
     bob = np.interp(pose.time, strikes, np.arange(len(strikes))) if len(strikes) > 1 else 0 * pose.time
-    pose.root = np.stack([pose.noise(0.01, 0.5), pose.noise(0.012, 0.5), np.full(len(pose.time), 0.52 * pose.style.height)], 1)
+    pose.root = np.stack(
+        [pose.noise(0.01, 0.5), pose.noise(0.012, 0.5), np.full(len(pose.time), 0.52 * pose.style.height)], 1
+    )
     pose.root[:, 2] += pose.vertical if pose.vertical is not None else 0.018 * np.cos(2 * np.pi * bob)
     pose.vertical = None
 
@@ -447,7 +472,13 @@ def _run(slow: bool = False, in_place: bool = False) -> Callable[[_Pose], None]:
     def build(pose: _Pose) -> None:
         rng = pose.rng
         cadence = rng.uniform(1.2, 1.4) if slow else rng.uniform(1.32, 1.6)
-        _gait(pose, cadence, rng.uniform(0.6, 0.85) if slow else rng.uniform(0.85, 1.25), rng.uniform(35, 80), "run")
+        _gait(
+            pose,
+            cadence,
+            rng.uniform(0.6, 0.85) if slow else rng.uniform(0.85, 1.25),
+            rng.uniform(35, 80),
+            "run",
+        )
         if in_place:
             _hold_place(pose)
 
@@ -472,7 +503,7 @@ def _side_step(pose: _Pose) -> None:
         pose.add(f"{side}_ankle", 0.07 + 0.2 * lift)
         for time in _events(pose, phase, centre + 0.2):
             pose.impacts.append((float(time), rng.uniform(8, 20), side))
-    carry = _smoothstep((np.sin(2 * np.pi * phase) + 0.5))
+    carry = _smoothstep(np.sin(2 * np.pi * phase) + 0.5)
     weight = {trail: carry, lead: 1 - carry}
     pose.contacts = np.stack([weight["R"] / 2, weight["R"] / 2, weight["L"] / 2, weight["L"] / 2], 1)
     pose.angles["yaw"] = np.full(len(pose.time), rng.uniform(0, 2 * np.pi))
@@ -525,7 +556,10 @@ def _lying(side: bool) -> Callable[[_Pose], None]:
         pose.add("pelvis_pitch", -np.pi / 2 + rng.normal(0, 0.12) + pose.noise(0.002, 0.3))
         twist = rng.choice([-1, 1]) * (np.pi / 2 + rng.normal(0, 0.2)) if side else rng.normal(0, 0.15)
         pose.add("pelvis_twist", twist + pose.noise(0.002, 0.3))
-        pose.add("trunk_flex", rng.normal(0.05, 0.1) + 0.008 * np.sin(2 * np.pi * rng.uniform(0.2, 0.35) * pose.time))
+        pose.add(
+            "trunk_flex",
+            rng.normal(0.05, 0.1) + 0.008 * np.sin(2 * np.pi * rng.uniform(0.2, 0.35) * pose.time),
+        )
         for leg in _SIDES:
             pose.add(f"{leg}_hip", rng.uniform(0, 0.9 if side else 0.3) + pose.noise(0.003, 0.3))
             pose.add(f"{leg}_knee", rng.uniform(0, 1.2 if side else 0.4))
@@ -537,7 +571,9 @@ def _lying(side: bool) -> Callable[[_Pose], None]:
     return build
 
 
-def _blend(pose: _Pose, start: Callable[[_Pose], None], end: Callable[[_Pose], None], length: tuple[float, float]) -> np.ndarray:
+def _blend(
+    pose: _Pose, start: Callable[[_Pose], None], end: Callable[[_Pose], None], length: tuple[float, float]
+) -> np.ndarray:
     """Cross-fade two postures over a random middle stretch; returns the 0..1 progress."""
     rng = pose.rng
     first = _Pose(pose.time, pose.rate, rng, pose.style)
@@ -563,7 +599,9 @@ def _sit_stand(up: bool) -> Callable[[_Pose], None]:
         for side in _SIDES:
             pose.angles[f"{side}_hip"] = pose.get(f"{side}_hip") + pose.rng.uniform(0.2, 0.4) * lean
             # the sole stays level: ankle closes the chain of pelvis, hip and knee
-            pose.angles[f"{side}_ankle"] = pose.get(f"{side}_knee") - pose.get(f"{side}_hip") + pose.get("pelvis_pitch")
+            pose.angles[f"{side}_ankle"] = (
+                pose.get(f"{side}_knee") - pose.get(f"{side}_hip") + pose.get("pelvis_pitch")
+            )
         pose.contacts = np.full((len(pose.time), 4), 0.25)
         touch = np.flatnonzero(mix > 0.97)
         if not up and len(touch):
@@ -589,7 +627,9 @@ def _squat(lunge: bool = False) -> Callable[[_Pose], None]:
         _base(pose)
         frequency = rng.uniform(0.25, 0.55) * pose.style.tempo
         phase = _phase(pose, frequency)
-        down = (0.5 - 0.5 * np.cos(2 * np.pi * phase)) ** rng.uniform(0.8, 1.4) * min(pose.style.amplitude, 1.2)
+        down = (0.5 - 0.5 * np.cos(2 * np.pi * phase)) ** rng.uniform(0.8, 1.4) * min(
+            pose.style.amplitude, 1.2
+        )
         pose.details["repetitions"] = max(1, int(frequency * pose.time[-1]))
         front = rng.choice(_SIDES)
         for side in _SIDES:
@@ -604,7 +644,9 @@ def _squat(lunge: bool = False) -> Callable[[_Pose], None]:
         pose.add("pelvis_pitch", 0.35 * down)
         pose.add("trunk_flex", (0.1 if lunge else 0.35) * down)
         pose.contacts = np.zeros((len(pose.time), 4))
-        pose.contacts[:, :2], pose.contacts[:, 2:] = (0.25, 0.25) if not lunge else ((0.5, 0) if front == "R" else (0, 0.5))
+        pose.contacts[:, :2], pose.contacts[:, 2:] = (
+            (0.25, 0.25) if not lunge else ((0.5, 0) if front == "R" else (0, 0.5))
+        )
 
     return build
 
@@ -627,7 +669,9 @@ def _cycle(pose: _Pose) -> None:
         pose.add(f"{side}_pronation", 0.8)
     pose.root = np.zeros((len(pose.time), 3)) + np.array([0, 0, 0.9])
     road = rng.uniform(0.0002, 0.002)
-    pose.root += np.stack([pose.noise(0.3 * road, 8.0), pose.noise(0.4 * road, 8.0), pose.noise(road, 8.0)], 1)
+    pose.root += np.stack(
+        [pose.noise(0.3 * road, 8.0), pose.noise(0.4 * road, 8.0), pose.noise(road, 8.0)], 1
+    )
     pose.root[:, 1] += 0.006 * np.sin(2 * np.pi * phase)
 
 
@@ -655,7 +699,9 @@ def _elevator(up: bool) -> Callable[[_Pose], None]:
         begin, ride = pose.rng.uniform(-1.0, 3.0), pose.rng.uniform(1.5, 5.0)
         for start, direction in ((begin, sign), (begin + length + ride, -sign)):
             s = (pose.time - start) / length
-            acceleration += direction * size * np.where((s > 0) & (s < 1), np.sin(np.pi * np.clip(s, 0, 1)) ** 2, 0)
+            acceleration += (
+                direction * size * np.where((s > 0) & (s < 1), np.sin(np.pi * np.clip(s, 0, 1)) ** 2, 0)
+            )
         travel = _integrate(_integrate(acceleration[:, None], pose.rate), pose.rate)[:, 0]
         pose.root = np.zeros((len(pose.time), 3))
         pose.root[:, 2] = 0.52 * pose.style.height + travel + pose.noise(0.0003, 6.0)
@@ -668,7 +714,9 @@ def _elevator(up: bool) -> Callable[[_Pose], None]:
 _ARM = ("arm_flex", "arm_abd", "arm_twist", "elbow", "pronation")
 
 
-def _gesture(*keys: tuple[float, ...], trunk: float = 0.0, both: bool = False, seated: float = 0.0, step: bool = False):
+def _gesture(
+    *keys: tuple[float, ...], trunk: float = 0.0, both: bool = False, seated: float = 0.0, step: bool = False
+):
     """A single reach through key poses (arm_flex, arm_abd, arm_twist, elbow, pronation), one or more times."""
 
     def build(pose: _Pose) -> None:
@@ -714,7 +762,9 @@ def _gesture(*keys: tuple[float, ...], trunk: float = 0.0, both: bool = False, s
     return build
 
 
-def _through(time: np.ndarray, knots: np.ndarray, values: np.ndarray, rate: float, smooth: float) -> np.ndarray:
+def _through(
+    time: np.ndarray, knots: np.ndarray, values: np.ndarray, rate: float, smooth: float
+) -> np.ndarray:
     """Minimum-jerk passage through key values, then a Gaussian of `smooth` seconds to round velocity corners."""
     place = np.clip(np.searchsorted(knots, time, side="right") - 1, 0, len(knots) - 2)
     s = _smoothstep((time - knots[place]) / (knots[place + 1] - knots[place]))[:, None]
@@ -722,7 +772,9 @@ def _through(time: np.ndarray, knots: np.ndarray, values: np.ndarray, rate: floa
     half = max(1, int(3 * smooth * rate))
     kernel = np.exp(-0.5 * (np.arange(-half, half + 1) / (smooth * rate + 1e-9)) ** 2)
     padded = np.pad(curve, ((half, half), (0, 0)), mode="edge")
-    return np.stack([np.convolve(padded[:, i], kernel / kernel.sum(), "valid") for i in range(curve.shape[1])], 1)
+    return np.stack(
+        [np.convolve(padded[:, i], kernel / kernel.sum(), "valid") for i in range(curve.shape[1])], 1
+    )
 
 
 def _rhythm(
@@ -762,7 +814,9 @@ def _rhythm(
             shift = 0.5 if (both == "alternate" and side != lead) else 0.0
             for i, name in enumerate(_ARM):
                 wave = np.cos(2 * np.pi * (phase + shift - lag[i]))
-                pose.add(f"{side}_{name}", centre[i] * np.exp(rng.normal(0, 0.1)) + size * gate * swing[i] * wave)
+                pose.add(
+                    f"{side}_{name}", centre[i] * np.exp(rng.normal(0, 0.1)) + size * gate * swing[i] * wave
+                )
             if knock:
                 for time in _events(pose, phase, 0.5 + shift):
                     pose.impacts.append((float(time), knock * rng.uniform(0.5, 1.5), "hand_" + side))
@@ -781,7 +835,9 @@ def _circle(sign: float) -> Callable[[_Pose], None]:
         count = int(rng.integers(1, 3))
         start = rng.uniform(0.5, max(0.6, pose.time[-1] - 0.8 - seconds * count))
         pose.details["repetitions"] = count
-        raised = _smoothstep((pose.time - start + 0.5) / 0.5) - _smoothstep((pose.time - start - seconds * count) / 0.5)
+        raised = _smoothstep((pose.time - start + 0.5) / 0.5) - _smoothstep(
+            (pose.time - start - seconds * count) / 0.5
+        )
         turn = 2 * np.pi * np.clip((pose.time - start) / seconds, 0, count)
         size = rng.uniform(0.3, 0.6) * pose.style.amplitude
         pose.add("R_arm_flex", raised * (1.35 + size * np.cos(turn)))
@@ -811,7 +867,9 @@ def _bend_and_reach(down: bool) -> Callable[[_Pose], None]:
         for side in _SIDES:
             pose.add(f"{side}_hip", 0.6 * depth * dip + 0.35 * depth * dip)
             pose.add(f"{side}_knee", 0.7 * depth * dip)
-            pose.angles[f"{side}_ankle"] = pose.get(f"{side}_knee") - pose.get(f"{side}_hip") + pose.get("pelvis_pitch")
+            pose.angles[f"{side}_ankle"] = (
+                pose.get(f"{side}_knee") - pose.get(f"{side}_hip") + pose.get("pelvis_pitch")
+            )
             pose.add(f"{side}_arm_flex", rng.uniform(0.5, 1.1) * dip)
             pose.add(f"{side}_elbow", rng.uniform(0.1, 0.9) * dip)
 
@@ -918,7 +976,9 @@ def simulate_activity(
     positions += _hand_knocks(pose, hands)
     sentences = compose_narrations(name, pose.details, rng)
     narrations = [Narration(0.0, duration, text, LABELS[name]) for text in sentences]
-    return BodyMotion(frame_rate, positions, orientations, narrations, f"procedural-{seed}", name, "procedural")
+    return BodyMotion(
+        frame_rate, positions, orientations, narrations, f"procedural-{seed}", name, "procedural"
+    )
 
 
 def _hand_knocks(pose: _Pose, events: list[tuple[float, float, str]]) -> np.ndarray:

@@ -71,7 +71,9 @@ def segment_kinematics(
     inverse = np.swapaxes(rotations, -1, -2)
     force = inverse @ (second_difference(positions, frame_rate) - GRAVITY)[..., None]
     lever = inverse @ second_difference(rotations, frame_rate)
-    return SegmentKinematics(force[..., 0], lever, angular_velocity(quaternions, frame_rate), float(frame_rate))
+    return SegmentKinematics(
+        force[..., 0], lever, angular_velocity(quaternions, frame_rate), float(frame_rate)
+    )
 
 
 def placement_signals(
@@ -109,7 +111,9 @@ def placement_signals(
             "tij,pj->tpi", kinematics.lever[:, index], offset[chosen]
         )
         signals[:, chosen, :3] = np.einsum("pji,tpj->tpi", frame[chosen], force)
-        signals[:, chosen, 3:] = np.einsum("pji,tj->tpi", frame[chosen], kinematics.angular_velocity[:, index])
+        signals[:, chosen, 3:] = np.einsum(
+            "pji,tj->tpi", frame[chosen], kinematics.angular_velocity[:, index]
+        )
     return signals
 
 
