@@ -48,9 +48,7 @@ def test_moving_average_follows_a_direct_computation(model):
             chosen = rows[codes[:, book] == code, 4 * book : 4 * book + 4].double()
             size = 0.99 * before_size[book, code] + 0.01 * len(chosen)
             total = 0.99 * before_sum[book, code] + 0.01 * chosen.sum(0)
-            torch.testing.assert_close(
-                quantizer.embedding[book, code].double(), total / size, atol=1e-4, rtol=1e-3
-            )
+            torch.testing.assert_close(quantizer.embedding[book, code].double(), total / size, atol=1e-4, rtol=1e-3)
 
 
 def test_dead_codes_become_batch_vectors(model):
@@ -66,9 +64,7 @@ def test_dead_codes_become_batch_vectors(model):
 
 def test_training_recovers_clusters():
     torch.manual_seed(0)
-    model = AnyMoPQVAEModel(
-        AnyMoPQVAEConfig(input_dim=12, bottleneck_dim=8, codebook_size=16, decoder_dim=24)
-    ).train()
+    model = AnyMoPQVAEModel(AnyMoPQVAEConfig(input_dim=12, bottleneck_dim=8, codebook_size=16, decoder_dim=24)).train()
     centres = torch.randn(8, 12) * 2
     optimiser = torch.optim.AdamW(model.parameters(), 3e-3)
     losses = []

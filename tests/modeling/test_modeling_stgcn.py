@@ -150,9 +150,7 @@ def test_loss_equals_equation_3_and_is_small_when_views_agree():
     def loss(prediction, goal):
         total = 0.0
         for n in range(4):
-            row = [
-                torch.cosine_similarity(prediction[n], goal[m], dim=-1).mean().item() / 0.1 for m in range(4)
-            ]
+            row = [torch.cosine_similarity(prediction[n], goal[m], dim=-1).mean().item() / 0.1 for m in range(4)]
             total -= row[n] - np.log(np.exp(row).sum())
         return total / 4
 

@@ -39,9 +39,7 @@ def test_a_foot_stays_put_while_walking():
     worst = []
     for seed in range(8):
         velocity = _velocity(simulate_activity("walking", seed))
-        feet = np.linalg.norm(
-            velocity[5:-5][:, [SEGMENTS.index("R_Foot"), SEGMENTS.index("L_Foot")], :2], axis=-1
-        )
+        feet = np.linalg.norm(velocity[5:-5][:, [SEGMENTS.index("R_Foot"), SEGMENTS.index("L_Foot")], :2], axis=-1)
         worst.append(np.median(feet.min(axis=1)))
     assert max(worst) < FOOT_SLIDE_BOUND
 

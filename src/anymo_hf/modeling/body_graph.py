@@ -19,9 +19,7 @@ _WORDS = {
 
 
 def _words(segment: str) -> str:
-    side, bone = (
-        ({"R_": "right ", "L_": "left "}[segment[:2]], segment[2:]) if segment[1] == "_" else ("", segment)
-    )
+    side, bone = ({"R_": "right ", "L_": "left "}[segment[:2]], segment[2:]) if segment[1] == "_" else ("", segment)
     return side + _WORDS.get(bone, bone.lower())
 
 
@@ -67,9 +65,7 @@ def resolve_placement(name: str, wrist: str = "forearm") -> int:
         if key == segment.lower():
             return index
     known = ", ".join(sorted([*PLACEMENTS, "left_wrist", "right_wrist"]))
-    raise ValueError(
-        f"unknown placement {name!r}; use a segment name ({', '.join(SEGMENTS)}) or one of: {known}"
-    )
+    raise ValueError(f"unknown placement {name!r}; use a segment name ({', '.join(SEGMENTS)}) or one of: {known}")
 
 
 def body_graph():

@@ -75,15 +75,11 @@ class AnyMoSTGCNConfig(PreTrainedConfig):
         self.min_visible = min_visible
         self.max_visible = max_visible
         if len(self.channels) != len(self.strides):
-            raise ValueError(
-                f"channels and strides must have one entry per block, got {channels} and {strides}"
-            )
+            raise ValueError(f"channels and strides must have one entry per block, got {channels} and {strides}")
         if temporal_kernel % 2 == 0:
             raise ValueError(f"temporal_kernel must be odd, got {temporal_kernel}")
         if not 1 <= min_visible <= max_visible <= num_nodes:
-            raise ValueError(
-                f"need 1 <= min_visible <= max_visible <= {num_nodes}, got {min_visible}, {max_visible}"
-            )
+            raise ValueError(f"need 1 <= min_visible <= max_visible <= {num_nodes}, got {min_visible}, {max_visible}")
         super().__init__(**kwargs)
 
     @property
@@ -137,9 +133,7 @@ class AnyMoPQVAEConfig(PreTrainedConfig):
         self.decoder_dim = decoder_dim
         self.decoder_dilations = list(decoder_dilations or [1, 2, 4])
         if bottleneck_dim % num_codebooks:
-            raise ValueError(
-                f"bottleneck_dim {bottleneck_dim} must divide evenly into {num_codebooks} codebooks"
-            )
+            raise ValueError(f"bottleneck_dim {bottleneck_dim} must divide evenly into {num_codebooks} codebooks")
         super().__init__(**kwargs)
 
     @property

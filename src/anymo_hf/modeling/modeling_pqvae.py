@@ -18,10 +18,10 @@ from .configuration_anymo import AnyMoPQVAEConfig
 class AnyMoPQVAEOutput(ModelOutput):
     """`loss`, `reconstruction` `(batch, length, input_dim)`, `codes` `(batch, length, books)`, `quantized`."""
 
-    loss: torch.FloatTensor | None = None
-    reconstruction: torch.FloatTensor | None = None
-    codes: torch.LongTensor | None = None
-    quantized: torch.FloatTensor | None = None
+    loss: torch.Tensor | None = None
+    reconstruction: torch.Tensor | None = None
+    codes: torch.Tensor | None = None
+    quantized: torch.Tensor | None = None
 
 
 class ProductQuantizer(nn.Module):
@@ -163,19 +163,11 @@ class AnyMoPQVAEModel(PreTrainedModel):
         """Latents `(..., input_dim)` to `(..., bottleneck)`."""
         return self.pre_quant(latents)
 
-    def forward(
-        self, latents: torch.FloatTensor, attention_mask: torch.BoolTensor | None = None
-    ) -> AnyMoPQVAEOutput:
+    def forward(self, latents: torch.Tensor, attention_mask: torch.Tensor | None = None) -> AnyMoPQVAEOutput:
         """Quantize and reconstruct `latents` `(batch, length, input_dim)`; the loss is Eq. 4 over real steps."""
         if latents.dim() != 3 or latents.shape[-1] != self.config.input_dim:
-            raise ValueError(
-                f"latents must be (batch, length, {self.config.input_dim}), got {tuple(latents.shape)}"
-            )
-        keep = (
-            torch.ones(latents.shape[:2], dtype=torch.bool)
-            if attention_mask is None
-            else attention_mask.bool()
-        )
+            raise ValueError(f"latents must be (batch, length, {self.config.input_dim}), got {tuple(latents.shape)}")
+        keep = torch.ones(latents.shape[:2], dtype=torch.bool) if attention_mask is None else attention_mask.bool()
         keep = keep.to(latents.device)
         projected = self.project(latents)
         rows = projected[keep]
@@ -187,22 +179,18 @@ class AnyMoPQVAEModel(PreTrainedModel):
         reconstruction = self.decoder(quantized)
         gap = (rows - target[keep].detach()).square().view(len(rows), self.config.num_codebooks, -1)
         commitment = gap.mean((0, 2)).sum()
-        loss = (
-            F.smooth_l1_loss(reconstruction[keep], latents[keep]) + self.config.commitment_weight * commitment
-        )
+        loss = F.smooth_l1_loss(reconstruction[keep], latents[keep]) + self.config.commitment_weight * commitment
         if self.training:
             self.quantizer.update(rows.detach(), row_codes)
         return AnyMoPQVAEOutput(loss=loss, reconstruction=reconstruction, codes=codes, quantized=quantized)
 
     @torch.no_grad()
-    def encode(
-        self, latents: torch.FloatTensor, attention_mask: torch.BoolTensor | None = None
-    ) -> torch.LongTensor:
+    def encode(self, latents: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
         """Code ids `(batch, length, books)`; masked steps read 0."""
         codes = self.quantizer.nearest(self.project(latents).flatten(0, 1)).view(*latents.shape[:2], -1)
         return codes if attention_mask is None else codes * attention_mask[..., None].long()
 
     @torch.no_grad()
-    def decode(self, codes: torch.LongTensor) -> torch.FloatTensor:
+    def decode(self, codes: torch.Tensor) -> torch.Tensor:
         """Code ids `(batch, length, books)` to latents `(batch, length, input_dim)`."""
         return self.decoder(self.quantizer.lookup(codes).to(self.dtype))

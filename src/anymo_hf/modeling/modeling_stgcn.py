@@ -24,16 +24,16 @@ from .configuration_anymo import AnyMoSTGCNConfig
 class AnyMoSTGCNOutput(ModelOutput):
     """`last_hidden_state` `(batch, ceil(frames / 4), latent_dim)` and `attention_mask` of the same length, bool."""
 
-    last_hidden_state: torch.FloatTensor | None = None
-    attention_mask: torch.BoolTensor | None = None
+    last_hidden_state: torch.Tensor | None = None
+    attention_mask: torch.Tensor | None = None
 
 
 @dataclass
 class AnyMoSTGCNPreTrainingOutput(ModelOutput):
     """`loss` (Eq. 3, both directions) and `logits` `(2, batch, batch)` of mean cosine similarity over temperature."""
 
-    loss: torch.FloatTensor | None = None
-    logits: torch.FloatTensor | None = None
+    loss: torch.Tensor | None = None
+    logits: torch.Tensor | None = None
 
 
 class SpatialConvolution(nn.Module):
@@ -48,6 +48,7 @@ class SpatialConvolution(nn.Module):
         nodes, batch, frames, channels = x.shape
         partitions = adjacency.shape[0]
         weight = self.conv.weight.view(partitions, -1, channels)
+        assert self.conv.bias is not None
         bias = self.conv.bias.view(partitions, -1)
         # neighbours first, weights after: both are linear, and this order is one matrix product over all partitions
         mixing = adjacency.transpose(1, 2).reshape(partitions * nodes, nodes)
@@ -68,9 +69,7 @@ def _channels_first(x: torch.Tensor) -> torch.Tensor:
 class STGCNBlock(nn.Module):
     """Graph convolution, temporal convolution and a residual path."""
 
-    def __init__(
-        self, in_channels: int, out_channels: int, stride: int, residual: bool, config: AnyMoSTGCNConfig
-    ):
+    def __init__(self, in_channels: int, out_channels: int, stride: int, residual: bool, config: AnyMoSTGCNConfig):
         super().__init__()
         kernel = config.temporal_kernel
         self.stride = stride
@@ -130,6 +129,8 @@ class AnyMoSTGCNPreTrainedModel(PreTrainedModel):
             init.normal_(module.in_proj_weight, std=0.02)
             init.zeros_(module.in_proj_bias)
         elif isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            assert module.running_mean is not None and module.running_var is not None
+            assert module.num_batches_tracked is not None
             init.ones_(module.weight)
             init.zeros_(module.bias)
             init.zeros_(module.running_mean)
@@ -150,6 +151,8 @@ class AnyMoSTGCNPreTrainedModel(PreTrainedModel):
 class AnyMoSTGCNModel(AnyMoSTGCNPreTrainedModel):
     """The graph encoder G of paper §3.2: IMU of up to 23 segments to time-preserving latents."""
 
+    A: torch.Tensor
+
     def __init__(self, config: AnyMoSTGCNConfig):
         super().__init__(config)
         self.register_buffer("A", spatial_partitions())
@@ -157,17 +160,16 @@ class AnyMoSTGCNModel(AnyMoSTGCNPreTrainedModel):
         self.mask_token = nn.Parameter(torch.zeros(config.in_channels))
         widths = [config.in_channels, *config.channels]
         self.st_gcn_networks = nn.ModuleList(
-            STGCNBlock(widths[i], widths[i + 1], stride, i > 0, config)
-            for i, stride in enumerate(config.strides)
+            STGCNBlock(widths[i], widths[i + 1], stride, i > 0, config) for i, stride in enumerate(config.strides)
         )
         self.edge_importance = nn.ParameterList(nn.Parameter(torch.ones_like(self.A)) for _ in config.strides)
         self.post_init()
 
     def forward(
         self,
-        imu: torch.FloatTensor,
-        node_mask: torch.BoolTensor | None = None,
-        frame_mask: torch.BoolTensor | None = None,
+        imu: torch.Tensor,
+        node_mask: torch.Tensor | None = None,
+        frame_mask: torch.Tensor | None = None,
         return_dict: bool | None = None,
     ) -> AnyMoSTGCNOutput:
         """Encode windows.
@@ -241,11 +243,11 @@ class LatentPredictor(nn.Module):
     def forward(self, latents: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """`(batch, length, dim)` to the same shape."""
         length = latents.shape[1]
-        positions = self.pos_embed
+        positions: torch.Tensor = self.pos_embed
         if length > positions.shape[1]:
-            positions = F.interpolate(
-                positions.transpose(1, 2), length, mode="linear", align_corners=True
-            ).transpose(1, 2)
+            positions = F.interpolate(positions.transpose(1, 2), length, mode="linear", align_corners=True).transpose(
+                1, 2
+            )
         x = latents + positions[:, :length]
         for block in self.blocks:
             x = block(x, ~attention_mask)
@@ -261,7 +263,7 @@ class AnyMoSTGCNForPreTraining(AnyMoSTGCNPreTrainedModel):
         self.predictor = LatentPredictor(config)
         self.post_init()
 
-    def sample_visible(self, batch: int, generator: torch.Generator | None = None) -> torch.BoolTensor:
+    def sample_visible(self, batch: int, generator: torch.Generator | None = None) -> torch.Tensor:
         """Random visible segments, `(batch, 23)` bool with `min_visible` to `max_visible` True in each row."""
         config = self.config
         count = torch.randint(config.min_visible, config.max_visible + 1, (batch, 1), generator=generator)
@@ -270,11 +272,11 @@ class AnyMoSTGCNForPreTraining(AnyMoSTGCNPreTrainedModel):
 
     def forward(
         self,
-        imu_a: torch.FloatTensor,
-        imu_b: torch.FloatTensor,
-        visible_a: torch.BoolTensor | None = None,
-        visible_b: torch.BoolTensor | None = None,
-        frame_mask: torch.BoolTensor | None = None,
+        imu_a: torch.Tensor,
+        imu_b: torch.Tensor,
+        visible_a: torch.Tensor | None = None,
+        visible_b: torch.Tensor | None = None,
+        frame_mask: torch.Tensor | None = None,
     ) -> AnyMoSTGCNPreTrainingOutput:
         """Two views `(batch, frames, 23, 6)` of the same windows; visible sets are drawn when not given."""
         batch = imu_a.shape[0]

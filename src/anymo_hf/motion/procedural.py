@@ -73,9 +73,7 @@ class _Pose:
     root: np.ndarray | None = None  # (T, 3) pelvis path where no foot carries the body
     vertical: np.ndarray | None = None  # (T,) replaces the contact-derived height
     level: bool = False  # walking on level ground
-    impacts: list[tuple[float, float, str]] = field(
-        default_factory=list
-    )  # time, peak m/s^2 at the foot, side
+    impacts: list[tuple[float, float, str]] = field(default_factory=list)  # time, peak m/s^2 at the foot, side
     details: dict = field(default_factory=dict)
 
     def get(self, name: str) -> np.ndarray:
@@ -144,9 +142,7 @@ def _joint_rotations(pose: _Pose) -> np.ndarray:
         s = lambda name, side=side: index(f"{side}_{name}")  # noqa: E731
         local[:, s("Shoulder")] = _rotation(0, sign * a("shrug"))
         local[:, s("UpperArm")] = (
-            _rotation(1, -a("arm_flex"))
-            @ _rotation(0, sign * a("arm_abd"))
-            @ _rotation(2, -sign * a("arm_twist"))
+            _rotation(1, -a("arm_flex")) @ _rotation(0, sign * a("arm_abd")) @ _rotation(2, -sign * a("arm_twist"))
         )
         local[:, s("Forearm")] = _rotation(1, -a("elbow")) @ _rotation(2, -sign * a("pronation"))
         local[:, s("Hand")] = _rotation(1, a("wrist"))
@@ -210,9 +206,7 @@ def _pose_to_motion(pose: _Pose) -> tuple[np.ndarray, np.ndarray]:
         velocity = -np.gradient(points, 1 / rate, axis=0)
         carried = (weight[..., None] * velocity).sum(1)
         mean = carried.sum(0) / np.maximum(total.sum(), 1e-9)
-        carried = carried + np.clip(1 - total, 0, 1) * mean * np.array(
-            [1, 1, 0]
-        )  # flight keeps the mean speed
+        carried = carried + np.clip(1 - total, 0, 1) * mean * np.array([1, 1, 0])  # flight keeps the mean speed
         root = _integrate(carried, rate)
         if pose.level:  # level ground: feet neither sink nor climb
             root[:, 2] -= np.linspace(0, 1, frames) * (root[-1, 2] - root[0, 2])
@@ -354,9 +348,7 @@ def _gait(
         if kind == "walk":
             hip = 0.12 + 0.40 * k * np.cos(2 * np.pi * (p + 0.04)) - 0.05 * k * np.cos(4 * np.pi * p)
             knee = 0.07 + 0.26 * k * _bump(p, 0.14, 0.07) + 0.98 * k * _bump(p, 0.72, 0.085)
-            ankle = (
-                -0.10 * _bump(p, 0.06, 0.04) + 0.19 * _bump(p, 0.42, 0.12) - 0.35 * k * _bump(p, 0.62, 0.05)
-            )
+            ankle = -0.10 * _bump(p, 0.06, 0.04) + 0.19 * _bump(p, 0.42, 0.12) - 0.35 * k * _bump(p, 0.62, 0.05)
         elif kind == "up":
             hip = 0.55 + 0.58 * k * np.cos(2 * np.pi * (p - 0.93)) + 0.08 * k * np.cos(4 * np.pi * (p - 0.9))
             knee = 0.18 + 0.85 * k * _bump(p, 0.04, 0.12) + 1.35 * k * _bump(p, 0.78, 0.11)
@@ -380,9 +372,7 @@ def _gait(
         rise = _smoothstep((cycle + edge) / (2 * edge)) - _smoothstep((cycle - stance + edge) / (2 * edge))
         rise += _smoothstep((cycle - 1 + edge) / (2 * edge))
         toe = (
-            _smoothstep((cycle - 0.08) / 0.35)
-            if kind not in ("down",)
-            else 1 - _smoothstep((cycle - 0.02) / 0.2) * 0.6
+            _smoothstep((cycle - 0.08) / 0.35) if kind not in ("down",) else 1 - _smoothstep((cycle - 0.02) / 0.2) * 0.6
         )
         weights.append(np.stack([rise * (1 - toe), rise * toe], 1))
         first = 0.97 if kind == "down" else 0.0
@@ -599,9 +589,7 @@ def _sit_stand(up: bool) -> Callable[[_Pose], None]:
         for side in _SIDES:
             pose.angles[f"{side}_hip"] = pose.get(f"{side}_hip") + pose.rng.uniform(0.2, 0.4) * lean
             # the sole stays level: ankle closes the chain of pelvis, hip and knee
-            pose.angles[f"{side}_ankle"] = (
-                pose.get(f"{side}_knee") - pose.get(f"{side}_hip") + pose.get("pelvis_pitch")
-            )
+            pose.angles[f"{side}_ankle"] = pose.get(f"{side}_knee") - pose.get(f"{side}_hip") + pose.get("pelvis_pitch")
         pose.contacts = np.full((len(pose.time), 4), 0.25)
         touch = np.flatnonzero(mix > 0.97)
         if not up and len(touch):
@@ -627,9 +615,7 @@ def _squat(lunge: bool = False) -> Callable[[_Pose], None]:
         _base(pose)
         frequency = rng.uniform(0.25, 0.55) * pose.style.tempo
         phase = _phase(pose, frequency)
-        down = (0.5 - 0.5 * np.cos(2 * np.pi * phase)) ** rng.uniform(0.8, 1.4) * min(
-            pose.style.amplitude, 1.2
-        )
+        down = (0.5 - 0.5 * np.cos(2 * np.pi * phase)) ** rng.uniform(0.8, 1.4) * min(pose.style.amplitude, 1.2)
         pose.details["repetitions"] = max(1, int(frequency * pose.time[-1]))
         front = rng.choice(_SIDES)
         for side in _SIDES:
@@ -669,9 +655,7 @@ def _cycle(pose: _Pose) -> None:
         pose.add(f"{side}_pronation", 0.8)
     pose.root = np.zeros((len(pose.time), 3)) + np.array([0, 0, 0.9])
     road = rng.uniform(0.0002, 0.002)
-    pose.root += np.stack(
-        [pose.noise(0.3 * road, 8.0), pose.noise(0.4 * road, 8.0), pose.noise(road, 8.0)], 1
-    )
+    pose.root += np.stack([pose.noise(0.3 * road, 8.0), pose.noise(0.4 * road, 8.0), pose.noise(road, 8.0)], 1)
     pose.root[:, 1] += 0.006 * np.sin(2 * np.pi * phase)
 
 
@@ -699,9 +683,7 @@ def _elevator(up: bool) -> Callable[[_Pose], None]:
         begin, ride = pose.rng.uniform(-1.0, 3.0), pose.rng.uniform(1.5, 5.0)
         for start, direction in ((begin, sign), (begin + length + ride, -sign)):
             s = (pose.time - start) / length
-            acceleration += (
-                direction * size * np.where((s > 0) & (s < 1), np.sin(np.pi * np.clip(s, 0, 1)) ** 2, 0)
-            )
+            acceleration += direction * size * np.where((s > 0) & (s < 1), np.sin(np.pi * np.clip(s, 0, 1)) ** 2, 0)
         travel = _integrate(_integrate(acceleration[:, None], pose.rate), pose.rate)[:, 0]
         pose.root = np.zeros((len(pose.time), 3))
         pose.root[:, 2] = 0.52 * pose.style.height + travel + pose.noise(0.0003, 6.0)
@@ -714,9 +696,7 @@ def _elevator(up: bool) -> Callable[[_Pose], None]:
 _ARM = ("arm_flex", "arm_abd", "arm_twist", "elbow", "pronation")
 
 
-def _gesture(
-    *keys: tuple[float, ...], trunk: float = 0.0, both: bool = False, seated: float = 0.0, step: bool = False
-):
+def _gesture(*keys: tuple[float, ...], trunk: float = 0.0, both: bool = False, seated: float = 0.0, step: bool = False):
     """A single reach through key poses (arm_flex, arm_abd, arm_twist, elbow, pronation), one or more times."""
 
     def build(pose: _Pose) -> None:
@@ -762,9 +742,7 @@ def _gesture(
     return build
 
 
-def _through(
-    time: np.ndarray, knots: np.ndarray, values: np.ndarray, rate: float, smooth: float
-) -> np.ndarray:
+def _through(time: np.ndarray, knots: np.ndarray, values: np.ndarray, rate: float, smooth: float) -> np.ndarray:
     """Minimum-jerk passage through key values, then a Gaussian of `smooth` seconds to round velocity corners."""
     place = np.clip(np.searchsorted(knots, time, side="right") - 1, 0, len(knots) - 2)
     s = _smoothstep((time - knots[place]) / (knots[place + 1] - knots[place]))[:, None]
@@ -772,9 +750,7 @@ def _through(
     half = max(1, int(3 * smooth * rate))
     kernel = np.exp(-0.5 * (np.arange(-half, half + 1) / (smooth * rate + 1e-9)) ** 2)
     padded = np.pad(curve, ((half, half), (0, 0)), mode="edge")
-    return np.stack(
-        [np.convolve(padded[:, i], kernel / kernel.sum(), "valid") for i in range(curve.shape[1])], 1
-    )
+    return np.stack([np.convolve(padded[:, i], kernel / kernel.sum(), "valid") for i in range(curve.shape[1])], 1)
 
 
 def _rhythm(
@@ -814,9 +790,7 @@ def _rhythm(
             shift = 0.5 if (both == "alternate" and side != lead) else 0.0
             for i, name in enumerate(_ARM):
                 wave = np.cos(2 * np.pi * (phase + shift - lag[i]))
-                pose.add(
-                    f"{side}_{name}", centre[i] * np.exp(rng.normal(0, 0.1)) + size * gate * swing[i] * wave
-                )
+                pose.add(f"{side}_{name}", centre[i] * np.exp(rng.normal(0, 0.1)) + size * gate * swing[i] * wave)
             if knock:
                 for time in _events(pose, phase, 0.5 + shift):
                     pose.impacts.append((float(time), knock * rng.uniform(0.5, 1.5), "hand_" + side))
@@ -835,9 +809,7 @@ def _circle(sign: float) -> Callable[[_Pose], None]:
         count = int(rng.integers(1, 3))
         start = rng.uniform(0.5, max(0.6, pose.time[-1] - 0.8 - seconds * count))
         pose.details["repetitions"] = count
-        raised = _smoothstep((pose.time - start + 0.5) / 0.5) - _smoothstep(
-            (pose.time - start - seconds * count) / 0.5
-        )
+        raised = _smoothstep((pose.time - start + 0.5) / 0.5) - _smoothstep((pose.time - start - seconds * count) / 0.5)
         turn = 2 * np.pi * np.clip((pose.time - start) / seconds, 0, count)
         size = rng.uniform(0.3, 0.6) * pose.style.amplitude
         pose.add("R_arm_flex", raised * (1.35 + size * np.cos(turn)))
@@ -867,9 +839,7 @@ def _bend_and_reach(down: bool) -> Callable[[_Pose], None]:
         for side in _SIDES:
             pose.add(f"{side}_hip", 0.6 * depth * dip + 0.35 * depth * dip)
             pose.add(f"{side}_knee", 0.7 * depth * dip)
-            pose.angles[f"{side}_ankle"] = (
-                pose.get(f"{side}_knee") - pose.get(f"{side}_hip") + pose.get("pelvis_pitch")
-            )
+            pose.angles[f"{side}_ankle"] = pose.get(f"{side}_knee") - pose.get(f"{side}_hip") + pose.get("pelvis_pitch")
             pose.add(f"{side}_arm_flex", rng.uniform(0.5, 1.1) * dip)
             pose.add(f"{side}_elbow", rng.uniform(0.1, 0.9) * dip)
 
@@ -900,50 +870,134 @@ def _kick(pose: _Pose) -> None:
 
 
 ACTIVITIES: dict[str, Callable[[_Pose], None]] = {
-    "standing": _stand, "sitting": _sitting(), "slouching": _sitting(slouching=True),
-    "lying_back": _lying(False), "lying_side": _lying(True),
-    "walking": _walk(), "walking_slow": _walk("slow"), "walking_fast": _walk("fast"), "walking_turning": _walk(yaw=0.7),
-    "walking_backward": _walk("slow", direction=-1), "walking_in_place": _walk(in_place=True), "side_stepping": _side_step,
-    "running": _run(), "jogging": _run(slow=True), "jogging_in_place": _run(slow=True, in_place=True),
-    "stairs_up": _stairs("up"), "stairs_down": _stairs("down"), "jumping": _jump(), "rope_jumping": _jump(rope=True),
-    "cycling": _cycle, "rowing": _row, "squats": _squat(), "lunges": _squat(lunge=True),
-    "sit_to_stand": _sit_stand(True), "stand_to_sit": _sit_stand(False),
-    "lying_down": _lie_down(False), "getting_up": _lie_down(True),
-    "elevator_up": _elevator(True), "elevator_down": _elevator(False),
+    "standing": _stand,
+    "sitting": _sitting(),
+    "slouching": _sitting(slouching=True),
+    "lying_back": _lying(False),
+    "lying_side": _lying(True),
+    "walking": _walk(),
+    "walking_slow": _walk("slow"),
+    "walking_fast": _walk("fast"),
+    "walking_turning": _walk(yaw=0.7),
+    "walking_backward": _walk("slow", direction=-1),
+    "walking_in_place": _walk(in_place=True),
+    "side_stepping": _side_step,
+    "running": _run(),
+    "jogging": _run(slow=True),
+    "jogging_in_place": _run(slow=True, in_place=True),
+    "stairs_up": _stairs("up"),
+    "stairs_down": _stairs("down"),
+    "jumping": _jump(),
+    "rope_jumping": _jump(rope=True),
+    "cycling": _cycle,
+    "rowing": _row,
+    "squats": _squat(),
+    "lunges": _squat(lunge=True),
+    "sit_to_stand": _sit_stand(True),
+    "stand_to_sit": _sit_stand(False),
+    "lying_down": _lie_down(False),
+    "getting_up": _lie_down(True),
+    "elevator_up": _elevator(True),
+    "elevator_down": _elevator(False),
     "wave": _rhythm((1.0, 2.4), (1.2, 0.5, 0.2, 1.7, 0), (0.05, 0.1, 0.45, 0.2, 0.1)),
     "clap": _rhythm((1.2, 3.2), (0.9, 0.1, 0.4, 1.2, 0), (0.05, 0.12, 0.35, 0.1, 0), both=True, knock=25.0),
-    "throw": _gesture((0.9, 1.3, -1.0, 1.9, 0), (2.0, 0.5, -0.3, 0.8, 0), (1.0, 0.0, 0.5, 0.1, 0.4), trunk=0.6, step=True),
+    "throw": _gesture(
+        (0.9, 1.3, -1.0, 1.9, 0), (2.0, 0.5, -0.3, 0.8, 0), (1.0, 0.0, 0.5, 0.1, 0.4), trunk=0.6, step=True
+    ),
     "swipe_left": _gesture((1.1, 1.0, -0.2, 0.3, 0), (1.2, -0.5, 0.5, 0.7, 0), trunk=0.15),
     "swipe_right": _gesture((1.2, -0.5, 0.6, 0.9, 0), (1.1, 1.1, -0.2, 0.3, 0), trunk=-0.15),
-    "draw_circle_cw": _circle(1.0), "draw_circle_ccw": _circle(-1.0),
-    "draw_x": _gesture((1.9, 0.6, 0, 0.4, 0), (0.8, -0.3, 0.3, 0.4, 0), (1.9, -0.3, 0.3, 0.5, 0), (0.8, 0.6, 0, 0.3, 0)),
-    "draw_triangle": _gesture((1.9, 0.1, 0, 0.4, 0), (0.9, 0.7, 0, 0.3, 0), (0.9, -0.4, 0.2, 0.4, 0), (1.9, 0.1, 0, 0.4, 0)),
+    "draw_circle_cw": _circle(1.0),
+    "draw_circle_ccw": _circle(-1.0),
+    "draw_x": _gesture(
+        (1.9, 0.6, 0, 0.4, 0), (0.8, -0.3, 0.3, 0.4, 0), (1.9, -0.3, 0.3, 0.5, 0), (0.8, 0.6, 0, 0.3, 0)
+    ),
+    "draw_triangle": _gesture(
+        (1.9, 0.1, 0, 0.4, 0), (0.9, 0.7, 0, 0.3, 0), (0.9, -0.4, 0.2, 0.4, 0), (1.9, 0.1, 0, 0.4, 0)
+    ),
     "knock": _rhythm((1.8, 3.6), (1.0, 0.1, 0.2, 1.6, 0.3), (0.08, 0, 0, 0.28, 0), knock=45.0),
-    "boxing": _rhythm((0.8, 2.0), (0.95, 0.2, 0.2, 1.3, 0.4), (0.5, 0.1, 0.2, -0.95, 0.3), both="alternate", trunk=0.3, knock=20.0),
-    "tennis_swing": _gesture((-0.4, 1.0, -0.6, 0.5, -0.3), (1.0, 0.4, 0.3, 0.4, 0.2), (1.7, -0.6, 0.8, 1.5, 0.8), trunk=0.8, step=True),
-    "tennis_serve": _gesture((1.0, 1.4, -1.1, 2.0, 0), (2.9, 0.3, 0.0, 0.3, 0), (0.6, -0.5, 0.6, 0.3, 0.8), trunk=0.7, step=True),
-    "baseball_swing": _gesture((1.1, -0.3, 0.5, 1.5, 0), (1.2, 0.9, -0.2, 0.3, 0.3), (1.0, 1.2, -0.5, 1.2, 0.6), trunk=-0.9, both=True, step=True),
+    "boxing": _rhythm(
+        (0.8, 2.0), (0.95, 0.2, 0.2, 1.3, 0.4), (0.5, 0.1, 0.2, -0.95, 0.3), both="alternate", trunk=0.3, knock=20.0
+    ),
+    "tennis_swing": _gesture(
+        (-0.4, 1.0, -0.6, 0.5, -0.3), (1.0, 0.4, 0.3, 0.4, 0.2), (1.7, -0.6, 0.8, 1.5, 0.8), trunk=0.8, step=True
+    ),
+    "tennis_serve": _gesture(
+        (1.0, 1.4, -1.1, 2.0, 0), (2.9, 0.3, 0.0, 0.3, 0), (0.6, -0.5, 0.6, 0.3, 0.8), trunk=0.7, step=True
+    ),
+    "baseball_swing": _gesture(
+        (1.1, -0.3, 0.5, 1.5, 0),
+        (1.2, 0.9, -0.2, 0.3, 0.3),
+        (1.0, 1.2, -0.5, 1.2, 0.6),
+        trunk=-0.9,
+        both=True,
+        step=True,
+    ),
     "basketball_shoot": _gesture((0.5, 0.1, 0, 1.2, 0.3), (1.9, 0.2, 0, 1.9, 0.3), (2.5, 0.1, 0, 0.15, 0.8), both=True),
-    "bowling": _gesture((-0.9, 0.2, 0, 0.15, 0), (1.3, 0.0, 0.1, 0.25, 0), (1.9, 0.1, 0.1, 0.7, 0), trunk=0.4, step=True),
+    "bowling": _gesture(
+        (-0.9, 0.2, 0, 0.15, 0), (1.3, 0.0, 0.1, 0.25, 0), (1.9, 0.1, 0.1, 0.7, 0), trunk=0.4, step=True
+    ),
     "catch": _gesture((1.1, 0.15, 0.2, 0.7, -0.3), (0.8, 0.1, 0.3, 1.5, -0.3), step=True),
-    "pick_up_throw": _gesture((0.9, 0.1, 0, 0.1, 0), (0.9, 1.2, -0.9, 1.8, 0), (1.9, 0.3, 0.1, 0.3, 0.3), trunk=0.9, step=True),
+    "pick_up_throw": _gesture(
+        (0.9, 0.1, 0, 0.1, 0), (0.9, 1.2, -0.9, 1.8, 0), (1.9, 0.3, 0.1, 0.3, 0.3), trunk=0.9, step=True
+    ),
     "push_two_hands": _gesture((0.5, 0.2, 0.1, 1.9, 0.6), (1.4, 0.15, 0.1, 0.1, 0.6), both=True),
     "arm_cross": _gesture((1.3, 0.7, 0.2, 0.2, 0), (1.1, -0.4, 0.9, 1.7, 0), both=True),
     "arm_curl": _rhythm((0.4, 0.9), (0.1, 0.05, 0, 1.1, -0.6), (0.08, 0, 0, 0.95, 0), both=True),
     "reaching": _gesture((1.6, 0.2, 0.1, 0.4, 0.3), (1.5, 0.4, 0.1, 0.5, 0.3), trunk=0.3, seated=0.3),
-    "carrying": _carry, "picking_up": _bend_and_reach(True), "placing": _bend_and_reach(False),
-    "sweeping": _rhythm((0.5, 1.0), (0.6, 0.2, 0.3, 0.8, 0.5), (0.3, 0.25, 0.3, 0.25, 0.1), (0, 0.1, 0, 0.2, 0), both=True, trunk=0.25, stoop=0.4, walk=0.3),
-    "vacuuming": _rhythm((0.4, 0.8), (0.5, 0.15, 0.1, 0.9, 0.4), (0.5, 0.1, 0.1, -0.45, 0.05), trunk=0.15, stoop=0.3, walk=0.3),
-    "wiping": _rhythm((0.8, 1.8), (0.9, 0.2, 0.3, 0.8, 0.9), (0.15, 0.1, 0.4, 0.2, 0.1), (0, 0, 0.25, 0, 0), stoop=0.35, seated=0.2),
-    "stirring": _rhythm((0.8, 2.0), (0.6, 0.15, 0.4, 1.3, 0.6), (0.1, 0.08, 0.2, 0.1, 0.1), (0, 0.25, 0.25, 0, 0), stoop=0.15),
-    "typing": _rhythm((2.0, 4.5), (0.6, 0.12, 0.2, 1.35, 1.2), (0.004, 0.006, 0.02, 0.012, 0.03), both="alternate", seated=1.0, knock=1.5),
-    "writing": _rhythm((1.0, 3.0), (0.6, 0.15, 0.35, 1.3, 0.9), (0.01, 0.015, 0.05, 0.03, 0.05), (0, 0.2, 0, 0.3, 0.1), seated=0.9),
+    "carrying": _carry,
+    "picking_up": _bend_and_reach(True),
+    "placing": _bend_and_reach(False),
+    "sweeping": _rhythm(
+        (0.5, 1.0),
+        (0.6, 0.2, 0.3, 0.8, 0.5),
+        (0.3, 0.25, 0.3, 0.25, 0.1),
+        (0, 0.1, 0, 0.2, 0),
+        both=True,
+        trunk=0.25,
+        stoop=0.4,
+        walk=0.3,
+    ),
+    "vacuuming": _rhythm(
+        (0.4, 0.8), (0.5, 0.15, 0.1, 0.9, 0.4), (0.5, 0.1, 0.1, -0.45, 0.05), trunk=0.15, stoop=0.3, walk=0.3
+    ),
+    "wiping": _rhythm(
+        (0.8, 1.8), (0.9, 0.2, 0.3, 0.8, 0.9), (0.15, 0.1, 0.4, 0.2, 0.1), (0, 0, 0.25, 0, 0), stoop=0.35, seated=0.2
+    ),
+    "stirring": _rhythm(
+        (0.8, 2.0), (0.6, 0.15, 0.4, 1.3, 0.6), (0.1, 0.08, 0.2, 0.1, 0.1), (0, 0.25, 0.25, 0, 0), stoop=0.15
+    ),
+    "typing": _rhythm(
+        (2.0, 4.5),
+        (0.6, 0.12, 0.2, 1.35, 1.2),
+        (0.004, 0.006, 0.02, 0.012, 0.03),
+        both="alternate",
+        seated=1.0,
+        knock=1.5,
+    ),
+    "writing": _rhythm(
+        (1.0, 3.0), (0.6, 0.15, 0.35, 1.3, 0.9), (0.01, 0.015, 0.05, 0.03, 0.05), (0, 0.2, 0, 0.3, 0.1), seated=0.9
+    ),
     "drinking": _gesture((0.8, 0.3, 0.4, 1.9, 0.2), (1.0, 0.4, 0.4, 2.15, 0.0), (0.8, 0.3, 0.4, 1.9, 0.2), seated=0.7),
     "eating": _gesture((0.5, 0.2, 0.3, 1.2, 0.9), (0.75, 0.3, 0.45, 2.1, 0.2), (0.5, 0.2, 0.3, 1.2, 0.9), seated=0.9),
-    "taping_box": _rhythm((0.4, 1.0), (0.8, 0.2, 0.3, 0.9, 0.8), (0.25, 0.15, 0.3, 0.3, 0.3), (0, 0.2, 0.1, 0.3, 0), both=True, stoop=0.3, trunk=0.12),
-    "folding": _rhythm((0.3, 0.8), (0.7, 0.25, 0.2, 1.0, 0.5), (0.3, 0.25, 0.3, 0.35, 0.4), (0, 0.25, 0.1, 0.2, 0.3), both=True, stoop=0.2),
+    "taping_box": _rhythm(
+        (0.4, 1.0),
+        (0.8, 0.2, 0.3, 0.9, 0.8),
+        (0.25, 0.15, 0.3, 0.3, 0.3),
+        (0, 0.2, 0.1, 0.3, 0),
+        both=True,
+        stoop=0.3,
+        trunk=0.12,
+    ),
+    "folding": _rhythm(
+        (0.3, 0.8),
+        (0.7, 0.25, 0.2, 1.0, 0.5),
+        (0.3, 0.25, 0.3, 0.35, 0.4),
+        (0, 0.25, 0.1, 0.2, 0.3),
+        both=True,
+        stoop=0.2,
+    ),
     "kicking": _kick,
-}  # fmt: skip
+}
 
 
 def simulate_activity(
@@ -976,9 +1030,7 @@ def simulate_activity(
     positions += _hand_knocks(pose, hands)
     sentences = compose_narrations(name, pose.details, rng)
     narrations = [Narration(0.0, duration, text, LABELS[name]) for text in sentences]
-    return BodyMotion(
-        frame_rate, positions, orientations, narrations, f"procedural-{seed}", name, "procedural"
-    )
+    return BodyMotion(frame_rate, positions, orientations, narrations, f"procedural-{seed}", name, "procedural")
 
 
 def _hand_knocks(pose: _Pose, events: list[tuple[float, float, str]]) -> np.ndarray:

@@ -37,9 +37,7 @@ def tpose_offsets(height: float, leg_scale: float = 1.0, arm_scale: float = 1.0)
     for index, segment in enumerate(SEGMENTS):
         side = segment[:2] if segment[:2] in ("R_", "L_") else ""
         bone = segment[len(side) :]
-        scale = (
-            leg_scale if bone in ("LowerLeg", "Foot") else arm_scale if bone in ("Forearm", "Hand") else 1.0
-        )
+        scale = leg_scale if bone in ("LowerLeg", "Foot") else arm_scale if bone in ("Forearm", "Hand") else 1.0
         offsets[index] = np.array(_OFFSETS[bone]) * height * scale
         if side == "R_":
             offsets[index, 1] *= -1
