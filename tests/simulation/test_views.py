@@ -1,0 +1,149 @@
+"""Placement views: equal to the exact per-placement signals, rotated alike, seeded, and soft where asked."""
+
+import numpy as np
+import pytest
+import torch
+from anymo_hf.simulation.kinematics import SegmentKinematics, placement_signals
+from anymo_hf.simulation.surface import load_template
+from anymo_hf.simulation.views import ViewOptions, sample_views
+
+PLAIN = ViewOptions(tilt_degrees=0, in_plane_degrees=0, noise=False)
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture(scope="module")
+def template():
+    return load_template()
+
+
+@pytest.fixture(scope="module")
+def terms():
+    draw = torch.Generator().manual_seed(7)
+    shape = (3, 40, 23)
+    force = torch.randn(*shape, 3, generator=draw) * 3 + torch.tensor([0.0, 0.0, 9.8])
+    return force, torch.randn(*shape, 3, 3, generator=draw) * 20, torch.randn(*shape, 3, generator=draw)
+
+
+def candidate_signals(terms, template, window, segment):
+    kinematics = SegmentKinematics(*(term[window].double().numpy() for term in terms), 60.0)
+    rows = np.flatnonzero(template.segment == segment)
+    return placement_signals(kinematics, template.segment[rows], template.offset[rows], template.frame[rows])
+
+
+def test_unrotated_views_are_one_candidate_each(terms, template):
+    views = sample_views(*terms, template, generator(), PLAIN).double().numpy()
+    assert views.shape == (3, 40, 23, 6)
+    for window, segment in ((0, 0), (1, 9), (2, 22)):
+        exact = candidate_signals(terms, template, window, segment)
+        error = np.abs(exact - views[window, :, segment][:, None]).max(axis=(0, 2))
+        assert error.min() < 1e-4 < np.sort(error)[1]
+
+
+def mounting_of(terms, template, options, seed=0):
+    """Rotation from unrotated to mounted signals (same candidates, since they are drawn first) and the fit error."""
+    plain = sample_views(*terms, template, generator(seed), PLAIN).double().numpy()
+    mounted = sample_views(*terms, template, generator(seed), options).double().numpy()
+    rotations = []
+    for window in range(3):
+        for segment in range(23):
+            one, two = plain[window, :, segment], mounted[window, :, segment]
+            rotation = np.linalg.lstsq(one[:, :3], two[:, :3], rcond=None)[0]
+            np.testing.assert_allclose(one[:, :3] @ rotation, two[:, :3], atol=1e-4)
+            # Accelerometer and gyroscope sit in one case: they turn alike.
+            np.testing.assert_allclose(one[:, 3:] @ rotation, two[:, 3:], atol=1e-4)
+            np.testing.assert_allclose(rotation.T @ rotation, np.eye(3), atol=1e-4)
+            assert np.linalg.det(rotation) > 0
+            rotations.append(rotation)
+    return np.array(rotations)
+
+
+def test_mounting_is_in_plane_turn_plus_small_tilt(terms, template):
+    turns = mounting_of(terms, template, ViewOptions(tilt_degrees=0, noise=False))
+    np.testing.assert_allclose(turns[:, 2, 2], 1.0, atol=1e-4)
+    angles = np.arctan2(turns[:, 1, 0], turns[:, 0, 0])
+    assert angles.min() < -2 and angles.max() > 2
+    tilted = mounting_of(terms, template, ViewOptions(tilt_degrees=10, noise=False))
+    lean = np.degrees(np.arccos(np.clip(tilted[:, 2, 2], -1, 1)))
+    assert 5 < lean.max() < 14.2
+
+
+def test_flip_turns_the_normal_over_and_any_rotation_reaches_everywhere(terms, template):
+    flipped = mounting_of(terms, template, ViewOptions(tilt_degrees=0, flip_probability=1.0, noise=False))
+    np.testing.assert_allclose(flipped[:, 2, 2], -1.0, atol=1e-4)
+    half = mounting_of(terms, template, ViewOptions(tilt_degrees=0, flip_probability=0.5, noise=False))
+    assert 0.25 < (half[:, 2, 2] < 0).mean() < 0.75
+    free = mounting_of(terms, template, ViewOptions(any_rotation=True, noise=False))
+    assert np.abs(free.mean(axis=0)).max() < 0.25
+
+
+def test_candidates_are_drawn_from_the_whole_segment(template):
+    force = torch.zeros(600, 1, 23, 3)
+    lever = torch.eye(3).expand(600, 1, 23, 3, 3)
+    options = ViewOptions(tilt_degrees=0, in_plane_degrees=0, noise=False)
+    views = sample_views(force, lever, force, template, generator(), options, segments=[9])
+    # With f = 0 and M = I a view reads the lever arm in sensor axes; its length tells candidates apart.
+    lengths = np.unique(np.linalg.norm(views[:, 0, 0, :3], axis=-1).round(5))
+    rows = template.segment == 9
+    known = np.unique(np.linalg.norm(template.offset[rows], axis=-1).round(5))
+    assert len(lengths) > 0.9 * len(known)
+    assert np.abs(lengths[:, None] - known).min(axis=1).max() < 3e-5
+
+
+def test_seed_decides_everything_and_noise_is_on_by_default(terms, template):
+    options = ViewOptions(soft_attachment=0.5, flip_probability=0.3)
+    one = sample_views(*terms, template, generator(1), options)
+    assert torch.equal(one, sample_views(*terms, template, generator(1), options))
+    assert not torch.equal(one, sample_views(*terms, template, generator(2), options))
+    clean = sample_views(*terms, template, generator(1), ViewOptions(noise=False))
+    noisy = sample_views(*terms, template, generator(1))
+    assert noisy.dtype == torch.float32 and torch.isfinite(noisy).all()
+    assert 1e-3 < (noisy - clean).abs().mean() < 1.0
+
+
+def test_segment_subset(terms, template):
+    views = sample_views(*terms, template, generator(), PLAIN, segments=[13, 9])
+    assert views.shape == (3, 40, 2, 6)
+    exact = candidate_signals(terms, template, 0, 13)
+    assert np.abs(exact - views[0, :, 0].double().numpy()[:, None]).max(axis=(0, 2)).min() < 1e-4
+
+
+def softened(acceleration, template):
+    """Magnitude-preserving read-out of one axis through a soft attachment that is always on."""
+    batch, frames = acceleration.shape
+    force = torch.zeros(batch, frames, 23, 3)
+    force[..., 0] = acceleration[:, :, None]
+    zero = torch.zeros(batch, frames, 23, 3)
+    lever = torch.zeros(batch, frames, 23, 3, 3)
+    options = ViewOptions(soft_attachment=True, noise=False)
+    return sample_views(force, lever, zero, template, generator(), options)[..., :3].norm(dim=-1)
+
+
+def test_soft_attachment_keeps_gravity_rings_and_damps(template):
+    time = torch.arange(240) / 60.0
+    still = softened(torch.full((2, 240), 9.81), template)
+    torch.testing.assert_close(still, torch.full_like(still, 9.81), atol=1e-4, rtol=0)
+    slow = torch.sin(2 * torch.pi * 0.5 * time).repeat(2, 1)
+    # Below a tenth of the lowest natural frequency the gain 1 / (1 - q^2) stays within 1 %.
+    torch.testing.assert_close(softened(slow, template)[:, 30:-30], slow.abs()[:, 30:-30, None].expand(2, -1, 23), atol=0.03, rtol=0)  # noqa: E501
+    knock = torch.zeros(2, 240)
+    knock[:, 120] = 10.0
+    rung = softened(knock, template)
+    assert (rung[:, 121:140].max(dim=1).values > 0.5).all()
+    assert rung[:, 200:].max() < 0.3 and rung[:, :115].max() < 0.8
+
+
+def test_bad_input_is_refused(terms, template):
+    force, lever, omega = terms
+    with pytest.raises(ValueError, match="lever"):
+        sample_views(force, lever[..., 0], omega, template, generator())
+    with pytest.raises(ValueError, match=r"0\.\.22"):
+        sample_views(*terms, template, generator(), segments=[23])
+    with pytest.raises(ValueError, match="tilt_degrees"):
+        ViewOptions(tilt_degrees=-1)
+    with pytest.raises(ValueError, match="flip_probability"):
+        ViewOptions(flip_probability=2)
+    with pytest.raises(ValueError, match="toaster"):
+        ViewOptions(noise=["toaster"])
