@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
+
 from anymo_hf.motion.body_motion import BodyMotion
 from anymo_hf.simulation.kinematics import (
     GRAVITY,
@@ -12,7 +14,6 @@ from anymo_hf.simulation.kinematics import (
     segment_kinematics,
 )
 from anymo_hf.simulation.surface import load_template
-from scipy.spatial.transform import Rotation
 
 
 def quaternions_of(rotation: Rotation) -> np.ndarray:
@@ -48,12 +49,10 @@ def test_fast_form_equals_differentiating_each_placement():
 def test_gyroscope_fast_form_is_exact_for_an_exact_frame():
     motion = wavy_motion(seed=3)
     frame = Rotation.from_rotvec([0.4, -1.1, 0.7])
-    fast = placement_signals(
-        segment_kinematics(motion), np.array([9]), np.zeros((1, 3)), frame.as_matrix()[None]
-    )[:, 0, 3:]
-    mounted = (Rotation.from_quat(motion.orientations[:, 9], scalar_first=True) * frame).as_quat(
-        scalar_first=True
-    )
+    fast = placement_signals(segment_kinematics(motion), np.array([9]), np.zeros((1, 3)), frame.as_matrix()[None])[
+        :, 0, 3:
+    ]
+    mounted = (Rotation.from_quat(motion.orientations[:, 9], scalar_first=True) * frame).as_quat(scalar_first=True)
     direct = angular_velocity(mounted, 60.0)
     np.testing.assert_allclose(fast, direct, rtol=0, atol=1e-9 * np.abs(direct).max())
 
@@ -62,9 +61,7 @@ def test_body_at_rest_reads_one_g_up_in_every_mounting():
     orientations = quaternions_of(Rotation.random(23, random_state=1))
     motion = BodyMotion(60.0, np.zeros((10, 23, 3)), np.tile(orientations, (10, 1, 1)))
     template = load_template()
-    signals = placement_signals(
-        segment_kinematics(motion), template.segment, template.offset, template.frame
-    )
+    signals = placement_signals(segment_kinematics(motion), template.segment, template.offset, template.frame)
     world = rotation_matrices(orientations)[template.segment] @ template.frame
     up = np.einsum("pij,tpj->tpi", world, signals[..., :3])
     np.testing.assert_allclose(up, np.broadcast_to(-GRAVITY, up.shape), atol=1e-5)

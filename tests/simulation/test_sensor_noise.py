@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from anymo_hf.simulation.sensor_noise import PRESETS, NoiseModel, add_noise, estimate_noise
 
 

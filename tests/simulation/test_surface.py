@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
 from anymo_hf.modeling.body_graph import SEGMENTS
 from anymo_hf.motion.skeleton import tpose_positions
 from anymo_hf.simulation.surface import (
@@ -11,8 +14,6 @@ from anymo_hf.simulation.surface import (
     load_template,
     surface_frames,
 )
-from safetensors import safe_open
-from safetensors.numpy import save_file
 
 
 @pytest.fixture(scope="module")

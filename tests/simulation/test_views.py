@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from anymo_hf.simulation.kinematics import SegmentKinematics, placement_signals
 from anymo_hf.simulation.surface import load_template
 from anymo_hf.simulation.views import ViewOptions, sample_views
@@ -127,7 +128,9 @@ def test_soft_attachment_keeps_gravity_rings_and_damps(template):
     torch.testing.assert_close(still, torch.full_like(still, 9.81), atol=1e-4, rtol=0)
     slow = torch.sin(2 * torch.pi * 0.5 * time).repeat(2, 1)
     # Below a tenth of the lowest natural frequency the gain 1 / (1 - q^2) stays within 1 %.
-    torch.testing.assert_close(softened(slow, template)[:, 30:-30], slow.abs()[:, 30:-30, None].expand(2, -1, 23), atol=0.03, rtol=0)  # noqa: E501
+    torch.testing.assert_close(
+        softened(slow, template)[:, 30:-30], slow.abs()[:, 30:-30, None].expand(2, -1, 23), atol=0.03, rtol=0
+    )  # noqa: E501
     knock = torch.zeros(2, 240)
     knock[:, 120] = 10.0
     rung = softened(knock, template)

@@ -69,7 +69,7 @@ def read_csv(
     missing = [name for name in columns if name not in table.columns]
     if missing or len(columns) not in (3, 6):
         raise ValueError(f"{path}: need 3 or 6 columns; {missing or list(columns)} do not fit {list(table.columns)}")
-    values = table[list(columns)].apply(pd.to_numeric, errors="coerce").to_numpy(float)
+    values = table[list(columns)].apply(pd.to_numeric, errors="coerce").to_numpy(float, copy=True)
     broken = np.flatnonzero(~np.isfinite(values).all(axis=1))
     if len(broken):
         raise ValueError(f"{path}: row {broken[0] + 2} holds no finite number in {list(columns)}; repair or drop it")

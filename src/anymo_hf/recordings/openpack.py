@@ -47,7 +47,8 @@ def read_openpack(folder: str | Path) -> Iterator[ImuRecording]:
     for path in require_files(paths, folder, "annotation/openpack-operations/S*.csv", "OpenPack"):
         user = path.parents[2]
         operations = _table(path, ["id", "start", "end"])
-        streams = {}
+        streams: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        origin = None  # unix milliseconds; times from here keep microseconds in float64
         for device, placement in PLACEMENTS.items():
             file = user / "atr" / device / path.name
             if not file.exists():
@@ -56,10 +57,14 @@ def read_openpack(folder: str | Path) -> Iterator[ImuRecording]:
             if (np.diff(values[:, 0]) < 0).any():
                 raise ValueError(f"{file}: unixtime runs backward; sort or download the file again")
             signal = values[:, 1:] * np.array([STANDARD_GRAVITY] * 3 + [np.pi / 180] * 3)
-            streams[placement] = (values[:, 0] / 1000, signal)
+            origin = values[0, 0] if origin is None else origin
+            streams[placement] = ((values[:, 0] - origin) / 1000, signal)
         if not streams:
             raise OSError(f"{user}: no atr/atr0*/{path.name} beside {path}")
-        times = [pd.to_datetime(operations[c], format="ISO8601").map(lambda t: t.timestamp()) for c in ("start", "end")]
+        times = [
+            pd.to_datetime(operations[c], format="ISO8601").map(lambda t: t.timestamp()) - origin / 1000
+            for c in ("start", "end")
+        ]
         for number, start, end in zip(operations["id"], *times, strict=True):
             first = max(start, *(clock[0] for clock, _ in streams.values()))
             last = min(end, *(clock[-1] for clock, _ in streams.values()))

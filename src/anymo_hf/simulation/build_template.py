@@ -100,7 +100,7 @@ def build_template(folder: str | Path, height: float = HEIGHT) -> SurfaceTemplat
 
     origins = tpose_positions(height)
     points, directions, weights = [], [], []
-    for index, segment in enumerate(SEGMENTS):
+    for _index, segment in enumerate(SEGMENTS):
         weight = _top_two_weight(skin_index, skin_weight, names, _bones_of(segment)) * used
         rows = np.flatnonzero(weight > 0)
         posed, stretch = _pose_to_tpose(segment, heads, origins, height)
@@ -108,9 +108,7 @@ def build_template(folder: str | Path, height: float = HEIGHT) -> SurfaceTemplat
         keep = _region(segment, place, origins)
         rows, place, outward = rows[keep], place[keep], outward[keep]
         if len(rows) < CANDIDATE_COUNTS[segment]:
-            raise ValueError(
-                f"{segment} has {len(rows)} vertices, Table 5 asks for {CANDIDATE_COUNTS[segment]}"
-            )
+            raise ValueError(f"{segment} has {len(rows)} vertices, Table 5 asks for {CANDIDATE_COUNTS[segment]}")
         chosen = farthest_points(place, CANDIDATE_COUNTS[segment])
         points.append(place[chosen])
         directions.append(outward[chosen])
@@ -207,9 +205,7 @@ def _pose_to_tpose(
     if bone == segment:
         return _trunk_map(heads, origins, height, size)
     outward = _Y if side == "l" else -_Y
-    limb = {
-        name: SEGMENT_INDEX[f"{segment[:2]}{name}"] for name in ("Shoulder", "UpperArm", "Forearm", "Hand")
-    }
+    limb = {name: SEGMENT_INDEX[f"{segment[:2]}{name}"] for name in ("Shoulder", "UpperArm", "Forearm", "Hand")}
     limb |= {name: SEGMENT_INDEX[f"{segment[:2]}{name}"] for name in ("UpperLeg", "LowerLeg", "Foot", "Toe")}
     joint = {
         "UpperArm": heads[f"upperarm_{side}"],

@@ -71,9 +71,7 @@ def segment_kinematics(
     inverse = np.swapaxes(rotations, -1, -2)
     force = inverse @ (second_difference(positions, frame_rate) - GRAVITY)[..., None]
     lever = inverse @ second_difference(rotations, frame_rate)
-    return SegmentKinematics(
-        force[..., 0], lever, angular_velocity(quaternions, frame_rate), float(frame_rate)
-    )
+    return SegmentKinematics(force[..., 0], lever, angular_velocity(quaternions, frame_rate), float(frame_rate))
 
 
 def placement_signals(
@@ -101,9 +99,7 @@ def placement_signals(
             f"got {segment.shape}, {offset.shape} and {frame.shape}"
         )
     if count and (segment.min() < 0 or segment.max() >= len(SEGMENTS)):
-        raise ValueError(
-            f"segment indices must lie in 0..{len(SEGMENTS) - 1}, got {segment.min()}..{segment.max()}"
-        )
+        raise ValueError(f"segment indices must lie in 0..{len(SEGMENTS) - 1}, got {segment.min()}..{segment.max()}")
     signals = np.empty((len(kinematics.specific_force), count, 6))
     for index in np.unique(segment):
         chosen = np.flatnonzero(segment == index)
@@ -111,9 +107,7 @@ def placement_signals(
             "tij,pj->tpi", kinematics.lever[:, index], offset[chosen]
         )
         signals[:, chosen, :3] = np.einsum("pji,tpj->tpi", frame[chosen], force)
-        signals[:, chosen, 3:] = np.einsum(
-            "pji,tj->tpi", frame[chosen], kinematics.angular_velocity[:, index]
-        )
+        signals[:, chosen, 3:] = np.einsum("pji,tj->tpi", frame[chosen], kinematics.angular_velocity[:, index])
     return signals
 
 
@@ -128,9 +122,7 @@ def angular_velocity(quaternions: np.ndarray, frame_rate: float) -> np.ndarray:
     first, second = quaternions[:-1], quaternions[1:]
     scalar = np.sum(first * second, axis=-1)
     vector = (
-        first[..., :1] * second[..., 1:]
-        - second[..., :1] * first[..., 1:]
-        - np.cross(first[..., 1:], second[..., 1:])
+        first[..., :1] * second[..., 1:] - second[..., :1] * first[..., 1:] - np.cross(first[..., 1:], second[..., 1:])
     )
     # q and -q are the same turn: take the one of at most half a revolution.
     vector = np.where(scalar[..., None] < 0, -vector, vector)

@@ -105,9 +105,7 @@ def add_noise(
     def normal(*shape: int) -> torch.Tensor:
         return torch.randn(shape, generator=generator, device=generator.device).to(signals)
 
-    table = torch.tensor(
-        [astuple(model) for model in chosen_from], dtype=signals.dtype, device=signals.device
-    )
+    table = torch.tensor([astuple(model) for model in chosen_from], dtype=signals.dtype, device=signals.device)
     pick = torch.randint(len(table), (batch, placements), generator=generator, device=generator.device)
     device = table[pick.to(signals.device)][:, None]  # (B, 1, P, fields)
 
@@ -117,9 +115,7 @@ def add_noise(
     white, bias, drift, full_scale = six(0) * (frame_rate / 2) ** 0.5, six(2), six(4), six(7)
     scale, bits = device[..., 6:7], device[..., 9:10]
     shape = (batch, 1, placements, 6)
-    minutes = (torch.arange(frames, dtype=signals.dtype, device=signals.device) / (60.0 * frame_rate))[
-        :, None, None
-    ]
+    minutes = (torch.arange(frames, dtype=signals.dtype, device=signals.device) / (60.0 * frame_rate))[:, None, None]
     noisy = signals * (1 + scale * normal(*shape)) + bias * normal(*shape)
     # The walk grows with the square root of time; over one window the line to its end stands in for it.
     window = max((frames - 1) / (60.0 * frame_rate), 1e-6)
@@ -154,7 +150,11 @@ def estimate_noise(signal: np.ndarray, frame_rate: float, window_seconds: float 
             f"signal has {count} windows of {window_seconds:g} s; 10 or more are needed to find quiet ones"
         )
     windows = signal[: count * length].reshape(count, length, 6)
-    quiet = np.argsort(windows[..., :3].var(axis=1).sum(axis=-1))[: max(count // 10, 1)]
-    spread = np.diff(windows[quiet], axis=1).std(axis=1) / 2**0.5
+    # Each sensor's quiet windows are found with the other one: picking by its own spread would read too low.
+    few = max(count // 10, 1)
+    acc_quiet = np.argsort(windows[..., 3:].var(axis=1).sum(axis=-1))[:few]
+    gyro_quiet = np.argsort(windows[..., :3].var(axis=1).sum(axis=-1))[:few]
+    quiet = np.concatenate([windows[acc_quiet][..., :3], windows[gyro_quiet][..., 3:]], axis=-1)
+    spread = np.diff(quiet, axis=1).std(axis=1) / 2**0.5
     density = np.median(spread, axis=0) / (frame_rate / 2) ** 0.5
     return NoiseModel(acc_density=float(density[:3].mean()), gyro_density=float(density[3:].mean()))

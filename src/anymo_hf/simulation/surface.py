@@ -61,11 +61,7 @@ class SurfaceTemplate:
 
     def __post_init__(self) -> None:
         count = len(self.segment)
-        if (
-            self.segment.shape != (count,)
-            or self.offset.shape != (count, 3)
-            or self.frame.shape != (count, 3, 3)
-        ):
+        if self.segment.shape != (count,) or self.offset.shape != (count, 3) or self.frame.shape != (count, 3, 3):
             raise ValueError(
                 "segment, offset and frame must be (P,), (P, 3) and (P, 3, 3), "
                 f"got {self.segment.shape}, {self.offset.shape} and {self.frame.shape}"
@@ -103,9 +99,7 @@ def load_template(path: str | Path | None = None) -> SurfaceTemplate:
     """
     path = Path(path) if path is not None else TEMPLATE_FILE
     if not path.is_file():
-        raise OSError(
-            f"no surface template at {path}; build one with `python -m {__package__}.build_template`"
-        )
+        raise OSError(f"no surface template at {path}; build one with `python -m {__package__}.build_template`")
     try:
         with safe_open(path, framework="numpy") as file:
             metadata, names = file.metadata() or {}, set(file.keys())
@@ -115,12 +109,11 @@ def load_template(path: str | Path | None = None) -> SurfaceTemplate:
             segment, offset, frame = (file.get_tensor(name) for name in ("segment", "offset", "frame"))
     except SafetensorError as error:
         raise OSError(f"{path} is not a readable safetensors file: {error}") from error
-    return SurfaceTemplate(
-        segment.astype(np.int64),
-        offset.astype(np.float64),
-        frame.astype(np.float64),
-        float(metadata["height"]),
-    )
+    height = float(metadata["height"])
+    stored = SurfaceTemplate(segment.astype(np.int64), offset.astype(np.float64), frame.astype(np.float64), height)
+    # float32 frames are rotations to 1e-7 only; square them up in float64.
+    exact = surface_frames(stored.frame[..., 2], stored.frame[..., 0])
+    return SurfaceTemplate(stored.segment, stored.offset, exact, height)
 
 
 def surface_frames(normals: np.ndarray, axes: np.ndarray) -> np.ndarray:

@@ -160,9 +160,7 @@ def _quaternion_matrix(quaternion: torch.Tensor) -> torch.Tensor:
     return torch.eye(3, device=w.device) + 2 * (w[..., None, None] * cross + cross @ cross)
 
 
-def _soft_attachment(
-    acceleration: torch.Tensor, generator: torch.Generator, options: ViewOptions
-) -> torch.Tensor:
+def _soft_attachment(acceleration: torch.Tensor, generator: torch.Generator, options: ViewOptions) -> torch.Tensor:
     """Pass `(B, P, T, 3)` specific force through a random damped spring between body and sensor.
 
     A sensor on a spring reads `H(f) = (1 + 2jζq) / (1 − q² + 2jζq)` times the specific force below it, with

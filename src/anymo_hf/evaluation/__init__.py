@@ -1,0 +1,1 @@
+"""Judging: metrics of recognition, retrieval and captioning."""

@@ -1,0 +1,134 @@
+"""Metrics of the three tasks as plain functions (paper A.5, A.6); all return fractions, not percent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def recognition_scores(similarity: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    """Zero-shot recognition.
+
+    Args:
+        similarity: `(windows, labels)` score of every label, higher is better.
+        truth: `(windows,)` index of the true label.
+
+    Returns:
+        accuracy; macro_f1 over labels seen in truth or prediction; weighted_f1; recall_at_2.
+
+    Raises:
+        ValueError: wrong shapes, no windows, NaN scores or labels out of range.
+    """
+    similarity, truth = np.asarray(similarity, dtype=float), np.asarray(truth)
+    if similarity.ndim != 2 or truth.shape != similarity.shape[:1] or len(truth) == 0:
+        raise ValueError(f"need (windows, labels) scores and (windows,) truth, got {similarity.shape}, {truth.shape}")
+    if np.isnan(similarity).any():
+        raise ValueError("similarity holds NaN")
+    labels = similarity.shape[1]
+    if truth.min() < 0 or truth.max() >= labels:
+        raise ValueError(f"truth must lie in 0..{labels - 1}, got {truth.min()}..{truth.max()}")
+    order = np.argsort(-similarity, axis=1, kind="stable")
+    predicted = order[:, 0]
+    confusion = np.zeros((labels, labels))
+    np.add.at(confusion, (truth, predicted), 1)
+    hits, support, chosen = np.diag(confusion), confusion.sum(1), confusion.sum(0)
+    seen = (support + chosen) > 0
+    f1 = np.divide(2 * hits, support + chosen, out=np.zeros(labels), where=seen)
+    return {
+        "accuracy": float((predicted == truth).mean()),
+        "macro_f1": float(f1[seen].mean()),
+        "weighted_f1": float((f1 * support).sum() / support.sum()),
+        "recall_at_2": float((order[:, :2] == truth[:, None]).any(1).mean()),
+    }
+
+
+def majority_scores(truth: np.ndarray, labels: int) -> dict[str, float]:
+    """What always answering the most frequent class scores."""
+    truth = np.asarray(truth)
+    answer = np.zeros((len(truth), labels))
+    answer[:, np.bincount(truth, minlength=labels).argmax()] = 1
+    return recognition_scores(answer, truth)
+
+
+def retrieval_scores(similarity: np.ndarray, positive: np.ndarray) -> dict[str, float]:
+    """Rank of the first positive among the candidates of each query.
+
+    Args:
+        similarity: `(queries, candidates)`.
+        positive: `(queries, candidates)` bool, at least one True in each row.
+
+    Returns:
+        recall_at_1, recall_at_5, recall_at_10 and mrr.
+
+    Raises:
+        ValueError: shapes that differ, or a query without a positive.
+    """
+    similarity, positive = np.asarray(similarity, dtype=float), np.asarray(positive, dtype=bool)
+    if similarity.shape != positive.shape or similarity.ndim != 2:
+        raise ValueError(
+            f"similarity and positive must share (queries, candidates): {similarity.shape}, {positive.shape}"
+        )
+    if not positive.any(1).all():
+        raise ValueError(f"query {int(np.flatnonzero(~positive.any(1))[0])} has no positive candidate")
+    best = np.where(positive, similarity, -np.inf).max(1, keepdims=True)
+    # a tie with a wrong candidate counts against the query
+    rank = 1 + ((similarity >= best) & ~positive).sum(1)
+    return {f"recall_at_{k}": float((rank <= k).mean()) for k in (1, 5, 10)} | {"mrr": float((1 / rank).mean())}
+
+
+def rouge_l(candidate: str, reference: str) -> float:
+    """F1 of the longest common subsequence of lower-cased words."""
+    a, b = candidate.lower().split(), reference.lower().split()
+    if not a or not b:
+        return 0.0
+    row = [0] * (len(b) + 1)
+    for word in a:
+        diagonal = 0
+        for j, other in enumerate(b, start=1):
+            above = row[j]
+            row[j] = diagonal + 1 if word == other else max(row[j], row[j - 1])
+            diagonal = above
+    precision, recall = row[-1] / len(a), row[-1] / len(b)
+    return 0.0 if row[-1] == 0 else 2 * precision * recall / (precision + recall)
+
+
+def bleu(candidate: str, reference: str, order: int) -> float:
+    """Sentence BLEU up to `order` words with brevity penalty; a missing order counts as 1e-9, as the official code does."""
+    a, b = candidate.lower().split(), reference.lower().split()
+    if not a:
+        return 0.0
+    logs = []
+    for n in range(1, order + 1):
+        grams = [tuple(a[i : i + n]) for i in range(len(a) - n + 1)]
+        others = [tuple(b[i : i + n]) for i in range(len(b) - n + 1)]
+        matched = sum(min(grams.count(gram), others.count(gram)) for gram in set(grams))
+        logs.append(np.log(max(matched / max(len(grams), 1), 1e-9)))
+    return float(np.exp(min(0.0, 1 - len(b) / len(a)) + np.mean(logs)))
+
+
+def unigram_meteor(candidate: str, reference: str) -> float:
+    """10PR / (R + 9P) over exact words: the official code's "METEOR", without stems, synonyms or chunks."""
+    a, b = candidate.lower().split(), reference.lower().split()
+    matched = sum(min(a.count(word), b.count(word)) for word in set(a))
+    if matched == 0:
+        return 0.0
+    precision, recall = matched / len(a), matched / len(b)
+    return 10 * precision * recall / (recall + 9 * precision)
+
+
+def caption_scores(candidates: Sequence[str], references: Sequence[str]) -> dict[str, float]:
+    """Mean sentence scores of captions against one reference each.
+
+    Raises:
+        ValueError: no captions, or lists of different length.
+    """
+    if not candidates or len(candidates) != len(references):
+        raise ValueError(f"need as many captions as references, got {len(candidates)} and {len(references)}")
+    pairs = list(zip(candidates, references, strict=True))
+    return {
+        "bleu_1": float(np.mean([bleu(c, r, 1) for c, r in pairs])),
+        "bleu_4": float(np.mean([bleu(c, r, 4) for c, r in pairs])),
+        "rouge_l": float(np.mean([rouge_l(c, r) for c, r in pairs])),
+        "unigram_meteor": float(np.mean([unigram_meteor(c, r) for c, r in pairs])),
+    }

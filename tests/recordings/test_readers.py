@@ -1,0 +1,199 @@
+"""Readers: small fixtures in each raw format give SI units and right labels; broken variants are refused."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.io import savemat
+
+from anymo_hf.recordings.catalogue import DATASETS, read_windows
+from anymo_hf.recordings.csv_file import read_csv
+from anymo_hf.recordings.imu_recording import ImuRecording
+from anymo_hf.recordings.matlab_trials import read_usc_had, read_utd_mhad
+from anymo_hf.recordings.openpack import read_openpack
+from anymo_hf.recordings.uci_har import read_hapt, read_uci_har
+from anymo_hf.recordings.wisdm import read_wisdm
+
+G = 9.80665
+
+
+def _uci_har(folder, windows=3, width=128):
+    signals = folder / "UCI HAR Dataset" / "test" / "Inertial Signals"
+    signals.mkdir(parents=True)
+    for kind in ("total_acc", "body_gyro"):
+        for axis in "xyz":
+            value = 1.0 if (kind, axis) == ("total_acc", "x") else 0.25
+            np.savetxt(signals / f"{kind}_{axis}_test.txt", np.full((windows, width), value))
+    np.savetxt(signals.parent / "y_test.txt", np.array([5, 1, 6])[:windows], fmt="%d")
+    return signals
+
+
+def test_uci_har_windows_are_in_si_units_with_labels(tmp_path):
+    _uci_har(tmp_path)
+    first, second, third = read_uci_har(tmp_path)
+    assert (first.label, second.label, third.label) == ("stand", "walk", "lay")
+    np.testing.assert_allclose(first.signals["waist"][0], [G, 0.25 * G, 0.25 * G, 0.25, 0.25, 0.25])
+    assert first.signals["waist"].shape == (128, 6) and first.sampling_rate == 50
+
+
+def test_uci_har_refuses_missing_folder_cut_rows_and_unequal_files(tmp_path):
+    with pytest.raises(OSError, match="Inertial Signals"):
+        list(read_uci_har(tmp_path))
+    signals = _uci_har(tmp_path)
+    np.savetxt(signals / "body_gyro_z_test.txt", np.zeros((2, 128)))
+    with pytest.raises(ValueError, match="number of windows"):
+        list(read_uci_har(tmp_path))
+    (signals / "body_gyro_z_test.txt").write_text("1.0 2.0\n3.0 oops\n")
+    with pytest.raises(ValueError, match="body_gyro_z_test.txt"):
+        list(read_uci_har(tmp_path))
+
+
+def test_hapt_cuts_labelled_samples_and_drops_transitions(tmp_path):
+    raw = tmp_path / "HAPT Data Set" / "RawData"
+    raw.mkdir(parents=True)
+    ramp = np.arange(100)[:, None] * np.ones(3)
+    np.savetxt(raw / "acc_exp01_user01.txt", ramp)
+    np.savetxt(raw / "gyro_exp01_user01.txt", ramp)
+    (raw / "labels.txt").write_text("1 1 4 11 70\n1 1 7 71 90\n")
+    (only,) = read_hapt(tmp_path)
+    assert only.label == "sit" and len(only.signals["waist"]) == 60
+    np.testing.assert_allclose(only.signals["waist"][0, [0, 3]], [10 * G, 10])
+    (raw / "labels.txt").write_text("1 1 4 11 170\n")
+    with pytest.raises(ValueError, match="lie outside"):
+        list(read_hapt(tmp_path))
+
+
+def test_matlab_trials_convert_g_and_degrees_and_take_labels_from_names(tmp_path):
+    signal = np.tile([1.0, 0, 0, 180.0, 0, 0], (50, 1))
+    subject = tmp_path / "USC-HAD" / "Subject3"
+    subject.mkdir(parents=True)
+    savemat(subject / "a10t2.mat", {"sensor_readings": signal})
+    savemat(subject / "a2t1.mat", {"sensor_readings": signal})
+    second, tenth = read_usc_had(tmp_path)
+    assert (second.label, tenth.label, tenth.subject) == ("walk left", "sleep", "3")
+    np.testing.assert_allclose(tenth.signals["right_hip"][0], [G, 0, 0, np.pi, 0, 0])
+    inertial = tmp_path / "UTD-MHAD" / "Inertial"
+    inertial.mkdir(parents=True)
+    savemat(inertial / "a21_s1_t1_inertial.mat", {"d_iner": signal})
+    savemat(inertial / "a22_s1_t1_inertial.mat", {"d_iner": signal})
+    assert [list(r.signals) for r in read_utd_mhad(tmp_path)] == [["right_wrist"], ["right_thigh"]]
+
+
+def test_matlab_trials_refuse_missing_variable_cut_file_and_foreign_activity(tmp_path):
+    subject = tmp_path / "Subject1"
+    subject.mkdir()
+    savemat(subject / "a1t1.mat", {"other": np.zeros((5, 6))})
+    with pytest.raises(ValueError, match="'sensor_readings' is missing"):
+        list(read_usc_had(tmp_path))
+    (subject / "a1t1.mat").write_bytes(b"MATLAB 5.0 cut")
+    with pytest.raises(OSError, match="a1t1.mat"):
+        list(read_usc_had(tmp_path))
+    (subject / "a1t1.mat").rename(subject / "a13t1.mat")
+    with pytest.raises(ValueError, match="a<1..12>"):
+        list(read_usc_had(tmp_path))
+
+
+def test_openpack_keeps_the_true_clock_and_drops_null_and_long_operations(tmp_path):
+    user = tmp_path / "U0101"
+    (user / "atr" / "atr01").mkdir(parents=True)
+    (user / "annotation" / "openpack-operations").mkdir(parents=True)
+    clock = 1_648_531_521_000 + 30 * np.arange(2000)  # 33.3 Hz
+    seconds = (clock - clock[0]) / 1000
+    rows = ["unixtime,acc_x,acc_y,acc_z,gyro_x,gyro_y,gyro_z"]
+    rows += [f"{t},{s},0,1,0,0,90" for t, s in zip(clock, seconds, strict=True)]
+    file = user / "atr" / "atr01" / "S0100.csv"
+    file.write_text("\n".join(rows))
+    times = [f"2022-03-29 14:25:2{second}.000000+09:00" for second in (3, 5)]
+    (user / "annotation" / "openpack-operations" / "S0100.csv").write_text(
+        f"id,start,end\n100,{times[0]},{times[1]}\n8100,{times[0]},{times[1]}\n"
+    )
+    (only,) = read_openpack(tmp_path)
+    wrist = only.signals["right_wrist"]
+    assert only.label == "Picking" and len(wrist) == 60
+    np.testing.assert_allclose(np.diff(wrist[:, 0]), G / 30, rtol=1e-6)  # acc_x counts true seconds
+    np.testing.assert_allclose(wrist[:, 5], np.pi / 2)
+    file.write_text("unixtime,acc_x\n1,2\n")
+    with pytest.raises(ValueError, match="acc_y"):
+        list(read_openpack(tmp_path))
+
+
+def _wisdm(folder, text, gyro=None):
+    for kind, lines in (("accel", text), ("gyro", gyro or text)):
+        path = folder / "raw" / "phone" / kind
+        path.mkdir(parents=True, exist_ok=True)
+        (path / f"data_1600_{kind}_phone.txt").write_text(lines)
+
+
+def test_wisdm_aligns_two_clocks_splits_gaps_and_skips_single_broken_lines(tmp_path):
+    def lines(offset):
+        stamps = [int((offset + i / 20 + (5 if i >= 100 else 0)) * 1e9) for i in range(200)]
+        return "".join(f"1600,B,{t},{t / 1e9},0,9.8;\n" for t in stamps)
+
+    _wisdm(tmp_path, "1600,B,12\n" + lines(100.0), lines(100.013))
+    recordings = list(read_wisdm(tmp_path))
+    assert [r.label for r in recordings] == ["jogging", "jogging"]
+    for recording in recordings:
+        pocket = recording.signals["right_pocket"]
+        np.testing.assert_allclose(pocket[:, 0], pocket[:, 3], atol=1e-6)  # both hold the time itself
+    _wisdm(tmp_path, "not,a,wisdm,file\n" * 20)
+    with pytest.raises(ValueError, match="of 20 lines"):
+        list(read_wisdm(tmp_path))
+
+
+def test_csv_units_names_and_rate_from_time_stamps(tmp_path):
+    path = tmp_path / "walk.csv"
+    path.write_text("time,Acc_X,acc_y,acc_z\n" + "".join(f"{i * 20},0,0,1\n" for i in range(100)))
+    recording = read_csv(path, "left_wrist", acceleration_unit="g")
+    assert recording.sampling_rate == pytest.approx(50)
+    np.testing.assert_allclose(recording.signals["left_wrist"], np.tile([0, 0, G], (100, 1)))
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("a,b\n1,2\n", {}, "no acceleration columns"),
+        ("acc_x,acc_y,acc_z\n1,2,3\n1,2,\n", {"rate": 50}, "row 3"),
+        ("acc_x,acc_y,acc_z\n1,2,3\n1,2,3\n", {}, "give rate="),
+        ("acc_x,acc_y,acc_z\n1,2,3\n", {"rate": 50, "acceleration_unit": "furlong"}, "acceleration_unit"),
+        ("time,acc_x,acc_y,acc_z\n2,1,2,3\n1,1,2,3\n", {}, "rise in every row"),
+    ],
+)
+def test_broken_csv_is_refused_with_the_mend(tmp_path, text, options, message):
+    path = tmp_path / "x.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_csv(path, "waist", **options)
+    with pytest.raises(OSError, match="nothing.csv"):
+        read_csv(tmp_path / "nothing.csv", "waist", rate=50)
+
+
+def test_recording_refuses_nan_shapes_and_rates():
+    with pytest.raises(ValueError, match="NaN"):
+        ImuRecording({"waist": np.full((5, 6), np.nan)}, 50)
+    with pytest.raises(ValueError, match=r"\(T, 6\)"):
+        ImuRecording({"waist": np.zeros((5, 4))}, 50)
+    with pytest.raises(ValueError, match="sampling_rate"):
+        ImuRecording({"waist": np.zeros((5, 6))}, 0)
+    with pytest.raises(ValueError, match="differ in length"):
+        ImuRecording({"waist": np.zeros((5, 6)), "head": np.zeros((6, 6))}, 50)
+
+
+def test_windows_do_not_overlap_and_drop_the_tail():
+    recording = ImuRecording({"waist": np.arange(60.0).reshape(10, 6)}, 2)
+    starts = [w.signals["waist"][0, 0] for w in recording.windows(2.0)]
+    assert starts == [0.0, 24.0]
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize("name", sorted(DATASETS))
+def test_real_units_are_plausible(name):
+    root = os.environ.get("ANYMO_DATA")
+    if not root or not (Path(root) / name).exists():
+        pytest.skip(f"set ANYMO_DATA to a folder that holds {name}/")
+    magnitude, gyro = [], []
+    for recording in read_windows(name, Path(root) / name):
+        signal = next(iter(recording.signals.values()))
+        magnitude.append(np.linalg.norm(signal[:, :3], axis=1).mean())
+        gyro.append(np.percentile(np.abs(signal[:, 3:]), 99))
+    assert 9.0 < np.median(magnitude) < 12.5 and np.percentile(gyro, 99) < 40
