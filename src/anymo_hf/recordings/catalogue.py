@@ -57,3 +57,24 @@ def read_windows(name: str, folder: str | Path) -> Iterator[ImuRecording]:
     for recording in info.reader(folder):
         if recording.label in info.labels:
             yield from [recording] if info.window_seconds is None else recording.windows(info.window_seconds)
+
+
+def describe(folder: str | Path) -> Iterator[str]:
+    """One line per dataset found below `folder`: windows, classes, median acceleration magnitude in m/s^2."""
+    import numpy as np
+
+    for name in DATASETS:
+        if not (Path(folder) / name).is_dir():
+            continue
+        labels, magnitudes = set(), []
+        for recording in read_windows(name, Path(folder) / name):
+            labels.add(recording.label)
+            magnitudes.append(np.linalg.norm(next(iter(recording.signals.values()))[:, :3], axis=1).mean())
+        yield f"{name}: {len(magnitudes)} windows, {len(labels)} classes, median |acc| {np.median(magnitudes):.2f} m/s^2"
+
+
+if __name__ == "__main__":
+    import sys
+
+    for line in describe(sys.argv[1]):
+        print(line)

@@ -51,8 +51,9 @@ _SPINE = ("Pelvis", "L5", "L3", "T12", "T8", "Neck")
 _OVERLAP = 0.015
 _CROTCH = 0.13
 _HALF_TRUNK = 0.21
-# Skin weights leak: a few toe vertices hang on the other foot, elbow skin on the bent rest pose. A limb keeps what
-# lies near its bone: end joint, greatest distance from the bone, reach before and after its ends (metres).
+# Skin weights leak: a few toe vertices hang on the other foot, elbow skin on the bent rest pose.
+# A limb keeps what lies near its bone and on its own side of the body:
+# end joint, greatest distance from the bone, reach before and after its ends (metres).
 _LIMBS = {
     "Neck": ("Head", 0.095, 0.05, 0.03),
     "Shoulder": ("UpperArm", 0.15, 0.02, 0.04),
@@ -61,7 +62,7 @@ _LIMBS = {
     "UpperLeg": ("LowerLeg", 0.125, 0.03, 0.03),
     "LowerLeg": ("Foot", 0.09, 0.03, 0.03),
 }
-# Hands and feet end in no joint: greatest sideways distance from the origin, lowest and highest point (metres).
+# Hands and feet end in no joint: greatest sideways distance, lowest and highest point from the origin (metres).
 _BOXES = {
     "Hand": (0.22, -0.06, 0.06),
     "Foot": (0.08, -0.09, 0.09),
@@ -100,7 +101,7 @@ def build_template(folder: str | Path, height: float = HEIGHT) -> SurfaceTemplat
 
     origins = tpose_positions(height)
     points, directions, weights = [], [], []
-    for _index, segment in enumerate(SEGMENTS):
+    for segment in SEGMENTS:
         weight = _top_two_weight(skin_index, skin_weight, names, _bones_of(segment)) * used
         rows = np.flatnonzero(weight > 0)
         posed, stretch = _pose_to_tpose(segment, heads, origins, height)
@@ -167,6 +168,7 @@ def _region(segment: str, place: np.ndarray, origins: np.ndarray) -> np.ndarray:
     """Which T-pose points `(N, 3)` may serve a segment beyond the skin-weight rule."""
     bone = segment.removeprefix("R_").removeprefix("L_")
     origin = origins[SEGMENT_INDEX[segment]]
+    own_side = place[:, 1] * np.sign(origin[1]) >= 0
     if segment == "Head":
         # Mouth, nostrils and ear canals are mesh surface, but nobody wears a sensor there.
         equations = ConvexHull(place).equations
@@ -180,7 +182,7 @@ def _region(segment: str, place: np.ndarray, origins: np.ndarray) -> np.ndarray:
         along = (place - origin) @ (end / length)
         nearest = np.clip(along, 0, length)[:, None] * (end / length)
         off_axis = np.linalg.norm(place - origin - nearest, axis=-1)
-        return (along > -before) & (along < length + after) & (off_axis < radius)
+        return (along > -before) & (along < length + after) & (off_axis < radius) & own_side
     if bone in _BOXES:
         half_width, low, high = _BOXES[bone]
         local = place - origin
@@ -271,7 +273,7 @@ def _trunk_map(
 def _aligning(
     primary: np.ndarray, secondary: np.ndarray, to_primary: np.ndarray, to_secondary: np.ndarray
 ) -> np.ndarray:
-    """Rotation that takes `primary` onto `to_primary` and `secondary` as near `to_secondary` as then possible."""
+    """Rotation taking `primary` onto `to_primary`, then `secondary` as near `to_secondary` as it can."""
 
     def basis(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         first = _unit(first)
