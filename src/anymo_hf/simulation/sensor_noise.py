@@ -48,7 +48,7 @@ class NoiseModel:
             raise ValueError("NoiseModel needs acc_range > 0, gyro_range > 0 and bits >= 2")
 
 
-# Orders of magnitude of consumer MEMS parts as their data sheets state them; white noise is raised where the
+# Orders of magnitude for consumer MEMS parts, chosen here and not fitted to any device; white noise is raised where the
 # signal usually reaches a user after coarse on-device processing (watch).
 PRESETS: dict[str, NoiseModel] = {
     "phone": NoiseModel(1.8e-3, 1.2e-4, 0.20, 0.010, 0.010, 0.0010, 0.010, acc_range=8 * STANDARD_GRAVITY),
