@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from transformers import PreTrainedConfig
+from transformers import AutoConfig, PreTrainedConfig
 
 _STRIDES = [1, 1, 1, 1, 2, 1, 1, 2, 1, 1]
 _ENCODER_PRESETS: dict[str, dict] = {
@@ -145,3 +145,112 @@ class AnyMoPQVAEConfig(PreTrainedConfig):
     def from_preset(cls, name: str, **kwargs) -> AnyMoPQVAEConfig:
         """`paper` or `nano`; ValueError for another name."""
         return cls(**{**_preset(_QUANTIZER_PRESETS, name), **kwargs})
+
+
+_NANO_TEXT = {
+    "vocab_size": 4096,
+    "hidden_size": 192,
+    "intermediate_size": 512,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 1024,
+    "tie_word_embeddings": False,
+}
+# Qwen2.5-0.5B's shapes, its vocabulary of 151,936 rows extended by two boundary tokens and 4,096 codes
+_PAPER_TEXT = {
+    "vocab_size": 151_936 + 4_098,
+    "hidden_size": 896,
+    "intermediate_size": 4864,
+    "num_hidden_layers": 24,
+    "num_attention_heads": 14,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 32_768,
+    "rope_parameters": {"rope_type": "default", "rope_theta": 1_000_000.0},
+    "tie_word_embeddings": False,
+}
+_MODEL_PRESETS: dict[str, dict] = {
+    "paper": {},
+    "nano": {"pooler_latents": 16, "pooler_heads": 4, "projection_dim": 128, "projector_hidden": 128},
+}
+
+
+class AnyMoConfig(PreTrainedConfig):
+    """The whole model (paper §3.3, A.4). Defaults are the paper's.
+
+    Args:
+        stgcn_config, pqvae_config: the IMU tokenizer this model reads codes from.
+        text_config: any causal language model's config; Qwen2 by default.
+        text_model_name: the checkpoint the paper starts from.
+        pooler_latents, pooler_heads: of the latent-attention poolers.
+        projection_dim: width of the embeddings.
+        projector_hidden: hidden width of the code projector.
+        soft_prompt_length: learned vectors before a text.
+        imu_residual_scale: weight of the averaged code embedding in the IMU branch.
+        temperature: contrastive temperature; lm_loss_weight, narration_loss_weight, label_loss_weight: loss weights.
+        imu_token_offset: id of the first code token; imu_bos_token_id, imu_eos_token_id: the boundary tokens.
+    """
+
+    model_type = "anymo"
+    sub_configs = {"stgcn_config": AnyMoSTGCNConfig, "pqvae_config": AnyMoPQVAEConfig, "text_config": AutoConfig}
+
+    def __init__(
+        self,
+        stgcn_config: AnyMoSTGCNConfig | dict | None = None,
+        pqvae_config: AnyMoPQVAEConfig | dict | None = None,
+        text_config: PreTrainedConfig | dict | None = None,
+        text_model_name: str = "Qwen/Qwen2.5-0.5B",
+        pooler_latents: int = 128,
+        pooler_heads: int = 8,
+        projection_dim: int = 896,
+        projector_hidden: int = 512,
+        soft_prompt_length: int = 8,
+        imu_residual_scale: float = 0.5,
+        contrastive_temperature: float = 0.05,
+        lm_loss_weight: float = 1.0,
+        narration_loss_weight: float = 2.0,
+        label_loss_weight: float = 2.0,
+        imu_token_offset: int | None = None,
+        imu_bos_token_id: int | None = None,
+        imu_eos_token_id: int | None = None,
+        **kwargs,
+    ):
+        if isinstance(stgcn_config, dict):
+            stgcn_config = AnyMoSTGCNConfig(**stgcn_config)
+        if isinstance(pqvae_config, dict):
+            pqvae_config = AnyMoPQVAEConfig(**pqvae_config)
+        if text_config is None:
+            text_config = dict(_PAPER_TEXT)
+        if isinstance(text_config, dict):
+            values = dict(text_config)
+            text_config = AutoConfig.for_model(values.pop("model_type", "qwen2"), **values)
+        self.stgcn_config = stgcn_config or AnyMoSTGCNConfig()
+        self.pqvae_config = pqvae_config or AnyMoPQVAEConfig()
+        self.text_config = text_config
+        self.text_model_name = text_model_name
+        self.pooler_latents = pooler_latents
+        self.pooler_heads = pooler_heads
+        self.projection_dim = projection_dim
+        self.projector_hidden = projector_hidden
+        self.soft_prompt_length = soft_prompt_length
+        self.imu_residual_scale = imu_residual_scale
+        self.contrastive_temperature = contrastive_temperature
+        self.lm_loss_weight = lm_loss_weight
+        self.narration_loss_weight = narration_loss_weight
+        self.label_loss_weight = label_loss_weight
+        codes = self.pqvae_config.num_codebooks * self.pqvae_config.codebook_size
+        # codes stand last in the vocabulary unless the tokenizer says otherwise
+        self.imu_token_offset = text_config.vocab_size - codes if imu_token_offset is None else imu_token_offset
+        self.imu_bos_token_id = self.imu_token_offset - 2 if imu_bos_token_id is None else imu_bos_token_id
+        self.imu_eos_token_id = self.imu_token_offset - 1 if imu_eos_token_id is None else imu_eos_token_id
+        kwargs.setdefault("tie_word_embeddings", False)
+        super().__init__(**kwargs)
+
+    @classmethod
+    def from_preset(cls, name: str, **kwargs) -> AnyMoConfig:
+        """`paper` or `nano`; ValueError for another name."""
+        values = _preset(_MODEL_PRESETS, name)
+        values["stgcn_config"] = AnyMoSTGCNConfig.from_preset(name)
+        values["pqvae_config"] = AnyMoPQVAEConfig.from_preset(name)
+        values["text_config"] = dict(_NANO_TEXT if name == "nano" else _PAPER_TEXT)
+        return cls(**{**values, **kwargs})

@@ -390,11 +390,11 @@ class AnyMoModel(AnyMoPreTrainedModel):
         if imu is None and text is None:
             raise ValueError("give imu_input_ids, input_ids or both; AnyMoProcessor makes them")
         if imu is not None and text is not None:
-            logits = imu @ text.t() / self.config.temperature
+            logits = imu @ text.t() / self.config.contrastive_temperature
         if return_loss:
             if imu is None or text is None:
                 raise ValueError("return_loss=True needs both imu_input_ids and input_ids")
-            loss = info_nce_loss(imu, text, self.config.temperature)
+            loss = info_nce_loss(imu, text, self.config.contrastive_temperature)
         return AnyMoOutput(
             loss=loss,
             logits_per_imu=logits,

@@ -84,7 +84,7 @@ class ZeroShotImuClassificationPipeline(_EmbeddingPipeline):
     ) -> list[dict[str, Any]]:
         """Ranked labels."""
         cosine, labels = model_outputs["cosine"], model_outputs["texts"]
-        scores = (cosine / (temperature or self.model.config.temperature)).softmax(0).tolist()
+        scores = (cosine / (temperature or self.model.config.contrastive_temperature)).softmax(0).tolist()
         ranked = sorted(range(len(labels)), key=lambda index: -scores[index])
         return [{"score": scores[index], "label": labels[index]} for index in ranked[:top_k]]
 

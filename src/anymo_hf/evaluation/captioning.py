@@ -1,0 +1,108 @@
+"""Captions from motion codes and their scores against one reference (paper Table 3), BERT-F1 included."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from .metrics import caption_scores
+
+# Layer that agrees best with people, per scorer (BERTScore, Zhang et al. 2020); others use their last one.
+SCORER_LAYERS = {"microsoft/deberta-xlarge-mnli": 40, "roberta-large": 17, "bert-base-uncased": 9}
+_CODE = re.compile(r"<imu_\w+>")
+
+
+@dataclass(frozen=True)
+class CaptioningResult:
+    """`captions` as generated and `scores` (means, fractions)."""
+
+    captions: list[str]
+    scores: dict[str, float]
+
+
+@torch.inference_mode()
+def generate_captions(
+    model: Any,
+    processor: Any,
+    imu_codes: Sequence[np.ndarray],
+    imu_placements: Sequence[Sequence[int]],
+    batch_size: int = 16,
+    max_new_tokens: int = 64,
+) -> list[str]:
+    """One greedy caption per window, in the order given; arguments as in `evaluate_retrieval`."""
+    if len(imu_codes) != len(imu_placements) or not len(imu_codes):
+        raise ValueError(f"need as many imu_codes as imu_placements: {len(imu_codes)}, {len(imu_placements)}")
+    model.eval()
+    device, captions = getattr(model, "device", "cpu"), []
+    for start in range(0, len(imu_codes), batch_size):
+        part = slice(start, start + batch_size)
+        batch = processor.generation_inputs(
+            imu_codes=list(imu_codes[part]), imu_placements=list(imu_placements[part]), task="narration"
+        )
+        inputs = {name: value.to(device) for name, value in batch.items()}
+        output = model.generate(**inputs, do_sample=False, max_new_tokens=max_new_tokens)
+        new = output[:, inputs["input_ids"].shape[1] :]
+        texts = processor.tokenizer.batch_decode(new, skip_special_tokens=True)
+        captions += [" ".join(_CODE.sub(" ", text).split()) for text in texts]
+    return captions
+
+
+def evaluate_captioning(
+    model: Any,
+    processor: Any,
+    imu_codes: Sequence[np.ndarray],
+    imu_placements: Sequence[Sequence[int]],
+    texts: Sequence[str],
+    batch_size: int = 16,
+    scorer: str | None = None,
+) -> CaptioningResult:
+    """Generate and score; `scorer` names a model for BERT-F1, None leaves that score out."""
+    captions = generate_captions(model, processor, imu_codes, imu_placements, batch_size)
+    scores = caption_scores(captions, texts)
+    if scorer is not None:
+        scores["bert_f1"] = float(np.mean(bert_f1(captions, texts, scorer)))
+    return CaptioningResult(captions, scores)
+
+
+@torch.inference_mode()
+def bert_f1(candidates: Sequence[str], references: Sequence[str], scorer: str) -> np.ndarray:
+    """BERTScore F1 `(pairs,)` without idf weights and without baseline rescaling.
+
+    Args:
+        scorer: name or folder of a text encoder, such as "microsoft/deberta-xlarge-mnli" (the paper's).
+
+    Raises:
+        OSError: the scorer is not on disk and cannot be fetched.
+        ValueError: lists of different length.
+    """
+    from transformers import AutoModel, AutoTokenizer
+
+    if len(candidates) != len(references):
+        raise ValueError(f"need as many candidates as references: {len(candidates)}, {len(references)}")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(scorer)
+        encoder = AutoModel.from_pretrained(scorer).eval()
+    except (OSError, ValueError) as error:
+        raise OSError(f"BERT-F1 scorer {scorer!r} is not available ({error}); download it or leave it out") from error
+
+    def embed(text: str) -> torch.Tensor:
+        batch = tokenizer(text, return_tensors="pt", truncation=True, max_length=512)
+        hidden = encoder(**batch, output_hidden_states=True).hidden_states[SCORER_LAYERS.get(scorer, -1)][0]
+        special = tokenizer.get_special_tokens_mask(batch["input_ids"][0].tolist(), already_has_special_tokens=True)
+        return torch.nn.functional.normalize(hidden[~torch.tensor(special, dtype=torch.bool)], dim=-1)
+
+    scores = []
+    for candidate, reference in zip(candidates, references, strict=True):
+        first, second = embed(candidate), embed(reference)
+        if not len(first) or not len(second):
+            scores.append(0.0)
+            continue
+        cosine = first @ second.T
+        precision, recall = float(cosine.max(1).values.mean()), float(cosine.max(0).values.mean())
+        scores.append(2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0)
+    return np.array(scores)

@@ -1,0 +1,260 @@
+"""Zero-shot recognition of real datasets by the paper's protocol (A.5, Table 1), with chance and majority class."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets as hf_datasets
+import evaluate
+import numpy as np
+import torch
+
+from ..recordings.catalogue import DATASETS, read_windows
+from ..recordings.imu_recording import ImuRecording
+from .metrics import majority_scores, recognition_scores
+
+NOTES = {
+    "uci_har": "official test split",
+    "uci_hapt": "six basic activities, 5 s; not in the paper",
+    "usc_had": "all 14 people, 5 s; the paper uses the UniMTS test split",
+    "utd_mhad": "all 8 people, whole trials; the paper uses the UniMTS test split",
+    "openpack": "every session found, 1-30 s; the paper uses the 2022 challenge test split",
+    "wisdm": "4 of 18 activities, pocket phone, 5 s; the paper's 18-class figures do not compare",
+}
+SECONDS_PER_WINDOW = 5.0  # what the batch size counts in, so that long segments make smaller batches
+
+
+@dataclass(frozen=True)
+class RecognitionRow:
+    """Result on one dataset; every score is in percent.
+
+    Args:
+        dataset: key of `DATASETS`.
+        windows: number of windows scored; available: number read, larger when a subsample was drawn.
+        labels: candidate texts in id order; classes: how many.
+        accuracy, macro_f1, weighted_f1, recall_at_2: ours; macro-F1 over labels seen in truth or prediction.
+        chance: accuracy of an even guess.
+        majority_accuracy, majority_macro_f1: always answering the most frequent class.
+        paper_anymo, paper_unimts: accuracy, macro-F1, Recall@2 of the paper's Table 1, or None.
+        confusion: `(classes, classes)` counts, rows are the truth.
+        note: how the windows differ from the paper's.
+    """
+
+    dataset: str
+    windows: int
+    available: int
+    classes: int
+    labels: tuple[str, ...]
+    accuracy: float
+    macro_f1: float
+    weighted_f1: float
+    recall_at_2: float
+    chance: float
+    majority_accuracy: float
+    majority_macro_f1: float
+    paper_anymo: tuple[float, float, float] | None
+    paper_unimts: tuple[float, float, float] | None
+    confusion: tuple[tuple[int, ...], ...]
+    note: str = ""
+
+
+def evaluate_recognition(
+    model: Any,
+    processor: Any,
+    data_dir: str | Path,
+    datasets: Sequence[str] | None = None,
+    batch_size: int = 64,
+    max_windows: int | None = None,
+    seed: int = 0,
+) -> list[RecognitionRow]:
+    """Cosine of the IMU embedding with every label's text embedding.
+
+    Args:
+        model: has `get_imu_features` and `get_text_features` (`AnyMoModel`); it is put into evaluation mode.
+        processor: `AnyMoProcessor` with a feature extractor.
+        data_dir: holds one folder per dataset, named as in `DATASETS`.
+        datasets: which to score; None scores every one that is found.
+        batch_size: windows of 5 s in a batch; longer ones count for more.
+        max_windows: at most so many windows of a dataset, drawn with the same share of every class.
+        seed: of that draw.
+
+    Raises:
+        OSError: `data_dir` holds no known dataset, or one that was asked for is missing.
+        ValueError: unknown dataset name, a dataset without windows, or a size below one.
+    """
+    for name, value in (("batch_size", batch_size), ("max_windows", max_windows)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")
+    root = Path(data_dir)
+    names = list(DATASETS) if datasets is None else list(datasets)
+    unknown = [name for name in names if name not in DATASETS]
+    if unknown:
+        raise ValueError(f"unknown datasets {unknown}; known: {', '.join(DATASETS)}")
+    found = [name for name in names if (root / name).is_dir()]
+    if datasets is not None and found != names:
+        missing = sorted(set(names) - set(found))
+        raise OSError(f"{root} has no folder {missing}; unpack the dataset there or leave it out")
+    if not found:
+        raise OSError(f"{root} holds none of the folders {', '.join(DATASETS)}")
+    rows = []
+    for name in found:
+        recordings = list(read_windows(name, root / name))
+        if not recordings:
+            raise ValueError(f"{root / name}: no labelled window found")
+        rows.append(_score(model, processor, name, recordings, batch_size, max_windows, seed))
+    return rows
+
+
+def _score(model, processor, name, recordings, batch_size, max_windows, seed) -> RecognitionRow:
+    labels = tuple(DATASETS[name].labels)
+    truth = np.array([labels.index(recording.label) for recording in recordings])
+    chosen = stratified_subset(truth, max_windows, seed)
+    truth = truth[chosen]
+    text = embed_texts(model, processor, labels)
+    imu = embed_recordings(model, processor, [recordings[i] for i in chosen], batch_size)
+    similarity = imu @ text.T
+    ours, majority = recognition_scores(similarity, truth), majority_scores(truth, len(labels))
+    confusion = np.zeros((len(labels), len(labels)), dtype=int)
+    np.add.at(confusion, (truth, similarity.argmax(1)), 1)
+    return RecognitionRow(
+        dataset=name,
+        windows=len(chosen),
+        available=len(recordings),
+        classes=len(labels),
+        labels=labels,
+        chance=100 / len(labels),
+        majority_accuracy=100 * majority["accuracy"],
+        majority_macro_f1=100 * majority["macro_f1"],
+        paper_anymo=DATASETS[name].paper_anymo,
+        paper_unimts=DATASETS[name].paper_unimts,
+        confusion=tuple(tuple(row) for row in confusion.tolist()),
+        note=NOTES.get(name, ""),
+        **{key: 100 * ours[key] for key in ("accuracy", "macro_f1", "weighted_f1", "recall_at_2")},
+    )
+
+
+def stratified_subset(truth: np.ndarray, max_windows: int | None, seed: int = 0) -> np.ndarray:
+    """Sorted indices of at most `max_windows` items that keep the share of every class to within one item."""
+    truth = np.asarray(truth)
+    if max_windows is None or len(truth) <= max_windows:
+        return np.arange(len(truth))
+    shuffled = np.random.default_rng(seed).permutation(len(truth))
+    # An item's depth in its class, as a fraction: the smallest fractions fill every class evenly.
+    position = np.empty(len(truth))
+    for label in np.unique(truth):
+        members = shuffled[truth[shuffled] == label]
+        position[members] = (np.arange(len(members)) + 0.5) / len(members)
+    return np.sort(shuffled[np.argsort(position[shuffled], kind="stable")[:max_windows]])
+
+
+def embed_texts(model: Any, processor: Any, texts: Sequence[str], batch_size: int = 64) -> np.ndarray:
+    """Unit text embeddings `(texts, dim)`."""
+    batches = (list(texts[i : i + batch_size]) for i in range(0, len(texts), batch_size))
+    return _embed(model, model.get_text_features, (processor(text=part, return_tensors="pt") for part in batches))
+
+
+def embed_recordings(
+    model: Any, processor: Any, recordings: Sequence[ImuRecording], batch_size: int = 64
+) -> np.ndarray:
+    """Unit IMU embeddings `(recordings, dim)`, in the order given."""
+    batches = list(_batches(recordings, batch_size))
+    inputs = (
+        processor(
+            imu=[recordings[i].signals for i in batch],
+            sampling_rate=recordings[batch[0]].sampling_rate,
+            return_tensors="pt",
+        )
+        for batch in batches
+    )
+    sorted_embeddings = _embed(model, model.get_imu_features, inputs)
+    embeddings = np.empty_like(sorted_embeddings)
+    embeddings[np.concatenate(batches)] = sorted_embeddings
+    return embeddings
+
+
+def _batches(recordings: Sequence[ImuRecording], batch_size: int) -> Iterator[list[int]]:
+    """Indices of batches of one rate and like length."""
+
+    def key(index: int) -> tuple[float, float]:
+        recording = recordings[index]
+        return recording.sampling_rate, len(next(iter(recording.signals.values()))) / recording.sampling_rate
+
+    batch: list[int] = []
+    for index in sorted(range(len(recordings)), key=key):
+        rate, seconds = key(index)
+        share = max(seconds / SECONDS_PER_WINDOW, 1.0)
+        if batch and (rate != key(batch[0])[0] or (len(batch) + 1) * share > batch_size):
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+@torch.inference_mode()
+def _embed(model: Any, function: Any, inputs: Iterable[Any]) -> np.ndarray:
+    device, was_training = getattr(model, "device", "cpu"), getattr(model, "training", False)
+    if hasattr(model, "eval"):
+        model.eval()
+    parts = []
+    for batch in inputs:
+        parts.append(function(**{name: value.to(device) for name, value in batch.items()}).float().cpu())
+    if was_training:
+        model.train()
+    return torch.nn.functional.normalize(torch.cat(parts), dim=-1).numpy()
+
+
+def markdown_table(rows: Sequence[RecognitionRow]) -> str:
+    """Rows as a Markdown table in percent, with notes below; a sampled dataset shows how many it was drawn from."""
+    lines = [
+        "| Dataset | Windows | Classes | Chance | Majority acc / F1 | Ours acc / F1 / R@2 "
+        "| AnyMo (paper) acc / F1 / R@2 | UniMTS (paper) acc / F1 / R@2 |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for row in rows:
+        count = f"{row.windows}" if row.windows == row.available else f"{row.windows} of {row.available}"
+        lines.append(
+            f"| {row.dataset} | {count} | {row.classes} | {row.chance:.1f} "
+            f"| {_join((row.majority_accuracy, row.majority_macro_f1))} "
+            f"| {_join((row.accuracy, row.macro_f1, row.recall_at_2))} "
+            f"| {_join(row.paper_anymo)} | {_join(row.paper_unimts)} |"
+        )
+    notes = [f"- {row.dataset}: {row.note}" for row in rows if row.note]
+    return "\n".join([*lines, "", *notes]) + "\n" if notes else "\n".join(lines) + "\n"
+
+
+def _join(values: Iterable[float] | None) -> str:
+    return "-" if values is None else " / ".join(f"{value:.1f}" for value in values)
+
+
+def write_recognition(rows: Sequence[RecognitionRow], out_dir: str | Path) -> str:
+    """Write `recognition.json` (to a temporary name, then renamed) and return the Markdown table."""
+    folder = Path(out_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / "recognition.json.part"
+    content = {"unit": "percent", "datasets": [asdict(row) for row in rows]}
+    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    os.replace(temporary, folder / "recognition.json")
+    return markdown_table(rows)
+
+
+class RecognitionMetric(evaluate.Metric):
+    """`evaluate` form of `recognition_scores`: predictions are rows of label scores, references label indices."""
+
+    def _info(self) -> evaluate.MetricInfo:
+        features = {"predictions": hf_datasets.List(hf_datasets.Value("float64")),
+                    "references": hf_datasets.Value("int64")}  # fmt: skip
+        return evaluate.MetricInfo(
+            description="Accuracy, macro-F1, weighted F1 and Recall@2 of zero-shot recognition, as fractions.",
+            citation="arXiv 2605.22715",
+            inputs_description="predictions: scores of every label; references: index of the true label.",
+            features=hf_datasets.Features(features),
+        )
+
+    def _compute(self, predictions, references) -> dict[str, float]:
+        return recognition_scores(np.array(predictions), np.array(references))

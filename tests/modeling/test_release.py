@@ -1,0 +1,263 @@
+"""A saved release: what a user types works through the Auto classes and pipelines, with and without the package."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import (
+    AutoFeatureExtractor,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoProcessor,
+    AutoTokenizer,
+    pipeline,
+)
+
+import anymo_hf
+from anymo_hf.modeling.configuration_anymo import AnyMoConfig, AnyMoPQVAEConfig
+from anymo_hf.modeling.feature_extraction_anymo import AnyMoFeatureExtractor, resample
+from anymo_hf.modeling.modeling_anymo import (
+    AnyMoForConditionalGeneration,
+    info_nce_loss,
+    supervised_contrastive_loss,
+)
+from anymo_hf.modeling.modeling_pqvae import AnyMoPQVAEModel
+from anymo_hf.modeling.processing_anymo import AnyMoProcessor, save_release
+from anymo_hf.modeling.tokenization_anymo import AnyMoTokenizer
+
+TEXTS = ["a person walks up the stairs", "someone sits on a chair", "left forearm, head and right upper leg"] * 5
+
+
+def tiny(dtype=torch.float32):
+    torch.manual_seed(0)
+    pqvae = AnyMoPQVAEConfig(input_dim=48, bottleneck_dim=8, codebook_size=16, decoder_dim=16)
+    tokenizer = AnyMoTokenizer.train_from_texts(TEXTS, vocab_size=400, num_codes=32)
+    text = {
+        "model_type": "qwen2",
+        "vocab_size": len(tokenizer),
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 512,
+        "tie_word_embeddings": False,
+    }
+    config = AnyMoConfig.from_preset(
+        "nano",
+        pqvae_config=pqvae,
+        text_config=text,
+        pooler_latents=4,
+        projection_dim=24,
+        projector_hidden=16,
+        imu_token_offset=tokenizer.imu_token_offset,
+        imu_bos_token_id=tokenizer.imu_bos_token_id,
+        imu_eos_token_id=tokenizer.imu_eos_token_id,
+    )
+    extractor = AnyMoFeatureExtractor(pqvae=AnyMoPQVAEModel(pqvae))
+    model = AnyMoForConditionalGeneration(config)
+    model.set_codebook(extractor.pqvae)
+    model.init_code_head()
+    return model.to(dtype).eval(), AnyMoProcessor(extractor, tokenizer)
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory):
+    return str(save_release(tmp_path_factory.mktemp("hub") / "anymo", *tiny()))
+
+
+def recording(seconds=3, rate=50, channels=6, seed=0):
+    return np.random.default_rng(seed).normal(size=(seconds * rate, channels))
+
+
+UNITS = {"sampling_rate": 50, "acceleration_unit": "g", "angular_velocity_unit": "deg/s"}
+
+
+def test_the_readme_snippet_works_through_auto_classes(release):
+    model, processor = AutoModel.from_pretrained(release), AutoProcessor.from_pretrained(release)
+    sets = [{"left_wrist": recording()}, {"head": recording(4, seed=1), "right_wrist": recording(4, seed=2)}]
+    with torch.no_grad():
+        imu = model.get_imu_features(**processor(imu=sets, **UNITS, return_tensors="pt"))
+        text = model.get_text_features(**processor(text=["walking", "sitting"], return_tensors="pt"))
+    assert imu.shape == text.shape == (2, 24)
+    torch.testing.assert_close(imu.norm(dim=1), torch.ones(2))
+    torch.testing.assert_close(text.norm(dim=1), torch.ones(2))
+    assert isinstance(AutoTokenizer.from_pretrained(release), AnyMoTokenizer)
+    codes = AutoFeatureExtractor.from_pretrained(release)({"waist": recording()}, sampling_rate=50).imu_codes
+    assert len(codes[0]) == 2 * 45
+
+
+def test_a_batch_gives_what_each_recording_gives_alone(release):
+    model, processor = AutoModel.from_pretrained(release), AutoProcessor.from_pretrained(release)
+    sets = [{"waist": recording(2)}, {"head": recording(5, seed=1), "chest": recording(5, seed=2)}]
+    texts = ["walking", "a person walks up the stairs"]
+    with torch.no_grad():
+        both = model(
+            **processor(imu=sets, sampling_rate=50, return_tensors="pt"), **processor(text=texts, return_tensors="pt")
+        )
+        for row in range(2):
+            alone = model.get_imu_features(**processor(imu=sets[row], sampling_rate=50, return_tensors="pt"))
+            torch.testing.assert_close(both.imu_embeds[row], alone[0], atol=1e-5, rtol=1e-4)
+            alone = model.get_text_features(**processor(text=texts[row], return_tensors="pt"))
+            torch.testing.assert_close(both.text_embeds[row], alone[0], atol=1e-5, rtol=1e-4)
+    cosine = both.imu_embeds @ both.text_embeds.t()
+    torch.testing.assert_close(both.logits_per_imu, cosine / 0.05)
+
+
+def test_zero_shot_pipeline_ranks_labels_and_lists_give_lists(release):
+    recognise = pipeline("zero-shot-imu-classification", model=release)
+    one = {"imu": {"waist": recording()}, "sampling_rate": 50, "acceleration_unit": "g"}
+    ranked = recognise(one, candidate_labels=["walking", "sitting", "running"])
+    assert [set(entry) for entry in ranked] == [{"score", "label"}] * 3
+    scores = [entry["score"] for entry in ranked]
+    assert scores == sorted(scores, reverse=True) and sum(scores) == pytest.approx(1)
+    several = recognise([one, one], candidate_labels=["walking", "sitting", "running"])
+    assert [entry["label"] for entry in several[1]] == [entry["label"] for entry in ranked]
+    with pytest.raises(ValueError, match="label"):
+        recognise(one, candidate_labels=[])
+
+
+def test_caption_pipeline_writes_text(release):
+    out = pipeline("imu-to-text", model=release)({"imu": {"waist": recording()}, "sampling_rate": 50})
+    assert isinstance(out[0]["generated_text"], str)
+
+
+def test_cached_generation_equals_recomputing_every_token(release):
+    model = AutoModelForCausalLM.from_pretrained(release)
+    processor = AutoProcessor.from_pretrained(release)
+    batch = processor.generation_inputs(imu={"waist": recording()}, sampling_rate=50, return_tensors="pt")
+    with torch.no_grad():
+        cached = model.generate(**batch, max_new_tokens=6, do_sample=False)
+        ids = batch["input_ids"]
+        for _ in range(cached.shape[1] - ids.shape[1]):
+            ids = torch.cat([ids, model(input_ids=ids).logits[:, -1:].argmax(-1)], 1)
+    assert torch.equal(cached, ids)
+
+
+def test_code_embeddings_are_projected_codebook_vectors_and_start_the_head(release):
+    model = AutoModelForCausalLM.from_pretrained(release)
+    offset = model.config.imu_token_offset
+    embedded = model.get_input_embeddings()(torch.tensor([[offset + 3, offset + 16 + 5]]))[0]
+    expected = model.imu_projector(torch.stack([model.codebook[0, 3], model.codebook[1, 5]]))
+    torch.testing.assert_close(embedded, expected)
+    torch.testing.assert_close(model.get_output_embeddings().weight[[offset + 3, offset + 21]], expected)
+
+
+def test_losses_equal_the_published_formulas_in_float64():
+    generator = torch.Generator().manual_seed(0)
+    imu, text = (torch.nn.functional.normalize(torch.randn(5, 8, generator=generator), dim=1) for _ in range(2))
+    weights = np.exp(imu.double().numpy() @ text.double().numpy().T / 0.05)
+    rows, columns = np.diag(weights) / weights.sum(1), np.diag(weights) / weights.sum(0)
+    assert info_nce_loss(imu, text, 0.05).item() == pytest.approx(
+        -(np.log(rows) + np.log(columns)).mean() / 2, rel=1e-4
+    )
+    ids = np.array([0, 1, 0, 2, 1])
+    same = ids[:, None] == ids[None]
+    rows, columns = (weights * same).sum(1) / weights.sum(1), (weights * same).sum(0) / weights.sum(0)
+    expected = -(np.log(rows) + np.log(columns)).mean() / 2
+    ours = supervised_contrastive_loss(imu, text, torch.tensor(ids), 0.05)
+    assert ours.item() == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_model_round_trip_is_exact(tmp_path, dtype):
+    model, _ = tiny(dtype)
+    model.save_pretrained(tmp_path)
+    loaded = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=dtype)
+    for name, tensor in model.state_dict().items():
+        torch.testing.assert_close(loaded.state_dict()[name], tensor, atol=0, rtol=0)
+
+
+def test_processor_round_trip_keeps_codes_prompts_and_templates(release, tmp_path):
+    first = AutoProcessor.from_pretrained(release)
+    first.save_pretrained(tmp_path)
+    again = AnyMoProcessor.from_pretrained(tmp_path)
+    assert again.templates == first.templates
+    ours, theirs = (p(imu={"head": recording()}, sampling_rate=50) for p in (again, first))
+    assert ours["imu_input_ids"] == theirs["imu_input_ids"]
+
+
+def test_classifier_loads_with_a_fresh_head_and_trains(release):
+    model = AutoModelForSequenceClassification.from_pretrained(release, num_labels=3)
+    batch = AutoProcessor.from_pretrained(release)(imu={"waist": recording()}, sampling_rate=50, return_tensors="pt")
+    out = model(**batch, labels=torch.tensor([2]))
+    out.loss.backward()
+    assert out.logits.shape == (1, 3) and model.classifier.weight.grad.abs().sum() > 0
+
+
+def test_remote_code_works_without_the_package(release, tmp_path):
+    script = (
+        "import sys\n"
+        "sys.modules['anymo_hf'] = None\n"  # any import of the package fails
+        "from transformers import AutoModel, AutoProcessor\n"
+        f"model = AutoModel.from_pretrained({release!r}, trust_remote_code=True)\n"
+        f"processor = AutoProcessor.from_pretrained({release!r}, trust_remote_code=True)\n"
+        "print(model.get_text_features(**processor(text=['walking'], return_tensors='pt')).shape)\n"
+    )
+    environment = {**os.environ, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, cwd=tmp_path)
+    assert "torch.Size([1, 24])" in done.stdout, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "imu_tokenizer/model.safetensors"])
+def test_corrupt_or_missing_weights_are_refused(release, tmp_path, name):
+    broken = Path(shutil.copytree(release, tmp_path / "anymo"))
+    load = AutoModel if name.startswith("model") else AutoFeatureExtractor
+    (broken / name).write_bytes((broken / name).read_bytes()[:1000])
+    with pytest.raises(OSError, match="damaged"):
+        load.from_pretrained(broken)
+    (broken / name).unlink()
+    with pytest.raises(OSError, match=r"model\.safetensors"):
+        load.from_pretrained(broken)
+
+
+def test_missing_tensors_are_never_random_weights(release, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    broken = Path(shutil.copytree(release, tmp_path / "anymo"))
+    tensors = load_file(broken / "model.safetensors")
+    tensors.pop("text_soft_prompt")
+    save_file(tensors, broken / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ValueError, match="text_soft_prompt"):
+        AutoModel.from_pretrained(broken)
+
+
+@pytest.mark.parametrize(
+    ("imu", "settings", "message"),
+    [
+        ({"waist": np.zeros((100, 5))}, {}, r"\(T, 6\)"),
+        ({"waist": np.full((100, 6), np.nan)}, {}, "NaN"),
+        ({"waist": np.zeros((40, 6))}, {}, "under one second"),
+        ({"tail": np.zeros((100, 6))}, {}, "unknown placement 'tail'"),
+        ({"waist": np.zeros((100, 6))}, {"acceleration_unit": "kg"}, "acceleration_unit"),
+        ({"waist": np.zeros((100, 6))}, {"sampling_rate": 0}, "sampling_rate"),
+        ({"waist": np.zeros((100, 6))}, {"sampling_rate": None}, "sampling_rate is missing"),
+        ({"left_wrist": np.zeros((100, 6)), "left_forearm": np.zeros((100, 6))}, {}, "same segment"),
+        ([], {}, "empty"),
+    ],
+)
+def test_bad_recordings_are_refused_in_the_users_words(imu, settings, message):
+    with pytest.raises(ValueError, match=message):
+        AnyMoFeatureExtractor()(imu, **{"sampling_rate": 50, **settings})
+
+
+def test_resampling_keeps_slow_waves_and_removes_what_60_hz_cannot_carry():
+    time = np.arange(0, 5, 1 / 200)
+    slow, fast = (np.sin(2 * np.pi * f * time)[:, None] for f in (3, 55))
+    grid = np.arange(300) / 60
+    middle = slice(30, -30)
+    np.testing.assert_allclose(resample(slow, 200)[middle, 0], np.sin(2 * np.pi * 3 * grid)[middle], atol=0.01)
+    assert np.abs(resample(fast, 200)[middle]).max() < 0.05
+    np.testing.assert_allclose(resample(np.full((100, 1), 9.81), 50), 9.81, rtol=1e-3)
+
+
+def test_package_lists_what_it_offers():
+    assert anymo_hf.AnyMoProcessor is AnyMoProcessor
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = anymo_hf.nothing
