@@ -121,6 +121,8 @@ class AnyMoFeatureExtractor(FeatureExtractionMixin):
             ) from error
         if missing := {"stgcn_config", "pqvae_config"} - set(config):
             raise ValueError(f"{files[0]}: keys {sorted(missing)} are missing; save the feature extractor again")
+        if stray := sorted(name for name in tensors if not name.startswith(("stgcn.", "pqvae."))):
+            raise ValueError(f"{files[1]}: unexpected tensors {stray[:5]}; save the feature extractor again")
         stgcn = AnyMoSTGCNModel(AnyMoSTGCNConfig.from_dict(config["stgcn_config"]))
         pqvae = AnyMoPQVAEModel(AnyMoPQVAEConfig.from_dict(config["pqvae_config"]))
         for prefix, model in (("stgcn.", stgcn), ("pqvae.", pqvae)):
@@ -158,7 +160,11 @@ class AnyMoFeatureExtractor(FeatureExtractionMixin):
         """
         if sampling_rate is None:
             raise ValueError("sampling_rate is missing: give the rate of the recording in Hz")
-        if not 5 <= sampling_rate <= 10_000:
+        try:
+            rate = float(sampling_rate)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"sampling_rate must be a number in Hz, got {sampling_rate!r}") from error
+        if not 5 <= rate <= 10_000:
             raise ValueError(f"sampling_rate must lie between 5 and 10,000 Hz, got {sampling_rate}")
         for field, unit, known in (
             ("acceleration_unit", acceleration_unit, _ACCELERATION),
@@ -178,7 +184,7 @@ class AnyMoFeatureExtractor(FeatureExtractionMixin):
                         f"recording {number}: {name!r} and another sensor are on the same segment; keep one"
                     )
                 nodes[node] = resample(
-                    _check(signal, f"recording {number}, {name!r}", sampling_rate) * factors, sampling_rate
+                    _check(signal, f"recording {number}, {name!r}", rate) * factors, rate
                 )
             if len({len(signal) for signal in nodes.values()}) > 1:
                 lengths = {name: len(signal) for name, signal in recording.items()}
@@ -200,7 +206,9 @@ class AnyMoFeatureExtractor(FeatureExtractionMixin):
         self, imu: torch.Tensor, node_mask: torch.Tensor, frame_mask: torch.Tensor | None = None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Encoder inputs to `(codes, mask)`, each `(B, 2L)`: `code + size * book`, books interleaved in time."""
-        latents = self.stgcn(imu.to(self.stgcn.dtype), node_mask, frame_mask)
+        device = self.stgcn.device
+        frame_mask = None if frame_mask is None else frame_mask.to(device)
+        latents = self.stgcn(imu.to(device, self.stgcn.dtype), node_mask.to(device), frame_mask)
         assert latents.last_hidden_state is not None and latents.attention_mask is not None
         codes = self.pqvae.encode(latents.last_hidden_state, latents.attention_mask)
         books = torch.arange(codes.shape[-1], device=codes.device) * self.pqvae.config.codebook_size
@@ -224,14 +232,20 @@ class AnyMoFeatureExtractor(FeatureExtractionMixin):
 def _as_recordings(imu, placements: Sequence[str] | None) -> list[Mapping[str, np.ndarray]]:
     if isinstance(imu, (Mapping, np.ndarray, torch.Tensor)):
         imu = [imu]
+    if imu is None or isinstance(imu, str) or not hasattr(imu, "__len__"):
+        raise ValueError(f"imu must map placement -> samples, or be a list of such or an array, got {imu!r}")
     if not len(imu):
         raise ValueError("imu is empty; give at least one recording")
     if isinstance(imu[0], Mapping):
-        if any(not recording for recording in imu):
-            raise ValueError("imu holds a recording without a sensor; give placement -> samples")
+        for number, recording in enumerate(imu):
+            if not isinstance(recording, Mapping) or not recording:
+                raise ValueError(f"imu: recording {number} is without a sensor; give placement -> samples")
         return list(imu)
+    placements = [placements] if isinstance(placements, str) else placements
     if not placements:
         raise ValueError("placements is missing: arrays need the names of their sensors")
+    if len(set(placements)) < len(placements):
+        raise ValueError(f"placements names a sensor twice: {list(placements)}; each needs its own segment")
     recordings = []
     for array in imu:
         values = np.asarray(array)
@@ -246,7 +260,10 @@ def _as_recordings(imu, placements: Sequence[str] | None) -> list[Mapping[str, n
 
 def _check(signal, where: str, rate: float) -> np.ndarray:
     """A finite `(T, 6)` float64 array of at least a second."""
-    values = np.asarray(signal, dtype=np.float64)
+    try:
+        values = np.asarray(signal, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{where}: samples must be numbers in a (T, 6) array ({error})") from error
     if values.ndim != 2 or values.shape[1] not in (3, 6):
         raise ValueError(f"{where}: samples must be (T, 6) or, without a gyroscope, (T, 3), got {values.shape}")
     if len(values) < rate:

@@ -41,9 +41,10 @@ class ProductQuantizer(nn.Module):
 
     def nearest(self, latents: torch.Tensor) -> torch.Tensor:
         """`(rows, bottleneck)` to code ids `(rows, books)`."""
-        chunks = latents.float().view(len(latents), self.config.num_codebooks, -1).transpose(0, 1)
+        chunks = latents.float().reshape(len(latents), self.config.num_codebooks, -1).transpose(0, 1)
         norm = self.embedding.square().sum(-1)[:, None]  # |x|^2 is the same for every code
-        return (norm - 2 * chunks @ self.embedding.transpose(1, 2)).argmin(-1).t()
+        with torch.autocast(latents.device.type, enabled=False):  # half precision would pick other codes
+            return (norm - 2 * chunks @ self.embedding.transpose(1, 2)).argmin(-1).t()
 
     def lookup(self, codes: torch.Tensor) -> torch.Tensor:
         """Code ids `(..., books)` to vectors `(..., bottleneck)`."""
@@ -92,6 +93,16 @@ class ProductQuantizer(nn.Module):
         self.cluster_size.fill_(1.0)
 
 
+def _masked_group_norm(norm: nn.GroupNorm, x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """One-group norm of `x` `(batch, dim, length)` with statistics over real steps; `mask` `(batch, 1, length)`."""
+    if mask is None:
+        return norm(x)
+    count = mask.sum(2, keepdim=True).clamp_min(1) * x.shape[1]
+    mean = (x * mask).sum((1, 2), keepdim=True) / count
+    variance = ((x - mean).square() * mask).sum((1, 2), keepdim=True) / count
+    return (x - mean) * (variance + norm.eps).rsqrt() * norm.weight[:, None] + norm.bias[:, None]
+
+
 class DecoderBlock(nn.Module):
     """Residual dilated temporal convolution, twice."""
 
@@ -102,14 +113,18 @@ class DecoderBlock(nn.Module):
         self.norm2 = nn.GroupNorm(1, dim)
         self.conv2 = nn.Conv1d(dim, dim, 3, padding=dilation, dilation=dilation)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """`(batch, dim, length)` to the same shape."""
-        x = x + self.conv2(F.gelu(self.norm2(self.conv1(F.gelu(self.norm1(x))))))
-        return x
+    def forward(self, x: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        """`x` `(batch, dim, length)` to the same shape; `mask` `(batch, 1, length)` 1 on real steps, or None."""
+        y = x
+        for norm, convolution in ((self.norm1, self.conv1), (self.norm2, self.conv2)):
+            y = F.gelu(_masked_group_norm(norm, y, mask))
+            # padding must look like the zeros a convolution sees past the end of a shorter sequence
+            y = convolution(y if mask is None else y * mask)
+        return x + y
 
 
 class TemporalDecoder(nn.Module):
-    """Quantized sequence to latents; statistics run over a sequence, so padded batches are decoded row by row alike."""
+    """Quantized sequence to latents; a padded batch gives what each sequence gives alone."""
 
     def __init__(self, config: AnyMoPQVAEConfig):
         super().__init__()
@@ -120,12 +135,13 @@ class TemporalDecoder(nn.Module):
         self.out_norm = nn.GroupNorm(1, dim)
         self.out_proj = nn.Conv1d(dim, config.input_dim, 1)
 
-    def forward(self, quantized: torch.Tensor) -> torch.Tensor:
-        """`(batch, length, bottleneck)` to `(batch, length, input_dim)`."""
+    def forward(self, quantized: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
+        """`(batch, length, bottleneck)` to `(batch, length, input_dim)`; `attention_mask` `(batch, length)`."""
+        mask = None if attention_mask is None else attention_mask[:, None].to(quantized.dtype)
         x = self.in_proj(self.in_norm(quantized).transpose(1, 2))
         for block in self.blocks:
-            x = block(x)
-        return self.out_proj(F.gelu(self.out_norm(x))).transpose(1, 2)
+            x = block(x, mask)
+        return self.out_proj(F.gelu(_masked_group_norm(self.out_norm, x, mask))).transpose(1, 2)
 
 
 class AnyMoPQVAEModel(PreTrainedModel):
@@ -168,6 +184,11 @@ class AnyMoPQVAEModel(PreTrainedModel):
         if latents.dim() != 3 or latents.shape[-1] != self.config.input_dim:
             raise ValueError(f"latents must be (batch, length, {self.config.input_dim}), got {tuple(latents.shape)}")
         keep = torch.ones(latents.shape[:2], dtype=torch.bool) if attention_mask is None else attention_mask.bool()
+        if keep.shape != latents.shape[:2] or not keep.any():
+            raise ValueError(
+                f"attention_mask must be {tuple(latents.shape[:2])} with a real step, got {tuple(keep.shape)} "
+                f"with {int(keep.sum())}"
+            )
         keep = keep.to(latents.device)
         projected = self.project(latents)
         rows = projected[keep]
@@ -176,7 +197,7 @@ class AnyMoPQVAEModel(PreTrainedModel):
         codes[keep] = row_codes
         target = self.quantizer.lookup(codes).to(projected.dtype)
         quantized = (projected + (target - projected).detach()) * keep[..., None]  # straight-through
-        reconstruction = self.decoder(quantized)
+        reconstruction = self.decoder(quantized, None if attention_mask is None else keep)
         gap = (rows - target[keep].detach()).square().view(len(rows), self.config.num_codebooks, -1)
         commitment = gap.mean((0, 2)).sum()
         loss = F.smooth_l1_loss(reconstruction[keep], latents[keep]) + self.config.commitment_weight * commitment
@@ -191,6 +212,6 @@ class AnyMoPQVAEModel(PreTrainedModel):
         return codes if attention_mask is None else codes * attention_mask[..., None].long()
 
     @torch.no_grad()
-    def decode(self, codes: torch.Tensor) -> torch.Tensor:
-        """Code ids `(batch, length, books)` to latents `(batch, length, input_dim)`."""
-        return self.decoder(self.quantizer.lookup(codes).to(self.dtype))
+    def decode(self, codes: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
+        """Code ids `(batch, length, books)` to latents `(batch, length, input_dim)`; masked steps are not to be read."""
+        return self.decoder(self.quantizer.lookup(codes).to(self.dtype), attention_mask)

@@ -148,6 +148,30 @@ class AnyMoSTGCNPreTrainedModel(PreTrainedModel):
             init.normal_(module.pos_embed, std=0.02)
 
 
+def _check_node_mask(mask: torch.Tensor, batch: int, nodes: int) -> torch.Tensor:
+    """`(batch, nodes)` bool with a visible sensor in every row."""
+    if mask.shape != (batch, nodes):
+        raise ValueError(f"node_mask must be ({batch}, {nodes}), got {tuple(mask.shape)}")
+    mask = mask.bool()
+    if not (seen := mask.any(1)).all():
+        rows = (~seen).nonzero().flatten().tolist()
+        raise ValueError(f"node_mask: windows {rows} have no visible sensor; mark at least one segment True")
+    return mask
+
+
+def _check_frame_mask(mask: torch.Tensor, batch: int, frames: int) -> torch.Tensor:
+    """`(batch, frames)` bool, real frames first in every row."""
+    if mask.shape != (batch, frames):
+        raise ValueError(f"frame_mask must be ({batch}, {frames}), got {tuple(mask.shape)}")
+    mask = mask.bool()
+    # strides count from the first frame, so padding in front would shift every latent
+    fine = mask[:, 0] & ~(mask[:, 1:] & ~mask[:, :-1]).any(1)
+    if not fine.all():
+        rows = (~fine).nonzero().flatten().tolist()
+        raise ValueError(f"frame_mask: windows {rows} are empty or padded before real frames; pad at the end")
+    return mask
+
+
 class AnyMoSTGCNModel(AnyMoSTGCNPreTrainedModel):
     """The graph encoder G of paper §3.2: IMU of up to 23 segments to time-preserving latents."""
 
@@ -178,21 +202,23 @@ class AnyMoSTGCNModel(AnyMoSTGCNPreTrainedModel):
             imu (`torch.FloatTensor` of shape `(batch, frames, 23, 6)`): m/s^2 and rad/s in each sensor's own frame, 60 Hz.
             node_mask (`(batch, 23)` bool): True where a sensor is worn; the rest becomes the mask token.
             frame_mask (`(batch, frames)` bool): True on real frames, padding at the end. Latents of a padded window
-                equal those of the window alone in eval mode; batch statistics in train mode include padded frames.
+                equal those of the window alone in eval mode; batch statistics in train mode include padded frames,
+                which read zero whatever was in them.
 
         Raises:
-            ValueError: wrong shape, or a window without a visible sensor.
+            ValueError: wrong shape, a window without a visible sensor or frame, or padding before real frames.
         """
         batch, frames, nodes, channels = imu.shape if imu.dim() == 4 else (0, 0, 0, 0)
         if (nodes, channels) != (self.config.num_nodes, self.config.in_channels) or frames == 0:
             expected = f"(batch, frames, {self.config.num_nodes}, {self.config.in_channels})"
             raise ValueError(f"imu must be {expected}, got {tuple(imu.shape)}")
+        if frame_mask is not None:
+            frame_mask = _check_frame_mask(frame_mask, batch, frames)
+            imu = imu.masked_fill(~frame_mask[:, :, None, None], 0)  # a NaN in the padding must not spread
         x = self.data_bn(imu.reshape(batch, frames, -1).transpose(1, 2)).transpose(1, 2)
         x = x.reshape(batch, frames, nodes, channels)
         if node_mask is not None:
-            if node_mask.shape != (batch, nodes):
-                raise ValueError(f"node_mask must be ({batch}, {nodes}), got {tuple(node_mask.shape)}")
-            x = torch.where(node_mask[:, None, :, None], x, self.mask_token)
+            x = torch.where(_check_node_mask(node_mask, batch, nodes)[:, None, :, None], x, self.mask_token)
         mask = None if frame_mask is None else frame_mask.to(x.dtype)
         x = x.permute(2, 0, 1, 3).contiguous()
         for block, importance in zip(self.st_gcn_networks, self.edge_importance, strict=True):

@@ -1,0 +1,128 @@
+"""The three pipelines and the Auto classes on a tiny release, as a user calls them."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from transformers import (
+    AutoFeatureExtractor,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoProcessor,
+    AutoTokenizer,
+    Qwen2Config,
+    pipeline,
+)
+
+import anymo_hf
+
+LABELS = ["walking", "sitting", "running"]
+SIGNAL = np.random.default_rng(3).normal(size=(120, 6))
+INPUT = {"imu": {"waist": SIGNAL}, "sampling_rate": 50, "acceleration_unit": "g"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    torch.manual_seed(0)
+    tokenizer = anymo_hf.AnyMoTokenizer.train_from_texts(LABELS, 300, 16)
+    pqvae = anymo_hf.AnyMoPQVAEConfig(input_dim=48, bottleneck_dim=8, codebook_size=8, decoder_dim=8)
+    stgcn = anymo_hf.AnyMoSTGCNConfig.from_preset("nano")
+    text = Qwen2Config(
+        vocab_size=len(tokenizer), hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=512, tie_word_embeddings=False,
+    )  # fmt: skip
+    config = anymo_hf.AnyMoConfig(
+        stgcn_config=stgcn, pqvae_config=pqvae, text_config=text, pooler_latents=4, pooler_heads=4, projection_dim=12,
+        projector_hidden=10, imu_token_offset=tokenizer.imu_token_offset,
+    )  # fmt: skip
+    extractor = anymo_hf.AnyMoFeatureExtractor(anymo_hf.AnyMoSTGCNModel(stgcn), anymo_hf.AnyMoPQVAEModel(pqvae))
+    model = anymo_hf.AnyMoModel(config)
+    model.set_codebook(extractor.pqvae)
+    processor = anymo_hf.AnyMoProcessor(extractor, tokenizer)
+    return str(anymo_hf.save_release(tmp_path_factory.mktemp("release"), model, processor))
+
+
+def test_auto_classes_find_anymo(folder):
+    expected = {
+        AutoModel: "AnyMoModel", AutoProcessor: "AnyMoProcessor", AutoTokenizer: "AnyMoTokenizer",
+        AutoFeatureExtractor: "AnyMoFeatureExtractor", AutoModelForCausalLM: "AnyMoForConditionalGeneration",
+        AutoModelForSequenceClassification: "AnyMoForSequenceClassification",
+    }  # fmt: skip
+    for auto, name in expected.items():
+        assert type(auto.from_pretrained(folder)) is getattr(anymo_hf, name)
+
+
+def test_zero_shot_scores_are_the_softmax_of_cosines(folder):
+    model, processor = AutoModel.from_pretrained(folder), AutoProcessor.from_pretrained(folder)
+    recognise = pipeline("zero-shot-imu-classification", model=folder)
+    result = recognise(INPUT, candidate_labels=LABELS)
+    with torch.no_grad():
+        imu = model.get_imu_features(**processor(**INPUT, return_tensors="pt"))[0]
+        text = model.get_text_features(**processor(text=LABELS, return_tensors="pt"))
+    expected = np.exp((text @ imu).double().numpy() / 0.05)
+    expected /= expected.sum()
+    order = np.argsort(-expected)
+    assert [row["label"] for row in result] == [LABELS[i] for i in order]
+    np.testing.assert_allclose([row["score"] for row in result], expected[order], rtol=1e-4)
+    many = recognise([INPUT, INPUT], candidate_labels=LABELS)
+    assert len(many) == 2 and [row["label"] for row in many[1]] == [row["label"] for row in result]
+    flat = recognise(INPUT, candidate_labels="walking, sitting", temperature=1e6)
+    np.testing.assert_allclose([row["score"] for row in flat], 0.5, atol=1e-4)
+
+
+def test_other_labels_are_not_answered_from_the_last_call(folder):
+    recognise = pipeline("zero-shot-imu-classification", model=folder)
+    recognise(INPUT, candidate_labels=["walking"])
+    assert {row["label"] for row in recognise(INPUT, candidate_labels=["sitting", "running"])} == {"sitting", "running"}
+
+
+@pytest.mark.parametrize("labels", [[], None, {"temperature": 0, "candidate_labels": ["walking"]}])
+def test_zero_shot_refuses_bad_arguments(folder, labels):
+    recognise = pipeline("zero-shot-imu-classification", model=folder)
+    with pytest.raises(ValueError, match="candidate_labels|temperature"):
+        recognise(INPUT, **(labels if isinstance(labels, dict) else {"candidate_labels": labels}))
+    with pytest.raises(ValueError, match="dict"):
+        recognise({"waist": SIGNAL}, candidate_labels=["walking"])
+
+
+def test_imu_to_text_equals_generate(folder):
+    write = pipeline("imu-to-text", model=folder)
+    result = write(INPUT, max_new_tokens=4)
+    model, processor = AutoModelForCausalLM.from_pretrained(folder), AutoProcessor.from_pretrained(folder)
+    inputs = processor.generation_inputs(**INPUT)
+    tokens = model.generate(
+        **inputs, max_new_tokens=4, do_sample=False, eos_token_id=processor.tokenizer.eos_token_id,
+        pad_token_id=processor.tokenizer.pad_token_id,
+    )  # fmt: skip
+    text = processor.tokenizer.decode(tokens[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+    assert result == [{"generated_text": text.strip()}]
+    choice = write(INPUT, task="multiple_choice", candidates=LABELS, max_new_tokens=2)
+    assert isinstance(choice[0]["generated_text"], str)
+    assert len(write([INPUT, INPUT], max_new_tokens=2)) == 2
+
+
+def test_retrieval_ranks_by_cosine(folder):
+    result = pipeline("imu-text-retrieval", model=folder)(INPUT, candidate_texts=LABELS, top_k=2)
+    assert len(result) == 2 and result[0]["score"] >= result[1]["score"]
+    assert all(LABELS[row["index"]] == row["text"] and -1 <= row["score"] <= 1 for row in result)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "import anymo_hf, sys; assert 'torch' not in sys.modules and 'transformers' not in sys.modules; "
+        "from transformers import pipeline",
+        "from transformers import AutoModel; import anymo_hf",
+        "from anymo_hf.modeling.modeling_anymo import AnyMoModel",
+    ],
+)
+def test_registration_does_not_depend_on_import_order(first):
+    check = (
+        "; from transformers import AutoConfig; from transformers.pipelines import PIPELINE_REGISTRY as r; "
+        "AutoConfig.for_model('anymo'); assert 'imu-to-text' in r.supported_tasks"
+    )
+    done = subprocess.run([sys.executable, "-c", first + check], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]

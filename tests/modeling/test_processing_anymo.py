@@ -1,0 +1,210 @@
+"""AnyMoProcessor: prompts and masks, padding, training examples, bad input, the release folder with remote code."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import Qwen2Config
+
+from anymo_hf.modeling.body_graph import SEGMENT_INDEX
+from anymo_hf.modeling.configuration_anymo import AnyMoConfig, AnyMoPQVAEConfig, AnyMoSTGCNConfig
+from anymo_hf.modeling.feature_extraction_anymo import AnyMoFeatureExtractor
+from anymo_hf.modeling.modeling_anymo import AnyMoModel
+from anymo_hf.modeling.modeling_pqvae import AnyMoPQVAEModel
+from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNModel
+from anymo_hf.modeling.processing_anymo import AnyMoProcessor, option_key, save_release, sensor_context
+from anymo_hf.modeling.tokenization_anymo import AnyMoTokenizer
+
+PQVAE = {"input_dim": 48, "bottleneck_dim": 8, "codebook_size": 8, "decoder_dim": 8}
+WRIST, HEAD = SEGMENT_INDEX["L_Forearm"], SEGMENT_INDEX["Head"]
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return AnyMoTokenizer.train_from_texts(["a person is walking on the left forearm"] * 3, 300, 16)
+
+
+@pytest.fixture(scope="module")
+def processor(tokenizer):
+    torch.manual_seed(0)
+    stgcn = AnyMoSTGCNModel(AnyMoSTGCNConfig.from_preset("nano"))
+    return AnyMoProcessor(AnyMoFeatureExtractor(stgcn, AnyMoPQVAEModel(AnyMoPQVAEConfig(**PQVAE))), tokenizer)
+
+
+def tiny_model(tokenizer):
+    text = Qwen2Config(
+        vocab_size=len(tokenizer), hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=512, tie_word_embeddings=False,
+    )  # fmt: skip
+    config = AnyMoConfig(
+        stgcn_config=AnyMoSTGCNConfig.from_preset("nano"), pqvae_config=AnyMoPQVAEConfig(**PQVAE), text_config=text,
+        pooler_latents=4, pooler_heads=4, projection_dim=12, projector_hidden=10,
+        imu_token_offset=tokenizer.imu_token_offset, imu_bos_token_id=tokenizer.imu_bos_token_id,
+        imu_eos_token_id=tokenizer.imu_eos_token_id,
+    )  # fmt: skip
+    return AnyMoModel(config).eval()
+
+
+def test_motion_prompt_pools_the_codes_and_nothing_else(processor, tokenizer):
+    batch = processor(imu_codes=[[3, 9], [1, 8, 2, 15]], imu_placements=[[WRIST, HEAD], [HEAD]])
+    for ids, mask, pool, codes in zip(
+        batch["imu_input_ids"], batch["imu_attention_mask"], batch["imu_pooling_mask"], [[3, 9], [1, 8, 2, 15]],
+        strict=True,
+    ):  # fmt: skip
+        pooled = [i - tokenizer.imu_token_offset for i, p in zip(ids, pool, strict=True) if p]
+        assert pooled == codes
+        assert mask == sorted(mask, reverse=True) and len(ids) == len(mask)
+    words = tokenizer.decode(batch["imu_input_ids"][0], skip_special_tokens=True)
+    assert "left forearm and head" in words
+
+
+def test_text_is_normalised_and_pooled_whole(processor, tokenizer):
+    batch = processor(text=["  Walking\n ON ", "a"], return_tensors="pt")
+    assert batch["input_ids"].shape == batch["pooling_mask"].shape
+    ids = batch["input_ids"][0][batch["pooling_mask"][0].bool()]
+    assert tokenizer.decode(ids) == "walking on"
+    assert batch["attention_mask"][1].sum() == batch["pooling_mask"][1].sum() == 1
+
+
+def test_prefix_and_suffix_of_a_text_template_are_not_pooled(tokenizer, tmp_path):
+    processor = AnyMoProcessor(None, tokenizer, templates={"text": "a person is {text} on"})
+    batch = processor(text="walking", return_tensors="pt")
+    assert tokenizer.decode(batch["input_ids"][0]) == "a person is walking on"
+    assert tokenizer.decode(batch["input_ids"][0][batch["pooling_mask"][0].bool()]) == "walking"
+    with pytest.raises(ValueError, match="imu_codes"):
+        processor(imu={"waist": np.zeros((100, 6))}, sampling_rate=50)
+
+
+def test_recordings_of_any_length_go_through_the_extractor(processor):
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(100, 6)), rng.normal(size=(75, 6))
+    batch = processor(
+        imu=[{"left_wrist": a}, {"head": b, "right_wrist": b}], sampling_rate=50, acceleration_unit="g",
+        angular_velocity_unit="deg/s", return_tensors="pt",
+    )  # fmt: skip
+    codes = processor.feature_extractor(
+        {"left_wrist": a}, sampling_rate=50, acceleration_unit="g", angular_velocity_unit="deg/s"
+    )
+    pooled = batch["imu_input_ids"][0][batch["imu_pooling_mask"][0].bool()] - processor.tokenizer.imu_token_offset
+    assert pooled.tolist() == codes["imu_codes"][0]
+    assert batch["imu_pooling_mask"].sum(-1).tolist() == [2 * 30, 2 * 23]
+    again = processor(imu_codes=codes["imu_codes"], imu_placements=[[WRIST]])
+    assert again["imu_input_ids"][0] == batch["imu_input_ids"][0][batch["imu_attention_mask"][0].bool()].tolist()
+
+
+def test_language_example_continues_the_generation_prompt(processor, tokenizer):
+    codes, labels = [1, 9, 2, 8], ["Sitting", "walking"]
+    for task, answer, reply in (
+        ("narration", "A person  walks", "a person walks"), ("multiple_choice", "Walking", "b. walking"),
+    ):  # fmt: skip
+        candidates = labels if task == "multiple_choice" else None
+        example = processor.language_example(codes, [HEAD], task, answer, candidates)
+        prompt = processor.generation_inputs(
+            imu_codes=[codes], imu_placements=[[HEAD]], task=task, candidates=candidates, return_tensors=None
+        )["input_ids"][0]
+        learned = [label for label in example["labels"] if label != -100]
+        assert tokenizer.decode(learned) == reply + "<|im_end|>"
+        assert example["input_ids"][: len(prompt)] == prompt
+        assert example["input_ids"][len(prompt) : len(prompt) + len(learned)] == learned
+        assert tokenizer.decode(prompt).endswith("<|im_start|>assistant\n")
+    example = processor.language_example(codes, [HEAD], "motion")
+    learned = [label for label in example["labels"] if label != -100]
+    assert tokenizer.decode(learned) == "<imu_bos><imu_0001><imu_0009><imu_0002><imu_0008><imu_eos><|im_end|>"
+
+
+def test_generation_prompts_are_padded_on_the_left(processor, tokenizer):
+    batch = processor.generation_inputs(imu_codes=[[1], [1, 2, 3]], imu_placements=[[HEAD], [HEAD]])
+    assert batch["attention_mask"][0].tolist() == sorted(batch["attention_mask"][0].tolist())
+    assert batch["input_ids"][0, :2].tolist() == [tokenizer.pad_token_id] * 2
+    assert batch["input_ids"][0, -1] == batch["input_ids"][1, -1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "imu="),
+        ({"text": []}, "empty list"),
+        ({"text": ["walking", " "]}, "non-empty string"),
+        ({"imu_codes": [[1, 99]], "imu_placements": [[0]]}, r"0\.\.15"),
+        ({"imu_codes": [[]], "imu_placements": [[0]]}, "non-empty row"),
+        ({"imu_codes": [[1]]}, "imu_placements"),
+        ({"imu_codes": [[1]], "imu_placements": [[0], [1]]}, "1 rows"),
+        ({"imu_codes": [[1]], "imu_placements": [[77]]}, "segment indices"),
+        ({"text": "walking", "sampling_rate": 50}, "sampling_rate"),
+        ({"imu": {"elbows": np.zeros((100, 6))}, "sampling_rate": 50}, "placement"),
+    ],
+)
+def test_bad_input_is_named(processor, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        processor(**arguments)
+
+
+def test_bad_tasks_are_named(processor):
+    code = {"imu_codes": [[1]], "imu_placements": [[0]]}
+    with pytest.raises(ValueError, match="unknown task"):
+        processor.generation_inputs(**code, task="poem")
+    with pytest.raises(ValueError, match="candidates"):
+        processor.generation_inputs(**code, task="multiple_choice", candidates=[])
+    with pytest.raises(ValueError, match="not among"):
+        processor.language_example([1], [0], "multiple_choice", "running", ["walking"])
+    with pytest.raises(ValueError, match="{text}"):
+        AnyMoProcessor(None, processor.tokenizer, templates={"text": "no field"})
+
+
+def test_option_keys_and_sensor_words():
+    assert [option_key(i) for i in (0, 25, 26, 27, 51, 52, 701, 702)] == ["a", "z", "aa", "ab", "az", "ba", "zz", "aaa"]
+    assert sensor_context([WRIST]) == "left forearm"
+    assert sensor_context([WRIST, HEAD, SEGMENT_INDEX["L5"]]) == "left forearm, head and waist"
+
+
+def test_a_saved_processor_comes_back(processor, tmp_path):
+    custom = AnyMoProcessor(processor.feature_extractor, processor.tokenizer, templates={"text": "person {text}"})
+    custom.save_pretrained(tmp_path)
+    again = AnyMoProcessor.from_pretrained(tmp_path)
+    x = {"imu": {"waist": np.random.default_rng(1).normal(size=(70, 6))}, "text": "walking", "sampling_rate": 60}
+    assert again(**x) == custom(**x) and again.templates == custom.templates
+
+
+REMOTE = """
+import sys
+import numpy as np
+from transformers import (AutoConfig, AutoFeatureExtractor, AutoModel, AutoModelForCausalLM,
+                          AutoModelForSequenceClassification, AutoProcessor, AutoTokenizer)
+sys.modules["anymo_hf"] = None  # importing it anywhere now fails
+folder, signal = sys.argv[1], np.random.default_rng(0).normal(size=(100, 6))
+load = lambda kind: kind.from_pretrained(folder, trust_remote_code=True)
+for kind in (AutoConfig, AutoTokenizer, AutoFeatureExtractor, AutoModelForCausalLM, AutoModelForSequenceClassification):
+    assert type(load(kind)).__module__.startswith("transformers_modules."), kind
+model, processor = load(AutoModel), load(AutoProcessor)
+features = model.get_imu_features(**processor(imu={"left_wrist": signal}, sampling_rate=50, return_tensors="pt"))
+np.save(sys.argv[2], features.detach().numpy())
+"""
+
+
+def test_a_release_works_without_the_package(processor, tokenizer, tmp_path):
+    model = tiny_model(tokenizer)
+    folder = save_release(tmp_path / "release", model, processor)
+    assert "AutoModelForCausalLM" in json.loads((folder / "config.json").read_text())["auto_map"]
+    assert not list(folder.rglob("*.part"))
+    environment = os.environ | {"HF_MODULES_CACHE": str(tmp_path / "modules"), "HF_HUB_OFFLINE": "1"}
+    environment.pop("PYTHONPATH", None)
+    done = subprocess.run(
+        [sys.executable, "-c", REMOTE, str(folder), str(tmp_path / "out.npy")],
+        env=environment, cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    signal = np.random.default_rng(0).normal(size=(100, 6))
+    batch = processor(imu={"left_wrist": signal}, sampling_rate=50, return_tensors="pt")
+    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), model.get_imu_features(**batch).detach(), atol=1e-5)
+
+
+def test_a_release_refuses_a_tokenizer_of_another_run(processor, tokenizer, tmp_path):
+    other = AnyMoTokenizer.train_from_texts(["walking"], 260, 16)
+    with pytest.raises(ValueError, match="imu_token_offset"):
+        save_release(tmp_path, tiny_model(tokenizer), AnyMoProcessor(processor.feature_extractor, other))
+    assert not Path(tmp_path / "config.json").exists()
