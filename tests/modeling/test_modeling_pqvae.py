@@ -88,16 +88,65 @@ def test_padded_steps_do_not_change_codes_or_loss_targets(model):
     assert codes[0, 4:].abs().sum() == 0
 
 
-def test_paper_preset_has_the_official_shapes():
+@pytest.mark.parametrize("training", [False, True])
+def test_padded_batch_reconstructs_what_each_sequence_gives_alone(model, training):
+    model.train(training)
+    latents, lengths = torch.randn(3, 9, 12), [9, 4, 1]
+    mask = torch.arange(9) < torch.tensor(lengths)[:, None]
+    start = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    for filler in (0.0, 50.0):
+        model.load_state_dict(start)
+        out = model(latents.masked_fill(~mask[..., None], filler), mask)
+        for row, length in enumerate(lengths):
+            model.load_state_dict(start)
+            alone = model(latents[row : row + 1, :length])
+            torch.testing.assert_close(out.reconstruction[row, :length], alone.reconstruction[0], atol=1e-5, rtol=1e-5)
+            assert torch.equal(out.codes[row, :length], alone.codes[0])
+    model.eval().load_state_dict(start)
+    codes = model.encode(latents, mask)
+    decoded = model.decode(codes, mask)
+    for row, length in enumerate(lengths):
+        alone = model.decode(codes[row : row + 1, :length])[0]
+        torch.testing.assert_close(decoded[row, :length], alone, atol=1e-5, rtol=1e-5)
+
+
+def test_decoding_codes_equals_the_forward_pass(model):
+    out = model.eval()(torch.randn(2, 5, 12))
+    torch.testing.assert_close(model.decode(out.codes), out.reconstruction, atol=1e-5, rtol=1e-5)
+
+
+def test_gradients_reach_the_projection_straight_through(model):
+    model.train()
+    out = model(torch.randn(2, 6, 12))
+    out.reconstruction.sum().backward()
+    assert model.pre_quant[1].weight.grad.abs().sum() > 0
+
+
+def test_codes_do_not_change_under_autocast(model):
+    rows = torch.randn(500, 8)
+    model.quantizer.initialise(torch.randn(500, 8) * 0.05 + 3)  # entries closer than bfloat16 can tell apart
+    expected = model.quantizer.nearest(rows)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(model.quantizer.nearest(rows), expected)
+
+
+def _layer(name, *shape):
+    return {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+
+
+def test_paper_preset_matches_the_official_checkpoint_tensor_for_tensor():
     with torch.device("meta"):
         state = AnyMoPQVAEModel(AnyMoPQVAEConfig.from_preset("paper")).state_dict()
-    shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
-    assert shapes["pre_quant.0.weight"] == (256,) and shapes["pre_quant.1.weight"] == (128, 256)
-    assert shapes["quantizer.embedding"] == shapes["quantizer.embed_avg"] == (2, 2048, 64)
-    assert shapes["quantizer.cluster_size"] == (2, 2048)
-    assert shapes["decoder.in_norm.weight"] == (128,) and shapes["decoder.in_proj.weight"] == (256, 128, 1)
-    assert shapes["decoder.blocks.2.conv2.weight"] == (256, 256, 3)
-    assert shapes["decoder.out_proj.weight"] == (256, 256, 1)
+    expected = {**_layer("pre_quant.0", 256), **_layer("pre_quant.1", 128, 256)}
+    expected |= {"quantizer.embedding": (2, 2048, 64), "quantizer.embed_avg": (2, 2048, 64)}
+    expected |= {"quantizer.cluster_size": (2, 2048)}
+    expected |= {**_layer("decoder.in_norm", 128), **_layer("decoder.in_proj", 256, 128, 1)}
+    for i in range(3):
+        for j in (1, 2):
+            expected |= _layer(f"decoder.blocks.{i}.norm{j}", 256)
+            expected |= _layer(f"decoder.blocks.{i}.conv{j}", 256, 256, 3)
+    expected |= {**_layer("decoder.out_norm", 256), **_layer("decoder.out_proj", 256, 256, 1)}
+    assert {name: tuple(tensor.shape) for name, tensor in state.items()} == expected
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -112,3 +161,10 @@ def test_round_trip_is_exact_and_codebooks_stay_float32(model, tmp_path, dtype):
 def test_wrong_width_is_refused(model):
     with pytest.raises(ValueError, match=r"latents must be \(batch, length, 12\)"):
         model(torch.zeros(1, 4, 11))
+
+
+def test_masks_that_cannot_be_meant_are_refused(model):
+    with pytest.raises(ValueError, match=r"attention_mask must be \(1, 4\).*got \(1, 5\)"):
+        model(torch.zeros(1, 4, 12), torch.ones(1, 5, dtype=torch.bool))
+    with pytest.raises(ValueError, match="with a real step"):
+        model(torch.zeros(1, 4, 12), torch.zeros(1, 4, dtype=torch.bool))

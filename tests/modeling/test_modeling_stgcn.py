@@ -80,31 +80,65 @@ def test_dense_graph_convolution_equals_pyg_message_passing():
     torch.testing.assert_close(layer(x, adjacency), expected)
 
 
-def test_paper_preset_has_the_official_names_and_shapes():
+def _norm(name, width):
+    shapes = {f"{name}.{part}": (width,) for part in ("weight", "bias", "running_mean", "running_var")}
+    return {**shapes, f"{name}.num_batches_tracked": ()}
+
+
+def _layer(name, *shape):
+    return {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+
+
+def official_encoder_tensors():
+    """The encoder's checkpoint, written out from the official code's layout."""
+    tensors = {"A": (3, 23, 23), "mask_token": (6,), **_norm("data_bn", 23 * 6)}
+    blocks = [
+        (6, 64),
+        (64, 64),
+        (64, 64),
+        (64, 64),
+        (64, 128),
+        (128, 128),
+        (128, 128),
+        (128, 256),
+        (256, 256),
+        (256, 256),
+    ]
+    for i, (narrow, wide) in enumerate(blocks):
+        block = f"st_gcn_networks.{i}"
+        tensors[f"edge_importance.{i}"] = (3, 23, 23)
+        tensors |= _layer(f"{block}.gcn.conv", 3 * wide, narrow, 1, 1)
+        tensors |= {**_norm(f"{block}.tcn.0", wide), **_norm(f"{block}.tcn.3", wide)}
+        tensors |= _layer(f"{block}.tcn.2", wide, wide, 9, 1)
+        if i in (4, 7):
+            tensors |= {**_layer(f"{block}.residual.0", wide, narrow, 1, 1), **_norm(f"{block}.residual.1", wide)}
+    return tensors
+
+
+def official_predictor_tensors():
+    """The predictor's checkpoint."""
+    tensors = {"pos_embed": (1, 75, 256), **_layer("norm", 256), **_layer("head", 256, 256)}
+    for i in range(6):
+        block = f"blocks.{i}"
+        tensors |= {**_layer(f"{block}.norm1", 256), **_layer(f"{block}.norm2", 256)}
+        tensors |= {f"{block}.attn.in_proj_weight": (768, 256), f"{block}.attn.in_proj_bias": (768,)}
+        tensors |= _layer(f"{block}.attn.out_proj", 256, 256)
+        tensors |= {**_layer(f"{block}.mlp.0", 1024, 256), **_layer(f"{block}.mlp.3", 256, 1024)}
+    return tensors
+
+
+def test_paper_preset_matches_the_official_checkpoint_tensor_for_tensor():
     with torch.device("meta"):
         state = AnyMoSTGCNForPreTraining(AnyMoSTGCNConfig.from_preset("paper")).state_dict()
-    shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
-    expected = {
-        "encoder.A": (3, 23, 23),
-        "encoder.data_bn.weight": (138,),
-        "encoder.mask_token": (6,),
-        "encoder.edge_importance.9": (3, 23, 23),
-        "encoder.st_gcn_networks.0.gcn.conv.weight": (192, 6, 1, 1),
-        "encoder.st_gcn_networks.4.gcn.conv.weight": (384, 64, 1, 1),
-        "encoder.st_gcn_networks.4.tcn.2.weight": (128, 128, 9, 1),
-        "encoder.st_gcn_networks.4.residual.0.weight": (128, 64, 1, 1),
-        "encoder.st_gcn_networks.7.residual.1.running_var": (256,),
-        "encoder.st_gcn_networks.9.tcn.3.weight": (256,),
-        "predictor.pos_embed": (1, 75, 256),
-        "predictor.blocks.5.attn.in_proj_weight": (768, 256),
-        "predictor.blocks.0.mlp.0.weight": (1024, 256),
-        "predictor.blocks.0.mlp.3.weight": (256, 1024),
-        "predictor.norm.weight": (256,),
-        "predictor.head.weight": (256, 256),
-    }
-    assert {name: shapes[name] for name in expected} == expected
-    assert "encoder.st_gcn_networks.0.residual.0.weight" not in shapes
-    assert "encoder.st_gcn_networks.1.residual.0.weight" not in shapes
+    expected = {f"encoder.{name}": shape for name, shape in official_encoder_tensors().items()}
+    expected |= {f"predictor.{name}": shape for name, shape in official_predictor_tensors().items()}
+    assert {name: tuple(tensor.shape) for name, tensor in state.items()} == expected
+
+
+def test_nano_preset_has_the_same_tensor_names():
+    with torch.device("meta"):
+        state = AnyMoSTGCNModel(AnyMoSTGCNConfig.from_preset("nano")).state_dict()
+    assert set(state) == set(official_encoder_tensors())
 
 
 @pytest.mark.parametrize("frames", [60, 97, 150, 299])
@@ -158,9 +192,60 @@ def test_loss_equals_equation_3_and_is_small_when_views_agree():
 
 
 def test_targets_get_no_gradient():
-    goal = torch.randn(2, 5, 8)
-    weight = torch.ones(2, 5)
-    assert sequence_similarity(goal, goal, weight).diagonal().allclose(torch.ones(2))
+    torch.manual_seed(0)
+    model = AnyMoSTGCNForPreTraining(AnyMoSTGCNConfig.from_preset("nano")).eval()
+    a, b = torch.randn(3, 32, 23, 6), torch.randn(3, 32, 23, 6)
+    seen_a, seen_b = torch.zeros(3, 23, dtype=torch.bool), torch.zeros(3, 23, dtype=torch.bool)
+    seen_a[:, 3], seen_b[:, 13] = True, True
+    a.requires_grad_()
+    b.requires_grad_()
+    loss = model(a, b, seen_a, seen_b).loss
+    loss.backward()
+    # hidden segments enter the loss through the full-view targets only
+    assert a.grad[:, :, 3].abs().sum() > 0 and b.grad[:, :, 13].abs().sum() > 0
+    assert a.grad[:, :, seen_b[0]].abs().sum() == 0 and b.grad[:, :, seen_a[0]].abs().sum() == 0
+
+
+def test_similarity_is_the_mean_cosine_over_shared_steps():
+    torch.manual_seed(0)
+    predicted, goal = torch.randn(3, 5, 8), torch.randn(3, 5, 8)
+    lengths = [5, 3, 2]
+    weight = (torch.arange(5) < torch.tensor(lengths)[:, None]).float()
+    got = sequence_similarity(predicted, goal, weight)
+    for n in range(3):
+        for m in range(3):
+            shared = min(lengths[n], lengths[m])
+            cosine = torch.cosine_similarity(predicted[n, :shared].double(), goal[m, :shared].double(), dim=-1)
+            assert got[n, m].item() == pytest.approx(cosine.mean().item(), abs=1e-6)
+
+
+def test_padded_batch_gives_the_loss_and_gradients_whatever_the_padding_holds():
+    torch.manual_seed(0)
+    model = AnyMoSTGCNForPreTraining(AnyMoSTGCNConfig.from_preset("nano")).eval()
+    a, b = torch.randn(2, 60, 23, 6), torch.randn(2, 60, 23, 6)
+    mask = torch.ones(2, 60, dtype=torch.bool)
+    mask[1, 41:] = False
+    seen = torch.zeros(2, 23, dtype=torch.bool)
+    seen[:, 6] = True
+    losses = []
+    for filler in (0.0, 100.0, float("nan")):
+        view_a, view_b = a.masked_fill(~mask[..., None, None], filler), b.masked_fill(~mask[..., None, None], filler)
+        model.zero_grad()
+        loss = model(view_a, view_b, seen, seen, mask).loss
+        loss.backward()
+        assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
+        losses.append(loss.item())
+    assert losses[0] == losses[1] == losses[2]
+
+
+@pytest.mark.parametrize("frames", [300, 400, 60, 61])
+def test_predictor_takes_any_length(frames):
+    model = AnyMoSTGCNForPreTraining(AnyMoSTGCNConfig.from_preset("nano")).eval()
+    length = -(-frames // 4)
+    latents = model.encoder(torch.randn(1, frames, 23, 6))
+    assert latents.last_hidden_state.shape == (1, length, 48)
+    predicted = model.predictor(latents.last_hidden_state, latents.attention_mask)
+    assert predicted.shape == (1, length, 48) and predicted.isfinite().all()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -181,6 +266,21 @@ def test_wrong_shapes_are_refused(model):
         model(torch.zeros(1, 60, 23, 6), torch.ones(1, 22, dtype=torch.bool))
     with pytest.raises(ValueError, match="unknown preset 'tiny'"):
         AnyMoSTGCNConfig.from_preset("tiny")
+
+
+def test_masks_that_cannot_be_meant_are_refused(model):
+    imu, frames = torch.zeros(2, 60, 23, 6), torch.ones(2, 60, dtype=torch.bool)
+    nodes = torch.ones(2, 23, dtype=torch.bool)
+    nodes[1] = False
+    with pytest.raises(ValueError, match=r"node_mask: windows \[1\] have no visible sensor"):
+        model(imu, nodes)
+    with pytest.raises(ValueError, match=r"frame_mask must be \(2, 60\), got \(2, 59\)"):
+        model(imu, None, frames[:, :59])
+    for start, end in ((0, 60), (0, 10), (20, 30)):  # empty, padded in front, a hole
+        broken = frames.clone()
+        broken[0, start:end] = False
+        with pytest.raises(ValueError, match=r"frame_mask: windows \[0\]"):
+            model(imu, None, broken)
 
 
 def test_placement_names_resolve_and_unknown_ones_list_the_choices():
