@@ -23,6 +23,10 @@ def extractor():
     with torch.no_grad():  # encoder statistics and codes that tell windows apart
         made.stgcn.data_bn.running_var.fill_(20.0)
         made.stgcn.mask_token.normal_()
+        worn = [{name: recording(8, seed=seed)} for seed, name in enumerate(("left_wrist", "waist", "head"))]
+        imu, nodes, frames = made.prepare(worn, sampling_rate=60)
+        rows = made.pqvae.project(made.stgcn(imu, nodes, frames).last_hidden_state).flatten(0, 1)
+        made.pqvae.quantizer.initialise(rows, torch.Generator().manual_seed(0))
     return made
 
 
@@ -108,6 +112,7 @@ def test_a_batch_gives_the_codes_of_each_recording_alone(extractor):
     items = [{"left_wrist": recording(s, 50, seed=i)} for i, s in enumerate((5, 1, 2.7, 8))]
     items[2]["head"] = recording(2.7, 50, seed=9)
     together = extractor(items, sampling_rate=50, return_tensors="pt")
+    assert len(together.imu_codes.unique()) > 40  # a collapsed tokenizer would make this test empty
     assert together.imu_codes.dtype == torch.long
     assert together.imu_placements[2] == [SEGMENT_INDEX["Head"], SEGMENT_INDEX["L_Forearm"]]
     for row, item in enumerate(items):

@@ -183,9 +183,7 @@ class AnyMoFeatureExtractor(FeatureExtractionMixin):
                     raise ValueError(
                         f"recording {number}: {name!r} and another sensor are on the same segment; keep one"
                     )
-                nodes[node] = resample(
-                    _check(signal, f"recording {number}, {name!r}", rate) * factors, rate
-                )
+                nodes[node] = resample(_check(signal, f"recording {number}, {name!r}", rate) * factors, rate)
             if len({len(signal) for signal in nodes.values()}) > 1:
                 lengths = {name: len(signal) for name, signal in recording.items()}
                 raise ValueError(f"recording {number}: sensors differ in length: {lengths}; cut them to the same span")
