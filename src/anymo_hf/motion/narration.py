@@ -361,7 +361,7 @@ _ACTIVITIES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         ("punches with both fists", "shadow boxes", "throws punches in turn", "boxes forward"),
     ),
     "tennis_swing": (
-        "playing table tennis",
+        "playing tennis",
         (
             "tennis swing",
             "forehand swing",
@@ -378,7 +378,7 @@ _ACTIVITIES: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
         ),
     ),
     "tennis_serve": (
-        "playing badminton",
+        "playing tennis",
         ("tennis serve", "serving", "overhead serve", "serve a ball", "racket serve", "smash"),
         ("serves a tennis ball", "hits overhead with {side} arm", "raises {side} arm and serves", "serves overhead"),
     ),
