@@ -1,0 +1,1 @@
+"""What the training scripts share: corpus, views, the resumable loop, and the four stages."""

@@ -1,0 +1,198 @@
+"""Stage 4: contrastive instruction tuning, and the release folder (paper §3.3, A.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+
+from ..modeling.feature_extraction_anymo import AnyMoFeatureExtractor
+from ..modeling.modeling_anymo import AnyMoForConditionalGeneration
+from ..modeling.processing_anymo import AnyMoProcessor, normalize_text, save_release
+from ..modeling.tokenization_anymo import AnyMoTokenizer
+from .collators import LabelPhrases, multiple_choice, pad_examples
+from .corpus import Clip, MotionCorpus
+from .grad_cache import cached_backward
+from .language_stage import (
+    MODEL,
+    freeze_word_rows,
+    stage_texts,
+    teacher_loss,
+    teacher_texts,
+    teacher_vectors,
+    token_loss,
+)
+from .settings import ContrastiveSettings
+from .tokenizer_stage import CODES, EXTRACTOR, CodedViews, load_codes
+from .training_loop import file_hash, finished_metrics, gather_rows, local_part, run_steps, write_metrics
+
+
+def matched_contrastive_loss(
+    imu: torch.Tensor, text: torch.Tensor, fits: torch.Tensor, silent: torch.Tensor | None, temperature: float
+) -> torch.Tensor:
+    """-log(sum over fitting pairs / sum over all) of exp(cosine / temperature), mean of both directions.
+
+    With the identity for `fits` this is InfoNCE (Eq. 5); with equal labels it is the label loss of §3.3.
+
+    Args:
+        imu, text: `(batch, dim)` unit vectors.
+        fits: `(batch, batch)` bool, text n belongs to window m; true on the diagonal.
+        silent: `(batch, batch)` bool, pairs left out of both sums; None for none.
+        temperature: divides the cosines.
+    """
+    logits = imu.float() @ text.float().t() / temperature
+    if silent is not None:
+        logits = logits.masked_fill(silent, float("-inf"))
+    positives = logits.masked_fill(~fits, float("-inf"))
+    rows = logits.logsumexp(1) - positives.logsumexp(1)
+    columns = logits.logsumexp(0) - positives.logsumexp(0)
+    return (rows.mean() + columns.mean()) / 2
+
+
+class _Batches:
+    """Draws windows activity by activity, so that a batch is as varied as it can be."""
+
+    def __init__(self, views: CodedViews, clips: Sequence[Clip]):
+        self.by_activity: dict[str, np.ndarray] = {}
+        groups: dict[str, list[int]] = {}
+        for row, clip in enumerate(views.clip):
+            if clips[clip].activity and clips[clip].narrations:
+                groups.setdefault(clips[clip].activity, []).append(row)
+        self.by_activity = {name: np.array(rows) for name, rows in sorted(groups.items())}
+        self.names = list(self.by_activity)
+        if len(self.names) < 2:
+            raise ValueError(
+                f"contrastive tuning needs clips of two or more named activities, the corpus has {self.names}"
+            )
+
+    def draw(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """View rows; no activity comes twice before all have come once."""
+        turns = -(-count // len(self.names))
+        order = np.concatenate([rng.permutation(len(self.names)) for _ in range(turns)])[:count]
+        return np.array([rng.choice(self.by_activity[self.names[int(index)]]) for index in order])
+
+
+def tune_contrastive(
+    settings: ContrastiveSettings, root: str | Path, release: str | Path, accelerator: Accelerator
+) -> dict:
+    """Reads `root/corpus`, `root/tokenizer`, `root/language`; writes `root/contrastive` and the folder `release`."""
+    root = Path(root)
+    corpus, folder = MotionCorpus(root / "corpus"), root / "contrastive"
+    codes_path, source = root / "tokenizer" / CODES, root / "language" / MODEL
+    if not source.is_dir():
+        raise OSError(f"no language model in {source}; run training/pretrain_language.py first")
+    views = load_codes(codes_path)
+    inputs = corpus.identity() + file_hash(codes_path) + file_hash(source / "model.safetensors")
+    fingerprint = settings.fingerprint(inputs)
+    done = finished_metrics(folder, fingerprint)
+    if done and (Path(release) / "model.safetensors").is_file():
+        return done
+    model = AnyMoForConditionalGeneration.from_pretrained(source).float().to(accelerator.device)
+    model.config.contrastive_temperature = settings.temperature
+    model.config.lm_loss_weight = settings.lm_weight
+    model.config.narration_loss_weight = settings.narration_weight
+    model.config.label_loss_weight = settings.label_weight
+    if settings.freeze_words:
+        freeze_word_rows(model)
+    extractor = AnyMoFeatureExtractor.from_pretrained(root / "tokenizer" / EXTRACTOR)
+    processor = AnyMoProcessor(extractor, AnyMoTokenizer.from_pretrained(source))
+    phrases, batches = LabelPhrases(corpus.clips, settings.broader), _Batches(views, corpus.clips)
+    texts = stage_texts(root, corpus)
+    taught = teacher_texts(texts, corpus, settings.teacher_texts, settings.seed)
+    teacher = teacher_vectors(taught, root / "language", accelerator) if settings.teacher_weight > 0 else None
+
+    def step(number: int, shared: np.random.Generator) -> dict[str, torch.Tensor]:
+        rows = batches.draw(settings.batch_size, shared)
+        clips = [corpus.clips[views.clip[row]] for row in rows]
+        narrations = [normalize_text(clip.narrations[int(shared.integers(len(clip.narrations)))]) for clip in clips]
+        names = [phrases.draw(clip.activity, shared) for clip in clips]
+        codes = [views.tokens(row, settings.latents, shared) for row in rows]
+        losses = _contrast(
+            model, processor, settings, accelerator,
+            local_part(codes, accelerator), local_part([views.worn(row) for row in rows], accelerator),
+            local_part(narrations, accelerator), local_part(names, accelerator),
+            _same(narrations), phrases.relations([clip.activity for clip in clips], names),
+        )  # fmt: skip
+        if settings.lm_weight > 0:
+            examples = _instructions(processor, views, corpus.clips, batches, phrases, settings, shared)
+            batch = pad_examples(local_part(examples, accelerator), processor.tokenizer.pad_token_id)
+            with accelerator.autocast():
+                losses["instruction"] = token_loss(model, batch, accelerator)
+            accelerator.backward(settings.lm_weight * losses["instruction"])
+        if teacher is not None:
+            picked = local_part(shared.choice(len(taught), settings.batch_size), accelerator)
+            with accelerator.autocast():
+                losses["teacher"] = teacher_loss(model, processor, taught, teacher, picked, accelerator)
+            accelerator.backward(settings.teacher_weight * losses["teacher"])
+        return {name: value.detach() for name, value in losses.items()}
+
+    metrics = done or run_steps("contrastive", model, step, settings, folder, fingerprint, accelerator)
+    if accelerator.is_main_process:
+        if done:
+            from .training_loop import CHECKPOINT, load_checkpoint
+
+            load_checkpoint(folder / CHECKPOINT, model, torch.optim.AdamW(model.parameters()), fingerprint)
+        save_release(release, model.cpu(), processor)
+        write_metrics(folder, metrics | {"finished": True})
+    accelerator.wait_for_everyone()
+    return metrics
+
+
+def _same(texts: Sequence[str]) -> torch.Tensor:
+    """`(batch, batch)` bool: equal sentences belong to both windows, else one of them would be a false negative."""
+    _, ids = np.unique(np.array(texts), return_inverse=True)
+    ids = torch.from_numpy(ids)
+    return ids[:, None] == ids[None, :]
+
+
+def _contrast(
+    model, processor, settings, accelerator, codes, worn, narrations, names, same, relations
+) -> dict[str, torch.Tensor]:
+    """Narration and label losses of the global batch, with backward; in chunks when asked."""
+    device = accelerator.device
+    imu = processor(imu_codes=codes, imu_placements=worn, return_tensors="pt").to(device)
+    text = processor(text=[*narrations, *names], return_tensors="pt").to(device)
+    same, (fits, silent) = same.to(device), (part.to(device) for part in relations)
+    parts: dict[str, torch.Tensor] = {}
+
+    def embed(method, batch, begin: int, end: int) -> torch.Tensor:
+        with accelerator.autocast():
+            return method(**{name: value[begin:end] for name, value in batch.items()})
+
+    def loss(windows: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
+        count = len(narrations)
+        windows = gather_rows(windows, accelerator)
+        sentences, labels = gather_rows(words[:count], accelerator), gather_rows(words[count:], accelerator)
+        parts["narration"] = matched_contrastive_loss(windows, sentences, same, None, settings.temperature)
+        parts["label"] = matched_contrastive_loss(windows, labels, fits, silent, settings.temperature)
+        return settings.narration_weight * parts["narration"] + settings.label_weight * parts["label"]
+
+    groups = []
+    for method, batch in ((model.get_imu_features, imu), (model.get_text_features, text)):
+        total = len(next(iter(batch.values())))
+        size = settings.chunk_size or total
+        groups.append([partial(embed, method, batch, b, min(b + size, total)) for b in range(0, total, size)])
+    if settings.chunk_size:
+        cached_backward(groups, loss, accelerator.backward)
+    else:
+        accelerator.backward(loss(groups[0][0](), groups[1][0]()))
+    return parts
+
+
+def _instructions(processor, views, clips, batches, phrases, settings, rng) -> list[dict[str, list[int]]]:
+    """Narration and multiple-choice examples in turn."""
+    examples = []
+    for number, row in enumerate(batches.draw(settings.lm_batch_size, rng)):
+        clip = clips[views.clip[row]]
+        codes, worn = views.tokens(row, settings.latents, rng), views.worn(row)
+        if number % 2:
+            answer, options = multiple_choice(batches.names, clip.activity, phrases, settings.candidates, rng)
+            examples.append(processor.language_example(codes, worn, "multiple_choice", answer, options))
+        else:
+            answer = clip.narrations[int(rng.integers(len(clip.narrations)))]
+            examples.append(processor.language_example(codes, worn, "narration", answer))
+    return examples

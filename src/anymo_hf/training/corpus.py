@@ -1,0 +1,273 @@
+"""The motion corpus on disk: segment kinematics of many clips as memory-mapped arrays, with words for each clip."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..motion.body_motion import BodyMotion
+from ..motion.procedural import ACTIVITIES, HELD_OUT_SEED, simulate_activity
+from ..simulation.kinematics import segment_kinematics
+
+FRAME_RATE = 60.0
+_ARRAYS = {"force": (23, 3), "lever": (23, 3, 3), "omega": (23, 3)}
+_LARGEST = 60_000.0  # inside float16; a violent knock's lever term may exceed it
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Words of one clip: `activity` is empty for motion capture without a known activity."""
+
+    name: str
+    source: str
+    activity: str = ""
+    label: str = ""
+    label_phrases: tuple[str, ...] = ()
+    narrations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Shard:
+    """What one worker makes: simulated (activity, seed) pairs, or the clips of one motion-capture file."""
+
+    folder: Path
+    frames: int
+    simulated: tuple[tuple[str, int], ...] = ()
+    file: Path | None = None
+
+    @property
+    def recipe(self) -> dict:
+        """What decides the shard's content; kept beside it, so that a changed one is made again."""
+        return {"frames": self.frames, "simulated": [list(pair) for pair in self.simulated], "file": str(self.file)}
+
+
+def simulated_clip(activity: str, seed: int, frames: int) -> tuple[BodyMotion, Clip]:
+    """One procedural clip and its words."""
+    from ..motion.narration import LABELS, label_phrases
+
+    motion = simulate_activity(activity, seed, duration=frames / FRAME_RATE)
+    sentences = tuple(dict.fromkeys(item.text for item in motion.narrations))
+    phrases = tuple(label_phrases(activity))
+    return motion, Clip(f"{activity}-{seed}", "procedural", activity, LABELS[activity], phrases, sentences)
+
+
+def captured_clips(path: Path, frames: int) -> Iterator[tuple[BodyMotion, Clip]]:
+    """Non-overlapping windows of a BVH file; a rest shorter than a window is left out."""
+    from ..motion.bvh import read_bvh
+
+    motion = read_bvh(path)
+    length = round(frames * motion.frame_rate / FRAME_RATE) + 1  # a spare frame against rounding at the new rate
+    for number, start in enumerate(range(0, len(motion.positions) - length + 1, length)):
+        begin, end = start / motion.frame_rate, (start + length) / motion.frame_rate
+        words = [item for item in motion.narrations if item.start < end and item.end > begin]
+        window = BodyMotion(
+            motion.frame_rate,
+            motion.positions[start : start + length],
+            motion.orientations[start : start + length],
+            words,
+            motion.subject,
+            motion.name,
+            motion.source,
+        )
+        yield window, Clip(f"{path.stem}-{number}", "bvh", narrations=tuple(dict.fromkeys(w.text for w in words)))
+
+
+def _make_shard(shard: _Shard) -> int:
+    """Writes a shard under a temporary name, then renames it; the number of clips."""
+    torch.set_num_threads(1)
+    if shard.file is not None:
+        pairs: Iterator[tuple[BodyMotion, Clip]] = captured_clips(shard.file, shard.frames)
+    else:
+        pairs = (simulated_clip(name, seed, shard.frames) for name, seed in shard.simulated)
+    columns: dict[str, list[np.ndarray]] = {name: [] for name in _ARRAYS}
+    clips = []
+    for motion, clip in pairs:
+        terms = segment_kinematics(motion, FRAME_RATE)
+        for name, values in zip(_ARRAYS, (terms.specific_force, terms.lever, terms.angular_velocity), strict=True):
+            columns[name].append(np.clip(values[: shard.frames], -_LARGEST, _LARGEST).astype(np.float16))
+        clips.append(clip)
+    draft = shard.folder.with_name(shard.folder.name + ".part")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    for name, shape in _ARRAYS.items():
+        rows = np.stack(columns[name]) if clips else np.zeros((0, shard.frames, *shape), np.float16)
+        np.save(draft / f"{name}.npy", rows)
+    with (draft / "clips.jsonl").open("w", encoding="utf-8") as file:
+        for clip in clips:
+            file.write(json.dumps(asdict(clip), ensure_ascii=False) + "\n")
+    (draft / "recipe.json").write_text(json.dumps(shard.recipe), encoding="utf-8")
+    shutil.rmtree(shard.folder, ignore_errors=True)
+    os.replace(draft, shard.folder)
+    return len(clips)
+
+
+def _is_done(shard: _Shard) -> bool:
+    recipe = shard.folder / "recipe.json"
+    return recipe.is_file() and json.loads(recipe.read_text(encoding="utf-8")) == shard.recipe
+
+
+def build_corpus(
+    folder: str | Path,
+    seeds: int,
+    frames: int = 360,
+    activities: Sequence[str] | None = None,
+    motion: str | Path | None = None,
+    workers: int = 2,
+    shard_clips: int = 65,
+    progress: bool = True,
+) -> int:
+    """Simulates every activity with `seeds` seeds, and adds BVH files; finished shards are kept.
+
+    Args:
+        folder: where shards go.
+        seeds: seeds 0 .. seeds - 1 of each activity; those from `HELD_OUT_SEED` up are never used.
+        frames: length of a clip at 60 Hz.
+        activities: keys of `ACTIVITIES`; all when left out.
+        motion: folder searched for `*.bvh`.
+        workers: processes.
+
+    Returns:
+        The number of clips.
+
+    Raises:
+        ValueError: an unknown activity, a bad number, or shards of another recipe in the folder.
+        OSError: `motion` is not a folder or holds no BVH file.
+    """
+    folder = Path(folder)
+    names = sorted(ACTIVITIES) if activities is None else list(activities)
+    if unknown := sorted(set(names) - set(ACTIVITIES)):
+        raise ValueError(f"unknown activities {unknown}; known: {', '.join(sorted(ACTIVITIES))}")
+    if not 0 < seeds <= HELD_OUT_SEED:
+        raise ValueError(f"seeds must lie between 1 and {HELD_OUT_SEED}, got {seeds}")
+    if frames < 120:
+        raise ValueError(f"frames must be at least 120 (two seconds), got {frames}")
+    # seed by seed, so that every shard holds all activities and a half-made corpus is already balanced
+    pairs = [(name, seed) for seed in range(seeds) for name in names]
+    shards = [
+        _Shard(folder / f"simulated-{start // shard_clips:05d}", frames, tuple(pairs[start : start + shard_clips]))
+        for start in range(0, len(pairs), shard_clips)
+    ]
+    if motion is not None:
+        files = sorted(Path(motion).rglob("*.bvh")) if Path(motion).is_dir() else []
+        if not files:
+            raise OSError(f"--motion {motion}: no *.bvh file there; give the folder that holds them")
+        shards += [_Shard(folder / f"captured-{number:05d}", frames, file=file) for number, file in enumerate(files)]
+    folder.mkdir(parents=True, exist_ok=True)
+    expected = {shard.folder.name for shard in shards}
+    stray = sorted(path.name for path in folder.glob("*-[0-9]*") if path.name.removesuffix(".part") not in expected)
+    if stray:
+        raise ValueError(
+            f"{folder} holds shards of another corpus ({stray[0]} and {len(stray) - 1} more); use a new one"
+        )
+    missing = [shard for shard in shards if not _is_done(shard)]
+    from tqdm import tqdm
+
+    bar = tqdm(total=len(shards), initial=len(shards) - len(missing), desc="corpus", unit="shard", disable=not progress)
+    if workers <= 1:
+        for shard in missing:
+            _make_shard(shard)
+            bar.update()
+    else:
+        import multiprocessing
+
+        # spawn: a fork after torch has started threads may hang
+        with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+            for future in as_completed([pool.submit(_make_shard, shard) for shard in missing]):
+                future.result()
+                bar.update()
+    bar.close()
+    return len(MotionCorpus(folder))
+
+
+class MotionCorpus:
+    """Reads what `build_corpus` wrote.
+
+    Raises:
+        OSError: no shard in the folder.
+        ValueError: a shard's arrays do not fit its clips.
+    """
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder)
+        shards = sorted(path.parent for path in self.folder.glob("*-[0-9]*/recipe.json") if path.parent.suffix == "")
+        if not shards:
+            raise OSError(f"no motion corpus in {folder}; make one with training/make_corpus.py")
+        self.clips: list[Clip] = []
+        self._arrays: list[dict[str, np.ndarray]] = []
+        starts = []
+        for shard in shards:
+            arrays = {name: np.load(shard / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _ARRAYS}
+            with (shard / "clips.jsonl").open(encoding="utf-8") as file:
+                clips = [_clip(json.loads(line)) for line in file]
+            for name, array in arrays.items():
+                if len(array) != len(clips) or array.shape[2:] != _ARRAYS[name]:
+                    raise ValueError(
+                        f"{shard}/{name}.npy has shape {array.shape} for {len(clips)} clips; delete {shard} "
+                        "and run make_corpus again"
+                    )
+            if clips:
+                starts.append(len(self.clips))
+                self.clips += clips
+                self._arrays.append(arrays)
+        if not self.clips:
+            raise OSError(f"the corpus in {folder} has no clips")
+        self._starts = np.array(starts)
+        self.frames = min(arrays["force"].shape[1] for arrays in self._arrays)
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def identity(self) -> str:
+        """Names the content, for fingerprints."""
+        return f"{len(self.clips)} clips, {self.clips[0].name} to {self.clips[-1].name}, {self.frames} frames"
+
+    def read(
+        self, rows: Sequence[int] | np.ndarray, start: Sequence[int] | np.ndarray, frames: int
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Force, lever and omega of `frames` frames of clips `rows` from frame `start` on, float32.
+
+        Shapes `(B, frames, 23, 3)`, `(B, frames, 23, 3, 3)`, `(B, frames, 23, 3)`; m/s², 1/s², rad/s, segment axes.
+        """
+        out = {name: np.empty((len(rows), frames, *shape), np.float32) for name, shape in _ARRAYS.items()}
+        for place, (row, first) in enumerate(zip(rows, start, strict=True)):
+            shard = int(np.searchsorted(self._starts, row, side="right")) - 1
+            for name, target in out.items():
+                target[place] = self._arrays[shard][name][row - self._starts[shard], first : first + frames]
+        force, lever, omega = (torch.from_numpy(out[name]) for name in _ARRAYS)
+        return force, lever, omega
+
+
+def _clip(values: dict) -> Clip:
+    values["label_phrases"], values["narrations"] = tuple(values["label_phrases"]), tuple(values["narrations"])
+    return Clip(**values)
+
+
+def corpus_texts(clips: Sequence[Clip], extra: Sequence[str] = ()) -> list[str]:
+    """Every different phrase, label and sentence of the clips and `extra`, normalised, in a fixed order."""
+    from ..modeling.processing_anymo import normalize_text
+
+    texts: dict[str, None] = {}
+    for clip in clips:
+        for text in (*clip.label_phrases, clip.label, *clip.narrations):
+            if text:
+                texts[normalize_text(text)] = None
+    for text in extra:
+        if text.strip():
+            texts[normalize_text(text)] = None
+    return list(texts)
+
+
+def read_texts(path: str | Path) -> list[str]:
+    """Sentences of a text file, one a line; OSError when it is missing."""
+    path = Path(path)
+    if not path.is_file():
+        raise OSError(f"--texts {path}: no such file; give a text file with one sentence a line")
+    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]

@@ -1,0 +1,224 @@
+"""Stage 3: next-token prediction on motion codes and text, with a sentence encoder as teacher (paper §3.3, A.4)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from accelerate import Accelerator
+from torch import nn
+
+from ..modeling.configuration_anymo import AnyMoConfig
+from ..modeling.feature_extraction_anymo import AnyMoFeatureExtractor
+from ..modeling.modeling_anymo import AnyMoForConditionalGeneration
+from ..modeling.processing_anymo import IGNORED, AnyMoProcessor
+from ..modeling.tokenization_anymo import AnyMoTokenizer
+from .collators import pad_examples, text_examples
+from .corpus import MotionCorpus, corpus_texts, read_texts
+from .sentence_teacher import cached_teacher, relational_loss
+from .settings import LanguageSettings
+from .tokenizer_stage import CODES, EXTRACTOR, load_codes
+from .training_loop import (
+    file_hash,
+    finished_metrics,
+    gather_rows,
+    local_part,
+    replace_folder,
+    run_steps,
+    write_metrics,
+)
+
+MODEL = "model"
+TEXTS = "texts.txt"
+
+
+def stage_texts(root: Path, corpus: MotionCorpus) -> list[str]:
+    """Texts of the corpus and of `root/texts.txt`, where there is one."""
+    extra = read_texts(root / TEXTS) if (root / TEXTS).is_file() else []
+    return corpus_texts(corpus.clips, extra)
+
+
+def token_loss(
+    model: AnyMoForConditionalGeneration, batch: dict[str, torch.Tensor], accelerator: Accelerator
+) -> torch.Tensor:
+    """Cross-entropy per predicted token of the global batch; the mean over processes is exact."""
+    batch = {name: value.to(accelerator.device) for name, value in batch.items()}
+    labels = batch["labels"][:, 1:]
+    hidden = model.language_model.base_model(
+        input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False
+    ).last_hidden_state
+    wanted = labels != IGNORED
+    # the head reads predicted positions only: prompts need no scores
+    logits = model.get_output_embeddings()(hidden[:, :-1][wanted])
+    total = F.cross_entropy(logits.float(), labels[wanted], reduction="sum")
+    count = wanted.sum().to(total.dtype)
+    if accelerator.num_processes > 1:
+        count = accelerator.reduce(count, "mean")
+    return total / count.clamp_min(1)
+
+
+def freeze_word_rows(model: AnyMoForConditionalGeneration) -> None:
+    """Keeps word rows of the embedding and the head as they are; rows of motion tokens train (paper A.4)."""
+    config = model.config
+    first = min(config.imu_bos_token_id, config.imu_token_offset)
+    last = max(config.imu_eos_token_id + 1, config.imu_token_offset + model.get_input_embeddings().num_codes)
+
+    def keep_codes(gradient: torch.Tensor) -> torch.Tensor:
+        kept = torch.zeros_like(gradient)
+        kept[first:last] = gradient[first:last]
+        return kept
+
+    for table in (model.get_input_embeddings().weight, model.get_output_embeddings().weight):
+        table.register_hook(keep_codes)
+
+
+def build_language_model(
+    settings: LanguageSettings, extractor: AnyMoFeatureExtractor, texts: list[str]
+) -> tuple[AnyMoForConditionalGeneration, AnyMoTokenizer]:
+    """The tokenizer and a model that fits it: from scratch, or from `settings.text_model`."""
+    pqvae = extractor.pqvae.config
+    num_codes = pqvae.num_codebooks * pqvae.codebook_size
+    config = AnyMoConfig.from_preset(settings.preset)
+    text_model = None
+    if settings.text_model:
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        text_model = AutoModelForCausalLM.from_pretrained(settings.text_model)
+        tokenizer = AnyMoTokenizer.from_text_tokenizer(AutoTokenizer.from_pretrained(settings.text_model), num_codes)
+        text_config = text_model.config.to_dict()
+    elif settings.vocab_size is not None:
+        tokenizer = AnyMoTokenizer.train_from_texts(_with_templates(texts), settings.vocab_size, num_codes)
+        text_config = config.text_config.to_dict()
+    else:
+        raise ValueError("give vocab_size (train a tokenizer) or text_model (a checkpoint to start from)")
+    highest = max(tokenizer.imu_eos_token_id + 1, len(tokenizer))
+    text_config |= {
+        "vocab_size": max(highest, text_model.config.vocab_size if text_model else 0),
+        "tie_word_embeddings": False,
+        "pad_token_id": tokenizer.pad_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "bos_token_id": None,
+    }
+    config = AnyMoConfig.from_preset(
+        settings.preset,
+        stgcn_config=extractor.stgcn.config,
+        pqvae_config=pqvae,
+        text_config=text_config,
+        imu_token_offset=tokenizer.imu_token_offset,
+        imu_bos_token_id=tokenizer.imu_bos_token_id,
+        imu_eos_token_id=tokenizer.imu_eos_token_id,
+    )
+    model = AnyMoForConditionalGeneration(config)
+    if text_model is not None:
+        source = text_model
+        if text_model.config.tie_word_embeddings:
+            source = text_model.float()
+            source.set_output_embeddings(_untied_head(text_model))
+        model.load_text_weights(source)
+    model.set_codebook(extractor.pqvae)
+    model.init_code_head()
+    return model, tokenizer
+
+
+def _untied_head(text_model: nn.Module) -> nn.Linear:
+    table = text_model.get_input_embeddings().weight
+    head = nn.Linear(table.shape[1], table.shape[0], bias=False)
+    head.weight.data.copy_(table.data)
+    return head
+
+
+def _with_templates(texts: list[str]) -> list[str]:
+    """Prompts belong to the tokenizer's training text too, or every prompt would be spelt in bytes."""
+    from ..modeling.body_graph import PLACEMENT_WORDS
+    from ..modeling.processing_anymo import TEMPLATES
+
+    frames = [template for template, _ in TEMPLATES.values()] * 20
+    places = [f" {words} and" for words in PLACEMENT_WORDS.values()] * 20
+    return [*texts, *(f" {text}" for text in texts), *frames, *places, "user\n", "assistant\n"]
+
+
+def train_language(settings: LanguageSettings, root: str | Path, accelerator: Accelerator) -> dict:
+    """Reads `root/corpus` and `root/tokenizer`; writes `root/language`: model/ (with tokenizer), metrics.json."""
+    root = Path(root)
+    corpus, folder = MotionCorpus(root / "corpus"), root / "language"
+    codes_path = root / "tokenizer" / CODES
+    views = load_codes(codes_path)
+    texts = stage_texts(root, corpus)
+    fingerprint = settings.fingerprint(corpus.identity() + file_hash(codes_path) + f"{len(texts)} texts")
+    if done := finished_metrics(folder, fingerprint):
+        return done
+    if not texts:
+        raise ValueError("the corpus has no narrations or labels, so there is nothing to teach words with")
+    extractor = AnyMoFeatureExtractor.from_pretrained(root / "tokenizer" / EXTRACTOR)
+    torch.manual_seed(settings.seed)
+    model, tokenizer = build_language_model(settings, extractor, texts)
+    model.to(accelerator.device)
+    if settings.freeze_words:
+        freeze_word_rows(model)
+    processor = AnyMoProcessor(extractor, tokenizer)
+    taught = teacher_texts(texts, corpus, settings.teacher_texts, settings.seed)
+    teacher = None
+    if settings.teacher_weight > 0:
+        teacher = teacher_vectors(taught, folder, accelerator)
+
+    def step(number: int, shared: np.random.Generator) -> dict[str, torch.Tensor]:
+        rows = local_part(shared.choice(len(views.length), settings.batch_size), accelerator)
+        examples = [
+            processor.language_example(views.tokens(row, settings.latents, shared), views.worn(row), "motion")
+            for row in rows
+        ]
+        losses = {}
+        with accelerator.autocast():
+            losses["motion"] = token_loss(model, pad_examples(examples, tokenizer.pad_token_id), accelerator)
+            chosen = local_part(shared.choice(len(texts), settings.text_batch_size), accelerator)
+            batch = pad_examples(text_examples(processor, [texts[i] for i in chosen]), tokenizer.pad_token_id)
+            losses["text"] = token_loss(model, batch, accelerator)
+            total = losses["motion"] + settings.text_weight * losses["text"]
+            if teacher is not None:
+                picked = local_part(shared.choice(len(taught), settings.text_batch_size), accelerator)
+                losses["teacher"] = teacher_loss(model, processor, taught, teacher, picked, accelerator)
+                total = total + settings.teacher_weight * losses["teacher"]
+        accelerator.backward(total)
+        return {name: value.detach() for name, value in losses.items()}
+
+    metrics = run_steps("language", model, step, settings, folder, fingerprint, accelerator)
+    if accelerator.is_main_process:
+
+        def write(draft: Path) -> None:
+            model.save_pretrained(draft)
+            tokenizer.save_pretrained(draft)
+
+        replace_folder(folder / MODEL, write)
+        write_metrics(folder, metrics | {"finished": True, "texts": len(texts), "vocabulary": len(tokenizer)})
+    accelerator.wait_for_everyone()
+    return metrics
+
+
+def teacher_texts(texts: list[str], corpus: MotionCorpus, count: int, seed: int) -> list[str]:
+    """All label phrases, filled up to `count` with other texts."""
+    labels = corpus_texts([_labels_only(clip) for clip in corpus.clips])
+    rest = sorted(set(texts) - set(labels))
+    order = np.random.default_rng(seed).permutation(len(rest))
+    return labels + [rest[int(index)] for index in order[: max(0, count - len(labels))]]
+
+
+def _labels_only(clip):
+    from dataclasses import replace
+
+    return replace(clip, narrations=())
+
+
+def teacher_vectors(texts: list[str], folder: Path, accelerator: Accelerator) -> torch.Tensor:
+    """Teacher embeddings on this process's device; the main process makes them, the rest read its cache."""
+    with accelerator.main_process_first():
+        return cached_teacher(texts, folder, accelerator.device).to(accelerator.device)
+
+
+def teacher_loss(model, processor, texts, teacher, rows, accelerator: Accelerator) -> torch.Tensor:
+    """Distance of the student's cosine matrix from the teacher's, over the rows of all processes."""
+    batch = processor(text=[texts[index] for index in rows], return_tensors="pt").to(accelerator.device)
+    student = gather_rows(model.get_text_features(**batch), accelerator)
+    target = gather_rows(teacher[torch.as_tensor(rows, device=teacher.device)], accelerator)
+    return relational_loss(student, target)

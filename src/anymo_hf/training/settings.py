@@ -1,0 +1,190 @@
+"""YAML settings of a training stage: typed, checked, with a fingerprint that decides whether a run may resume."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..simulation.views import ViewOptions
+
+Settings = TypeVar("Settings", bound="StageSettings")
+# These may change between a stop and a resume: they say how long and how often, not what is learned.
+_FREE = {"steps", "max_minutes", "checkpoint_every", "log_every", "mixed_precision"}
+
+
+@dataclass
+class StageSettings:
+    """Settings of every stage.
+
+    Args:
+        preset: model size, "nano" or "paper".
+        steps: optimizer steps at most.
+        max_minutes: wall-clock limit; the learning rate follows whichever of steps and time is further along.
+        batch_size: windows per step over all processes.
+        learning_rate, weight_decay: of AdamW.
+        warmup: share of the run with a linearly rising rate; a cosine fall to `final_rate` of it follows.
+        gradient_clip: largest gradient norm; 0 for none.
+        seed: of every random draw.
+        checkpoint_every, log_every: steps.
+        mixed_precision: "no" or "bf16", as in Accelerate.
+    """
+
+    preset: str = "nano"
+    steps: int = 1000
+    max_minutes: float | None = None
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    warmup: float = 0.02
+    final_rate: float = 0.05
+    gradient_clip: float = 1.0
+    seed: int = 0
+    checkpoint_every: int = 100
+    log_every: int = 10
+    mixed_precision: str = "no"
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "learning_rate", "checkpoint_every", "log_every"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+                raise ValueError(f"{name} must be a positive number, got {value!r} (YAML needs 1.0e-3, not 1e-3)")
+        if self.max_minutes is not None and not self.max_minutes > 0:
+            raise ValueError(f"max_minutes must be positive, or left out for no limit, got {self.max_minutes}")
+        if self.mixed_precision not in ("no", "bf16"):
+            raise ValueError(
+                f"mixed_precision must be no or bf16 (quote it: YAML reads no as false), got {self.mixed_precision!r}"
+            )
+        if not 0 <= self.warmup < 1:
+            raise ValueError(f"warmup must lie between 0 and 1 (a share of the run), got {self.warmup}")
+
+    def fingerprint(self, inputs: str = "") -> str:
+        """Hash of what is learned from what; `inputs` names the files that the stage reads."""
+        kept = {name: value for name, value in dataclasses.asdict(self).items() if name not in _FREE}
+        return hashlib.sha256((json.dumps(kept, sort_keys=True, default=str) + inputs).encode()).hexdigest()[:16]
+
+
+@dataclass
+class EncoderSettings(StageSettings):
+    """Masked cross-view pre-training (paper §3.2, A.3).
+
+    Args:
+        frames: window lengths at 60 Hz; one is drawn per batch.
+        views: arguments of `ViewOptions`.
+        worn_share: share of windows whose visible sensors are a setup people wear, not any 1 to 5 segments.
+        height_range: metres; the body that carries the sensors is drawn from it.
+    """
+
+    frames: list[int] = field(default_factory=lambda: [300])
+    views: dict[str, Any] = field(default_factory=dict)
+    worn_share: float = 0.0
+    height_range: list[float] = field(default_factory=lambda: [1.5, 1.95])
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_views(self.views)
+        if not self.frames or min(self.frames) < 16:
+            raise ValueError(f"frames must hold lengths of 16 or more, got {self.frames}")
+
+
+@dataclass
+class TokenizerSettings(EncoderSettings):
+    """PQ-VAE on latents of the frozen encoder, then codes of many sparse views (paper §3.2, A.3).
+
+    Args:
+        views_per_clip: sparse views of each clip that are encoded.
+        rows_per_call: windows that share one setup and length while latents are made.
+    """
+
+    views_per_clip: int = 6
+    rows_per_call: int = 32
+
+
+@dataclass
+class LanguageSettings(StageSettings):
+    """Next-token prediction on motion codes and text, with a sentence encoder as teacher (paper §3.3, A.4).
+
+    Args:
+        vocab_size: words of the tokenizer trained here; None keeps `text_model`'s.
+        text_model: folder or Hub name of a causal LM to start from (paper preset).
+        freeze_words: train only code rows of the embedding and the head, not words (paper A.4).
+        latents: most latent steps of a code sequence; longer ones are cropped at random, 2 tokens a step.
+        text_batch_size, text_weight: texts per step and weight of their next-token loss.
+        teacher_weight, teacher_texts: weight of the distillation and how many texts the teacher reads; 0 turns it off.
+    """
+
+    vocab_size: int | None = 2000
+    text_model: str | None = None
+    freeze_words: bool = False
+    latents: int = 75
+    text_batch_size: int = 64
+    text_weight: float = 1.0
+    teacher_weight: float = 0.0
+    teacher_texts: int = 2000
+
+
+@dataclass
+class ContrastiveSettings(StageSettings):
+    """Contrastive instruction tuning (paper §3.3, A.4).
+
+    Args:
+        lm_weight, narration_weight, label_weight, temperature: of the losses.
+        latents: as in `LanguageSettings`.
+        lm_batch_size: examples per step of the instruction loss; half narration, half multiple choice.
+        candidates: options of a multiple-choice question.
+        chunk_size: GradCache chunk per process; None embeds the batch in one piece.
+        teacher_weight, teacher_texts: keep label and narration texts arranged as a sentence encoder has them.
+        broader: activity -> wider one, whose phrases also name it (walking_slow: walking).
+        freeze_words: as in `LanguageSettings`.
+    """
+
+    lm_weight: float = 1.0
+    narration_weight: float = 2.0
+    label_weight: float = 2.0
+    temperature: float = 0.05
+    latents: int = 75
+    lm_batch_size: int = 16
+    candidates: int = 35
+    chunk_size: int | None = None
+    teacher_weight: float = 0.0
+    teacher_texts: int = 2000
+    broader: dict[str, str] = field(default_factory=dict)
+    freeze_words: bool = False
+
+
+def check_views(values: dict[str, Any]) -> ViewOptions:
+    """`ViewOptions` from a YAML mapping; ValueError names an unknown key."""
+    known = {item.name for item in dataclasses.fields(ViewOptions)}
+    if unknown := sorted(set(values) - known):
+        raise ValueError(f"views: unknown settings {unknown}; known are {sorted(known)}")
+    return ViewOptions(**values)
+
+
+def load_settings(path: str | Path, kind: type[Settings]) -> Settings:
+    """Reads a YAML file.
+
+    Raises:
+        OSError: no such file.
+        ValueError: not a mapping, an unknown key or a bad value.
+    """
+    import yaml
+
+    path = Path(path)
+    if not path.is_file():
+        raise OSError(f"no settings file {path}; see training/configs/nano")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is not YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise ValueError(f"{path} must hold settings as `name: value` lines, got {type(values).__name__}")
+    known = {item.name for item in dataclasses.fields(kind)}
+    if unknown := sorted(set(values) - known):
+        raise ValueError(f"{path}: unknown settings {unknown}; known are {sorted(known)}")
+    try:
+        return kind(**values)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from error

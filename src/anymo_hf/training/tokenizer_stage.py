@@ -1,0 +1,224 @@
+"""Stage 2: latents of sparse views from the frozen encoder, the PQ-VAE on them, and the codes of every view."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+
+from ..modeling.configuration_anymo import AnyMoPQVAEConfig
+from ..modeling.feature_extraction_anymo import AnyMoFeatureExtractor
+from ..modeling.modeling_pqvae import AnyMoPQVAEModel
+from ..modeling.modeling_stgcn import AnyMoSTGCNForPreTraining, AnyMoSTGCNModel
+from ..simulation.surface import load_template
+from ..simulation.views import sample_views
+from .corpus import MotionCorpus
+from .encoder_stage import WEIGHTS
+from .settings import TokenizerSettings, check_views
+from .training_loop import (
+    file_hash,
+    finished_metrics,
+    local_part,
+    replace_folder,
+    run_steps,
+    step_generator,
+    write_metrics,
+)
+from .worn_setups import MOST_SENSORS, draw_setup
+
+EXTRACTOR, CODES = "feature_extractor", "codes.npz"
+_LATENTS = "latents"
+
+
+@dataclass(frozen=True)
+class CodedViews:
+    """Codes of sparse views of the corpus.
+
+    Args:
+        codes: `(N, L, books)` int16, code ids within their book; rows past a view's length are 0.
+        length: `(N,)` latent steps of each view.
+        clip: `(N,)` corpus index.
+        placements: `(N, 5)` segment indices, padded with -1.
+        codebook_size: codes in a book.
+    """
+
+    codes: np.ndarray
+    length: np.ndarray
+    clip: np.ndarray
+    placements: np.ndarray
+    codebook_size: int
+
+    def tokens(self, row: int, most: int | None = None, rng: np.random.Generator | None = None) -> np.ndarray:
+        """Time-major interleaved codes (`code + size * book`) of a view, cropped to `most` steps at a random place."""
+        length, start = int(self.length[row]), 0
+        if most is not None and length > most:
+            start = 0 if rng is None else int(rng.integers(length - most + 1))
+            length = most
+        books = np.arange(self.codes.shape[-1]) * self.codebook_size
+        return (self.codes[row, start : start + length].astype(np.int64) + books).reshape(-1)
+
+    def worn(self, row: int) -> list[int]:
+        """Segment indices of a view's sensors."""
+        return [int(index) for index in self.placements[row] if index >= 0]
+
+
+def load_codes(path: str | Path) -> CodedViews:
+    """Reads codes.npz; OSError when it is missing."""
+    path = Path(path)
+    if not path.is_file():
+        raise OSError(f"no motion codes at {path}; run training/train_tokenizer.py first")
+    with np.load(path, allow_pickle=False) as file:
+        return CodedViews(file["codes"], file["length"], file["clip"], file["placements"], int(file["codebook_size"]))
+
+
+def train_tokenizer(settings: TokenizerSettings, root: str | Path, accelerator: Accelerator) -> dict:
+    """Reads `root/corpus` and `root/encoder`; writes `root/tokenizer`: feature_extractor/, codes.npz, metrics.json."""
+    import time
+
+    root = Path(root)
+    corpus, folder = MotionCorpus(root / "corpus"), root / "tokenizer"
+    source = root / "encoder" / WEIGHTS
+    if not source.is_dir():
+        raise OSError(f"no trained encoder in {source}; run training/pretrain_encoder.py first")
+    fingerprint = settings.fingerprint(corpus.identity() + file_hash(source / "model.safetensors"))
+    if done := finished_metrics(folder, fingerprint):
+        return done
+    encoder = AnyMoSTGCNForPreTraining.from_pretrained(source).encoder.to(accelerator.device).eval()
+    started = time.monotonic()
+    _export_latents(settings, corpus, encoder, folder, fingerprint, accelerator)
+    export_seconds = time.monotonic() - started
+    views = {
+        name: np.load(folder / _LATENTS / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+        for name in ("latents", "length", "clip", "placements")
+    }
+    torch.manual_seed(settings.seed)
+    config = AnyMoPQVAEConfig.from_preset(settings.preset)
+    model = AnyMoPQVAEModel(config).to(accelerator.device)
+    _start_codebooks(model, views, settings.seed)
+
+    def step(number: int, shared: np.random.Generator) -> dict[str, torch.Tensor]:
+        count = len(views["length"])
+        rows = shared.choice(count, settings.batch_size, replace=count < settings.batch_size)
+        latents, mask = _latent_batch(views, np.sort(local_part(rows, accelerator)), accelerator.device)
+        with accelerator.autocast():
+            output = model(latents, mask)
+        accelerator.backward(output.loss)
+        used = torch.stack([output.codes[mask][:, book].unique().numel() * torch.ones(()) for book in range(2)])
+        return {"loss": output.loss.detach(), "codes_in_batch": used.mean()}
+
+    metrics = run_steps("tokenizer", model, step, settings, folder, fingerprint, accelerator)
+    if accelerator.is_main_process:
+        used = _export_codes(model, views, folder / CODES)
+        plain = AnyMoSTGCNModel(encoder.config)
+        plain.load_state_dict(encoder.state_dict())
+        extractor = AnyMoFeatureExtractor(plain.cpu(), model.cpu().eval())
+        replace_folder(folder / EXTRACTOR, extractor.save_pretrained)
+        write_metrics(
+            folder, metrics | {"finished": True, "export_seconds": round(export_seconds, 1), "codes_used": used}
+        )
+    accelerator.wait_for_everyone()
+    return metrics
+
+
+@torch.no_grad()
+def _export_latents(
+    settings: TokenizerSettings,
+    corpus: MotionCorpus,
+    encoder: AnyMoSTGCNModel,
+    folder: Path,
+    fingerprint: str,
+    accelerator: Accelerator,
+) -> None:
+    """Latents of `views_per_clip` sparse views of every clip, once; the main process makes them."""
+    target = folder / _LATENTS
+    note = target / "fingerprint.txt"
+    if accelerator.is_main_process and not (note.is_file() and note.read_text() == fingerprint):
+        replace_folder(target, lambda draft: _write_latents(settings, corpus, encoder, draft, fingerprint, accelerator))
+    accelerator.wait_for_everyone()
+
+
+def _write_latents(settings, corpus, encoder, draft: Path, fingerprint: str, accelerator: Accelerator) -> None:
+    from tqdm import tqdm
+
+    template, options = load_template(), check_views(settings.views)
+    total, steps = len(corpus) * settings.views_per_clip, -(-max(settings.frames) // 4)
+    if max(settings.frames) > corpus.frames:
+        raise ValueError(f"frames asks for windows of {max(settings.frames)}, the corpus holds {corpus.frames}")
+    shape = (total, steps, encoder.config.latent_dim)
+    latents = np.lib.format.open_memmap(draft / "latents.npy", mode="w+", dtype=np.float16, shape=shape)
+    length = np.zeros(total, np.int16)
+    clip = np.zeros(total, np.int32)
+    placements = np.full((total, MOST_SENSORS), -1, np.int8)
+    order = np.concatenate(
+        [step_generator(settings.seed, turn, 0, 3).permutation(len(corpus)) for turn in range(settings.views_per_clip)]
+    )
+    bar = tqdm(total=total, desc="sparse views", unit="view", mininterval=1)
+    for number, begin in enumerate(range(0, total, settings.rows_per_call)):
+        rng = step_generator(settings.seed, number, 0, 4)
+        rows = order[begin : begin + settings.rows_per_call]
+        frames = int(rng.choice(settings.frames))
+        worn = draw_setup(rng)
+        terms = corpus.read(rows, rng.integers(0, corpus.frames - frames + 1, len(rows)), frames)
+        generator = torch.Generator(accelerator.device).manual_seed(int(rng.integers(2**62)))
+        body = template.scaled(float(rng.uniform(*settings.height_range)))
+        # one setup per call: signals of segments without a sensor need not be made
+        signals = sample_views(*(part.to(accelerator.device) for part in terms), body, generator, options, worn)
+        imu = signals.new_zeros(len(rows), frames, 23, 6)
+        imu[:, :, worn] = signals
+        mask = torch.zeros(len(rows), 23, dtype=torch.bool, device=imu.device)
+        mask[:, worn] = True
+        state = encoder(imu, mask).last_hidden_state
+        latents[begin : begin + len(rows), : state.shape[1]] = state.cpu().numpy().astype(np.float16)
+        length[begin : begin + len(rows)] = state.shape[1]
+        clip[begin : begin + len(rows)] = rows
+        placements[begin : begin + len(rows), : len(worn)] = worn
+        bar.update(len(rows))
+    bar.close()
+    latents.flush()
+    for name, values in (("length", length), ("clip", clip), ("placements", placements)):
+        np.save(draft / f"{name}.npy", values)
+    (draft / "fingerprint.txt").write_text(fingerprint)
+
+
+def _latent_batch(views: dict[str, np.ndarray], rows: np.ndarray, device) -> tuple[torch.Tensor, torch.Tensor]:
+    length = torch.from_numpy(views["length"][rows].astype(np.int64))
+    latents = torch.from_numpy(views["latents"][rows][:, : int(length.max())].astype(np.float32))
+    mask = torch.arange(latents.shape[1]) < length[:, None]
+    return latents.to(device), mask.to(device)
+
+
+@torch.no_grad()
+def _start_codebooks(model: AnyMoPQVAEModel, views: dict[str, np.ndarray], seed: int) -> None:
+    """Sets the codebooks to projected latents of random views."""
+    rng = np.random.default_rng(seed)
+    count = len(views["length"])
+    rows = np.sort(rng.choice(count, min(count, 1024), replace=False))
+    latents, mask = _latent_batch(views, rows, model.device)
+    model.quantizer.initialise(model.project(latents[mask]).cpu(), torch.Generator().manual_seed(seed))
+
+
+@torch.no_grad()
+def _export_codes(model: AnyMoPQVAEModel, views: dict[str, np.ndarray], path: Path) -> list[int]:
+    """Writes codes.npz; returns how many codes of each book occur."""
+    count, steps = views["latents"].shape[:2]
+    codes = np.zeros((count, steps, model.config.num_codebooks), np.int16)
+    for begin in range(0, count, 256):
+        rows = np.arange(begin, min(begin + 256, count))
+        latents, mask = _latent_batch(views, rows, model.device)
+        codes[rows, : latents.shape[1]] = model.encode(latents, mask).cpu().numpy()
+    draft = path.with_name(path.name + ".part")
+    with draft.open("wb") as file:
+        np.savez(
+            file,
+            codes=codes,
+            length=np.asarray(views["length"]),
+            clip=np.asarray(views["clip"]),
+            placements=np.asarray(views["placements"]),
+            codebook_size=np.array(model.config.codebook_size),
+        )
+    draft.replace(path)
+    real = np.arange(steps) < np.asarray(views["length"])[:, None]
+    return [len(np.unique(codes[..., book][real])) for book in range(codes.shape[-1])]

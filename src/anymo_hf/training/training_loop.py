@@ -1,0 +1,248 @@
+"""The loop of every stage: steps until a step or time limit, checkpoints without pickle, metrics, resume.
+
+Models are not wrapped by DDP, because a step calls several of a model's methods and DDP sees `forward` only; gradients
+are averaged over processes once per step instead. Every random draw is seeded by (seed, step, process), so a resumed
+run goes on as if it had never stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from .settings import StageSettings
+
+CHECKPOINT = "checkpoint.safetensors"
+METRICS = "metrics.json"
+Step = Callable[[int, np.random.Generator], dict[str, torch.Tensor]]
+
+
+def step_generator(seed: int, step: int, process: int = 0, stream: int = 0) -> np.random.Generator:
+    """Random source of one step; draws that all processes share use process 0."""
+    return np.random.default_rng([seed, step, process, stream])
+
+
+def learning_rate_factor(progress: float, warmup: float, final: float) -> float:
+    """Linear warm-up over the share `warmup`, then half a cosine down to `final`; `progress` from 0 to 1."""
+    if progress < warmup:
+        return max(progress / warmup, 0.02)
+    along = min(1.0, (progress - warmup) / (1 - warmup))
+    return final + (1 - final) * (1 + math.cos(math.pi * along)) / 2
+
+
+def file_hash(path: str | Path) -> str:
+    """Short hash of a file's bytes."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def replace_folder(target: str | Path, write: Callable[[Path], object]) -> Path:
+    """Lets `write` fill a temporary folder, then puts it in the place of `target`."""
+    target = Path(target)
+    draft = target.with_name(target.name + ".part")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    write(draft)
+    shutil.rmtree(target, ignore_errors=True)
+    os.replace(draft, target)
+    return target
+
+
+def write_metrics(folder: Path, metrics: dict) -> None:
+    """metrics.json, by way of a temporary name."""
+    draft = folder / (METRICS + ".part")
+    draft.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    os.replace(draft, folder / METRICS)
+
+
+def finished_metrics(folder: str | Path, fingerprint: str) -> dict | None:
+    """Metrics of a stage that has already ended with these settings and inputs, else None."""
+    path = Path(folder) / METRICS
+    if not path.is_file():
+        return None
+    metrics = json.loads(path.read_text(encoding="utf-8"))
+    return metrics if metrics.get("finished") and metrics.get("fingerprint") == fingerprint else None
+
+
+def save_checkpoint(
+    path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, step: int, seconds: float, fingerprint: str
+) -> None:
+    """Weights, optimizer moments, step and time in one safetensors file, by way of a temporary name."""
+    tensors = {f"model.{name}": value for name, value in module.state_dict().items()}
+    for index, moments in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in moments.items()}
+    tensors = {name: value.detach().contiguous().clone() for name, value in tensors.items()}
+    notes = {"step": str(step), "seconds": repr(seconds), "fingerprint": fingerprint}
+    draft = path.with_name(path.name + ".part")
+    save_file(tensors, draft, notes)
+    os.replace(draft, path)
+
+
+def load_checkpoint(
+    path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, fingerprint: str
+) -> tuple[int, float]:
+    """Step and seconds to go on from; (0, 0) without a checkpoint.
+
+    Raises:
+        OSError: the file is damaged.
+        ValueError: it belongs to other settings or inputs, or its tensors do not fit.
+    """
+    if not path.is_file():
+        return 0, 0.0
+    try:
+        with safe_open(path, framework="pt") as file:
+            notes = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise OSError(f"{path} is damaged ({error}); delete it to start this stage again") from error
+    if notes.get("fingerprint") != fingerprint:
+        raise ValueError(
+            f"{path} belongs to other settings or inputs; put the old ones back, or delete {path.parent} to start again"
+        )
+    try:
+        module.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
+    except RuntimeError as error:
+        raise ValueError(f"{path} does not fit the model: {error}") from error
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for name, value in tensors.items():
+        if name.startswith("optimizer."):
+            _, index, moment = name.split(".", 2)
+            state.setdefault(int(index), {})[moment] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    return int(notes["step"]), float(notes["seconds"])
+
+
+def average_gradients(parameters: list[nn.Parameter], accelerator: Accelerator) -> None:
+    """Mean of the gradients over processes, in one exchange; a process without a gradient counts as zero."""
+    if accelerator.num_processes == 1:
+        return
+    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+    mean = accelerator.reduce(torch.cat([gradient.flatten() for gradient in gradients]), "mean")
+    offset = 0
+    for parameter in parameters:
+        count = parameter.numel()
+        parameter.grad = mean[offset : offset + count].view_as(parameter).clone()
+        offset += count
+
+
+def gather_rows(rows: torch.Tensor, accelerator: Accelerator) -> torch.Tensor:
+    """Rows of all processes in process order; gradients flow back to the process a row came from."""
+    if accelerator.num_processes == 1:
+        return rows
+    from torch.distributed.nn.functional import all_gather
+
+    return torch.cat(tuple(all_gather(rows.contiguous())))
+
+
+def local_part(rows, accelerator: Accelerator):
+    """This process's equal share of a global batch.
+
+    Raises:
+        ValueError: the batch does not divide over the processes.
+    """
+    count, processes = len(rows), accelerator.num_processes
+    if count % processes:
+        raise ValueError(f"a batch of {count} does not divide over {processes} processes; change batch_size")
+    share = count // processes
+    return rows[accelerator.process_index * share : (accelerator.process_index + 1) * share]
+
+
+def run_steps(
+    name: str,
+    module: nn.Module,
+    step: Step,
+    settings: StageSettings,
+    folder: Path,
+    fingerprint: str,
+    accelerator: Accelerator,
+) -> dict:
+    """Trains `module` in place and returns the metrics so far.
+
+    Args:
+        name: shown beside the progress bar.
+        module: on the accelerator's device; parameters with `requires_grad` are trained.
+        step: makes a batch, computes losses, calls backward, and returns losses to log. It gets the step number and
+            the random source that all processes share.
+        folder: for the checkpoint; it is continued when there is one.
+        fingerprint: from `StageSettings.fingerprint`.
+    """
+    from tqdm import tqdm
+
+    folder.mkdir(parents=True, exist_ok=True)
+    parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    path = folder / CHECKPOINT
+    first, before = load_checkpoint(path, module, optimizer, fingerprint)
+    started, number, averages = time.monotonic(), first, {}
+    history: list[dict] = []
+    bar = tqdm(
+        total=settings.steps,
+        initial=first,
+        desc=name,
+        unit="step",
+        disable=not accelerator.is_main_process,
+        mininterval=1,
+    )
+    module.train()
+    seconds = before
+    while True:
+        seconds = before + time.monotonic() - started
+        progress = number / settings.steps
+        if settings.max_minutes is not None:
+            progress = max(progress, seconds / (60 * settings.max_minutes))
+        if accelerator.num_processes > 1:  # clocks differ: the main process decides for all
+            share = torch.tensor([progress], device=accelerator.device, dtype=torch.float64)
+            torch.distributed.broadcast(share, 0)
+            progress = float(share)
+        if progress >= 1:
+            break
+        for group in optimizer.param_groups:
+            group["lr"] = settings.learning_rate * learning_rate_factor(progress, settings.warmup, settings.final_rate)
+        torch.manual_seed(int(step_generator(settings.seed, number, accelerator.process_index, 1).integers(2**62)))
+        losses = step(number, step_generator(settings.seed, number))
+        average_gradients(parameters, accelerator)
+        if settings.gradient_clip:
+            torch.nn.utils.clip_grad_norm_(parameters, settings.gradient_clip)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        number += 1
+        for key, value in losses.items():
+            value = float(value)
+            if not math.isfinite(value):
+                raise ValueError(f"{name}: {key} is {value} at step {number}; lower learning_rate and start again")
+            averages[key] = value if key not in averages else 0.95 * averages[key] + 0.05 * value
+        if number % settings.log_every == 0 or number == first + 1:
+            bar.set_postfix({key: f"{value:.3f}" for key, value in averages.items()}, refresh=False)
+            history.append({"step": number, "seconds": round(seconds, 1), **averages})
+        bar.update()
+        if number % settings.checkpoint_every == 0 and accelerator.is_main_process:
+            seconds = before + time.monotonic() - started
+            save_checkpoint(path, module, optimizer, number, seconds, fingerprint)
+    bar.close()
+    if accelerator.is_main_process:
+        save_checkpoint(path, module, optimizer, number, seconds, fingerprint)
+    accelerator.wait_for_everyone()
+    module.eval()
+    return {
+        "stage": name,
+        "fingerprint": fingerprint,
+        "steps": number,
+        "train_seconds": round(seconds, 1),
+        "processes": accelerator.num_processes,
+        "device": str(accelerator.device),
+        "losses": averages,
+        "history": history,
+    }

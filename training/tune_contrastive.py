@@ -1,0 +1,16 @@
+"""Stage 4: contrastive instruction tuning; writes the finished checkpoint.
+
+accelerate launch training/tune_contrastive.py --config training/configs/nano/contrastive.yaml --output runs/nano
+"""
+
+from anymo_hf.training.contrastive_stage import tune_contrastive
+from anymo_hf.training.settings import ContrastiveSettings
+from anymo_hf.training.stage_commands import run_stage
+
+if __name__ == "__main__":
+    run_stage(
+        __doc__,
+        ContrastiveSettings,
+        lambda settings, arguments, gpu: tune_contrastive(settings, arguments.output, arguments.release, gpu),
+        release=True,
+    )
