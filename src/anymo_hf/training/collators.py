@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from ..modeling.processing_anymo import IGNORED, AnyMoProcessor, normalize_text
+from ..motion.procedural import ACTIVITIES
 from .corpus import Clip
 
 
@@ -41,16 +42,16 @@ class LabelPhrases:
         broader: activity -> wider activity; phrases of the wider one also name the narrower.
 
     Raises:
-        ValueError: `broader` names an activity that no clip has.
+        ValueError: `broader` names an activity that neither the clips nor `ACTIVITIES` have.
     """
 
     def __init__(self, clips: Sequence[Clip], broader: Mapping[str, str] | None = None):
         own = {clip.activity: [normalize_text(text) for text in clip.label_phrases] for clip in clips if clip.activity}
-        self.broader = dict(broader or {})
-        for name in (*self.broader, *self.broader.values()):
-            if name not in own:
-                # a small corpus may lack one side of a pair; that pair then has nothing to say
-                self.broader = {a: b for a, b in self.broader.items() if a != name and b != name}
+        pairs = dict(broader or {})
+        if unknown := sorted({*pairs, *pairs.values()} - set(own) - set(ACTIVITIES)):
+            raise ValueError(f"broader: unknown activities {unknown}; known: {', '.join(sorted(ACTIVITIES))}")
+        # a small corpus may lack one side of a pair; that pair then has nothing to say
+        self.broader = {name: wider for name, wider in pairs.items() if name in own and wider in own}
         self.phrases = {name: list(dict.fromkeys(texts)) for name, texts in own.items()}
         self.accepted = {
             name: set(texts) | set(self.phrases.get(self.broader.get(name, ""), ()))

@@ -52,7 +52,7 @@ def cached_backward(
             for embed in group:
                 states[-1].append(RandomState())
                 rows[-1].append(embed())
-    leaves = [torch.cat(part).requires_grad_() for part in rows]
+    leaves = [torch.cat(part).detach().requires_grad_() for part in rows]
     value = loss(*leaves)
     backward(value)
     after = RandomState()
