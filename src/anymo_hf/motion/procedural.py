@@ -12,14 +12,15 @@ Angles are radians. Frames: world x forward at start, y left, z up. Arms hang at
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from ..modeling.body_graph import PARENTS, SEGMENTS
 from .body_motion import BodyMotion, Narration
+from .gait import BALL, HEEL, SHAPES, GroundPath, foot_path, reachable_height, two_link_leg
 from .narration import LABELS, compose_narrations
-from .skeleton import ANKLE_HEIGHT, tpose_offsets
+from .skeleton import tpose_offsets
 
 GRAVITY = 9.80665
 HELD_OUT_SEED = 900_000  # training never draws a seed from here up
@@ -72,7 +73,7 @@ class _Pose:
     contacts: np.ndarray | None = None  # (T, 4) weights of R heel, R toe, L heel, L toe
     root: np.ndarray | None = None  # (T, 3) pelvis path where no foot carries the body
     vertical: np.ndarray | None = None  # (T,) replaces the contact-derived height
-    level: bool = False  # walking on level ground
+    world: dict[str, np.ndarray] = field(default_factory=dict)  # segment -> (T, 3, 3) where angles do not decide
     impacts: list[tuple[float, float, str]] = field(default_factory=list)  # time, peak m/s^2 at the foot, side
     details: dict = field(default_factory=dict)
 
@@ -188,14 +189,12 @@ def _pose_to_motion(pose: _Pose) -> tuple[np.ndarray, np.ndarray]:
         if parent < 0:
             world[:, i] = local[:, i]
         else:
-            world[:, i] = world[:, parent] @ local[:, i]
+            world[:, i] = pose.world.get(SEGMENTS[i], world[:, parent] @ local[:, i])
             position[:, i] = position[:, parent] + world[:, parent] @ (hang[parent] @ offsets[i])
     foot_points = []
     for side in _SIDES:
         foot = SEGMENTS.index(f"{side}_Foot")
-        heel = np.array([-0.03, 0.0, -ANKLE_HEIGHT]) * style.height
-        ball = np.array([0.085, 0.0, -ANKLE_HEIGHT]) * style.height
-        foot_points += [position[:, foot] + world[:, foot] @ heel, position[:, foot] + world[:, foot] @ ball]
+        foot_points += [position[:, foot] + world[:, foot] @ (point * style.height) for point in (HEEL, BALL)]
     points = np.stack(foot_points, 1)  # (T, 4, 3) relative to the pelvis
     if pose.root is not None:
         root = pose.root.copy()
@@ -208,8 +207,6 @@ def _pose_to_motion(pose: _Pose) -> tuple[np.ndarray, np.ndarray]:
         mean = carried.sum(0) / np.maximum(total.sum(), 1e-9)
         carried = carried + np.clip(1 - total, 0, 1) * mean * np.array([1, 1, 0])  # flight keeps the mean speed
         root = _integrate(carried, rate)
-        if pose.level:  # level ground: feet neither sink nor climb
-            root[:, 2] -= np.linspace(0, 1, frames) * (root[-1, 2] - root[0, 2])
         root[:, 2] -= (root[:, None, 2] + points[..., 2]).min(1).mean()
     if pose.vertical is not None:
         root[:, 2] = pose.vertical + 0.52 * style.height
@@ -219,14 +216,14 @@ def _pose_to_motion(pose: _Pose) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _impact_displacement(pose: _Pose) -> np.ndarray:
-    """Short transients `u^3 exp(-u)` of every impact, `(T, 23, 3)` metres; peak acceleration is displacement / tau^2."""
+    """Short transients `u^3 exp(-u)` of every impact, `(T, 23, 3)` metres."""
     out = np.zeros((len(pose.time), len(SEGMENTS), 3))
     share = {side: np.array([_IMPACT_SHARE[s.removeprefix("R_").removeprefix("L_")]
                              * (0.25 if s[0] == other and s[2:] in ("Foot", "Toe", "LowerLeg", "UpperLeg") else 1.0)
                              for s in SEGMENTS]) for side, other in (("R", "L"), ("L", "R"))}  # fmt: skip
     for start, peak, side in pose.impacts:
         tau = pose.rng.uniform(0.014, 0.026)
-        size = peak * pose.style.impact * np.exp(pose.rng.normal(0, 0.2)) * tau**2
+        size = peak / 1.5 * pose.style.impact * np.exp(pose.rng.normal(0, 0.2)) * tau**2  # (u^3 e^-u)'' peaks at 1.5
         delay = 0.004 * (1 - share[side]) / tau  # the wave takes a few milliseconds to climb
         u = np.clip((pose.time[:, None] - start) / tau - delay, 0, 40)
         direction = np.array([-0.45, pose.rng.normal(0, 0.2), 1.0])
@@ -329,78 +326,120 @@ def _events(pose: _Pose, phase: np.ndarray, at: float) -> np.ndarray:
 def _gait(
     pose: _Pose,
     cadence: float,
-    stride: float,
+    step: float,
     impact: float,
     kind: str = "walk",
     direction: int = 1,
-    yaw_rate: float = 0.0,
+    curvature: float = 0.0,
+    clearance: float = 0.04,
+    stance: float | None = None,
 ) -> None:
-    """Walking, stairs and running: `cadence` strides a second, `stride` scales the curves, `impact` m/s^2 at the foot."""
-    rng, style = pose.rng, pose.style
+    """Walking, stairs and running.
+
+    Args:
+        cadence: strides a second.
+        step: metres between foot falls; 0 on the spot.
+        impact: m/s^2 at the foot.
+        kind: a key of `SHAPES`.
+        direction: -1 walks backward.
+        curvature: radians a metre.
+        clearance: extra height of the swinging foot.
+        stance: share of the cycle on the ground, in place of the kind's own.
+    """
+    rng, style, height = pose.rng, pose.style, pose.style.height
     _base(pose, arms=False)
     phase = _phase(pose, cadence * direction)
-    pose.angles["yaw"] = yaw_rate * pose.time + pose.noise(0.03, 0.3) + (rng.uniform(0, 2 * np.pi))
-    stance = {"walk": 0.62, "up": 0.64, "down": 0.62, "run": 0.38}[kind]
-    weights = []
-    k = stride
+    shape = SHAPES[kind]
+    spread = np.exp(rng.normal(0, 0.12, 3))
+    shape = replace(
+        shape,
+        stance=stance or shape.stance + rng.normal(0, 0.01),
+        strike=shape.strike * spread[0],
+        push=shape.push * spread[1] * (0.6 if step < 0.3 * height and kind == "walk" else 1.0),
+        fold=shape.fold * spread[2],
+    )
+    stride = 2 * step
+    climb = {"up": 1.0, "down": -1.0}.get(kind, 0.0) * 2 * rng.uniform(0.145, 0.19)
+    beat = 2 * np.pi * 2 * phase  # one turn a step
+    path = GroundPath.draw(
+        stride * phase.min() - stride, stride * phase.max() + stride, rng.uniform(0, 2 * np.pi), curvature, rng
+    )
+
+    # Pelvis: size of the accelerations it must show, at the step frequency.
+    stepping = (2 * np.pi * 2 * abs(cadence)) ** 2
+    leg = 0.53 * height
+    bob = {
+        "walk": rng.uniform(0.5, 0.95) * max(step, 0.3) ** 2 / (16 * leg),  # of a stiff-legged walker's arc
+        "up": rng.uniform(0.02, 0.04),
+        "down": rng.uniform(0.026, 0.048),
+        "run": 0.0,
+    }[kind]
+    bob *= style.amplitude**0.5
+    surge = rng.uniform(0.6, 2.2) * (0.4 if step == 0 else 1.0) / stepping
+    sway = rng.uniform(0.012, 0.03)
+    hump, lag = rng.uniform(0.05, 0.35) / 4, rng.normal(0, 0.4)
+    along = stride * phase + surge * np.sin(beat - 0.4 + rng.normal(0, 0.4))
+    left = -sway * np.sin(2 * np.pi * (phase - 0.06)) + 0.25 * sway * np.sin(beat + rng.uniform(0, 6.28))
+    rise = climb * phase - bob * (np.cos(beat - 0.75) + hump * np.cos(2 * beat + lag))
+    if kind == "run":
+        rise = _bounce(2 * phase - 0.0, 2 * cadence, 2 * shape.stance)
+    rise = rise + pose.noise(0.003, 0.5)
+    ground, heading = path.at(along, left)
+    pose.angles["yaw"] = heading
+    lean = {"walk": 0.03, "up": 0.18, "down": 0.0, "run": 0.14}[kind]
+    turn = style.amplitude**0.5 * (0.5 if step == 0 else 1.0)
+    pose.add("trunk_flex", lean + 0.025 * np.cos(beat - 0.6))
+    pose.add("pelvis_pitch", 0.3 * lean + turn * rng.uniform(0.012, 0.045) * np.cos(beat - 1.2 + rng.normal(0, 0.5)))
+    pose.add(
+        "pelvis_roll",
+        turn * rng.uniform(0.04, 0.11) * np.sin(2 * np.pi * (phase - 0.02) + rng.normal(0, 0.3))
+        + rng.uniform(0.0, 0.03) * np.sin(beat + rng.uniform(0, 6.28)),
+    )
+    pose.add("pelvis_twist", turn * rng.uniform(0.04, 0.13) * np.cos(2 * np.pi * (phase + 0.05) + rng.normal(0, 0.3)))
+    pose.add("trunk_twist", -0.14 * np.cos(2 * np.pi * (phase + 0.05)))
+
+    pelvis = (
+        _rotation(2, pose.get("yaw")) @ _rotation(1, pose.get("pelvis_pitch")) @ _rotation(0, pose.get("pelvis_roll"))
+        @ _rotation(2, pose.get("pelvis_twist"))
+    )  # fmt: skip
+    offsets = tpose_offsets(height)
+    thigh, shank = (-offsets[SEGMENTS.index(f"R_{bone}"), 2] for bone in ("LowerLeg", "Foot"))
+    root = np.concatenate([ground, rise[:, None]], 1)
+    hips, ankles, turns = {}, {}, {}
+    width = rng.uniform(0.03, 0.07) if kind != "run" else rng.uniform(0.0, 0.04)
+    for side, sign, shift in (("R", -1, 0.0), ("L", 1, 0.5 + 0.3 * style.asymmetry)):
+        foot = foot_path(phase, shift, shape, stride, climb, clearance, height)
+        place, course = path.at(foot.along, sign * width)
+        ankles[side] = np.concatenate([place, foot.height[:, None]], 1)
+        turns[side] = (course - sign * rng.normal(0.1, 0.08), foot.pitch)
+        hips[side] = root + pelvis @ offsets[SEGMENTS.index(f"{side}_UpperLeg")]
+    share = 5.0 if kind == "run" else 1.0
+    hip_height = min(reachable_height(hips[s], ankles[s], 0.995 * (thigh + shank), share) for s in _SIDES)
+    hip_height -= abs(rng.normal(0, 0.008))
+    root[:, 2] += hip_height
+    pose.root = root
+    for side in _SIDES:
+        hips[side][:, 2] += hip_height
+        upper, lower = two_link_leg(hips[side], ankles[side], pelvis[:, :, 0], thigh, shank)
+        course, pitch = turns[side]
+        pose.world[f"{side}_UpperLeg"], pose.world[f"{side}_LowerLeg"] = upper, lower
+        pose.world[f"{side}_Foot"] = _rotation(2, course) @ _rotation(1, -pitch)
+        pose.world[f"{side}_Toe"] = _rotation(2, course) @ _rotation(1, -np.maximum(pitch, 0.35 * pitch))
+
     for side, shift in (("R", 0.0), ("L", 0.5 + 0.3 * style.asymmetry)):
         p = phase + shift
-        if kind == "walk":
-            hip = 0.12 + 0.40 * k * np.cos(2 * np.pi * (p + 0.04)) - 0.05 * k * np.cos(4 * np.pi * p)
-            knee = 0.07 + 0.26 * k * _bump(p, 0.14, 0.07) + 0.98 * k * _bump(p, 0.72, 0.085)
-            ankle = -0.10 * _bump(p, 0.06, 0.04) + 0.19 * _bump(p, 0.42, 0.12) - 0.35 * k * _bump(p, 0.62, 0.05)
-        elif kind == "up":
-            hip = 0.55 + 0.58 * k * np.cos(2 * np.pi * (p - 0.93)) + 0.08 * k * np.cos(4 * np.pi * (p - 0.9))
-            knee = 0.18 + 0.85 * k * _bump(p, 0.04, 0.12) + 1.35 * k * _bump(p, 0.78, 0.11)
-            ankle = 0.15 + 0.18 * _bump(p, 0.2, 0.15) - 0.40 * _bump(p, 0.62, 0.07)
-        elif kind == "down":
-            hip = 0.30 + 0.20 * k * np.cos(2 * np.pi * (p - 0.80))
-            knee = 0.12 + 0.25 * k * _bump(p, 0.14, 0.08) + 1.45 * k * _bump(p, 0.68, 0.13)
-            ankle = -0.38 * _bump(p, 0.98, 0.07) + 0.45 * _bump(p, 0.48, 0.12) - 0.15 * _bump(p, 0.75, 0.08)
-        else:
-            hip = 0.25 + 0.62 * k * np.cos(2 * np.pi * (p - 0.92))
-            knee = 0.25 + 0.50 * k * _bump(p, 0.15, 0.09) + 1.45 * k * _bump(p, 0.66, 0.12)
-            ankle = 0.05 + 0.30 * _bump(p, 0.16, 0.08) - 0.45 * _bump(p, 0.38, 0.06)
-        gain = style.amplitude**0.5 * (1 + (style.asymmetry if side == "R" else -style.asymmetry))
-        pose.add(f"{side}_hip", hip * gain)
-        pose.add(f"{side}_knee", np.maximum(knee * gain, 0.02))
-        pose.add(f"{side}_ankle", ankle * gain)
-        pose.add(f"{side}_hip_abd", 0.03 + 0.04 * np.cos(2 * np.pi * p))
-        pose.add(f"{side}_hip_turn", 0.05 * np.sin(2 * np.pi * p))
-        cycle = np.mod(p, 1.0)
-        edge = 0.06
-        rise = _smoothstep((cycle + edge) / (2 * edge)) - _smoothstep((cycle - stance + edge) / (2 * edge))
-        rise += _smoothstep((cycle - 1 + edge) / (2 * edge))
-        toe = (
-            _smoothstep((cycle - 0.08) / 0.35) if kind not in ("down",) else 1 - _smoothstep((cycle - 0.02) / 0.2) * 0.6
-        )
-        weights.append(np.stack([rise * (1 - toe), rise * toe], 1))
-        first = 0.97 if kind == "down" else 0.0
-        for time in _events(pose, p, first):
+        for time in _events(pose, p, 0.0):
             pose.impacts.append((float(time), impact, side))
-        # push-off jolt
-        for time in _events(pose, p, stance - 0.06):
-            pose.impacts.append((float(time), 0.18 * impact, side))
-        swing = style.arm_swing * k * {"walk": 0.33, "up": 0.22, "down": 0.22, "run": 0.5}[kind]
+        for time in _events(pose, p, shape.stance - 0.06):  # push-off jolt
+            pose.impacts.append((float(time), 0.2 * impact, side))
+        swing = style.arm_swing * {"walk": 0.25 + 0.2 * step, "up": 0.22, "down": 0.22, "run": 0.5}[kind]
         elbow = {"walk": 0.25, "up": 0.35, "down": 0.4, "run": 1.45}[kind] + rng.normal(0, 0.12)
         other = "L" if side == "R" else "R"
-        beat = np.cos(2 * np.pi * (p + 0.02))
-        pose.add(f"{other}_arm_flex", 0.02 + swing * beat + (-0.1 if kind == "run" else 0))
-        pose.add(f"{other}_elbow", np.maximum(elbow + 0.5 * swing * beat, 0.05))
+        wave = np.cos(2 * np.pi * (p + 0.02))
+        pose.add(f"{other}_arm_flex", 0.02 + swing * wave + (-0.1 if kind == "run" else 0))
+        pose.add(f"{other}_elbow", np.maximum(elbow + 0.5 * swing * wave, 0.05))
         if kind == "run":
-            pose.add(f"{other}_arm_twist", 0.3 + 0.25 * beat)
-    weight = np.concatenate(weights, 1)
-    total = weight.sum(1, keepdims=True)
-    pose.contacts = weight / np.maximum(total, 1.0) if kind == "run" else weight / np.maximum(total, 1e-6)
-    pose.level = kind == "walk"
-    lean = {"walk": 0.03, "up": 0.18, "down": 0.0, "run": 0.14}[kind]
-    pose.add("trunk_flex", lean + 0.025 * k * np.cos(4 * np.pi * (phase - 0.05)))
-    pose.add("pelvis_pitch", 0.3 * lean + 0.03 * k * np.cos(4 * np.pi * (phase - 0.1)))
-    pose.add("pelvis_roll", 0.07 * k * np.sin(2 * np.pi * (phase - 0.02)) + 0.015 * np.sin(4 * np.pi * phase))
-    pose.add("pelvis_twist", 0.08 * k * np.cos(2 * np.pi * (phase + 0.05)))
-    pose.add("trunk_twist", -0.14 * k * np.cos(2 * np.pi * (phase + 0.05)))
-    if kind == "run":
-        pose.vertical = _bounce(phase * 2, cadence * 2, 2 * stance)
+            pose.add(f"{other}_arm_twist", 0.3 + 0.25 * wave)
 
 
 def _bounce(phase: np.ndarray, frequency: float, duty: float) -> np.ndarray:
@@ -416,44 +455,33 @@ def _bounce(phase: np.ndarray, frequency: float, duty: float) -> np.ndarray:
 
 
 def _walk(
-    speed: str = "normal", direction: int = 1, yaw: float = 0.0, in_place: bool = False
+    speed: str = "normal", direction: int = 1, curvature: float = 0.0, in_place: bool = False
 ) -> Callable[[_Pose], None]:
     def build(pose: _Pose) -> None:
         rng = pose.rng
-        cadence, stride, impact = {
-            "slow": (rng.uniform(0.55, 0.80), rng.uniform(0.55, 0.9), rng.uniform(5, 13)),
-            "normal": (rng.uniform(0.78, 1.02), rng.uniform(0.8, 1.15), rng.uniform(11, 26)),
-            "fast": (rng.uniform(0.98, 1.2), rng.uniform(1.05, 1.35), rng.uniform(18, 36)),
+        cadence, impact = {
+            "slow": (rng.uniform(0.55, 0.80), rng.uniform(3, 11)),
+            "normal": (rng.uniform(0.78, 1.02), rng.uniform(8, 24)),
+            "fast": (rng.uniform(0.98, 1.2), rng.uniform(12, 32)),
         }[speed]
-        rate = rng.choice([-1, 1]) * yaw * rng.uniform(0.7, 1.4)
-        tempo = pose.style.tempo**0.5
-        _gait(pose, cadence * tempo, stride * (0.7 if direction < 0 else 1), impact, "walk", direction, rate)
+        cadence *= pose.style.tempo**0.5
+        step = pose.style.height * float(np.clip(0.41 + 0.4 * (cadence - 0.9) + rng.normal(0, 0.03), 0.18, 0.54))
+        turn = rng.choice([-1, 1]) * curvature * rng.uniform(0.6, 1.5)
         pose.details["speed"] = speed
         if in_place:
-            for side in _SIDES:
-                pose.angles[f"{side}_hip"] = 0.1 + np.maximum(pose.angles[f"{side}_hip"], 0) * 1.3
-            _hold_place(pose)
+            _gait(pose, cadence, 0.0, impact, "walk", clearance=rng.uniform(0.08, 0.32))
+        else:
+            _gait(pose, cadence, step * (0.7 if direction < 0 else 1), impact, "walk", direction, turn)
 
     return build
-
-
-def _hold_place(pose: _Pose) -> None:
-    """Keep the pelvis over one spot: only the height follows the feet."""
-    strikes = sorted(t for t, peak, _ in pose.impacts if peak > 0.5 * max(p for _, p, _ in pose.impacts))
-    bob = np.interp(pose.time, strikes, np.arange(len(strikes))) if len(strikes) > 1 else 0 * pose.time
-    pose.root = np.stack(
-        [pose.noise(0.01, 0.5), pose.noise(0.012, 0.5), np.full(len(pose.time), 0.52 * pose.style.height)], 1
-    )
-    pose.root[:, 2] += pose.vertical if pose.vertical is not None else 0.018 * np.cos(2 * np.pi * bob)
-    pose.vertical = None
 
 
 def _stairs(kind: str) -> Callable[[_Pose], None]:
     def build(pose: _Pose) -> None:
         rng = pose.rng
-        cadence = rng.uniform(0.68, 0.98) * pose.style.tempo**0.5 * (1.08 if kind == "down" else 1.0)
-        impact = rng.uniform(8, 18) if kind == "up" else rng.uniform(22, 46)
-        _gait(pose, cadence, rng.uniform(0.85, 1.1), impact, kind)
+        cadence = rng.uniform(0.66, 0.94) * pose.style.tempo**0.5 * (1.1 if kind == "down" else 1.0)
+        impact = rng.uniform(6, 20) if kind == "up" else rng.uniform(12, 36)
+        _gait(pose, cadence, rng.uniform(0.24, 0.33), impact, kind, clearance=rng.uniform(0.04, 0.1))
 
     return build
 
@@ -461,16 +489,17 @@ def _stairs(kind: str) -> Callable[[_Pose], None]:
 def _run(slow: bool = False, in_place: bool = False) -> Callable[[_Pose], None]:
     def build(pose: _Pose) -> None:
         rng = pose.rng
-        cadence = rng.uniform(1.2, 1.4) if slow else rng.uniform(1.32, 1.6)
+        cadence = rng.uniform(1.2, 1.4) if slow else rng.uniform(1.3, 1.6)
+        step = pose.style.height * (rng.uniform(0.32, 0.52) if slow else rng.uniform(0.55, 0.9))
         _gait(
             pose,
             cadence,
-            rng.uniform(0.6, 0.85) if slow else rng.uniform(0.85, 1.25),
-            rng.uniform(35, 80),
+            0.0 if in_place else step,
+            rng.uniform(10, 30) if slow else rng.uniform(14, 40),
             "run",
+            clearance=rng.uniform(0.05, 0.16) if slow else rng.uniform(0.12, 0.26),
+            stance=rng.uniform(0.37, 0.46) if slow else rng.uniform(0.3, 0.4),
         )
-        if in_place:
-            _hold_place(pose)
 
     return build
 
@@ -492,7 +521,7 @@ def _side_step(pose: _Pose) -> None:
         pose.add(f"{side}_knee", 0.15 + 0.5 * lift)
         pose.add(f"{side}_ankle", 0.07 + 0.2 * lift)
         for time in _events(pose, phase, centre + 0.2):
-            pose.impacts.append((float(time), rng.uniform(8, 20), side))
+            pose.impacts.append((float(time), rng.uniform(3, 9), side))
     carry = _smoothstep(np.sin(2 * np.pi * phase) + 0.5)
     weight = {trail: carry, lead: 1 - carry}
     pose.contacts = np.stack([weight["R"] / 2, weight["R"] / 2, weight["L"] / 2, weight["L"] / 2], 1)
@@ -514,7 +543,7 @@ def _jump(rope: bool = False) -> Callable[[_Pose], None]:
             pose.add(f"{side}_knee", 0.2 + 1.8 * depth * crouch)
             pose.add(f"{side}_ankle", 0.3 * crouch - 0.3)
             for time in _events(pose, phase, 0.02):
-                pose.impacts.append((float(time), rng.uniform(20, 55) if rope else rng.uniform(30, 90), side))
+                pose.impacts.append((float(time), rng.uniform(8, 22) if rope else rng.uniform(12, 34), side))
             if rope:
                 turn = 2 * np.pi * phase
                 pose.add(f"{side}_arm_abd", 0.35 + 0.08 * np.sin(turn))
@@ -593,7 +622,7 @@ def _sit_stand(up: bool) -> Callable[[_Pose], None]:
         pose.contacts = np.full((len(pose.time), 4), 0.25)
         touch = np.flatnonzero(mix > 0.97)
         if not up and len(touch):
-            pose.impacts.append((float(pose.time[touch[0]]), pose.rng.uniform(5, 25), "R"))
+            pose.impacts.append((float(pose.time[touch[0]]), pose.rng.uniform(2, 10), "R"))
 
     return build
 
@@ -737,7 +766,7 @@ def _gesture(*keys: tuple[float, ...], trunk: float = 0.0, both: bool = False, s
         pose.add("trunk_twist", trunk * effort * (1 if side == "R" else -1))
         pose.add("trunk_flex", 0.3 * abs(trunk) * effort)
         if step:
-            pose.impacts.append((float(start + cycle * 0.5), rng.uniform(5, 15), side))
+            pose.impacts.append((float(start + cycle * 0.5), rng.uniform(3, 9), side))
 
     return build
 
@@ -847,26 +876,31 @@ def _bend_and_reach(down: bool) -> Callable[[_Pose], None]:
 
 
 def _kick(pose: _Pose) -> None:
-    """Kicks of a ball from a standing leg, a step or a short shuffle between them."""
+    """Kicks of a ball between slow steps or shuffles; the kicking leg swings on top of what it was doing."""
     rng = pose.rng
-    _stand(pose)
-    pose.contacts = np.tile([0.0, 0.0, 0.5, 0.5], (len(pose.time), 1))
-    gap = rng.uniform(1.1, 2.6)
-    for begin in np.arange(rng.uniform(0.1, 1.0), pose.time[-1] - 0.9, gap):
-        begin, seconds, size = begin + rng.normal(0, 0.15), rng.uniform(0.55, 0.95), rng.uniform(0.5, 1.3)
+    if rng.random() < 0.75:
+        step = rng.choice([0.0, rng.uniform(0.15, 0.4)])
+        _gait(pose, rng.uniform(0.5, 1.25), step, rng.uniform(2, 12), clearance=rng.uniform(0.02, 0.1))
+    else:
+        _stand(pose)
+        pose.contacts = np.tile([0.0, 0.0, 0.5, 0.5], (len(pose.time), 1))
+    hip, knee = np.zeros(len(pose.time)), np.zeros(len(pose.time))
+    for begin in np.arange(rng.uniform(0.1, 1.5), pose.time[-1] - 0.9, rng.uniform(1.2, 3.5)):
+        begin, seconds, size = begin + rng.normal(0, 0.15), rng.uniform(0.55, 1.0), rng.uniform(0.25, 1.0)
         s = np.clip((pose.time - begin) / seconds, 0, 1)
         window = np.sin(np.pi * s) ** 2
-        pose.add("R_hip", -1.1 * size * window * np.sin(2 * np.pi * s))
-        pose.add("R_knee", 1.3 * size * np.exp(-0.5 * ((s - 0.38) / 0.13) ** 2) * (window > 0))
+        hip -= 0.9 * size * window * np.sin(2 * np.pi * s)
+        knee += 1.1 * size * np.exp(-0.5 * ((s - 0.38) / 0.13) ** 2) * (window > 0)
         pose.add("trunk_twist", 0.3 * size * window)
         pose.add("trunk_flex", -0.12 * size * window)
-        pose.add("L_knee", 0.25 * size * window)
-        pose.add("L_hip", 0.12 * size * window)
-        pose.add("pelvis_twist", 0.25 * size * window * np.sin(2 * np.pi * (s - 0.5)))
-        pose.impacts.append((float(begin + 0.55 * seconds), size * rng.uniform(30, 90), "R"))
-        pose.impacts.append((float(begin + seconds), rng.uniform(10, 35), "R"))
-        if rng.random() < 0.6:  # a step of the standing leg before the kick
-            pose.impacts.append((float(begin - 0.15), rng.uniform(10, 35), "L"))
+        pose.impacts.append((float(begin + 0.55 * seconds), size * rng.uniform(8, 30), "R"))
+        pose.impacts.append((float(begin + seconds), rng.uniform(3, 12), "R"))
+    if pose.world:
+        for bone, angle in (("UpperLeg", -hip), ("LowerLeg", knee - hip), ("Foot", knee - hip), ("Toe", knee - hip)):
+            pose.world[f"R_{bone}"] = pose.world[f"R_{bone}"] @ _rotation(1, angle)
+    else:
+        pose.add("R_hip", hip)
+        pose.add("R_knee", knee)
 
 
 ACTIVITIES: dict[str, Callable[[_Pose], None]] = {
@@ -878,7 +912,7 @@ ACTIVITIES: dict[str, Callable[[_Pose], None]] = {
     "walking": _walk(),
     "walking_slow": _walk("slow"),
     "walking_fast": _walk("fast"),
-    "walking_turning": _walk(yaw=0.7),
+    "walking_turning": _walk(curvature=0.7),
     "walking_backward": _walk("slow", direction=-1),
     "walking_in_place": _walk(in_place=True),
     "side_stepping": _side_step,

@@ -51,8 +51,8 @@ class NoiseModel:
 # Orders of magnitude for consumer MEMS parts, chosen here and not fitted to any device; white noise is raised where the
 # signal usually reaches a user after coarse on-device processing (watch).
 PRESETS: dict[str, NoiseModel] = {
-    "phone": NoiseModel(1.8e-3, 1.2e-4, 0.20, 0.010, 0.010, 0.0010, 0.010, acc_range=8 * STANDARD_GRAVITY),
-    "watch": NoiseModel(3.0e-3, 2.0e-4, 0.15, 0.015, 0.015, 0.0015, 0.010),
+    "phone": NoiseModel(4.0e-3, 1.5e-4, 0.20, 0.010, 0.010, 0.0010, 0.010, acc_range=8 * STANDARD_GRAVITY),
+    "watch": NoiseModel(4.0e-3, 2.0e-4, 0.15, 0.015, 0.015, 0.0015, 0.010),
     "glasses": NoiseModel(1.5e-3, 1.5e-4, 0.10, 0.008, 0.008, 0.0008, 0.005, acc_range=8 * STANDARD_GRAVITY),
     "research": NoiseModel(0.8e-3, 1.2e-4, 0.03, 0.003, 0.003, 0.0003, 0.002),
 }

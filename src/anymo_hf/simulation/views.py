@@ -23,6 +23,7 @@ class ViewOptions:
             axis points out of the skin.
         flip_probability: chance that a sensor is worn face down (its normal points into the body).
         soft_attachment: chance that a sensor sits on a damped spring of 6 to 20 Hz; `True` means always.
+        wobble: chance that a sensor also turns a little with the forces on it, as a phone on a belt or in a pocket.
         noise: noise presets or models to draw from per placement; `True` means all presets, `False` none.
         frame_rate: of the windows, Hz.
 
@@ -35,6 +36,7 @@ class ViewOptions:
     any_rotation: bool = False
     flip_probability: float = 0.0
     soft_attachment: float | bool = 0.0
+    wobble: float = 0.0
     noise: bool | Sequence[str | NoiseModel] = True
     frame_rate: float = 60.0
 
@@ -42,7 +44,7 @@ class ViewOptions:
         for name in ("tilt_degrees", "in_plane_degrees"):
             if not 0 <= getattr(self, name) <= 180:
                 raise ValueError(f"ViewOptions.{name} must lie between 0 and 180, got {getattr(self, name)}")
-        for name in ("flip_probability", "soft_attachment"):
+        for name in ("flip_probability", "soft_attachment", "wobble"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"ViewOptions.{name} must lie between 0 and 1, got {getattr(self, name)}")
         if not self.frame_rate > 0:
@@ -101,7 +103,10 @@ def sample_views(
     acceleration = acceleration.transpose(1, 2) @ frame
     if options.soft_attachment > 0:
         acceleration = _soft_attachment(acceleration, generator, options)
-    signals = torch.cat([acceleration, omega.transpose(1, 2) @ frame], dim=-1).transpose(1, 2)
+    turning = omega.transpose(1, 2) @ frame
+    if options.wobble > 0:
+        acceleration, turning = _wobble(acceleration, turning, generator, options)
+    signals = torch.cat([acceleration, turning], dim=-1).transpose(1, 2)
     if options.noise:
         return add_noise(signals, options.noise, generator, options.frame_rate)
     return signals.contiguous()
@@ -181,3 +186,23 @@ def _soft_attachment(acceleration: torch.Tensor, generator: torch.Generator, opt
     spectrum = torch.fft.rfft(acceleration - line, n=length, dim=2) * gain[..., None]
     softened = line + torch.fft.irfft(spectrum, n=length, dim=2)[:, :, :frames]
     return torch.where((draw[2] < float(options.soft_attachment))[..., None], softened, acceleration)
+
+
+def _wobble(
+    acceleration: torch.Tensor, turning: torch.Tensor, generator: torch.Generator, options: ViewOptions
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Turn sensors by a small angle that follows the dynamic force: `angle = K a`, with a random matrix `K`.
+
+    A loosely held device leans when it is pushed, so gravity leaks between its axes and its gyroscope reads the leaning.
+    `K` is 1 to 15 mrad per m/s²; both inputs are `(B, P, T, 3)`.
+    """
+    batch, placements = acceleration.shape[:2]
+    size = 0.001 * 15.0 ** _uniform(generator, batch, placements, 1, 1)
+    size = size * (_uniform(generator, batch, placements, 1, 1) < options.wobble)
+    matrix = torch.randn(batch, placements, 3, 3, generator=generator, device=generator.device) * size
+    angle = (acceleration - acceleration.mean(2, keepdim=True)) @ matrix.to(acceleration)
+    angle = 0.25 * torch.tanh(angle / 0.25)  # the pocket ends somewhere
+    smooth = torch.nn.functional.pad(angle, (0, 0, 1, 1), mode="replicate")
+    angle = 0.25 * smooth[:, :, :-2] + 0.5 * angle + 0.25 * smooth[:, :, 2:]
+    rate = torch.gradient(angle, spacing=1.0 / options.frame_rate, dim=2)[0]
+    return acceleration - torch.cross(angle, acceleration, dim=-1), turning + rate
