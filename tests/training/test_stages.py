@@ -1,0 +1,228 @@
+"""All four stages in a row on a tiny corpus, their resumption, and the release that comes out."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModel, AutoModelForCausalLM, AutoProcessor
+
+import anymo_hf  # noqa: F401  (registers the Auto classes)
+from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNForPreTraining
+from anymo_hf.training import contrastive_stage, encoder_stage, language_stage, tokenizer_stage
+from anymo_hf.training.contrastive_stage import tune_contrastive
+from anymo_hf.training.corpus import MotionCorpus
+from anymo_hf.training.encoder_stage import train_encoder
+from anymo_hf.training.language_stage import train_language
+from anymo_hf.training.settings import ContrastiveSettings, EncoderSettings, LanguageSettings, TokenizerSettings
+from anymo_hf.training.tokenizer_stage import load_codes, train_tokenizer
+
+ENCODER = EncoderSettings(steps=3, batch_size=4, frames=[64], worn_share=0.5, views={"soft_attachment": 0.5})
+TOKENIZER = TokenizerSettings(steps=3, batch_size=8, frames=[64, 90], views_per_clip=4, rows_per_call=3, worn_share=1)
+LANGUAGE = LanguageSettings(steps=2, batch_size=4, text_batch_size=4, vocab_size=400, latents=12)
+CONTRASTIVE = ContrastiveSettings(steps=3, batch_size=6, lm_batch_size=2, candidates=3, latents=12)
+STAGES = {"encoder": encoder_stage, "tokenizer": tokenizer_stage, "language": language_stage,
+          "contrastive": contrastive_stage}  # fmt: skip
+
+
+def run_all(root, accelerator):
+    return {
+        "encoder": train_encoder(ENCODER, root, accelerator),
+        "tokenizer": train_tokenizer(TOKENIZER, root, accelerator),
+        "language": train_language(LANGUAGE, root, accelerator),
+        "contrastive": tune_contrastive(CONTRASTIVE, root, root / "anymo", accelerator),
+    }
+
+
+@pytest.fixture(scope="module")
+def finished(corpus_folder, accelerator, tmp_path_factory):
+    root = tmp_path_factory.mktemp("run")
+    shutil.copytree(corpus_folder, root / "corpus")
+    return root, run_all(root, accelerator)
+
+
+@pytest.fixture
+def run(finished, tmp_path):
+    return shutil.copytree(finished[0], tmp_path / "run")
+
+
+def recording(seconds=3, seed=0):
+    return np.random.default_rng(seed).normal(size=(seconds * 50, 6))
+
+
+def embeddings(folder):
+    model, processor = AutoModel.from_pretrained(folder), AutoProcessor.from_pretrained(folder)
+    batch = processor(
+        imu=[{"left_wrist": recording()}, {"head": recording(2, 1), "right_pocket": recording(2, 2)}],
+        sampling_rate=50,
+        return_tensors="pt",
+    )
+    with torch.no_grad():
+        imu = model.get_imu_features(**batch)
+        text = model.get_text_features(**processor(text=["walking", "sitting"], return_tensors="pt"))
+    return imu, text
+
+
+def test_every_stage_reports_its_steps_and_losses(finished):
+    _, metrics = finished
+    assert {name: (m["stage"], m["steps"]) for name, m in metrics.items()} == {
+        "encoder": ("encoder", 3), "tokenizer": ("tokenizer", 3), "language": ("language", 2),
+        "contrastive": ("contrastive", 3),
+    }  # fmt: skip
+    for stage, losses in (
+        ("encoder", {"loss", "accuracy"}),
+        ("tokenizer", {"loss", "codes_in_batch"}),
+        ("language", {"motion", "text"}),
+        ("contrastive", {"narration", "label", "instruction"}),
+    ):
+        found = metrics[stage]["losses"]
+        assert set(found) == losses and np.isfinite(list(found.values())).all()
+    # untrained, a loss is near that of an even guess
+    assert metrics["encoder"]["history"][0]["loss"] == pytest.approx(2 * np.log(4), abs=0.5)
+
+
+def test_the_release_loads_and_embeds_to_unit_length(finished):
+    imu, text = embeddings(finished[0] / "anymo")
+    for rows in (imu, text):
+        assert rows.shape[0] == 2 and torch.isfinite(rows).all()
+        torch.testing.assert_close(rows.norm(dim=-1), torch.ones(2))
+    assert not torch.allclose(imu[0], imu[1]) and not torch.allclose(text[0], text[1])
+    processor = AutoProcessor.from_pretrained(finished[0] / "anymo")
+    model = AutoModelForCausalLM.from_pretrained(finished[0] / "anymo")
+    inputs = processor.generation_inputs(imu={"waist": recording()}, sampling_rate=50)
+    assert model.generate(**inputs, do_sample=False, max_new_tokens=3).shape[1] <= inputs["input_ids"].shape[1] + 3
+
+
+def test_codes_belong_to_the_corpus_and_to_the_frozen_encoder(finished):
+    root, _ = finished
+    views, corpus = load_codes(root / "tokenizer" / "codes.npz"), MotionCorpus(root / "corpus")
+    assert len(views.length) == 4 * len(corpus)
+    assert sorted(views.clip.tolist()) == sorted(list(range(len(corpus))) * 4)
+    assert set(views.length.tolist()) <= {16, 23}  # a quarter of 64 and of 90, rounded up
+    assert all(views.worn(row) for row in range(len(views.length)))
+    trained = AnyMoSTGCNForPreTraining.from_pretrained(root / "encoder" / "model").encoder.state_dict()
+    extractor = AutoProcessor.from_pretrained(root / "anymo").feature_extractor
+    for name, value in extractor.stgcn.state_dict().items():
+        assert torch.equal(value, trained[name]), name
+    # the language model looks codes up in the very codebook that wrote them
+    released = AutoModel.from_pretrained(root / "anymo")
+    torch.testing.assert_close(
+        released.codebook.flatten(), extractor.pqvae.quantizer.embedding.flatten(), rtol=0, atol=0
+    )
+
+
+def test_a_second_run_returns_the_metrics_without_work(finished, accelerator, monkeypatch):
+    root, first = finished
+    files = {path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file()}
+    for module in STAGES.values():
+        monkeypatch.setattr(module, "run_steps", None)
+    again = run_all(root, accelerator)
+    for name, metrics in first.items():
+        assert again[name]["finished"]
+        assert {key: again[name][key] for key in ("fingerprint", "steps", "losses", "history")} == {
+            key: metrics[key] for key in ("fingerprint", "steps", "losses", "history")
+        }
+    assert files == {path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file()}
+
+
+def test_a_lost_release_is_written_again_from_the_checkpoint(run, finished, accelerator, monkeypatch):
+    shutil.rmtree(run / "anymo")
+    monkeypatch.setattr(contrastive_stage, "run_steps", None)
+    tune_contrastive(CONTRASTIVE, run, run / "anymo", accelerator)
+    ours, theirs = (load_file(root / "anymo" / "model.safetensors") for root in (run, finished[0]))
+    assert ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.mark.parametrize("stage", ["encoder", "tokenizer", "language", "contrastive"])
+def test_a_stage_stopped_after_two_steps_ends_where_the_whole_one_does(run, finished, accelerator, monkeypatch, stage):
+    """The stage is stopped by its third batch; a checkpoint after every step lets it go on."""
+    names = {
+        "encoder": (train_encoder, replace(ENCODER, checkpoint_every=1), ()),
+        "tokenizer": (train_tokenizer, replace(TOKENIZER, checkpoint_every=1), ()),
+        "language": (train_language, replace(LANGUAGE, checkpoint_every=1), ()),
+        "contrastive": (tune_contrastive, replace(CONTRASTIVE, checkpoint_every=1), (run / "anymo",)),
+    }
+    function, settings, extra = names[stage]
+    shutil.rmtree(run / stage)
+    plain, last = STAGES[stage].run_steps, settings.steps - 1
+
+    def stopped(name, module, step, *rest):
+        def until(number, rng):
+            if number == last:
+                raise KeyboardInterrupt
+            return step(number, rng)
+
+        return plain(name, module, until, *rest)
+
+    monkeypatch.setattr(STAGES[stage], "run_steps", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        function(settings, run, *extra, accelerator)
+    monkeypatch.setattr(STAGES[stage], "run_steps", plain)
+    torch.manual_seed(12345)
+    metrics = function(settings, run, *extra, accelerator)
+    assert metrics["steps"] == settings.steps
+    ours, theirs = (load_file(root / stage / "checkpoint.safetensors") for root in (run, finished[0]))
+    assert ours.keys() == theirs.keys()
+    for name in ours:
+        assert torch.equal(ours[name], theirs[name]), name
+
+
+def test_grad_cache_trains_as_one_piece_does(run, finished, accelerator):
+    shutil.rmtree(run / "contrastive")
+    metrics = tune_contrastive(replace(CONTRASTIVE, chunk_size=2), run, run / "other", accelerator)
+    whole = finished[1]["contrastive"]["history"]
+    for ours, theirs in zip(metrics["history"], whole, strict=True):
+        for name in ("narration", "label", "instruction"):
+            assert ours[name] == pytest.approx(theirs[name], rel=1e-3)
+
+
+def test_a_teacher_takes_part_in_both_language_stages(run, accelerator, monkeypatch):
+    def vectors(texts, cache, device):
+        rows = torch.randn(len(texts), 7, generator=torch.Generator().manual_seed(0))
+        return torch.nn.functional.normalize(rows, dim=-1)
+
+    monkeypatch.setattr(language_stage, "cached_teacher", vectors)
+    for stage in ("language", "contrastive"):
+        shutil.rmtree(run / stage)
+    shutil.rmtree(run / "anymo")
+    words = {"teacher_weight": 1.0, "teacher_texts": 12}
+    for metrics in (
+        train_language(replace(LANGUAGE, **words), run, accelerator),
+        tune_contrastive(replace(CONTRASTIVE, **words), run, run / "anymo", accelerator),
+    ):
+        assert 0 < metrics["losses"]["teacher"] < 4  # a gap of cosines is at most 2
+
+
+def test_frozen_words_stay_and_codes_learn(run, accelerator):
+    shutil.rmtree(run / "language")
+    chosen = replace(LANGUAGE, freeze_words=True)
+    extractor = language_stage.AnyMoFeatureExtractor.from_pretrained(run / "tokenizer" / "feature_extractor")
+    texts = language_stage.stage_texts(run, MotionCorpus(run / "corpus"))
+    torch.manual_seed(chosen.seed)
+    before, tokenizer = language_stage.build_language_model(chosen, extractor, texts)
+    train_language(chosen, run, accelerator)
+    after = AutoModelForCausalLM.from_pretrained(run / "language" / "model")
+    first = tokenizer.imu_bos_token_id
+    for name in ("get_input_embeddings", "get_output_embeddings"):
+        old, new = (getattr(model, name)().weight for model in (before, after))
+        assert torch.equal(old[:first], new[:first])
+    assert not torch.equal(old[first:], new[first:])
+
+
+def test_stages_name_what_is_missing(corpus_folder, accelerator, tmp_path):
+    shutil.copytree(corpus_folder, tmp_path / "corpus")
+    with pytest.raises(OSError, match="pretrain_encoder"):
+        train_tokenizer(TOKENIZER, tmp_path, accelerator)
+    with pytest.raises(OSError, match="train_tokenizer"):
+        train_language(LANGUAGE, tmp_path, accelerator)
+    with pytest.raises(OSError, match="pretrain_language"):
+        tune_contrastive(CONTRASTIVE, tmp_path, tmp_path / "anymo", accelerator)
+    with pytest.raises(ValueError, match="windows of 300.*clips of 120"):
+        train_encoder(EncoderSettings(frames=[300]), tmp_path, accelerator)
+
+
+def test_other_settings_do_not_continue_a_run(run, accelerator):
+    with pytest.raises(ValueError, match="other settings or inputs"):
+        train_encoder(replace(ENCODER, learning_rate=0.5), run, accelerator)
