@@ -164,12 +164,12 @@ def train_language(settings: LanguageSettings, root: str | Path, accelerator: Ac
         teacher = teacher_vectors(taught, folder, accelerator)
 
     def step(number: int, shared: np.random.Generator) -> dict[str, torch.Tensor]:
-        rows = local_part(shared.choice(len(views.length), settings.batch_size), accelerator)
+        # every process draws the crops of all rows, or their shared random sources would part ways
         examples = [
             processor.language_example(views.tokens(row, settings.latents, shared), views.worn(row), "motion")
-            for row in rows
+            for row in shared.choice(len(views.length), settings.batch_size)
         ]
-        losses = {}
+        examples, losses = local_part(examples, accelerator), {}
         with accelerator.autocast():
             losses["motion"] = token_loss(model, pad_examples(examples, tokenizer.pad_token_id), accelerator)
             chosen = local_part(shared.choice(len(texts), settings.text_batch_size), accelerator)
