@@ -138,6 +138,14 @@ def average_gradients(parameters: list[nn.Parameter], accelerator: Accelerator) 
         offset += count
 
 
+def mean_losses(losses: dict[str, torch.Tensor], accelerator: Accelerator) -> dict[str, float]:
+    """Mean of every loss over processes, so that the log is of the whole batch and all of them stop at a NaN."""
+    values = torch.stack([value.detach().to(accelerator.device, torch.float32) for value in losses.values()])
+    if accelerator.num_processes > 1:
+        values = accelerator.reduce(values, "mean")
+    return dict(zip(losses, values.tolist(), strict=True))
+
+
 def gather_rows(rows: torch.Tensor, accelerator: Accelerator) -> torch.Tensor:
     """Rows of all processes in process order; gradients flow back to the process a row came from."""
     if accelerator.num_processes == 1:
@@ -212,7 +220,7 @@ def run_steps(
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * learning_rate_factor(progress, settings.warmup, settings.final_rate)
         torch.manual_seed(int(step_generator(settings.seed, number, accelerator.process_index, 1).integers(2**62)))
-        losses = step(number, step_generator(settings.seed, number))
+        losses = mean_losses(step(number, step_generator(settings.seed, number)), accelerator)
         average_gradients(parameters, accelerator)
         if settings.gradient_clip:
             torch.nn.utils.clip_grad_norm_(parameters, settings.gradient_clip)
@@ -220,7 +228,6 @@ def run_steps(
         optimizer.zero_grad(set_to_none=True)
         number += 1
         for key, value in losses.items():
-            value = float(value)
             if not math.isfinite(value):
                 raise ValueError(f"{name}: {key} is {value} at step {number}; lower learning_rate and start again")
             averages[key] = value if key not in averages else 0.95 * averages[key] + 0.05 * value
