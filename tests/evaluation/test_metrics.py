@@ -9,10 +9,10 @@ from anymo_hf.evaluation.metrics import (
     bleu,
     caption_scores,
     majority_scores,
+    meteor_f_mean,
     recognition_scores,
     retrieval_scores,
     rouge_l,
-    unigram_meteor,
 )
 
 
@@ -55,10 +55,10 @@ def test_rouge_l_equals_rouge_score(candidate, reference):
     assert rouge_l(candidate, reference) == pytest.approx(expected)
 
 
-def test_bleu_and_meteor_by_hand():
+def test_bleu_and_f_mean_by_hand():
     assert bleu("the cat sat", "the cat sat down", 1) == pytest.approx(np.exp(1 - 4 / 3))
     assert bleu("the the", "the cat", 1) == pytest.approx(0.5)
-    assert unigram_meteor("a b", "a c") == pytest.approx(10 * 0.25 / (0.5 + 4.5))
+    assert meteor_f_mean("a b", "a c") == pytest.approx(10 * 0.25 / (0.5 + 4.5))
     assert caption_scores(["a b c d"], ["a b c d"])["bleu_4"] == pytest.approx(1)
 
 

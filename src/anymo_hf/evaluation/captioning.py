@@ -7,13 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import datasets as hf_datasets
+import evaluate
 import numpy as np
 import torch
 
-from .metrics import caption_scores
+from .metrics import caption_scores, meteor
+
+PAPER_SCORER = "microsoft/deberta-xlarge-mnli"
 
 # Layer that agrees best with people, per scorer (BERTScore, Zhang et al. 2020); others use their last one.
-SCORER_LAYERS = {"microsoft/deberta-xlarge-mnli": 40, "roberta-large": 17, "bert-base-uncased": 9}
+SCORER_LAYERS = {PAPER_SCORER: 40, "roberta-large": 17, "bert-base-uncased": 9}
 _CODE = re.compile(r"<imu_\w+>")
 
 
@@ -106,3 +110,31 @@ def bert_f1(candidates: Sequence[str], references: Sequence[str], scorer: str) -
         precision, recall = float(cosine.max(1).values.mean()), float(cosine.max(0).values.mean())
         scores.append(2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0)
     return np.array(scores)
+
+
+class CaptioningMetric(evaluate.Metric):
+    """`evaluate` form of `caption_scores`: predictions are captions, references one sentence each.
+
+    `compute(..., bert=True)` adds BERT-F1 by the encoder `scorer`, which has to be downloaded first (the paper's is the
+    default); `compute(..., synonyms=True)` adds METEOR, which needs NLTK's WordNet data.
+    """
+
+    def _info(self) -> evaluate.MetricInfo:
+        text = hf_datasets.Value("string")
+        return evaluate.MetricInfo(
+            description="BLEU-1, BLEU-4, ROUGE-L, METEOR's F-mean and, on demand, METEOR and BERT-F1, as fractions.",
+            citation="arXiv 2605.22715",
+            inputs_description="predictions: captions; references: the true sentence of each.",
+            features=hf_datasets.Features({"predictions": text, "references": text}),
+        )
+
+    def _compute(
+        self, predictions, references, bert: bool = False, scorer: str = PAPER_SCORER, synonyms: bool = False
+    ) -> dict[str, float]:
+        scores = caption_scores(list(predictions), list(references))
+        if synonyms:
+            pairs = zip(predictions, references, strict=True)
+            scores["meteor"] = float(np.mean([meteor(caption, reference) for caption, reference in pairs]))
+        if bert:
+            scores["bert_f1"] = float(np.mean(bert_f1(predictions, references, scorer)))
+        return scores

@@ -107,14 +107,34 @@ def bleu(candidate: str, reference: str, order: int) -> float:
     return float(np.exp(min(0.0, 1 - len(b) / len(a)) + np.mean(logs)))
 
 
-def unigram_meteor(candidate: str, reference: str) -> float:
-    """10PR / (R + 9P) over exact words: the official code's "METEOR", without stems, synonyms or chunks."""
+def meteor_f_mean(candidate: str, reference: str) -> float:
+    """10PR / (R + 9P) over exact words: the mean inside METEOR, not METEOR itself.
+
+    The official code prints this as METEOR, so the paper's column compares with this one. It knows no stems and no
+    synonyms, and no penalty for scattered words, so METEOR of other papers does not compare. `meteor` is the real one.
+    """
     a, b = candidate.lower().split(), reference.lower().split()
     matched = sum(min(a.count(word), b.count(word)) for word in set(a))
     if matched == 0:
         return 0.0
     precision, recall = matched / len(a), matched / len(b)
     return 10 * precision * recall / (recall + 9 * precision)
+
+
+def meteor(candidate: str, reference: str) -> float:
+    """METEOR of Banerjee and Lavie 2005 as NLTK has it: exact words, Porter stems, WordNet synonyms, chunk penalty.
+
+    Raises:
+        OSError: NLTK is not installed, or its WordNet data is not on disk.
+    """
+    try:
+        from nltk.translate.meteor_score import single_meteor_score
+
+        return float(single_meteor_score(reference.split(), candidate.split()))
+    except (ImportError, LookupError) as error:
+        raise OSError(
+            "METEOR needs NLTK with WordNet: pip install nltk, then python -m nltk.downloader wordnet; or leave it out"
+        ) from error
 
 
 def caption_scores(candidates: Sequence[str], references: Sequence[str]) -> dict[str, float]:
@@ -130,5 +150,5 @@ def caption_scores(candidates: Sequence[str], references: Sequence[str]) -> dict
         "bleu_1": float(np.mean([bleu(c, r, 1) for c, r in pairs])),
         "bleu_4": float(np.mean([bleu(c, r, 4) for c, r in pairs])),
         "rouge_l": float(np.mean([rouge_l(c, r) for c, r in pairs])),
-        "unigram_meteor": float(np.mean([unigram_meteor(c, r) for c, r in pairs])),
+        "meteor_f_mean": float(np.mean([meteor_f_mean(c, r) for c, r in pairs])),
     }

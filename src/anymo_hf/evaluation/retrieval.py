@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import datasets as hf_datasets
+import evaluate
 import numpy as np
 
 from .metrics import retrieval_scores
@@ -78,3 +80,29 @@ def sample_per_recording(recordings: Sequence[str], per_recording: int = 5, seed
             raise ValueError(f"recording {name!r} has {len(own)} windows, {per_recording} are wanted")
         chosen += generator.sample(own, per_recording)
     return sorted(chosen)
+
+
+class RetrievalMetric(evaluate.Metric):
+    """`evaluate` form of `retrieval_scores`: predictions are rows of candidate scores, references the fitting candidates.
+
+    One query has one row; a reference is the list of indices of every candidate that fits it.
+    """
+
+    def _info(self) -> evaluate.MetricInfo:
+        features = {"predictions": hf_datasets.List(hf_datasets.Value("float64")),
+                    "references": hf_datasets.List(hf_datasets.Value("int64"))}  # fmt: skip
+        return evaluate.MetricInfo(
+            description="Recall@1, @5, @10 and mean reciprocal rank of the first fitting candidate, as fractions.",
+            citation="arXiv 2605.22715",
+            inputs_description="predictions: scores of every candidate; references: indices of those that fit.",
+            features=hf_datasets.Features(features),
+        )
+
+    def _compute(self, predictions, references) -> dict[str, float]:
+        similarity = np.array(predictions)
+        positive = np.zeros(similarity.shape, dtype=bool)
+        for row, fitting in enumerate(references):
+            if any(not 0 <= index < positive.shape[1] for index in fitting):
+                raise ValueError(f"query {row}: references {fitting} must lie in 0..{positive.shape[1] - 1}")
+            positive[row, fitting] = True
+        return retrieval_scores(similarity, positive)
