@@ -53,6 +53,7 @@ class _Joint:
     end_site: np.ndarray | None = None
 
 
+_LARGEST = 1e7  # of a number in MOTION: 10 km in millimetres
 _CHANNELS = ("Xposition", "Yposition", "Zposition", "Xrotation", "Yrotation", "Zrotation")
 
 
@@ -183,7 +184,7 @@ def _parse_numbers(path: Path, text: str, start: int, frames: int, columns: int)
             values = np.fromstring(body, sep=" ")
         except ValueError:
             values = np.zeros(0)
-    if len(values) == frames * columns and np.isfinite(values).all():
+    if len(values) == frames * columns and (np.abs(values) < _LARGEST).all():
         return values.reshape(frames, columns)
     first_line = text.count("\n", 0, start) + 1
     rows = 0
@@ -196,8 +197,10 @@ def _parse_numbers(path: Path, text: str, start: int, frames: int, columns: int)
                 value = float(word)
             except ValueError:
                 raise ValueError(f"{path}, line {number}: {word!r} is not a number") from None
-            if not np.isfinite(value):
-                raise ValueError(f"{path}, line {number}: {word!r} is not finite; repair or remove this frame")
+            if not abs(value) < _LARGEST:
+                raise ValueError(
+                    f"{path}, line {number}: {word!r} is no length or angle of a body; repair or remove this frame"
+                )
         if len(words) != columns:
             raise ValueError(
                 f"{path}, line {number}: {len(words)} numbers where HIERARCHY has {columns} channels; "

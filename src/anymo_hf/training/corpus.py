@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
+import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -14,6 +16,7 @@ import numpy as np
 import torch
 
 from ..motion.body_motion import BodyMotion
+from ..motion.captured_names import CapturedName, activity_as_moved, captured_name
 from ..motion.procedural import ACTIVITIES, HELD_OUT_SEED, simulate_activity
 from ..simulation.kinematics import segment_kinematics
 
@@ -60,24 +63,75 @@ def simulated_clip(activity: str, seed: int, frames: int) -> tuple[BodyMotion, C
 
 
 def captured_clips(path: Path, frames: int) -> Iterator[tuple[BodyMotion, Clip]]:
-    """Non-overlapping windows of a BVH file; a rest shorter than a window is left out."""
+    """Non-overlapping windows of a BVH file, with words where its name says what happens (`captured_names`).
+
+    A rest shorter than a window is left out, and no window spans frames that no body can make (`_possible_runs`).
+    Clips of the Bandai-Namco Research Motiondataset ("bandai_namco") are under CC BY-NC 4.0, so a model trained on them is
+    non-commercial; those of the CMU Graphics Lab Motion Capture Database ("cmu_bvh") are free to use, with
+    acknowledgement of mocap.cs.cmu.edu and NSF EIA-0196217; for others ("bvh") ask their owner.
+    """
     from ..motion.bvh import read_bvh
 
-    motion = read_bvh(path)
+    motion, name = read_bvh(path), captured_name(path.stem)
     length = round(frames * motion.frame_rate / FRAME_RATE) + 1  # a spare frame against rounding at the new rate
-    for number, start in enumerate(range(0, len(motion.positions) - length + 1, length)):
-        begin, end = start / motion.frame_rate, (start + length) / motion.frame_rate
-        words = [item for item in motion.narrations if item.start < end and item.end > begin]
-        window = BodyMotion(
-            motion.frame_rate,
-            motion.positions[start : start + length],
-            motion.orientations[start : start + length],
-            words,
-            motion.subject,
-            motion.name,
-            motion.source,
-        )
-        yield window, Clip(f"{path.stem}-{number}", "bvh", narrations=tuple(dict.fromkeys(w.text for w in words)))
+    number = 0
+    for first, last in _possible_runs(motion):
+        for start in range(first, last - length + 1, length):
+            window = BodyMotion(
+                motion.frame_rate,
+                motion.positions[start : start + length],
+                motion.orientations[start : start + length],
+                [],
+                motion.subject,
+                motion.name,
+                motion.source if name is None else name.source,
+            )
+            yield window, _captured_words(window, name, f"{path.stem}-{number}")
+            number += 1
+
+
+# What no body does, and damaged captures do: speed of a segment, and turning of trunk and head, limbs, toes.
+_MOST_SPEED = 25.0  # m/s
+_MOST_TURN = {"trunk": 25.0, "limb": 50.0, "toe": 120.0}  # rad/s; capture of toes is rough, and toes matter least
+
+
+def _possible_runs(motion: BodyMotion) -> list[tuple[int, int]]:
+    """Stretches `[first, last)` of frames without impossible motion, 0.1 s away from it."""
+    from ..modeling.body_graph import SEGMENTS
+
+    limits = [_MOST_TURN["toe" if name.endswith("Toe") else "limb" if name[1] == "_" else "trunk"] for name in SEGMENTS]
+    speed = np.linalg.norm(np.diff(motion.positions, axis=0), axis=-1) * motion.frame_rate
+    same = np.abs(np.sum(motion.orientations[1:] * motion.orientations[:-1], axis=-1))
+    turning = 2 * np.arccos(np.clip(same, 0, 1)) * motion.frame_rate
+    frames, margin = len(motion.positions), round(0.1 * motion.frame_rate)
+    good = np.ones(frames + 1, dtype=bool)
+    for step in np.flatnonzero(((speed > _MOST_SPEED) | (turning > np.array(limits))).any(axis=1)):
+        good[max(0, step - margin) : step + 2 + margin] = False
+    good[frames] = False
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], good]).astype(int)))
+    return [(int(first), int(last)) for first, last in zip(edges[::2], edges[1::2], strict=True)]
+
+
+def _captured_words(window: BodyMotion, name: CapturedName | None, clip: str) -> Clip:
+    """Label, phrases and sentences of one captured window; sentences are drawn with the clip's name as the seed."""
+    from ..motion.narration import LABELS, compose_narrations, label_phrases
+
+    if name is None:
+        return Clip(clip, window.source)
+    if name.activity is None:
+        return Clip(clip, name.source, narrations=name.sentences)
+    pelvis = window.positions[:, 0, :2]
+    speed = float(np.linalg.norm(np.diff(pelvis, axis=0), axis=-1).mean() * window.frame_rate)
+    w, x, y, z = window.orientations[:, 0].T
+    heading = np.unwrap(np.arctan2(2 * (x * y + w * z), 1 - 2 * (y * y + z * z)))
+    activity = activity_as_moved(name.activity, speed, float(np.degrees(heading[-1] - heading[0])))
+    true = lambda texts: [text for text in texts if not set(re.findall(r"\w+", text)) & set(name.untrue)]  # noqa: E731
+    # the direction of a turn is said only of a window that turns
+    details = {key: value for key, value in name.details.items() if key != "direction" or activity == "walking_turning"}
+    sentences = name.sentences if details == name.details else ()
+    composed = compose_narrations(activity, details, np.random.default_rng(zlib.crc32(clip.encode())))
+    narrations = tuple(dict.fromkeys([*true(composed), *sentences]))
+    return Clip(clip, name.source, activity, LABELS[activity], tuple(true(label_phrases(activity))), narrations)
 
 
 def _make_shard(shard: _Shard) -> int:

@@ -1,0 +1,119 @@
+"""Words of motion-capture files whose name says what happens: file name -> activity, where one fits, and sentences.
+
+Two corpora name their files so: Bandai-Namco Research Motiondataset (`dataset-N_CONTENT_STYLE_NNN`) and the actions of
+the CMU clips (`train_ACTION_N`, `test_ACTION_N`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class CapturedName:
+    """What a file name says.
+
+    Args:
+        source: the corpus, "bandai_namco" or "cmu_bvh".
+        activity: a key of `narration.LABELS`, or None where no activity is truly this.
+        sentences: plain sentences about the clip.
+        details: for `narration.compose_narrations`: the side or direction.
+        untrue: words that no phrase or sentence about this clip may hold.
+    """
+
+    source: str
+    activity: str | None
+    sentences: tuple[str, ...]
+    details: dict[str, str] = field(default_factory=dict)
+    untrue: tuple[str, ...] = ()
+
+
+# content -> (activity, what a person does, details, words that are not true of it)
+_BANDAI_NAMCO: dict[str, tuple[str | None, str, dict[str, str], tuple[str, ...]]] = {
+    "bow": (None, "bows", {}, ()),
+    "bye": ("wave", "waves goodbye", {"side": "right"}, ("left",)),
+    "byebye": ("wave", "waves goodbye with both hands", {"side": "both"}, ()),
+    "call": (None, "calls someone over", {}, ()),
+    "dance-long": (None, "dances", {}, ()),
+    "dance-short": (None, "dances", {}, ()),
+    "dash": ("running", "dashes forward", {}, ()),
+    "guide": (None, "shows someone the way with an arm", {}, ()),
+    "kick": (None, "kicks in the air", {}, ()),
+    "punch": ("boxing", "throws punches", {}, ()),
+    "raise-up-both-hands": (None, "raises both hands", {}, ()),
+    "raise-up-left-hand": (None, "raises the left hand", {}, ()),
+    "raise-up-right-hand": (None, "raises the right hand", {}, ()),
+    "respond": (None, "answers with a gesture", {}, ()),
+    "run": ("running", "runs", {}, ()),
+    "slash": (None, "slashes with a sword", {}, ()),
+    "walk": ("walking", "walks", {}, ()),
+    "walk-back": ("walking_backward", "walks backward", {}, ()),
+    "walk-left": ("walking", "walks forward and to the left", {}, ("straight", "right")),
+    "walk-right": ("walking", "walks forward and to the right", {}, ("straight", "left")),
+    "walk-turn-left": ("walking_turning", "walks and turns left", {"direction": "left"}, ("right", "circle")),
+    "walk-turn-right": ("walking_turning", "walks and turns right", {"direction": "right"}, ("left", "circle")),
+    "wave-both-hands": ("wave", "waves both hands", {"side": "both"}, ()),
+    "wave-left-hand": ("wave", "waves the left hand", {"side": "left"}, ("right",)),
+    "wave-right-hand": ("wave", "waves the right hand", {"side": "right"}, ("left",)),
+}
+# style -> as said in a sentence; "normal" is not said
+_STYLES = {
+    "active": "an active", "angry": "an angry", "childish": "a childish", "chimpira": "a swaggering",
+    "elderly": "an elderly", "exhausted": "an exhausted", "feminine": "a feminine", "giant": "a heavy, giant-like",
+    "happy": "a happy", "masculine": "a masculine", "masculinity": "a masculine", "musical": "a musical",
+    "normal": "", "not-confident": "a timid", "old": "an elderly", "proud": "a proud", "sad": "a sad",
+    "tired": "a tired", "youthful": "a youthful",
+}  # fmt: skip
+_CMU: dict[str, tuple[str | None, str, tuple[str, ...]]] = {
+    "basketball": (None, "dribbles a basketball", ()),
+    "basketball_signal": (None, "gives basketball referee signals", ()),
+    "directing_traffic": (None, "directs traffic with both arms", ()),
+    "jumping": ("jumping", "jumps", ()),
+    "running": ("running", "runs", ()),
+    "soccer": ("kicking", "plays soccer", ()),
+    "walking": ("walking", "walks", ()),
+    "walking_extra": ("walking", "walks", ()),
+    "washwindow": ("wiping", "washes a window", ("table", "ironing")),
+}
+
+
+def captured_name(stem: str) -> CapturedName | None:
+    """What a file name without its suffix says, or None for a name of neither corpus.
+
+    An unknown content, action or style is treated as a name of neither corpus.
+    """
+    found = re.fullmatch(r"dataset-\d+_([a-z-]+)_([a-z-]+)_\d+", stem)
+    if found and found[1] in _BANDAI_NAMCO and found[2] in _STYLES:
+        activity, verb, details, untrue = _BANDAI_NAMCO[found[1]]
+        style = f" in {_STYLES[found[2]]} style" if _STYLES[found[2]] else ""
+        return CapturedName("bandai_namco", activity, _sentences(verb, style), details, untrue)
+    found = re.fullmatch(r"(?:train|test)_([a-z_]+)_\d+", stem)
+    if found and found[1] in _CMU:
+        activity, verb, untrue = _CMU[found[1]]
+        return CapturedName("cmu_bvh", activity, _sentences(verb, ""), {}, untrue)
+    return None
+
+
+def _sentences(verb: str, style: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([f"a person {verb}{style}", f"someone {verb}{style}", f"a person {verb}"]))
+
+
+def activity_as_moved(activity: str, speed: float, turn: float) -> str:
+    """Narrows what the name says by how the body moved.
+
+    Bounds lie between the speeds of the procedural activities: slow walking below 0.9 m/s, fast walking above 1.55 m/s,
+    jogging below 2.4 m/s. A window that turns by less than 40° is plain walking.
+
+    Args:
+        activity: from the name.
+        speed: mean horizontal speed of the pelvis, m/s.
+        turn: how far the pelvis turned about the vertical in all, degrees.
+    """
+    if activity == "walking_turning" and abs(turn) < 40:
+        activity = "walking"
+    if activity == "walking":
+        return "walking_slow" if speed < 0.9 else "walking_fast" if speed > 1.55 else "walking"
+    if activity == "running" and speed < 2.4:
+        return "jogging"
+    return activity
