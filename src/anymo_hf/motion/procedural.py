@@ -56,7 +56,7 @@ class SubjectStyle:
             asymmetry=float(rng.normal(0, 0.05)),
             impact=float(np.clip(np.exp(rng.normal(0, 0.45)), 0.35, 2.8)),
             arm_swing=float(np.clip(np.exp(rng.normal(0, 0.4)), 0.2, 2.2)),
-            pelvis_pitch=float(rng.normal(0.03, 0.09)),
+            pelvis_pitch=float(rng.normal(0.02, 0.06)),
             slouch=float(rng.uniform(0.0, 0.6)),
         )
 
@@ -73,6 +73,7 @@ class _Pose:
     contacts: np.ndarray | None = None  # (T, 4) weights of R heel, R toe, L heel, L toe
     root: np.ndarray | None = None  # (T, 3) pelvis path where no foot carries the body
     vertical: np.ndarray | None = None  # (T,) replaces the contact-derived height
+    shift: np.ndarray | float = 0.0  # (T, 3) of the whole body, on top of the path
     world: dict[str, np.ndarray] = field(default_factory=dict)  # segment -> (T, 3, 3) where angles do not decide
     impacts: list[tuple[float, float, str]] = field(default_factory=list)  # time, peak m/s^2 at the foot, side
     details: dict = field(default_factory=dict)
@@ -212,6 +213,7 @@ def _pose_to_motion(pose: _Pose) -> tuple[np.ndarray, np.ndarray]:
         root[:, 2] = pose.vertical + 0.52 * style.height
     position = position + root[:, None]
     position += _impact_displacement(pose)
+    position += np.broadcast_to(pose.shift, (frames, 3))[:, None]
     return position, _matrix_to_quaternion(world @ hang)
 
 
@@ -222,11 +224,11 @@ def _impact_displacement(pose: _Pose) -> np.ndarray:
                              * (0.25 if s[0] == other and s[2:] in ("Foot", "Toe", "LowerLeg", "UpperLeg") else 1.0)
                              for s in SEGMENTS]) for side, other in (("R", "L"), ("L", "R"))}  # fmt: skip
     for start, peak, side in pose.impacts:
-        tau = pose.rng.uniform(0.014, 0.026)
+        tau = pose.rng.uniform(0.016, 0.034)
         size = peak / 1.5 * pose.style.impact * np.exp(pose.rng.normal(0, 0.2)) * tau**2  # (u^3 e^-u)'' peaks at 1.5
         delay = 0.004 * (1 - share[side]) / tau  # the wave takes a few milliseconds to climb
         u = np.clip((pose.time[:, None] - start) / tau - delay, 0, 40)
-        direction = np.array([-0.45, pose.rng.normal(0, 0.2), 1.0])
+        direction = np.array([pose.rng.normal(-0.6, 0.35), pose.rng.normal(0.35 if side == "R" else -0.35, 0.3), 1.0])
         wave = size * share[side] * u**3 * np.exp(-u)
         forward = _rotation(2, pose.get("yaw")) @ direction
         out += wave[..., None] * forward[:, None]
@@ -239,8 +241,8 @@ def _impact_displacement(pose: _Pose) -> np.ndarray:
 def _base(pose: _Pose, arms: bool = True) -> None:
     """Standing posture habits, sway, breathing and hanging arms."""
     rng, style = pose.rng, pose.style
-    pose.add("pelvis_pitch", style.pelvis_pitch + pose.noise(rng.uniform(0.003, 0.015), 0.5))
-    pose.add("pelvis_roll", rng.normal(0, 0.02) + pose.noise(rng.uniform(0.003, 0.012), 0.4))
+    pose.add("pelvis_pitch", style.pelvis_pitch + pose.noise(rng.uniform(0.003, 0.025), 0.5))
+    pose.add("pelvis_roll", rng.normal(0, 0.02) + pose.noise(rng.uniform(0.003, 0.02), 0.4))
     pose.add(
         "trunk_flex",
         rng.normal(0.05, 0.08) + pose.noise(0.012, 0.6) + 0.006 * np.sin(2 * np.pi * 0.27 * pose.time),
@@ -258,6 +260,19 @@ def _base(pose: _Pose, arms: bool = True) -> None:
             pose.add(f"{side}_elbow", abs(rng.normal(0.2, 0.15)) + pose.noise(0.015, 0.7))
 
 
+def _micro_motion(pose: _Pose, median: float) -> None:
+    """Shaking of a body at rest: muscles, heart and breath; `median` m/s^2 rms, up to 10 Hz, wide between people."""
+    rng, count = pose.rng, len(pose.time)
+    size, cutoff = median * np.exp(rng.normal(0, 0.6)), rng.uniform(1.5, 10.0)
+    frequency = np.fft.rfftfreq(2 * count, 1 / pose.rate)
+    shape = np.exp(-0.5 * (frequency / cutoff) ** 2) * (frequency > 0.3)
+    spectrum = np.fft.rfft(rng.standard_normal((2 * count, 3)), axis=0) * shape[:, None]
+    acceleration = np.fft.irfft(spectrum, axis=0)
+    spectrum[1:] /= -((2 * np.pi * frequency[1:, None]) ** 2)
+    displacement = np.fft.irfft(spectrum, axis=0)[:count]
+    pose.shift = pose.shift + size * displacement * rng.uniform(0.3, 1.0, 3) / acceleration.std()
+
+
 def _feet_down(pose: _Pose) -> None:
     """Both feet carry the body; legs keep the soles level through small knee bends."""
     pose.contacts = np.full((len(pose.time), 4), 0.25)
@@ -271,6 +286,7 @@ def _feet_down(pose: _Pose) -> None:
 def _stand(pose: _Pose) -> None:
     _base(pose)
     _feet_down(pose)
+    _micro_motion(pose, 0.035)
     if pose.rng.random() < 0.4:  # shift of weight
         pose.add("pelvis_roll", pose.noise(0.02, 0.3))
     _fidget(pose, pose.rng.random() * 0.5)
@@ -287,8 +303,8 @@ def _seat(pose: _Pose, slouch: float | None = None, arms: str = "lap") -> None:
     """Sitting: the pelvis tilts back (Levine and Whittle 1996), thighs level, path fixed by the seat."""
     rng = pose.rng
     slouch = pose.style.slouch + rng.uniform(-0.1, 0.25) if slouch is None else slouch
-    pose.add("pelvis_pitch", -0.08 - 0.75 * slouch + pose.noise(0.004, 0.3))
-    pose.add("pelvis_roll", rng.normal(0, 0.05) + pose.noise(0.003, 0.3))
+    pose.add("pelvis_pitch", -0.08 - 0.75 * slouch + pose.noise(0.006 * np.exp(rng.normal(0, 0.7)), 0.4))
+    pose.add("pelvis_roll", rng.normal(0, 0.05) + pose.noise(0.005 * np.exp(rng.normal(0, 0.7)), 0.4))
     pose.add("trunk_flex", 0.25 * slouch + rng.normal(0.05, 0.12) + pose.noise(0.015, 0.4))
     pose.add("trunk_twist", pose.noise(0.02, 0.3))
     pose.add("head_pitch", rng.normal(0.2, 0.2) + pose.noise(0.05, 0.5))
@@ -304,7 +320,7 @@ def _seat(pose: _Pose, slouch: float | None = None, arms: str = "lap") -> None:
         pose.add(f"{side}_elbow", forward[1] + rng.normal(0, 0.15) + pose.noise(0.015, 0.5))
         pose.add(f"{side}_pronation", rng.normal(1.0, 0.3))
     pose.root = np.zeros((len(pose.time), 3)) + np.array([0, 0, 0.3 * pose.style.height])
-    pose.root += np.stack([pose.noise(0.0008, 1.0) for _ in range(3)], 1)
+    _micro_motion(pose, 0.02)
 
 
 def _phase(pose: _Pose, frequency: float, wobble: float = 0.015) -> np.ndarray:
@@ -365,37 +381,48 @@ def _gait(
         stride * phase.min() - stride, stride * phase.max() + stride, rng.uniform(0, 2 * np.pi), curvature, rng
     )
 
-    # Pelvis: size of the accelerations it must show, at the step frequency.
-    stepping = (2 * np.pi * 2 * abs(cadence)) ** 2
+    # Pelvis: accelerations by harmonic of the stride, as displacement; even ones are common to both steps.
+    omega = 2 * np.pi * abs(cadence)
+    wide = lambda size, spread=0.3: size * np.exp(rng.normal(0, spread))  # noqa: E731
+    gentle = 0.5 if step == 0 else 1.0
+
+    def harmonic(order: int, acceleration: float, lag: float, spread: float = 0.5) -> np.ndarray:
+        """Displacement whose second derivative has this amplitude at `order` times the stride frequency."""
+        return -acceleration / (order * omega) ** 2 * np.cos(2 * np.pi * order * phase - lag - rng.normal(0, spread))
+
     leg = 0.53 * height
     bob = {
-        "walk": rng.uniform(0.5, 0.95) * max(step, 0.3) ** 2 / (16 * leg),  # of a stiff-legged walker's arc
-        "up": rng.uniform(0.02, 0.04),
+        "walk": rng.uniform(0.45, 0.95) * max(step, 0.3) ** 2 / (16 * leg),  # of a stiff-legged walker's arc
+        "up": rng.uniform(0.02, 0.038),
         "down": rng.uniform(0.026, 0.048),
         "run": 0.0,
-    }[kind]
-    bob *= style.amplitude**0.5
-    surge = rng.uniform(0.6, 2.2) * (0.4 if step == 0 else 1.0) / stepping
-    sway = rng.uniform(0.012, 0.03)
-    hump, lag = rng.uniform(0.05, 0.35) / 4, rng.normal(0, 0.4)
-    along = stride * phase + surge * np.sin(beat - 0.4 + rng.normal(0, 0.4))
-    left = -sway * np.sin(2 * np.pi * (phase - 0.06)) + 0.25 * sway * np.sin(beat + rng.uniform(0, 6.28))
-    rise = climb * phase - bob * (np.cos(beat - 0.75) + hump * np.cos(2 * beat + lag))
+    }[kind] * style.amplitude**0.5
+    up_down = bob * (2 * omega) ** 2
+    hump = {"walk": 0.2, "up": 0.26, "down": 0.34, "run": 0.0}[kind]
+    surge = {"walk": 1.5, "up": 1.4, "down": 0.9, "run": 2.6}[kind] * gentle
+    sway = {"walk": 0.7, "up": 0.95, "down": 0.8, "run": 2.2}[kind] * gentle
+    along = stride * phase + harmonic(2, wide(surge), 2.0) + harmonic(4, wide(0.5 * surge), 0.0, 1.5)
+    along = along + harmonic(6, wide(0.35 * surge), 0.0, 3.0)
+    left = (
+        harmonic(1, wide(sway), 1.9) + harmonic(3, wide(0.42 * sway, 0.5), 0.0, 1.5) + harmonic(5, 0.3 * sway, 0.0, 3.0)
+    )
+    rise = climb * phase + harmonic(2, up_down, 0.75, 0.1) + harmonic(4, wide(hump * up_down, 0.5), 0.6, 0.6)
     if kind == "run":
-        rise = _bounce(2 * phase - 0.0, 2 * cadence, 2 * shape.stance)
+        rise = _bounce(2 * phase, 2 * cadence, 2 * shape.stance)
     rise = rise + pose.noise(0.003, 0.5)
     ground, heading = path.at(along, left)
     pose.angles["yaw"] = heading
+
+    def rocking(order: int, rate: float, spread: float = 0.4) -> np.ndarray:
+        """Angle whose rate has this amplitude (rad/s) at `order` times the stride frequency."""
+        return wide(rate) * gentle / (order * omega) * np.sin(2 * np.pi * order * phase + rng.normal(0, spread))
+
     lean = {"walk": 0.03, "up": 0.18, "down": 0.0, "run": 0.14}[kind]
-    turn = style.amplitude**0.5 * (0.5 if step == 0 else 1.0)
+    roll = {"walk": (0.26, 0.42), "up": (0.55, 0.17), "down": (0.28, 0.32), "run": (0.5, 0.4)}[kind]
     pose.add("trunk_flex", lean + 0.025 * np.cos(beat - 0.6))
-    pose.add("pelvis_pitch", 0.3 * lean + turn * rng.uniform(0.012, 0.045) * np.cos(beat - 1.2 + rng.normal(0, 0.5)))
-    pose.add(
-        "pelvis_roll",
-        turn * rng.uniform(0.04, 0.11) * np.sin(2 * np.pi * (phase - 0.02) + rng.normal(0, 0.3))
-        + rng.uniform(0.0, 0.03) * np.sin(beat + rng.uniform(0, 6.28)),
-    )
-    pose.add("pelvis_twist", turn * rng.uniform(0.04, 0.13) * np.cos(2 * np.pi * (phase + 0.05) + rng.normal(0, 0.3)))
+    pose.add("pelvis_pitch", 0.3 * lean + rocking(2, 0.26) + rocking(4, 0.12, 2.0) + rocking(6, 0.1, 3.0))
+    pose.add("pelvis_roll", rocking(1, roll[0]) + rocking(3, roll[1]) + rocking(5, 0.12, 3.0))
+    pose.add("pelvis_twist", rocking(1, 0.48 if kind != "run" else 0.9) + rocking(2, 0.1, 3.0) + rocking(3, 0.17, 2.0))
     pose.add("trunk_twist", -0.14 * np.cos(2 * np.pi * (phase + 0.05)))
 
     pelvis = (
@@ -422,7 +449,10 @@ def _gait(
         hips[side][:, 2] += hip_height
         upper, lower = two_link_leg(hips[side], ankles[side], pelvis[:, :, 0], thigh, shank)
         course, pitch = turns[side]
-        pose.world[f"{side}_UpperLeg"], pose.world[f"{side}_LowerLeg"] = upper, lower
+        # the thigh also turns about its own axis, and soft tissue with it
+        swivel = rocking(1, 0.7, 3.0) + rocking(2, 0.4, 3.0) + rocking(3, 0.25, 3.0)
+        pose.world[f"{side}_UpperLeg"] = upper @ _rotation(2, swivel)
+        pose.world[f"{side}_LowerLeg"] = lower
         pose.world[f"{side}_Foot"] = _rotation(2, course) @ _rotation(1, -pitch)
         pose.world[f"{side}_Toe"] = _rotation(2, course) @ _rotation(1, -np.maximum(pitch, 0.35 * pitch))
 
@@ -460,9 +490,9 @@ def _walk(
     def build(pose: _Pose) -> None:
         rng = pose.rng
         cadence, impact = {
-            "slow": (rng.uniform(0.55, 0.80), rng.uniform(3, 11)),
-            "normal": (rng.uniform(0.78, 1.02), rng.uniform(8, 24)),
-            "fast": (rng.uniform(0.98, 1.2), rng.uniform(12, 32)),
+            "slow": (rng.uniform(0.55, 0.80), rng.uniform(4, 14)),
+            "normal": (rng.uniform(0.78, 1.02), rng.uniform(10, 28)),
+            "fast": (rng.uniform(0.98, 1.2), rng.uniform(14, 36)),
         }[speed]
         cadence *= pose.style.tempo**0.5
         step = pose.style.height * float(np.clip(0.41 + 0.4 * (cadence - 0.9) + rng.normal(0, 0.03), 0.18, 0.54))
@@ -480,7 +510,7 @@ def _stairs(kind: str) -> Callable[[_Pose], None]:
     def build(pose: _Pose) -> None:
         rng = pose.rng
         cadence = rng.uniform(0.66, 0.94) * pose.style.tempo**0.5 * (1.1 if kind == "down" else 1.0)
-        impact = rng.uniform(6, 20) if kind == "up" else rng.uniform(12, 36)
+        impact = rng.uniform(6, 22) if kind == "up" else rng.uniform(12, 36)
         _gait(pose, cadence, rng.uniform(0.24, 0.33), impact, kind, clearance=rng.uniform(0.04, 0.1))
 
     return build
@@ -572,7 +602,7 @@ def _sitting(arms: str = "lap", slouching: bool = False) -> Callable[[_Pose], No
 def _lying(side: bool) -> Callable[[_Pose], None]:
     def build(pose: _Pose) -> None:
         rng = pose.rng
-        pose.add("pelvis_pitch", -np.pi / 2 + rng.normal(0, 0.12) + pose.noise(0.002, 0.3))
+        pose.add("pelvis_pitch", -np.pi / 2 + rng.normal(0, 0.15) + pose.noise(0.004 * np.exp(rng.normal(0, 0.7)), 0.4))
         twist = rng.choice([-1, 1]) * (np.pi / 2 + rng.normal(0, 0.2)) if side else rng.normal(0, 0.15)
         pose.add("pelvis_twist", twist + pose.noise(0.002, 0.3))
         pose.add(
@@ -585,7 +615,8 @@ def _lying(side: bool) -> Callable[[_Pose], None]:
             pose.add(f"{leg}_arm_abd", rng.uniform(0.1, 0.6))
             pose.add(f"{leg}_arm_flex", rng.uniform(-0.1, 0.8) + pose.noise(0.004, 0.4))
             pose.add(f"{leg}_elbow", rng.uniform(0.1, 1.6) + pose.noise(0.005, 0.4))
-        pose.root = np.zeros((len(pose.time), 3)) + np.array([0, 0, 0.12]) + pose.noise(0.0006, 1.0)[:, None]
+        pose.root = np.zeros((len(pose.time), 3)) + np.array([0, 0, 0.12])
+        _micro_motion(pose, 0.025)
 
     return build
 

@@ -11,6 +11,8 @@ import torch
 from .sensor_noise import PRESETS, NoiseModel, add_noise, noise_models
 from .surface import SurfaceTemplate
 
+_TRUNK = range(5)  # Pelvis, L5, L3, T12, T8
+
 
 @dataclass(frozen=True)
 class ViewOptions:
@@ -24,6 +26,7 @@ class ViewOptions:
         flip_probability: chance that a sensor is worn face down (its normal points into the body).
         soft_attachment: chance that a sensor sits on a damped spring of 6 to 20 Hz; `True` means always.
         wobble: chance that a sensor also turns a little with the forces on it, as a phone on a belt or in a pocket.
+        belt: chance that a device on pelvis or spine is held upright by a belt or clothes, its normal level.
         noise: noise presets or models to draw from per placement; `True` means all presets, `False` none.
         frame_rate: of the windows, Hz.
 
@@ -37,6 +40,7 @@ class ViewOptions:
     flip_probability: float = 0.0
     soft_attachment: float | bool = 0.0
     wobble: float = 0.0
+    belt: float = 0.0
     noise: bool | Sequence[str | NoiseModel] = True
     frame_rate: float = 60.0
 
@@ -44,7 +48,7 @@ class ViewOptions:
         for name in ("tilt_degrees", "in_plane_degrees"):
             if not 0 <= getattr(self, name) <= 180:
                 raise ValueError(f"ViewOptions.{name} must lie between 0 and 180, got {getattr(self, name)}")
-        for name in ("flip_probability", "soft_attachment", "wobble"):
+        for name in ("flip_probability", "soft_attachment", "wobble", "belt"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"ViewOptions.{name} must lie between 0 and 1, got {getattr(self, name)}")
         if not self.frame_rate > 0:
@@ -96,6 +100,8 @@ def sample_views(
     batch, frames, placements = force.shape[:3]
 
     offset, surface = _pick_candidates(template, chosen, batch, generator)
+    if options.belt > 0:
+        surface = _upright(surface, chosen, generator, options.belt)
     frame = surface @ _mountings(batch, placements, generator, options)
     offset, frame = offset.to(force), frame.to(force)
     acceleration = force + (lever * offset[:, None, :, None, :]).sum(-1)
@@ -128,6 +134,19 @@ def _pick_candidates(
     offset = torch.as_tensor(template.offset, dtype=torch.float32, device=device)
     frame = torch.as_tensor(template.frame, dtype=torch.float32, device=device)
     return offset[pick], frame[pick]
+
+
+def _upright(surface: torch.Tensor, segments: list[int], generator: torch.Generator, chance: float) -> torch.Tensor:
+    """Surface frames `(B, P, 3, 3)` with the normal laid level in segment axes, on the trunk, with this chance."""
+    trunk = torch.tensor([index in _TRUNK for index in segments], device=surface.device)
+    normal = surface[..., 2] * surface.new_tensor([1.0, 1.0, 0.0])
+    size = normal.norm(dim=-1, keepdim=True)
+    normal = normal / size.clamp_min(1e-6)
+    up = torch.zeros_like(normal)
+    up[..., 2] = 1.0
+    level = torch.stack([up, torch.cross(normal, up, dim=-1), normal], dim=-1)
+    held = (_uniform(generator, *surface.shape[:2]) < chance) & trunk & (size[..., 0] > 0.3)
+    return torch.where(held[..., None, None], level, surface)
 
 
 def _mountings(batch: int, placements: int, generator: torch.Generator, options: ViewOptions) -> torch.Tensor:
