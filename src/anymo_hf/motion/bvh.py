@@ -179,10 +179,10 @@ def _parse_hierarchy(path: Path, text: str) -> list[_Joint]:
 def _parse_numbers(path: Path, text: str, start: int, frames: int, columns: int) -> np.ndarray:
     body = text[start:]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # text that is no number: looked for below
+        warnings.simplefilter("error", DeprecationWarning)
         try:
             values = np.fromstring(body, sep=" ")
-        except ValueError:
+        except (ValueError, DeprecationWarning):  # text that is no number: looked for below
             values = np.zeros(0)
     if len(values) == frames * columns and (np.abs(values) < _LARGEST).all():
         return values.reshape(frames, columns)

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -39,17 +40,18 @@ class Clip:
 
 @dataclass(frozen=True)
 class _Shard:
-    """What one worker makes: simulated (activity, seed) pairs, or the clips of one motion-capture file."""
+    """What one worker makes: simulated (activity, seed) pairs, or the clips of some motion-capture files."""
 
     folder: Path
     frames: int
     simulated: tuple[tuple[str, int], ...] = ()
-    file: Path | None = None
+    files: tuple[Path, ...] = ()
 
     @property
     def recipe(self) -> dict:
         """What decides the shard's content; kept beside it, so that a changed one is made again."""
-        return {"frames": self.frames, "simulated": [list(pair) for pair in self.simulated], "file": str(self.file)}
+        simulated, files = [list(pair) for pair in self.simulated], [str(path) for path in self.files]
+        return {"frames": self.frames, "simulated": simulated, "files": files}
 
 
 def simulated_clip(activity: str, seed: int, frames: int) -> tuple[BodyMotion, Clip]:
@@ -137,10 +139,10 @@ def _captured_words(window: BodyMotion, name: CapturedName | None, clip: str) ->
 def _make_shard(shard: _Shard) -> int:
     """Writes a shard under a temporary name, then renames it; the number of clips."""
     torch.set_num_threads(1)
-    if shard.file is not None:
-        pairs: Iterator[tuple[BodyMotion, Clip]] = captured_clips(shard.file, shard.frames)
-    else:
-        pairs = (simulated_clip(name, seed, shard.frames) for name, seed in shard.simulated)
+    pairs: Iterator[tuple[BodyMotion, Clip]] = chain(
+        (simulated_clip(name, seed, shard.frames) for name, seed in shard.simulated),
+        chain.from_iterable(captured_clips(path, shard.frames) for path in shard.files),
+    )
     columns: dict[str, list[np.ndarray]] = {name: [] for name in _ARRAYS}
     clips = []
     for motion, clip in pairs:
@@ -213,7 +215,12 @@ def build_corpus(
         files = sorted(Path(motion).rglob("*.bvh")) if Path(motion).is_dir() else []
         if not files:
             raise OSError(f"--motion {motion}: no *.bvh file there; give the folder that holds them")
-        shards += [_Shard(folder / f"captured-{number:05d}", frames, file=file) for number, file in enumerate(files)]
+        shards += [
+            _Shard(
+                folder / f"captured-{start // shard_clips:05d}", frames, files=tuple(files[start : start + shard_clips])
+            )
+            for start in range(0, len(files), shard_clips)
+        ]
     folder.mkdir(parents=True, exist_ok=True)
     expected = {shard.folder.name for shard in shards}
     stray = sorted(path.name for path in folder.glob("*-[0-9]*") if path.name.removesuffix(".part") not in expected)
