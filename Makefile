@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export HF_HUB_OFFLINE = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: test quality style clean
+.PHONY: test quality style demo train-nano clean
 all: test
 
 # torch first and by itself: a ranged requirement would pull CUDA packages on a CPU machine
@@ -15,6 +15,18 @@ $(VENV)/.ready: setup.cfg pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -q --disable-pip-version-check "$(TORCH)"
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[dev,eval,viz]"
 	touch $@
+
+# what training needs besides
+$(VENV)/.train-ready: $(VENV)/.ready
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[train]"
+	touch $@
+
+# a simulated person, or with DATA=DIR a window of the real datasets in DIR; writes demo.png
+demo: $(VENV)/.ready
+	$(BIN)/anymo demo $(if $(DATA),--data "$(DATA)")
+
+train-nano: $(VENV)/.train-ready
+	$(BIN)/python training/train_nano.py --output runs/nano --release anymo
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest -q tests
