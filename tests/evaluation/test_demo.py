@@ -77,11 +77,16 @@ def test_held_out_windows_are_balanced_distinct_and_unseen(parts, few, monkeypat
         demo.held_out_windows(parts[1], 0)
 
 
-def test_texts_stay_distinct_among_a_hundred_windows(monkeypatch):
-    """With every activity, the first narration of a hundred windows names each of them."""
-    monkeypatch.setattr(demo, "_encode", lambda processor, motions, worn, seed: [np.zeros(2)] * len(motions))
+def test_a_hundred_windows_spread_over_all_activities_and_have_their_own_texts(monkeypatch):
+    shown = []
+    monkeypatch.setattr(demo, "_encode", lambda processor, motions, worn, seed: shown.extend(motions))
     _, worn, texts = demo.held_out_windows(None, 100)
-    assert len(set(texts)) >= 99
+    counts = Counter(motion.name for motion in shown)
+    assert set(counts) == set(ACTIVITIES) and set(counts.values()) <= {
+        100 // len(ACTIVITIES),
+        100 // len(ACTIVITIES) + 1,
+    }
+    assert texts == [motion.narrations[0].text for motion in shown] and len(set(texts)) >= 99
     assert 40 <= sum(len(row) == 1 for row in worn) <= 90
 
 

@@ -470,7 +470,7 @@ def _draw_ranking(axes: Axes, pairs: Sequence[tuple[float, str]], title: str, un
     for place, (score, text) in enumerate(pairs):
         colour = _COLOURS[1] if text == truth else _GREY
         axes.barh(place, score, height=0.34, color=colour)
-        words = _short(text, 42) + ("  (true)" if text == truth else "")
+        words = _short(text, 38) + ("  (true)" if text == truth else "")
         axes.text(0, place - 0.24, f"{score:.2f}  {words}", ha="left", va="bottom", fontsize=10)
     scores = [score for score, _ in pairs]
     axes.set_xlim(min(0.0, *scores), max(1.0, *scores))
