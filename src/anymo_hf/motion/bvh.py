@@ -595,9 +595,7 @@ def read_bvh(path: str | Path, *, unit: str | float | None = None, up: str | Non
         if rig.hand(side) is None:
             raise ValueError(f"{path}: no joint or end site found for {side}_Hand ({', '.join(_ALIASES['Hand'])})")
     scale, height = _metres_per_unit(path, rig, unit)
-    rest = np.zeros((len(joints), 3))
-    for index, joint in enumerate(joints):
-        rest[index] = joint.offset + (rest[joint.parent] if joint.parent >= 0 else 0)
+    rest = _rest_positions(joints, numbers)
     body = _standing_axes(rest, rig)
     up_axis = _up_axis(path, rig, body, up)
     axes = rig.from_motion(up_axis) if body is None else rig.from_rest_pose(rest, body)
@@ -607,6 +605,19 @@ def read_bvh(path: str | Path, *, unit: str | float | None = None, up: str | Non
     return BodyMotion(
         rate, segment_positions, _quaternions(to_world @ segment_rotations), [], path.stem, path.stem, "bvh"
     )
+
+
+def _rest_positions(joints: list[_Joint], numbers: np.ndarray) -> np.ndarray:
+    """`(J, 3)` joints where no joint is turned; position channels count with their median, as they replace OFFSET."""
+    rest = np.zeros((len(joints), 3))
+    for index, joint in enumerate(joints):
+        rest[index] = joint.offset
+        for place, channel in enumerate(joint.channels):
+            if channel.endswith("position"):
+                rest[index, "XYZ".index(channel[0])] = np.median(numbers[:, joint.first_column + place])
+        if joint.parent >= 0:
+            rest[index] += rest[joint.parent]
+    return rest
 
 
 def _metres_per_unit(path: Path, rig: _Rig, unit: str | float | None) -> tuple[float, float]:

@@ -1,0 +1,175 @@
+"""Captured clips: windows of possible motion, words that are true of them, and shards that name a bad file."""
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from anymo_hf.motion.body_motion import BodyMotion
+from anymo_hf.motion.captured_names import _BANDAI_NAMCO, _CMU, _STYLES, activity_as_moved, captured_name
+from anymo_hf.motion.narration import LABELS
+from anymo_hf.training import corpus as corpus_module
+from anymo_hf.training.corpus import MotionCorpus, build_corpus, captured_clips
+
+CHANNELS = "CHANNELS 3 Zrotation Xrotation Yrotation"
+LIMBS = {
+    "Shoulder": (0.1, 0.4, 0), "Arm": (0.1, 0, 0), "ForeArm": (0.28, 0, 0), "Hand": (0.25, 0, 0),
+    "UpLeg": (0.09, -0.05, 0), "Leg": (0, -0.43, 0), "Foot": (0, -0.43, 0), "ToeBase": (0, -0.06, 0.14),
+}  # fmt: skip
+
+
+def walk_file(path, seconds=7.0, rate=30, speed=1.2, jump=None, turn=0.0):
+    """A BVH in metres, y up, of a stiff body that glides ahead; `jump` is a second at which it is thrown 3 m aside."""
+    lines = ["HIERARCHY", "ROOT Hips {", "OFFSET 0 0 0", "CHANNELS 6 Xposition Yposition Zposition " + CHANNELS[11:]]
+    lines += ["JOINT Spine {", "OFFSET 0 0.2 0", CHANNELS, "JOINT Head {", "OFFSET 0 0.4 0", CHANNELS, "}"]
+
+    def chain(side, names):
+        for name in names:
+            x, y, z = LIMBS[name]
+            lines.extend([f"JOINT {side}{name} {{", f"OFFSET {x if side == 'Left' else -x} {y} {z}", CHANNELS])
+        lines.extend(["}"] * len(names))
+
+    for side in ("Left", "Right"):
+        chain(side, ("Shoulder", "Arm", "ForeArm", "Hand"))
+    lines.append("}")
+    for side in ("Left", "Right"):
+        chain(side, ("UpLeg", "Leg", "Foot", "ToeBase"))
+    frames = round(seconds * rate)
+    lines += ["}", "MOTION", f"Frames: {frames}", f"Frame Time: {1 / rate:.7f}"]
+    count = sum(line == CHANNELS for line in lines)
+    for frame in range(frames):
+        aside = 3.0 if jump is not None and frame >= jump * rate else 0.0
+        root = [aside, 0.95, speed * frame / rate, 0, 0, turn * frame / frames]
+        lines.append(" ".join(f"{value:.6f}" for value in root + [0.0] * (3 * count)))
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def clips(path, frames=180):
+    return [clip for _, clip in captured_clips(path, frames)]
+
+
+def test_windows_do_not_overlap_and_a_short_rest_is_left_out(tmp_path):
+    path = walk_file(tmp_path / "dataset-2_walk_tired_001.bvh", seconds=7.0)
+    windows = list(captured_clips(path, 180))
+    assert [clip.name for _, clip in windows] == ["dataset-2_walk_tired_001-0", "dataset-2_walk_tired_001-1"]
+    first, second = (motion.positions[:, 0, 0] for motion, _ in windows)
+    assert len(first) == len(second) == 91 and first[-1] < second[0]
+    assert all(isinstance(motion, BodyMotion) and motion.source == "bandai_namco" for motion, _ in windows)
+    assert clips(walk_file(tmp_path / "dataset-2_walk_tired_002.bvh", seconds=2.9)) == []
+
+
+def test_a_known_name_gives_activity_label_phrases_and_sentences(tmp_path):
+    (clip,) = clips(walk_file(tmp_path / "dataset-2_walk_not-confident_001.bvh", seconds=3.2))
+    assert (clip.source, clip.activity, clip.label) == ("bandai_namco", "walking", LABELS["walking"])
+    assert "walking" in clip.label_phrases and len(clip.narrations) >= 7
+    assert "a person walks in a timid style" in clip.narrations
+    again = clips(walk_file(tmp_path / "dataset-2_walk_not-confident_001.bvh", seconds=3.2))
+    assert again == [clip]
+
+
+def test_an_action_without_activity_keeps_its_sentence_and_an_unknown_name_has_no_words(tmp_path):
+    (bow,) = clips(walk_file(tmp_path / "dataset-1_bow_old_001.bvh", 3.2, speed=0))
+    assert (bow.activity, bow.label, bow.label_phrases) == ("", "", ())
+    assert "a person bows in an elderly style" in bow.narrations
+    (mine,) = clips(walk_file(tmp_path / "my recording.bvh", 3.2))
+    assert (mine.source, mine.activity, mine.narrations) == ("bvh", "", ())
+
+
+def test_how_the_body_moved_narrows_what_the_name_says(tmp_path):
+    found = {}
+    for number, (content, speed) in enumerate(
+        [("walk", 0.5), ("walk", 1.2), ("walk", 1.9), ("run", 2.0), ("run", 3.5)]
+    ):
+        (clip,) = clips(walk_file(tmp_path / f"dataset-2_{content}_normal_{number:03d}.bvh", 3.2, speed=speed))
+        found[content, speed] = clip.activity
+    assert list(found.values()) == ["walking_slow", "walking", "walking_fast", "jogging", "running"]
+    assert activity_as_moved("wave", 0.0, 0.0) == "wave"
+
+
+def test_a_turn_is_named_with_its_side_and_only_where_the_window_turns(tmp_path):
+    (left,) = clips(walk_file(tmp_path / "dataset-2_walk-turn-left_normal_001.bvh", 3.2, turn=90))
+    assert left.activity == "walking_turning"
+    words = set(re.findall(r"\w+", " ".join([*left.label_phrases, *left.narrations])))
+    assert "left" in words and not {"right", "circle"} & words
+    (straight,) = clips(walk_file(tmp_path / "dataset-2_walk-turn-left_normal_002.bvh", 3.2, turn=10))
+    assert straight.activity == "walking"
+    assert not any("turn" in text or "left" in text for text in straight.narrations)
+
+
+def test_no_window_spans_a_jump_of_the_capture(tmp_path):
+    windows = list(captured_clips(walk_file(tmp_path / "train_walking_1.bvh", 8.0, jump=3.5), 180))
+    assert len(windows) == 2
+    for motion, clip in windows:
+        assert clip.source == "cmu_bvh"
+        assert np.linalg.norm(np.diff(motion.positions[:, 0], axis=0), axis=-1).max() * motion.frame_rate < 2
+    assert [round(motion.positions[0, 0, 1]) for motion, _ in windows] == [0, 3]
+
+
+def test_every_activity_of_a_name_exists_and_nobody_mixes_sides():
+    entries = [*_BANDAI_NAMCO.values(), *((a, v, {}, u) for a, v, u in _CMU.values())]
+    for activity, verb, details, untrue in entries:
+        assert activity is None or activity in LABELS
+        assert not set(verb.split()) & set(untrue)
+        for side, other in (("left", "right"), ("right", "left")):
+            if side in details.values():
+                assert other in untrue
+    assert captured_name("dataset-2_flying_normal_001") is None and captured_name("dataset-2_walk_odd_001") is None
+    assert captured_name("walk") is None and captured_name("test_walking_7").activity == "walking"
+    assert all(style == "" or style.split()[0] in ("a", "an") for style in _STYLES.values())
+
+
+def test_the_corpus_holds_captured_clips_beside_simulated_ones(tmp_path):
+    motion = tmp_path / "motion"
+    motion.mkdir()
+    for number in range(3):
+        walk_file(motion / f"dataset-2_walk_normal_{number:03d}.bvh", 3.2)
+    walk_file(motion / "short.bvh", 1.0)
+    options = {"frames": 180, "activities": ["standing"], "workers": 1, "shard_clips": 2, "progress": False}
+    assert build_corpus(tmp_path / "corpus", 1, motion=motion, **options) == 4
+    assert sorted(path.name for path in (tmp_path / "corpus").iterdir()) == [
+        "captured-00000", "captured-00001", "simulated-00000",
+    ]  # fmt: skip
+    corpus = MotionCorpus(tmp_path / "corpus")
+    assert [clip.source for clip in corpus.clips] == ["bandai_namco"] * 3 + ["procedural"]
+    force, _, omega = corpus.read([0], [0], 180)
+    np.testing.assert_allclose(force[0, :, 0].numpy(), [[0, 0, 9.80665]] * 180, atol=0.01)  # glides evenly
+    assert omega.abs().max() < 0.01
+
+
+def test_a_bad_file_stops_the_build_and_is_named(tmp_path):
+    motion = tmp_path / "motion"
+    motion.mkdir()
+    walk_file(motion / "a.bvh", 3.2)
+    broken = walk_file(motion / "broken.bvh", 3.2)
+    broken.write_text(broken.read_text()[:-400])
+    with pytest.raises(ValueError, match=r"broken\.bvh, line \d+"):
+        build_corpus(tmp_path / "corpus", 1, 180, ["standing"], motion, workers=1, progress=False)
+    assert not (tmp_path / "corpus" / "captured-00000").exists()
+
+
+def test_fast_captures_are_smoothed_and_slow_ones_are_not(tmp_path, monkeypatch):
+    seen = {}
+    original = corpus_module.segment_kinematics
+
+    def spy(motion, rate, cutoff):
+        seen[motion.frame_rate] = cutoff
+        return original(motion, rate, cutoff)
+
+    monkeypatch.setattr(corpus_module, "segment_kinematics", spy)
+    motion = tmp_path / "motion"
+    motion.mkdir()
+    for rate in (30, 120):
+        walk_file(motion / f"walk{rate}.bvh", 3.2, rate=rate)
+    build_corpus(tmp_path / "corpus", 1, 180, ["standing"], motion, workers=1, progress=False)
+    assert seen == {30: None, 120: 15.0, 60: None}
+
+
+@pytest.mark.realdata
+@pytest.mark.skipif("ANYMO_MOTION" not in os.environ, reason="set ANYMO_MOTION to the folder with the BVH clips")
+def test_names_of_the_real_corpora_are_all_known():
+    folder = Path(os.environ["ANYMO_MOTION"])
+    files = [*folder.glob("bandai_namco/*.bvh"), *folder.glob("cmu_bvh/t*.bvh")]
+    assert files and [path.name for path in files if captured_name(path.stem) is None] == []
