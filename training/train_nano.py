@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--release", default="anymo", help="folder for the finished checkpoint (default anymo)")
     parser.add_argument("--configs", default=str(HERE / "configs" / "nano"), help="folder with the four YAML files")
     parser.add_argument("--minutes", type=float, help="training time of all stages (default: as configured)")
-    parser.add_argument("--seeds", type=int, default=40, help="people per activity in the corpus (default 40)")
+    parser.add_argument("--seeds", type=int, default=100, help="people per activity in the corpus (default 100)")
     parser.add_argument("--motion", help="folder with BVH files to add to the corpus")
     parser.add_argument("--texts", help="text file with more sentences, one a line")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that make the corpus")

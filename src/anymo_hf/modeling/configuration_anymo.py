@@ -8,7 +8,7 @@ _STRIDES = [1, 1, 1, 1, 2, 1, 1, 2, 1, 1]
 _ENCODER_PRESETS: dict[str, dict] = {
     "paper": {},
     "nano": {
-        "channels": [8, 8, 8, 8, 16, 16, 16, 48, 48, 48],
+        "channels": [16, 16, 16, 16, 16, 16, 16, 48, 48, 48],
         "predictor_heads": 4,
         "predictor_mlp_dim": 96,
         "dropout": 0.0,

@@ -23,6 +23,11 @@ from ..simulation.kinematics import segment_kinematics
 
 FRAME_RATE = 60.0
 _ARRAYS = {"force": (23, 3), "lever": (23, 3, 3), "omega": (23, 3)}
+# Postures and ways of walking: they fill most label spaces, differ in small things, and people differ most in them.
+EVERYDAY = (
+    "standing", "sitting", "slouching", "lying_back", "lying_side", "walking", "walking_slow", "walking_fast",
+    "stairs_up", "stairs_down", "running", "jogging", "jumping", "kicking", "walking_turning",
+)  # fmt: skip
 _LARGEST = 60_000.0  # inside float16; a violent knock's lever term may exceed it
 
 
@@ -183,6 +188,7 @@ def build_corpus(
     workers: int = 2,
     shard_clips: int = 65,
     progress: bool = True,
+    everyday_times: int = 1,
 ) -> int:
     """Simulates every activity with `seeds` seeds, and adds BVH files; finished shards are kept.
 
@@ -193,6 +199,9 @@ def build_corpus(
         activities: keys of `ACTIVITIES`; all when left out.
         motion: folder searched for `*.bvh`.
         workers: processes.
+        shard_clips: clips, or BVH files, in a shard.
+        progress: show a bar.
+        everyday_times: so many times as many people for the activities of `EVERYDAY`.
 
     Returns:
         The number of clips.
@@ -205,12 +214,26 @@ def build_corpus(
     names = sorted(ACTIVITIES) if activities is None else list(activities)
     if unknown := sorted(set(names) - set(ACTIVITIES)):
         raise ValueError(f"unknown activities {unknown}; known: {', '.join(sorted(ACTIVITIES))}")
-    if not 0 < seeds <= HELD_OUT_SEED:
-        raise ValueError(f"seeds must lie between 1 and {HELD_OUT_SEED}, got {seeds}")
+    if everyday_times < 1 or not 0 < seeds * everyday_times <= HELD_OUT_SEED:
+        raise ValueError(
+            f"seeds times everyday_times must lie between 1 and {HELD_OUT_SEED}, got {seeds} x {everyday_times}"
+        )
     if frames < 120:
         raise ValueError(f"frames must be at least 120 (two seconds), got {frames}")
     # seed by seed, so that every shard holds all activities and a half-made corpus is already balanced
-    pairs = [(name, seed) for seed in range(seeds) for name in names]
+    often = [name for name in names if name in EVERYDAY]
+    pairs = [
+        (name, seed)
+        for turn in range(seeds)
+        for name, seed in (
+            *((name, turn) for name in names),
+            *(
+                (name, seeds + turn * (everyday_times - 1) + extra)
+                for extra in range(everyday_times - 1)
+                for name in often
+            ),
+        )
+    ]
     shards = [
         _Shard(folder / f"simulated-{start // shard_clips:05d}", frames, tuple(pairs[start : start + shard_clips]))
         for start in range(0, len(pairs), shard_clips)
