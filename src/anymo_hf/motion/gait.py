@@ -37,10 +37,10 @@ class GaitShape:
 
 
 SHAPES = {
-    "walk": GaitShape(0.62, 0.33, 0.95, 0.0, 0.55),
+    "walk": GaitShape(0.62, 0.38, 1.10, 0.0, 0.55),
     "up": GaitShape(0.64, 0.05, 0.55, 0.1, 0.5),
     "down": GaitShape(0.62, -0.30, 0.50, 0.0, 0.5),
-    "run": GaitShape(0.38, 0.08, 0.70, 0.45, 0.45),
+    "run": GaitShape(0.38, 0.08, 0.75, 1.0, 0.45),
 }
 
 
@@ -87,15 +87,13 @@ def foot_path(
     lift = _rise(swing / 0.7) if climb > 0 else _rise((swing - 0.3) / 0.7)
     level = climb * (number - shift + begin / 2 + lift)
     level = level + clearance * np.sin(np.pi * swing ** (np.log(0.5) / np.log(shape.swing_peak))) ** 2
-    pitch = (
-        shape.strike * bell(cycle, 0.985, 0.05)
-        - shape.push * bell(cycle, shape.stance + 0.015, 0.08)
-        - shape.fold * bell(cycle, shape.stance + 0.45 * (1 - shape.stance), 0.14)
-    )
+    rolling = shape.strike * bell(cycle, 0.985, 0.05) - shape.push * bell(cycle, shape.stance + 0.015, 0.08)
     # toe up the sole turns about the heel, toe down about the ball; the pivot stays where it is
-    pivot = np.where(pitch[:, None] > 0, HEEL, BALL) * height
-    cosine, sine = np.cos(pitch), np.sin(pitch)
+    pivot = np.where(rolling[:, None] > 0, HEEL, BALL) * height
+    cosine, sine = np.cos(rolling), np.sin(rolling)
     turned = np.stack([cosine * pivot[:, 0] - sine * pivot[:, 2], sine * pivot[:, 0] + cosine * pivot[:, 2]], 1)
+    # in the air the foot hangs from the ankle, which that does not move
+    pitch = rolling - shape.fold * bell(cycle, shape.stance + 0.45 * (1 - shape.stance), 0.14)
     return FootPath(along + pivot[:, 0] - turned[:, 0], level - turned[:, 1], pitch)
 
 

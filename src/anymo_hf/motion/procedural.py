@@ -241,8 +241,8 @@ def _impact_displacement(pose: _Pose) -> np.ndarray:
 def _base(pose: _Pose, arms: bool = True) -> None:
     """Standing posture habits, sway, breathing and hanging arms."""
     rng, style = pose.rng, pose.style
-    pose.add("pelvis_pitch", style.pelvis_pitch + pose.noise(rng.uniform(0.003, 0.025), 0.5))
-    pose.add("pelvis_roll", rng.normal(0, 0.02) + pose.noise(rng.uniform(0.003, 0.02), 0.4))
+    pose.add("pelvis_pitch", style.pelvis_pitch + pose.noise(0.01 * np.exp(rng.normal(0, 0.8)), 0.5))
+    pose.add("pelvis_roll", rng.normal(0, 0.02) + pose.noise(0.008 * np.exp(rng.normal(0, 0.8)), 0.4))
     pose.add(
         "trunk_flex",
         rng.normal(0.05, 0.08) + pose.noise(0.012, 0.6) + 0.006 * np.sin(2 * np.pi * 0.27 * pose.time),
@@ -286,7 +286,7 @@ def _feet_down(pose: _Pose) -> None:
 def _stand(pose: _Pose) -> None:
     _base(pose)
     _feet_down(pose)
-    _micro_motion(pose, 0.035)
+    _micro_motion(pose, 0.05)
     if pose.rng.random() < 0.4:  # shift of weight
         pose.add("pelvis_roll", pose.noise(0.02, 0.3))
     _fidget(pose, pose.rng.random() * 0.5)
@@ -303,7 +303,7 @@ def _seat(pose: _Pose, slouch: float | None = None, arms: str = "lap") -> None:
     """Sitting: the pelvis tilts back (Levine and Whittle 1996), thighs level, path fixed by the seat."""
     rng = pose.rng
     slouch = pose.style.slouch + rng.uniform(-0.1, 0.25) if slouch is None else slouch
-    pose.add("pelvis_pitch", -0.08 - 0.75 * slouch + pose.noise(0.006 * np.exp(rng.normal(0, 0.7)), 0.4))
+    pose.add("pelvis_pitch", -0.08 - 0.55 * slouch + pose.noise(0.006 * np.exp(rng.normal(0, 0.7)), 0.4))
     pose.add("pelvis_roll", rng.normal(0, 0.05) + pose.noise(0.005 * np.exp(rng.normal(0, 0.7)), 0.4))
     pose.add("trunk_flex", 0.25 * slouch + rng.normal(0.05, 0.12) + pose.noise(0.015, 0.4))
     pose.add("trunk_twist", pose.noise(0.02, 0.3))
@@ -320,7 +320,7 @@ def _seat(pose: _Pose, slouch: float | None = None, arms: str = "lap") -> None:
         pose.add(f"{side}_elbow", forward[1] + rng.normal(0, 0.15) + pose.noise(0.015, 0.5))
         pose.add(f"{side}_pronation", rng.normal(1.0, 0.3))
     pose.root = np.zeros((len(pose.time), 3)) + np.array([0, 0, 0.3 * pose.style.height])
-    _micro_motion(pose, 0.02)
+    _micro_motion(pose, 0.03)
 
 
 def _phase(pose: _Pose, frequency: float, wobble: float = 0.015) -> np.ndarray:
@@ -419,11 +419,18 @@ def _gait(
 
     lean = {"walk": 0.03, "up": 0.18, "down": 0.0, "run": 0.14}[kind]
     roll = {"walk": (0.26, 0.42), "up": (0.55, 0.17), "down": (0.28, 0.32), "run": (0.5, 0.4)}[kind]
-    pose.add("trunk_flex", lean + 0.025 * np.cos(beat - 0.6))
-    pose.add("pelvis_pitch", 0.3 * lean + rocking(2, 0.26) + rocking(4, 0.12, 2.0) + rocking(6, 0.1, 3.0))
-    pose.add("pelvis_roll", rocking(1, roll[0]) + rocking(3, roll[1]) + rocking(5, 0.12, 3.0))
-    pose.add("pelvis_twist", rocking(1, 0.48 if kind != "run" else 0.9) + rocking(2, 0.1, 3.0) + rocking(3, 0.17, 2.0))
-    pose.add("trunk_twist", -0.14 * np.cos(2 * np.pi * (phase + 0.05)))
+    pitching = rocking(2, 0.26) + rocking(4, 0.12, 2.0) + rocking(6, 0.1, 3.0)
+    rolling = rocking(1, roll[0]) + rocking(3, roll[1]) + rocking(5, 0.12, 3.0)
+    twisting = rocking(1, 0.65 if kind != "run" else 1.1) + rocking(2, 0.1, 3.0) + rocking(3, 0.17, 2.0)
+    pose.add("pelvis_pitch", 0.3 * lean + pitching)
+    pose.add("pelvis_roll", rolling)
+    pose.add("pelvis_twist", twisting)
+    # the spine takes up most of the pelvis's turning: shoulders turn against it, the head stays still (Menz 2003)
+    pose.add("trunk_flex", lean - rng.uniform(0.6, 1.0) * pitching)
+    pose.add("trunk_side", -rng.uniform(0.6, 1.0) * rolling)
+    shoulders = rng.uniform(1.2, 2.0)
+    pose.add("trunk_twist", -shoulders * twisting)
+    pose.add("head_yaw", (shoulders - 1) * rng.uniform(0.6, 1.0) * twisting)
 
     pelvis = (
         _rotation(2, pose.get("yaw")) @ _rotation(1, pose.get("pelvis_pitch")) @ _rotation(0, pose.get("pelvis_roll"))
@@ -593,7 +600,7 @@ def _jump(rope: bool = False) -> Callable[[_Pose], None]:
 
 def _sitting(arms: str = "lap", slouching: bool = False) -> Callable[[_Pose], None]:
     def build(pose: _Pose) -> None:
-        _seat(pose, slouch=pose.rng.uniform(0.6, 1.0) if slouching else None, arms=arms)
+        _seat(pose, slouch=pose.rng.uniform(0.5, 1.0) if slouching else None, arms=arms)
         _fidget(pose, pose.rng.random() * 0.6)
 
     return build
@@ -602,8 +609,8 @@ def _sitting(arms: str = "lap", slouching: bool = False) -> Callable[[_Pose], No
 def _lying(side: bool) -> Callable[[_Pose], None]:
     def build(pose: _Pose) -> None:
         rng = pose.rng
-        pose.add("pelvis_pitch", -np.pi / 2 + rng.normal(0, 0.15) + pose.noise(0.004 * np.exp(rng.normal(0, 0.7)), 0.4))
-        twist = rng.choice([-1, 1]) * (np.pi / 2 + rng.normal(0, 0.2)) if side else rng.normal(0, 0.15)
+        pose.add("pelvis_pitch", -np.pi / 2 + rng.normal(0, 0.25) + pose.noise(0.004 * np.exp(rng.normal(0, 0.7)), 0.4))
+        twist = rng.choice([-1, 1]) * (np.pi / 2 + rng.normal(0, 0.2)) if side else rng.normal(0, 0.35)
         pose.add("pelvis_twist", twist + pose.noise(0.002, 0.3))
         pose.add(
             "trunk_flex",
@@ -616,7 +623,7 @@ def _lying(side: bool) -> Callable[[_Pose], None]:
             pose.add(f"{leg}_arm_flex", rng.uniform(-0.1, 0.8) + pose.noise(0.004, 0.4))
             pose.add(f"{leg}_elbow", rng.uniform(0.1, 1.6) + pose.noise(0.005, 0.4))
         pose.root = np.zeros((len(pose.time), 3)) + np.array([0, 0, 0.12])
-        _micro_motion(pose, 0.025)
+        _micro_motion(pose, 0.035)
 
     return build
 
