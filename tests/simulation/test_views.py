@@ -138,6 +138,45 @@ def test_soft_attachment_keeps_gravity_rings_and_damps(template):
     assert rung[:, 200:].max() < 0.3 and rung[:, :115].max() < 0.8
 
 
+def test_a_wobbling_sensor_leans_as_its_gyroscope_says_and_keeps_the_force(template):
+    time = torch.arange(240) / 60
+    force = torch.zeros(2, 240, 23, 3)
+    force[..., 2], force[..., 0] = 9.81, (3 * torch.sin(2 * torch.pi * 1.5 * time))[None, :, None]
+    terms = (force, torch.zeros(2, 240, 23, 3, 3), torch.zeros(2, 240, 23, 3))
+    plain, wobbling = (
+        sample_views(*terms, template, generator(3), ViewOptions(0.0, 0.0, noise=False, wobble=chance))
+        for chance in (0.0, 1.0)
+    )
+    rate = wobbling[..., 3:]
+    assert plain[..., 3:].abs().max() == 0 and 0.01 < rate.std() < 1.0
+    # turning back by the integrated gyroscope, to first order, gives the force of the still sensor up to a constant lean
+    angle = torch.cumsum(rate, dim=1) / 60
+    angle = angle - angle.mean(1, keepdim=True)
+    upright = wobbling[..., :3] + torch.cross(angle, wobbling[..., :3], dim=-1)
+    before = (wobbling[..., :3] - plain[..., :3]).std()
+    assert (upright - plain[..., :3]).std() < 0.35 * before
+
+
+def test_a_still_sensor_does_not_wobble(template):
+    force = torch.zeros(1, 120, 23, 3)
+    force[..., 2] = 9.81
+    terms = (force, torch.zeros(1, 120, 23, 3, 3), torch.zeros(1, 120, 23, 3))
+    signal = sample_views(*terms, template, generator(), ViewOptions(noise=False, wobble=1.0))
+    assert signal[..., 3:].abs().max() < 1e-4
+
+
+def test_a_belt_levels_normals_on_the_trunk_only(template):
+    force = torch.zeros(200, 4, 23, 3)
+    force[..., 2] = 9.81
+    terms = (force, torch.zeros(200, 4, 23, 3, 3), torch.zeros(200, 4, 23, 3))
+    normal_share = {}
+    for chance in (0.0, 1.0):
+        options = ViewOptions(0.0, 180.0, noise=False, belt=chance)
+        normal_share[chance] = sample_views(*terms, template, generator(1), options)[:, 0, :, 2].abs() / 9.81
+    assert normal_share[1.0][:, :3].median() < 1e-4 < 0.05 < normal_share[0.0][:, :3].median()
+    torch.testing.assert_close(normal_share[1.0][:, 5:].mean(), normal_share[0.0][:, 5:].mean(), atol=0.02, rtol=0)
+
+
 def test_bad_input_is_refused(terms, template):
     force, lever, omega = terms
     with pytest.raises(ValueError, match="lever"):
