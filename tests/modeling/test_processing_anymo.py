@@ -170,6 +170,18 @@ def test_a_saved_processor_comes_back(processor, tmp_path):
     assert again(**x) == custom(**x) and again.templates == custom.templates
 
 
+@pytest.mark.parametrize("name", ["processor_config.json", "tokenizer_config.json", "tokenizer.json"])
+def test_a_cut_or_missing_file_is_named(processor, tmp_path, name):
+    processor.save_pretrained(tmp_path)
+    content = (tmp_path / name).read_text()
+    (tmp_path / name).write_text(content[: len(content) // 2])
+    with pytest.raises(OSError, match=name):
+        AnyMoProcessor.from_pretrained(tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(OSError, match=name):
+        AnyMoProcessor.from_pretrained(tmp_path)
+
+
 REMOTE = """
 import sys
 import numpy as np

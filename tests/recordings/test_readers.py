@@ -157,6 +157,8 @@ def test_csv_units_names_and_rate_from_time_stamps(tmp_path):
         ("acc_x,acc_y,acc_z\n1,2,3\n1,2,3\n", {}, "give rate="),
         ("acc_x,acc_y,acc_z\n1,2,3\n", {"rate": 50, "acceleration_unit": "furlong"}, "acceleration_unit"),
         ("time,acc_x,acc_y,acc_z\n2,1,2,3\n1,1,2,3\n", {}, "rise in every row"),
+        ("time,acc_x,acc_y,acc_z\n2,1,2,3\n", {}, "1 rows are no recording"),
+        ("acc_x,acc_y,acc_z\n1,2,3,4\n1,2,3,4\n", {"rate": 50}, "more values than the header"),
     ],
 )
 def test_broken_csv_is_refused_with_the_mend(tmp_path, text, options, message):

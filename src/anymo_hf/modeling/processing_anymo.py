@@ -134,8 +134,13 @@ class AnyMoProcessor(ProcessorMixin):
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path, **kwargs) -> AnyMoProcessor:  # type: ignore[override]
-        """Loads what `save_pretrained` wrote; arguments as in `ProcessorMixin.from_pretrained`."""
+        """Loads what `save_pretrained` wrote; arguments as in `ProcessorMixin.from_pretrained`.
+
+        Raises:
+            OSError: a local folder whose processor or tokenizer file is missing or cut off.
+        """
         settings, _ = cls.get_processor_dict(pretrained_model_name_or_path, **kwargs)
+        _check_json_files(pretrained_model_name_or_path)
         # this class names its parts itself, so no Auto class has to look for them
         kwargs = {name: value for name, value in kwargs.items() if name not in ("trust_remote_code", "_from_auto")}
         extractor = AnyMoFeatureExtractor.from_pretrained(pretrained_model_name_or_path, **kwargs)
@@ -341,6 +346,20 @@ class AnyMoProcessor(ProcessorMixin):
         end = self._words("\n")
         labels = [IGNORED] * len(question) + reply + [IGNORED] * len(end)
         return {"input_ids": question + reply + end, "labels": labels}
+
+
+def _check_json_files(folder) -> None:
+    """OSError that names a missing or cut JSON file of a local folder; Hub names pass."""
+    if not os.path.isdir(folder):
+        return
+    for name in (PROCESSOR_FILE, "tokenizer_config.json", "tokenizer.json"):
+        path = Path(folder) / name
+        if not path.is_file():
+            raise OSError(f"{path} is missing; copy the whole checkpoint folder again")
+        try:
+            json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise OSError(f"{path} is damaged ({error}); copy it again") from error
 
 
 def _replace(text: str, words: dict[str, str]) -> str:

@@ -376,7 +376,6 @@ def _gait(
     )
     stride = 2 * step
     climb = {"up": 1.0, "down": -1.0}.get(kind, 0.0) * 2 * rng.uniform(0.145, 0.19)
-    beat = 2 * np.pi * 2 * phase  # one turn a step
     path = GroundPath.draw(
         stride * phase.min() - stride, stride * phase.max() + stride, rng.uniform(0, 2 * np.pi), curvature, rng
     )

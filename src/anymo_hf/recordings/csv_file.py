@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -56,7 +57,12 @@ def read_csv(
         if unit not in known:
             raise ValueError(f"{field} must be one of {', '.join(known)}, got {unit!r}")
     try:
-        table = pd.read_csv(path)
+        with warnings.catch_warnings():
+            # a row longer than the header would otherwise shift every channel by one
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            table = pd.read_csv(path, index_col=False)
+    except pd.errors.ParserWarning as error:
+        raise ValueError(f"{path}: rows hold more values than the header names; mend the header line") from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, FileNotFoundError) as error:
         raise OSError(f"{path}: not a readable CSV ({error})") from error
     table.columns = [str(name).strip() for name in table.columns]
@@ -80,6 +86,8 @@ def read_csv(
         if clock is None or clock not in table.columns:
             raise ValueError(f"{path}: give rate=, or time stamps in a column such as {', '.join(_TIME[:4])}")
         times = pd.to_numeric(table[clock], errors="coerce").to_numpy(float)
+        if len(times) < 2:
+            raise ValueError(f"{path}: {len(times)} rows are no recording; at least one second is needed")
         step = np.median(np.diff(times))
         if not np.isfinite(times).all() or (np.diff(times) <= 0).any():
             raise ValueError(f"{path}: time stamps in {clock!r} must be finite and rise in every row")
