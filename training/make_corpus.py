@@ -1,6 +1,6 @@
 """Simulates the motion corpus: every activity with many people, plus BVH files where given; finished parts are kept.
 
-python training/make_corpus.py --output runs/nano --seeds 40
+python training/make_corpus.py --output runs/nano --seeds 80
 """
 
 import argparse
@@ -17,8 +17,8 @@ def main() -> None:
     """Parses the command line and builds `OUTPUT/corpus`."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", required=True, help="run folder; the corpus goes to OUTPUT/corpus")
-    parser.add_argument("--seeds", type=int, default=100, help="people per activity (default 100)")
-    parser.add_argument("--everyday-times", type=int, default=3, help="more people for everyday activities (default 3)")
+    parser.add_argument("--seeds", type=int, default=80, help="people per activity (default 80)")
+    parser.add_argument("--everyday-times", type=int, default=4, help="so many times more people for everyday activities (default 4)")
     parser.add_argument("--frames", type=int, default=360, help="clip length at 60 Hz (default 360: six seconds)")
     parser.add_argument("--activities", nargs="+", help="only these (default: all)")
     parser.add_argument("--motion", help="folder with BVH files to add")

@@ -13,10 +13,10 @@ from pathlib import Path
 HERE = Path(__file__).parent
 # stage script, its settings, its share of the training time
 STAGES = (
-    ("pretrain_encoder", "encoder", 0.38),
-    ("train_tokenizer", "tokenizer", 0.07),
-    ("pretrain_language", "language", 0.20),
-    ("tune_contrastive", "contrastive", 0.35),
+    ("pretrain_encoder", "encoder", 0.49),
+    ("train_tokenizer", "tokenizer", 0.03),
+    ("pretrain_language", "language", 0.11),
+    ("tune_contrastive", "contrastive", 0.37),
 )
 
 
@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--release", default="anymo", help="folder for the finished checkpoint (default anymo)")
     parser.add_argument("--configs", default=str(HERE / "configs" / "nano"), help="folder with the four YAML files")
     parser.add_argument("--minutes", type=float, help="training time of all stages (default: as configured)")
-    parser.add_argument("--seeds", type=int, default=100, help="people per activity in the corpus (default 100)")
+    parser.add_argument("--seeds", type=int, default=80, help="people per activity in the corpus (default 80)")
     parser.add_argument("--motion", help="folder with BVH files to add to the corpus")
     parser.add_argument("--texts", help="text file with more sentences, one a line")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that make the corpus")
@@ -54,7 +54,13 @@ def main() -> None:
         if script == "tune_contrastive":
             command += ["--release", arguments.release]
         commands.append(command)
-    environment = os.environ | {"TOKENIZERS_PARALLELISM": "false"}
+    environment = {
+        # waiting threads sleep, or two threads on a shared machine are slower than one
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "GOMP_SPINCOUNT": "0",
+        **os.environ,
+        "TOKENIZERS_PARALLELISM": "false",
+    }
     for command in commands:
         result = subprocess.run([str(part) for part in command], env=environment)
         if result.returncode:
