@@ -32,13 +32,13 @@ test: $(VENV)/.ready
 	$(BIN)/python -m pytest -q tests
 
 quality: $(VENV)/.ready
-	$(BIN)/ruff format --check src tests
-	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests training
+	$(BIN)/ruff check src tests training
 	$(BIN)/mypy src/anymo_hf/modeling
 
 style: $(VENV)/.ready
-	$(BIN)/ruff format src tests
-	$(BIN)/ruff check --fix src tests
+	$(BIN)/ruff format src tests training
+	$(BIN)/ruff check --fix src tests training
 
 clean:
 	rm -rf $(VENV) build .pytest_cache .ruff_cache .mypy_cache src/*.egg-info

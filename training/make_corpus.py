@@ -18,7 +18,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", required=True, help="run folder; the corpus goes to OUTPUT/corpus")
     parser.add_argument("--seeds", type=int, default=80, help="people per activity (default 80)")
-    parser.add_argument("--everyday-times", type=int, default=4, help="so many times more people for everyday activities (default 4)")
+    parser.add_argument(
+        "--everyday-times", type=int, default=4, help="so many times more people for everyday activities (default 4)"
+    )
     parser.add_argument("--frames", type=int, default=360, help="clip length at 60 Hz (default 360: six seconds)")
     parser.add_argument("--activities", nargs="+", help="only these (default: all)")
     parser.add_argument("--motion", help="folder with BVH files to add")

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from accelerate import Accelerator
 from torch import nn
 
+from ..annotation.vocabulary import anymo180, label_names
 from ..modeling.configuration_anymo import AnyMoConfig
 from ..modeling.feature_extraction_anymo import AnyMoFeatureExtractor
 from ..modeling.modeling_anymo import AnyMoForConditionalGeneration
@@ -35,9 +36,10 @@ TEXTS = "texts.txt"
 
 
 def stage_texts(root: Path, corpus: MotionCorpus) -> list[str]:
-    """Texts of the corpus and of `root/texts.txt`, where there is one."""
+    """Texts of the corpus, the names of AnyMo-180, and `root/texts.txt`, where there is one."""
     extra = read_texts(root / TEXTS) if (root / TEXTS).is_file() else []
-    return corpus_texts(corpus.clips, extra)
+    names = [name for label in anymo180() for name in (label, *label_names(label))]
+    return corpus_texts(corpus.clips, [*names, *extra])
 
 
 def token_loss(
