@@ -5,15 +5,31 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ..simulation.views import ViewOptions
+from .setting_types import check_types
 
 Settings = TypeVar("Settings", bound="StageSettings")
 # These may change between a stop and a resume: they say how long and how often, not what is learned.
 _FREE = {"steps", "max_minutes", "checkpoint_every", "log_every", "mixed_precision"}
+_CHOICES = {"preset": ("nano", "paper"), "mixed_precision": ("no", "bf16")}
+_ABOVE_ZERO = ("learning_rate", "max_minutes", "temperature")
+# setting -> its least and its greatest value
+_RANGES: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(("steps", "batch_size", "checkpoint_every", "log_every"), (1, math.inf)),
+    **dict.fromkeys(("views_per_clip", "rows_per_call", "vocab_size", "latents"), (1, math.inf)),
+    **dict.fromkeys(("text_batch_size", "lm_batch_size", "chunk_size"), (1, math.inf)),
+    **dict.fromkeys(("weight_decay", "gradient_clip", "text_weight", "lm_weight"), (0, math.inf)),
+    **dict.fromkeys(("narration_weight", "label_weight", "teacher_weight", "teacher_texts"), (0, math.inf)),
+    **dict.fromkeys(("warmup", "final_rate", "worn_share"), (0, 1)),
+    "candidates": (2, math.inf),
+    "seed": (0, 2**63 - 1),
+}
+_HEIGHTS = (0.5, 2.6)  # metres
 
 
 @dataclass
@@ -48,18 +64,21 @@ class StageSettings:
     mixed_precision: str = "no"
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "learning_rate", "checkpoint_every", "log_every"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-                raise ValueError(f"{name} must be a positive number, got {value!r} (YAML needs 1.0e-3, not 1e-3)")
-        if self.max_minutes is not None and not self.max_minutes > 0:
-            raise ValueError(f"max_minutes must be positive, or left out for no limit, got {self.max_minutes}")
-        if self.mixed_precision not in ("no", "bf16"):
-            raise ValueError(
-                f"mixed_precision must be no or bf16 (quote it: YAML reads no as false), got {self.mixed_precision!r}"
-            )
-        if not 0 <= self.warmup < 1:
-            raise ValueError(f"warmup must lie between 0 and 1 (a share of the run), got {self.warmup}")
+        check_types(vars(self), type(self))
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} must be {' or '.join(choices)}, got {getattr(self, name)!r}")
+        for name in _ABOVE_ZERO:
+            value = getattr(self, name, None)
+            if value is not None and value <= 0:
+                raise ValueError(f"{name} must be above 0, got {value}")
+        for name, (least, most) in _RANGES.items():
+            value = getattr(self, name, None)
+            if value is not None and not least <= value <= most:
+                limits = f"at least {least}" if most == math.inf else f"between {least} and {most}"
+                raise ValueError(f"{name} must be {limits}, got {value}")
+        if self.warmup == 1:
+            raise ValueError("warmup must be below 1 (a share of the run), got 1")
 
     def fingerprint(self, inputs: str = "") -> str:
         """Hash of what is learned from what; `inputs` names the files that the stage reads."""
@@ -88,6 +107,12 @@ class EncoderSettings(StageSettings):
         check_views(self.views)
         if not self.frames or min(self.frames) < 16:
             raise ValueError(f"frames must hold lengths of 16 or more, got {self.frames}")
+        least, most = _HEIGHTS
+        if len(self.height_range) != 2 or not least <= self.height_range[0] < self.height_range[1] <= most:
+            raise ValueError(
+                f"height_range must be two rising heights in metres between {least} and {most}, such as [1.5, 1.95], "
+                f"got {self.height_range}"
+            )
 
 
 @dataclass
@@ -156,10 +181,11 @@ class ContrastiveSettings(StageSettings):
 
 
 def check_views(values: dict[str, Any]) -> ViewOptions:
-    """`ViewOptions` from a YAML mapping; ValueError names an unknown key."""
+    """`ViewOptions` from a YAML mapping; ValueError names an unknown key or one with a bad value."""
     known = {item.name for item in dataclasses.fields(ViewOptions)}
     if unknown := sorted(set(values) - known):
         raise ValueError(f"views: unknown settings {unknown}; known are {sorted(known)}")
+    check_types(values, ViewOptions, "views.")
     return ViewOptions(**values)
 
 
@@ -177,14 +203,14 @@ def load_settings(path: str | Path, kind: type[Settings]) -> Settings:
         raise OSError(f"no settings file {path}; see training/configs/nano")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not YAML: {error}") from error
     if not isinstance(values, dict):
         raise ValueError(f"{path} must hold settings as `name: value` lines, got {type(values).__name__}")
     known = {item.name for item in dataclasses.fields(kind)}
-    if unknown := sorted(set(values) - known):
+    if unknown := sorted(map(str, set(values) - known)):
         raise ValueError(f"{path}: unknown settings {unknown}; known are {sorted(known)}")
     try:
         return kind(**values)
-    except (TypeError, ValueError) as error:
+    except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
