@@ -19,6 +19,7 @@ from .corpus import Clip, MotionCorpus
 from .grad_cache import cached_backward
 from .language_stage import (
     MODEL,
+    crop_length,
     freeze_word_rows,
     stage_texts,
     teacher_loss,
@@ -110,7 +111,8 @@ def tune_contrastive(
         clips = [corpus.clips[views.clip[row]] for row in rows]
         narrations = [normalize_text(clip.narrations[int(shared.integers(len(clip.narrations)))]) for clip in clips]
         names = [phrases.draw(clip.activity, shared) for clip in clips]
-        codes = [views.tokens(row, settings.latents, shared) for row in rows]
+        most = crop_length(settings, shared)
+        codes = [views.tokens(row, most, shared) for row in rows]
         losses = _contrast(
             model, processor, settings, accelerator,
             local_part(codes, accelerator), local_part([views.worn(row) for row in rows], accelerator),

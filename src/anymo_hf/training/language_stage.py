@@ -19,7 +19,7 @@ from ..modeling.tokenization_anymo import AnyMoTokenizer
 from .collators import pad_examples, text_examples
 from .corpus import MotionCorpus, corpus_texts, read_texts
 from .sentence_teacher import cached_teacher, relational_loss
-from .settings import LanguageSettings
+from .settings import ContrastiveSettings, LanguageSettings
 from .tokenizer_stage import CODES, EXTRACTOR, load_codes
 from .training_loop import (
     file_hash,
@@ -59,6 +59,11 @@ def token_loss(
     if accelerator.num_processes > 1:
         count = accelerator.reduce(count, "mean")
     return total / count.clamp_min(1)
+
+
+def crop_length(settings: LanguageSettings | ContrastiveSettings, rng: np.random.Generator) -> int:
+    """Most latent steps of this batch's windows, between `shortest_crop` and all of `latents`."""
+    return int(rng.integers(max(1, round(settings.shortest_crop * settings.latents)), settings.latents + 1))
 
 
 def freeze_word_rows(model: AnyMoForConditionalGeneration) -> None:
@@ -166,9 +171,10 @@ def train_language(settings: LanguageSettings, root: str | Path, accelerator: Ac
         teacher = teacher_vectors(taught, folder, accelerator)
 
     def step(number: int, shared: np.random.Generator) -> dict[str, torch.Tensor]:
+        most = crop_length(settings, shared)
         # every process draws the crops of all rows, or their shared random sources would part ways
         examples = [
-            processor.language_example(views.tokens(row, settings.latents, shared), views.worn(row), "motion")
+            processor.language_example(views.tokens(row, most, shared), views.worn(row), "motion")
             for row in shared.choice(len(views.length), settings.batch_size)
         ]
         examples, losses = local_part(examples, accelerator), {}

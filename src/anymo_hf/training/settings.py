@@ -25,7 +25,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("text_batch_size", "lm_batch_size", "chunk_size"), (1, math.inf)),
     **dict.fromkeys(("weight_decay", "gradient_clip", "text_weight", "lm_weight"), (0, math.inf)),
     **dict.fromkeys(("narration_weight", "label_weight", "teacher_weight", "teacher_texts"), (0, math.inf)),
-    **dict.fromkeys(("warmup", "final_rate", "worn_share"), (0, 1)),
+    **dict.fromkeys(("warmup", "final_rate", "worn_share", "shortest_crop"), (0, 1)),
     "candidates": (2, math.inf),
     "seed": (0, 2**63 - 1),
 }
@@ -136,7 +136,8 @@ class LanguageSettings(StageSettings):
         vocab_size: words of the tokenizer trained here; None keeps `text_model`'s.
         text_model: folder or Hub name of a causal LM to start from (paper preset).
         freeze_words: train only code rows of the embedding and the head, not words (paper A.4).
-        latents: most latent steps of a code sequence; longer ones are cropped at random, 2 tokens a step.
+        latents: most latent steps of a code sequence, 2 tokens a step; longer ones are cropped at a random place.
+        shortest_crop: a batch is cropped to between this share and all of `latents`; 1 leaves it alone.
         text_batch_size, text_weight: texts per step and weight of their next-token loss.
         teacher_weight, teacher_texts: weight of the distillation and how many texts the teacher reads; 0 turns it off.
     """
@@ -145,6 +146,7 @@ class LanguageSettings(StageSettings):
     text_model: str | None = None
     freeze_words: bool = False
     latents: int = 75
+    shortest_crop: float = 1.0
     text_batch_size: int = 64
     text_weight: float = 1.0
     teacher_weight: float = 0.0
@@ -157,7 +159,7 @@ class ContrastiveSettings(StageSettings):
 
     Args:
         lm_weight, narration_weight, label_weight, temperature: of the losses.
-        latents: as in `LanguageSettings`.
+        latents, shortest_crop: as in `LanguageSettings`.
         lm_batch_size: examples per step of the instruction loss; half narration, half multiple choice.
         candidates: options of a multiple-choice question.
         chunk_size: GradCache chunk per process; None embeds the batch in one piece.
@@ -171,6 +173,7 @@ class ContrastiveSettings(StageSettings):
     label_weight: float = 2.0
     temperature: float = 0.05
     latents: int = 75
+    shortest_crop: float = 1.0
     lm_batch_size: int = 16
     candidates: int = 35
     chunk_size: int | None = None
