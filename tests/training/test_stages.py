@@ -211,6 +211,19 @@ def test_frozen_words_stay_and_codes_learn(run, accelerator):
     assert not torch.equal(old[first:], new[first:])
 
 
+def test_the_tokenizer_counts_as_many_books_as_it_has(run, accelerator, monkeypatch):
+    class OneBook(tokenizer_stage.AnyMoPQVAEConfig):
+        @classmethod
+        def from_preset(cls, name, **kwargs):
+            return tokenizer_stage.AnyMoPQVAEModel.config_class.from_preset(name, num_codebooks=1, **kwargs)
+
+    monkeypatch.setattr(tokenizer_stage, "AnyMoPQVAEConfig", OneBook)
+    shutil.rmtree(run / "tokenizer")
+    metrics = train_tokenizer(TOKENIZER, run, accelerator)
+    codes = load_codes(run / "tokenizer" / "codes.npz").codes
+    assert codes.shape[-1] == 1 and metrics["losses"]["codes_in_batch"] >= 1
+
+
 def test_stages_name_what_is_missing(corpus_folder, accelerator, tmp_path):
     shutil.copytree(corpus_folder, tmp_path / "corpus")
     with pytest.raises(OSError, match="pretrain_encoder"):

@@ -106,8 +106,8 @@ def train_tokenizer(settings: TokenizerSettings, root: str | Path, accelerator: 
         with accelerator.autocast():
             output = model(latents, mask)
         accelerator.backward(output.loss)
-        used = torch.stack([output.codes[mask][:, book].unique().numel() * torch.ones(()) for book in range(2)])
-        return {"loss": output.loss.detach(), "codes_in_batch": used.mean()}
+        used = [output.codes[mask][:, book].unique().numel() for book in range(config.num_codebooks)]
+        return {"loss": output.loss.detach(), "codes_in_batch": torch.tensor(used, dtype=torch.float32).mean()}
 
     metrics = run_steps("tokenizer", model, step, settings, folder, fingerprint, accelerator)
     if accelerator.is_main_process:
