@@ -195,20 +195,25 @@ def test_a_teacher_takes_part_in_both_language_stages(run, accelerator, monkeypa
         assert 0 < metrics["losses"]["teacher"] < 4  # a gap of cosines is at most 2
 
 
-def test_frozen_words_stay_and_codes_learn(run, accelerator):
-    shutil.rmtree(run / "language")
-    chosen = replace(LANGUAGE, freeze_words=True)
+@pytest.mark.parametrize("weight_decay", [0.0, 0.5])
+def test_frozen_words_stay_and_codes_learn(run, accelerator, weight_decay):
+    for stage in ("language", "contrastive"):
+        shutil.rmtree(run / stage)
+    chosen = replace(LANGUAGE, freeze_words=True, weight_decay=weight_decay)
     extractor = language_stage.AnyMoFeatureExtractor.from_pretrained(run / "tokenizer" / "feature_extractor")
     texts = language_stage.stage_texts(run, MotionCorpus(run / "corpus"))
     torch.manual_seed(chosen.seed)
     before, tokenizer = language_stage.build_language_model(chosen, extractor, texts)
     train_language(chosen, run, accelerator)
-    after = AutoModelForCausalLM.from_pretrained(run / "language" / "model")
+    tuning = replace(CONTRASTIVE, freeze_words=True, weight_decay=weight_decay)
+    tune_contrastive(tuning, run, run / "frozen", accelerator)
     first = tokenizer.imu_bos_token_id
-    for name in ("get_input_embeddings", "get_output_embeddings"):
-        old, new = (getattr(model, name)().weight for model in (before, after))
-        assert torch.equal(old[:first], new[:first])
-    assert not torch.equal(old[first:], new[first:])
+    for folder in (run / "language" / "model", run / "frozen"):
+        after = AutoModelForCausalLM.from_pretrained(folder)
+        for name in ("get_input_embeddings", "get_output_embeddings"):
+            old, new = (getattr(model, name)().weight for model in (before, after))
+            assert torch.equal(old[:first], new[:first])
+        assert not torch.equal(old[first:], new[first:])
 
 
 def test_the_tokenizer_counts_as_many_books_as_it_has(run, accelerator, monkeypatch):

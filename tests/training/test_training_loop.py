@@ -7,6 +7,7 @@ import types
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from anymo_hf.training import training_loop
@@ -209,6 +210,26 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_step(tmp_path, accelerato
     good = network()
     assert load_checkpoint(tmp_path / CHECKPOINT, good, torch.optim.AdamW(good.parameters()), "f")[0] == 3
     assert all(torch.isfinite(tensor).all() for tensor in good.state_dict().values())
+
+
+def test_undecayed_parameters_shrink_only_by_their_gradient(tmp_path, accelerator):
+    module = network()
+    module[0].weight.register_hook(torch.zeros_like)
+    before = state(module)
+    chosen = settings(weight_decay=0.5)
+    run_steps("toy", module, step_of(module), chosen, tmp_path / "a", "f", accelerator, [module[0].weight])
+    after = state(module)
+    assert torch.equal(before["0.weight"], after["0.weight"])
+    plain = network()
+    plain[0].weight.register_hook(torch.zeros_like)
+    run_steps("toy", plain, step_of(plain), chosen, tmp_path / "b", "f", accelerator)
+    shrunk = state(plain)["0.weight"] / before["0.weight"]
+    rates = [learning_rate_factor(i / 8, chosen.warmup, chosen.final_rate) for i in range(8)]
+    decay = math.prod(1 - 0.5 * chosen.learning_rate * rate for rate in rates)
+    torch.testing.assert_close(shrunk, torch.full_like(shrunk, decay))  # what decay alone does
+    # moments keep their numbers, so that a checkpoint fits with and without
+    ours, theirs = (load_file(tmp_path / name / CHECKPOINT) for name in "ab")
+    assert {name: value.shape for name, value in ours.items()} == {name: value.shape for name, value in theirs.items()}
 
 
 def test_frozen_parameters_stay(tmp_path, accelerator):

@@ -97,8 +97,7 @@ def tune_contrastive(
     model.config.lm_loss_weight = settings.lm_weight
     model.config.narration_loss_weight = settings.narration_weight
     model.config.label_loss_weight = settings.label_weight
-    if settings.freeze_words:
-        freeze_word_rows(model)
+    undecayed = freeze_word_rows(model) if settings.freeze_words else ()
     extractor = AnyMoFeatureExtractor.from_pretrained(root / "tokenizer" / EXTRACTOR)
     processor = AnyMoProcessor(extractor, AnyMoTokenizer.from_pretrained(source))
     phrases, batches = LabelPhrases(corpus.clips, settings.broader), _Batches(views, corpus.clips)
@@ -132,7 +131,7 @@ def tune_contrastive(
             accelerator.backward(settings.teacher_weight * losses["teacher"])
         return {name: value.detach() for name, value in losses.items()}
 
-    metrics = done or run_steps("contrastive", model, step, settings, folder, fingerprint, accelerator)
+    metrics = done or run_steps("contrastive", model, step, settings, folder, fingerprint, accelerator, undecayed)
     if accelerator.is_main_process:
         if done:
             from .training_loop import CHECKPOINT, load_checkpoint

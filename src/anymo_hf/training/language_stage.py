@@ -66,8 +66,12 @@ def crop_length(settings: LanguageSettings | ContrastiveSettings, rng: np.random
     return int(rng.integers(max(1, round(settings.shortest_crop * settings.latents)), settings.latents + 1))
 
 
-def freeze_word_rows(model: AnyMoForConditionalGeneration) -> None:
-    """Keeps word rows of the embedding and the head as they are; rows of motion tokens train (paper A.4)."""
+def freeze_word_rows(model: AnyMoForConditionalGeneration) -> tuple[nn.Parameter, ...]:
+    """Takes the gradient from word rows of the embedding and the head; rows of motion tokens train (paper A.4).
+
+    Returns:
+        Both tables. Weight decay needs no gradient, so they must be spared it, or words would shrink all the same.
+    """
     config = model.config
     first = min(config.imu_bos_token_id, config.imu_token_offset)
     last = max(config.imu_eos_token_id + 1, config.imu_token_offset + model.get_input_embeddings().num_codes)
@@ -77,8 +81,10 @@ def freeze_word_rows(model: AnyMoForConditionalGeneration) -> None:
         kept[first:last] = gradient[first:last]
         return kept
 
-    for table in (model.get_input_embeddings().weight, model.get_output_embeddings().weight):
+    tables = (model.get_input_embeddings().weight, model.get_output_embeddings().weight)
+    for table in tables:
         table.register_hook(keep_codes)
+    return tables
 
 
 def build_language_model(
@@ -162,8 +168,7 @@ def train_language(settings: LanguageSettings, root: str | Path, accelerator: Ac
     torch.manual_seed(settings.seed)
     model, tokenizer = build_language_model(settings, extractor, texts)
     model.to(accelerator.device)
-    if settings.freeze_words:
-        freeze_word_rows(model)
+    undecayed = freeze_word_rows(model) if settings.freeze_words else ()
     processor = AnyMoProcessor(extractor, tokenizer)
     taught = teacher_texts(texts, corpus, settings.teacher_texts, settings.seed)
     teacher = None
@@ -191,7 +196,7 @@ def train_language(settings: LanguageSettings, root: str | Path, accelerator: Ac
         accelerator.backward(total)
         return {name: value.detach() for name, value in losses.items()}
 
-    metrics = run_steps("language", model, step, settings, folder, fingerprint, accelerator)
+    metrics = run_steps("language", model, step, settings, folder, fingerprint, accelerator, undecayed)
     if accelerator.is_main_process:
 
         def write(draft: Path) -> None:

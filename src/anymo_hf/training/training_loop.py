@@ -13,7 +13,8 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -176,6 +177,7 @@ def run_steps(
     folder: Path,
     fingerprint: str,
     accelerator: Accelerator,
+    undecayed: Sequence[nn.Parameter] = (),
 ) -> dict:
     """Trains `module` in place and returns the metrics so far.
 
@@ -186,12 +188,19 @@ def run_steps(
             the random source that all processes share.
         folder: for the checkpoint; it is continued when there is one.
         fingerprint: from `StageSettings.fingerprint`.
+        undecayed: parameters without weight decay.
     """
     from tqdm import tqdm
 
     folder.mkdir(parents=True, exist_ok=True)
     parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    spared = {id(parameter) for parameter in undecayed}
+    # groups of neighbours, so that the optimizer numbers parameters in the module's order, as checkpoints do
+    groups = [
+        {"params": list(part), "weight_decay": 0.0 if free else settings.weight_decay}
+        for free, part in groupby(parameters, key=lambda parameter: id(parameter) in spared)
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate)
     path = folder / CHECKPOINT
     first, before = load_checkpoint(path, module, optimizer, fingerprint)
     started, number, averages = time.monotonic(), first, {}
