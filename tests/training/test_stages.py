@@ -1,5 +1,6 @@
 """All four stages in a row on a tiny corpus, their resumption, and the release that comes out."""
 
+import json
 import shutil
 from dataclasses import replace
 
@@ -127,12 +128,60 @@ def test_a_second_run_returns_the_metrics_without_work(finished, accelerator, mo
     assert files == {path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file()}
 
 
-def test_a_lost_release_is_written_again_from_the_checkpoint(run, finished, accelerator, monkeypatch):
-    shutil.rmtree(run / "anymo")
-    monkeypatch.setattr(contrastive_stage, "run_steps", None)
-    tune_contrastive(CONTRASTIVE, run, run / "anymo", accelerator)
-    ours, theirs = (load_file(root / "anymo" / "model.safetensors") for root in (run, finished[0]))
+LOST = [
+    "encoder/model", "encoder/model/model.safetensors", "encoder/model/config.json", "tokenizer/codes.npz",
+    "tokenizer/feature_extractor", "tokenizer/feature_extractor/imu_tokenizer/model.safetensors", "language/model",
+    "language/model/tokenizer.json", "anymo", "anymo/model.safetensors", "anymo/imu_tokenizer/config.json",
+]  # fmt: skip
+
+
+def without_steps(monkeypatch):
+    """Stages may load, but not train."""
+
+    def loaded(plain):
+        return lambda name, module, step, *rest: plain(name, module, None, *rest)
+
+    for module in STAGES.values():
+        monkeypatch.setattr(module, "run_steps", loaded(module.run_steps))
+
+
+def contents(root, *places):
+    """Bytes of every file; configurations name the folder their model came from, which is taken out."""
+    found = {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    for place in places:
+        found = {name: content.replace(str(place).encode(), b"") for name, content in found.items()}
+    return found
+
+
+@pytest.mark.parametrize("lost", LOST)
+def test_lost_results_are_written_again_from_the_checkpoint(run, finished, accelerator, monkeypatch, lost):
+    shutil.rmtree(run / lost) if (run / lost).is_dir() else (run / lost).unlink()
+    without_steps(monkeypatch)
+    run_all(run, accelerator)
+    ours, theirs = contents(run, run, finished[0]), contents(finished[0], finished[0])
+    assert ours.keys() == theirs.keys()
+    numbers = {name for name in ours if name.name == "metrics.json"}  # the order of keys may differ
+    assert all(json.loads(ours[name]) == json.loads(theirs[name]) for name in numbers)
+    # byte by byte, so that later stages see the inputs they were trained on
+    assert [name for name in ours.keys() - numbers if ours[name] != theirs[name]] == []
+
+
+def test_without_its_checkpoint_a_stage_starts_again(run, finished, accelerator):
+    shutil.rmtree(run / "encoder" / "model")
+    (run / "encoder" / "checkpoint.safetensors").unlink()
+    train_encoder(ENCODER, run, accelerator)
+    ours, theirs = (load_file(root / "encoder" / "model" / "model.safetensors") for root in (run, finished[0]))
     assert ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_damaged_metrics_stop_the_stage_and_say_so(run, accelerator):
+    path = run / "language" / "metrics.json"
+    path.write_text(path.read_text()[:40])
+    with pytest.raises(OSError, match=r"language.metrics\.json is damaged.*delete it"):
+        train_language(LANGUAGE, run, accelerator)
+    path.unlink()
+    metrics = train_language(LANGUAGE, run, accelerator)  # what the message says
+    assert metrics["steps"] == LANGUAGE.steps and metrics["history"]
 
 
 @pytest.mark.parametrize("stage", ["encoder", "tokenizer", "language", "contrastive"])

@@ -7,13 +7,16 @@ import types
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from anymo_hf.training import training_loop
 from anymo_hf.training.settings import StageSettings
 from anymo_hf.training.training_loop import (
     CHECKPOINT,
+    METRICS,
+    RunLog,
     average_gradients,
     finished_metrics,
     learning_rate_factor,
@@ -108,11 +111,12 @@ def test_checkpoint_round_trip(tmp_path):
     for _ in range(3):
         module(torch.randn(6, 4)).sum().backward()
         optimizer.step()
-    save_checkpoint(tmp_path / CHECKPOINT, module, optimizer, 3, 1.25, "f")
+    log = RunLog(3, 1.25, {"loss": 0.1 + 0.2}, [{"step": 1, "seconds": 0.5, "loss": 1 / 3}])
+    save_checkpoint(tmp_path / CHECKPOINT, module, optimizer, log, "f")
     assert [path.name for path in tmp_path.iterdir()] == [CHECKPOINT]  # no half-written file stays
     again = network()
     other = torch.optim.AdamW(again.parameters(), lr=0.3)
-    assert load_checkpoint(tmp_path / CHECKPOINT, again, other, "f") == (3, 1.25)
+    assert load_checkpoint(tmp_path / CHECKPOINT, again, other, "f") == log
     assert_bit_equal(state(module), state(again))
     ours, theirs = optimizer.state_dict()["state"], other.state_dict()["state"]
     assert ours.keys() == theirs.keys()
@@ -125,7 +129,7 @@ def test_without_a_checkpoint_a_run_starts_at_zero(tmp_path):
     module = network()
     before = state(module)
     optimizer = torch.optim.AdamW(module.parameters())
-    assert load_checkpoint(tmp_path / CHECKPOINT, module, optimizer, "f") == (0, 0.0)
+    assert load_checkpoint(tmp_path / CHECKPOINT, module, optimizer, "f") == RunLog()
     assert_bit_equal(before, state(module))
 
 
@@ -140,9 +144,29 @@ def test_a_stopped_and_resumed_run_is_bit_equal(tmp_path, accelerator, stop_afte
         run_steps("toy", stopped, step_of(stopped, stop_after), settings(), tmp_path / "cut", "f", accelerator)
     resumed, seen = network(), []
     torch.manual_seed(99)  # a new process starts anywhere
-    run_steps("toy", resumed, step_of(resumed, seen=seen), settings(), tmp_path / "cut", "f", accelerator)
+    again = run_steps("toy", resumed, step_of(resumed, seen=seen), settings(), tmp_path / "cut", "f", accelerator)
     assert seen[0] == stop_after // 3 * 3 and seen[-1] == 7
     assert_bit_equal(state(whole), state(resumed))
+    assert again["losses"] == metrics["losses"]
+    assert [entry | {"seconds": 0} for entry in again["history"]] == [
+        entry | {"seconds": 0} for entry in metrics["history"]
+    ]
+
+
+def test_a_checkpoint_without_a_log_is_continued(tmp_path, accelerator):
+    """Checkpoints once held step, seconds and fingerprint only."""
+    whole, cut = network(), network()
+    run_steps("toy", whole, step_of(whole), settings(), tmp_path / "whole", "f", accelerator)
+    with pytest.raises(KeyboardInterrupt):
+        run_steps("toy", cut, step_of(cut, 4), settings(), tmp_path, "f", accelerator)
+    path = tmp_path / CHECKPOINT
+    with safe_open(path, framework="pt") as file:
+        notes = {name: value for name, value in file.metadata().items() if name in ("step", "seconds", "fingerprint")}
+    save_file(load_file(path), path, notes)
+    again = network()
+    metrics = run_steps("toy", again, step_of(again), settings(), tmp_path, "f", accelerator)
+    assert_bit_equal(state(whole), state(again))
+    assert metrics["steps"] == 8 and [entry["step"] for entry in metrics["history"]] == [4, 6, 8]
 
 
 def test_a_finished_run_does_no_step(tmp_path, accelerator):
@@ -180,7 +204,7 @@ def test_a_damaged_checkpoint_is_refused(tmp_path, keep):
     module = network()
     optimizer = torch.optim.AdamW(module.parameters())
     path = tmp_path / CHECKPOINT
-    save_checkpoint(path, module, optimizer, 1, 0.0, "f")
+    save_checkpoint(path, module, optimizer, RunLog(1), "f")
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(OSError, match=r"checkpoint\.safetensors is damaged.*delete it"):
         load_checkpoint(path, module, optimizer, "f")
@@ -190,7 +214,7 @@ def test_a_checkpoint_of_other_settings_or_another_model_is_refused(tmp_path):
     module = network()
     optimizer = torch.optim.AdamW(module.parameters())
     path = tmp_path / CHECKPOINT
-    save_checkpoint(path, module, optimizer, 1, 0.0, "f")
+    save_checkpoint(path, module, optimizer, RunLog(1), "f")
     with pytest.raises(ValueError, match="other settings or inputs"):
         load_checkpoint(path, module, optimizer, "g")
     with pytest.raises(ValueError, match="does not fit"):
@@ -208,8 +232,36 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_step(tmp_path, accelerato
     with pytest.raises(ValueError, match="toy: teacher is (nan|inf) at step 5"):
         run_steps("toy", module, step, settings(), tmp_path, "f", accelerator)
     good = network()
-    assert load_checkpoint(tmp_path / CHECKPOINT, good, torch.optim.AdamW(good.parameters()), "f")[0] == 3
+    assert load_checkpoint(tmp_path / CHECKPOINT, good, torch.optim.AdamW(good.parameters()), "f").step == 3
     assert all(torch.isfinite(tensor).all() for tensor in good.state_dict().values())
+
+
+def test_an_ended_stage_is_loaded_with_the_metrics_it_had(tmp_path, accelerator):
+    module, seen = network(), []
+    metrics = run_steps("toy", module, step_of(module), settings(), tmp_path, "f", accelerator)
+    write_metrics(tmp_path, metrics | {"finished": True, "extra": 1})
+    again, longer = network(), settings(steps=20)  # an ended stage has ended, whatever the limits are now
+    found = run_steps("toy", again, step_of(again, seen=seen), longer, tmp_path, "f", accelerator)
+    assert not seen and not again.training and found == metrics | {"finished": True, "extra": 1}
+    assert_bit_equal(state(module), state(again))
+    (tmp_path / CHECKPOINT).unlink()  # nothing to load: it starts again
+    fresh = network()
+    run_steps("toy", fresh, step_of(fresh, seen=seen), settings(), tmp_path, "f", accelerator)
+    assert seen == list(range(8))
+    assert_bit_equal(state(module), state(fresh))
+
+
+def test_a_stage_that_started_again_and_stopped_has_not_ended(tmp_path, accelerator):
+    module, seen = network(), []
+    metrics = run_steps("toy", module, step_of(module), settings(), tmp_path, "f", accelerator)
+    write_metrics(tmp_path, metrics | {"finished": True})
+    (tmp_path / CHECKPOINT).unlink()
+    cut, again = network(), network()
+    with pytest.raises(KeyboardInterrupt):
+        run_steps("toy", cut, step_of(cut, 4), settings(), tmp_path, "f", accelerator)
+    run_steps("toy", again, step_of(again, seen=seen), settings(), tmp_path, "f", accelerator)
+    assert seen == list(range(3, 8))
+    assert_bit_equal(state(module), state(again))
 
 
 def test_undecayed_parameters_shrink_only_by_their_gradient(tmp_path, accelerator):
@@ -254,6 +306,19 @@ def test_metrics_tell_what_happened(tmp_path, accelerator):
     write_metrics(tmp_path, metrics | {"finished": True})
     assert finished_metrics(tmp_path, "f") == json.loads(json.dumps(metrics | {"finished": True}))
     assert finished_metrics(tmp_path, "g") is None
+    results = [tmp_path / "a", tmp_path / "b"]
+    results[0].touch()
+    assert finished_metrics(tmp_path, "f", *results) is None  # a result is gone
+    results[1].touch()
+    assert finished_metrics(tmp_path, "f", *results)["finished"]
+
+
+@pytest.mark.parametrize("content", [b"", b'{"stage": "toy", "fin', b"[]", b"null", b"\xff\xfe"])
+def test_damaged_metrics_are_refused(tmp_path, content):
+    (tmp_path / METRICS).write_bytes(content)
+    with pytest.raises(OSError, match=r"metrics\.json is damaged.*delete it and run this stage again") as error:
+        finished_metrics(tmp_path, "f")
+    assert str(tmp_path / METRICS) in str(error.value)
 
 
 def test_steps_draw_from_sources_of_their_own():

@@ -19,6 +19,7 @@ from .corpus import Clip, MotionCorpus
 from .grad_cache import cached_backward
 from .language_stage import (
     MODEL,
+    TOKENIZER_FILES,
     crop_length,
     freeze_word_rows,
     stage_texts,
@@ -28,8 +29,8 @@ from .language_stage import (
     token_loss,
 )
 from .settings import ContrastiveSettings
-from .tokenizer_stage import CODES, EXTRACTOR, CodedViews, load_codes
-from .training_loop import file_hash, finished_metrics, gather_rows, local_part, run_steps, write_metrics
+from .tokenizer_stage import CODES, EXTRACTOR, EXTRACTOR_FILES, CodedViews, load_codes
+from .training_loop import MODEL_FILES, file_hash, finished_metrics, gather_rows, local_part, run_steps, write_metrics
 
 
 def matched_contrastive_loss(
@@ -84,13 +85,13 @@ def tune_contrastive(
     root = Path(root)
     corpus, folder = MotionCorpus(root / "corpus"), root / "contrastive"
     codes_path, source = root / "tokenizer" / CODES, root / "language" / MODEL
-    if not source.is_dir():
+    if not (source / "model.safetensors").is_file():
         raise OSError(f"no language model in {source}; run training/pretrain_language.py first")
     views = load_codes(codes_path)
     inputs = corpus.identity() + file_hash(codes_path) + file_hash(source / "model.safetensors")
     fingerprint = settings.fingerprint(inputs)
-    done = finished_metrics(folder, fingerprint)
-    if done and (Path(release) / "model.safetensors").is_file():
+    results = (Path(release) / name for name in (*MODEL_FILES, *TOKENIZER_FILES, *EXTRACTOR_FILES))
+    if done := finished_metrics(folder, fingerprint, *results):
         return done
     model = AnyMoForConditionalGeneration.from_pretrained(source).float().to(accelerator.device)
     model.config.contrastive_temperature = settings.temperature
@@ -131,12 +132,8 @@ def tune_contrastive(
             accelerator.backward(settings.teacher_weight * losses["teacher"])
         return {name: value.detach() for name, value in losses.items()}
 
-    metrics = done or run_steps("contrastive", model, step, settings, folder, fingerprint, accelerator, undecayed)
+    metrics = run_steps("contrastive", model, step, settings, folder, fingerprint, accelerator, undecayed)
     if accelerator.is_main_process:
-        if done:
-            from .training_loop import CHECKPOINT, load_checkpoint
-
-            load_checkpoint(folder / CHECKPOINT, model, torch.optim.AdamW(model.parameters()), fingerprint)
         save_release(release, model.cpu(), processor)
         write_metrics(folder, metrics | {"finished": True})
     accelerator.wait_for_everyone()

@@ -14,7 +14,15 @@ from ..simulation.surface import load_template
 from ..simulation.views import sample_views
 from .corpus import MotionCorpus
 from .settings import EncoderSettings, check_views
-from .training_loop import finished_metrics, local_part, replace_folder, run_steps, step_generator, write_metrics
+from .training_loop import (
+    MODEL_FILES,
+    finished_metrics,
+    local_part,
+    replace_folder,
+    run_steps,
+    step_generator,
+    write_metrics,
+)
 from .worn_setups import visible_masks
 
 WEIGHTS = "model"
@@ -25,7 +33,7 @@ def train_encoder(settings: EncoderSettings, root: str | Path, accelerator: Acce
     root = Path(root)
     corpus, folder = MotionCorpus(root / "corpus"), root / "encoder"
     fingerprint = settings.fingerprint(corpus.identity())
-    if done := finished_metrics(folder, fingerprint):
+    if done := finished_metrics(folder, fingerprint, *(folder / WEIGHTS / name for name in MODEL_FILES)):
         return done
     longest = max(settings.frames)
     if longest > corpus.frames:

@@ -22,6 +22,7 @@ from .sentence_teacher import cached_teacher, relational_loss
 from .settings import ContrastiveSettings, LanguageSettings
 from .tokenizer_stage import CODES, EXTRACTOR, load_codes
 from .training_loop import (
+    MODEL_FILES,
     file_hash,
     finished_metrics,
     gather_rows,
@@ -32,6 +33,7 @@ from .training_loop import (
 )
 
 MODEL = "model"
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 TEXTS = "texts.txt"
 
 
@@ -160,7 +162,8 @@ def train_language(settings: LanguageSettings, root: str | Path, accelerator: Ac
     views = load_codes(codes_path)
     texts = stage_texts(root, corpus)
     fingerprint = settings.fingerprint(corpus.identity() + file_hash(codes_path) + f"{len(texts)} texts")
-    if done := finished_metrics(folder, fingerprint):
+    results = (folder / MODEL / name for name in (*MODEL_FILES, *TOKENIZER_FILES))
+    if done := finished_metrics(folder, fingerprint, *results):
         return done
     if not texts:
         raise ValueError("the corpus has no narrations or labels, so there is nothing to teach words with")

@@ -30,6 +30,7 @@ from .training_loop import (
 from .worn_setups import MOST_SENSORS, draw_setup
 
 EXTRACTOR, CODES = "feature_extractor", "codes.npz"
+EXTRACTOR_FILES = ("preprocessor_config.json", "imu_tokenizer/config.json", "imu_tokenizer/model.safetensors")
 _LATENTS = "latents"
 
 
@@ -81,10 +82,11 @@ def train_tokenizer(settings: TokenizerSettings, root: str | Path, accelerator: 
     root = Path(root)
     corpus, folder = MotionCorpus(root / "corpus"), root / "tokenizer"
     source = root / "encoder" / WEIGHTS
-    if not source.is_dir():
+    if not (source / "model.safetensors").is_file():
         raise OSError(f"no trained encoder in {source}; run training/pretrain_encoder.py first")
     fingerprint = settings.fingerprint(corpus.identity() + file_hash(source / "model.safetensors"))
-    if done := finished_metrics(folder, fingerprint):
+    results = (folder / CODES, *(folder / EXTRACTOR / name for name in EXTRACTOR_FILES))
+    if done := finished_metrics(folder, fingerprint, *results):
         return done
     encoder = AnyMoSTGCNForPreTraining.from_pretrained(source).encoder.to(accelerator.device).eval()
     started = time.monotonic()
@@ -116,9 +118,9 @@ def train_tokenizer(settings: TokenizerSettings, root: str | Path, accelerator: 
         plain.load_state_dict(encoder.state_dict())
         extractor = AnyMoFeatureExtractor(plain.cpu(), model.cpu().eval())
         replace_folder(folder / EXTRACTOR, extractor.save_pretrained)
-        write_metrics(
-            folder, metrics | {"finished": True, "export_seconds": round(export_seconds, 1), "codes_used": used}
-        )
+        # a stage that had ended keeps the time it once took
+        metrics = {"export_seconds": round(export_seconds, 1)} | metrics
+        write_metrics(folder, metrics | {"finished": True, "codes_used": used})
     accelerator.wait_for_everyone()
     return metrics
 

@@ -14,6 +14,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
@@ -28,7 +29,18 @@ from .settings import StageSettings
 
 CHECKPOINT = "checkpoint.safetensors"
 METRICS = "metrics.json"
+MODEL_FILES = ("config.json", "model.safetensors")  # what save_pretrained leaves of any model
 Step = Callable[[int, np.random.Generator], dict[str, torch.Tensor]]
+
+
+@dataclass
+class RunLog:
+    """How far a run is: steps and seconds so far, running means of the losses, and their history."""
+
+    step: int = 0
+    seconds: float = 0.0
+    averages: dict[str, float] = field(default_factory=dict)
+    history: list[dict] = field(default_factory=list)
 
 
 def step_generator(seed: int, step: int, process: int = 0, stream: int = 0) -> np.random.Generator:
@@ -69,40 +81,55 @@ def write_metrics(folder: Path, metrics: dict) -> None:
     os.replace(draft, folder / METRICS)
 
 
-def finished_metrics(folder: str | Path, fingerprint: str) -> dict | None:
-    """Metrics of a stage that has already ended with these settings and inputs, else None."""
+def finished_metrics(folder: str | Path, fingerprint: str, *results: Path) -> dict | None:
+    """Metrics of a stage that has already ended with these settings and inputs, else None.
+
+    Args:
+        folder: of the stage.
+        fingerprint: from `StageSettings.fingerprint`.
+        results: files the stage leaves; one that is missing makes the answer None.
+
+    Raises:
+        OSError: metrics.json is damaged.
+    """
     path = Path(folder) / METRICS
-    if not path.is_file():
+    if not path.is_file() or not all(result.is_file() for result in results):
         return None
-    metrics = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(metrics, dict):
+            raise ValueError(f"it holds a {type(metrics).__name__}")
+    except ValueError as error:
+        raise OSError(
+            f"{path} is damaged ({error}); delete it and run this stage again, which goes on from its checkpoint"
+        ) from error
     return metrics if metrics.get("finished") and metrics.get("fingerprint") == fingerprint else None
 
 
 def save_checkpoint(
-    path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, step: int, seconds: float, fingerprint: str
+    path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, log: RunLog, fingerprint: str
 ) -> None:
-    """Weights, optimizer moments, step and time in one safetensors file, by way of a temporary name."""
+    """Weights, optimizer moments and the log in one safetensors file, by way of a temporary name."""
     tensors = {f"model.{name}": value for name, value in module.state_dict().items()}
     for index, moments in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in moments.items()}
     tensors = {name: value.detach().contiguous().clone() for name, value in tensors.items()}
-    notes = {"step": str(step), "seconds": repr(seconds), "fingerprint": fingerprint}
+    notes = {"step": str(log.step), "seconds": repr(log.seconds), "fingerprint": fingerprint}
+    notes |= {"averages": json.dumps(log.averages), "history": json.dumps(log.history)}
     draft = path.with_name(path.name + ".part")
     save_file(tensors, draft, notes)
     os.replace(draft, path)
 
 
-def load_checkpoint(
-    path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, fingerprint: str
-) -> tuple[int, float]:
-    """Step and seconds to go on from; (0, 0) without a checkpoint.
+def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, fingerprint: str) -> RunLog:
+    """The log to go on with; an empty one without a checkpoint.
 
     Raises:
         OSError: the file is damaged.
         ValueError: it belongs to other settings or inputs, or its tensors do not fit.
     """
     if not path.is_file():
-        return 0, 0.0
+        return RunLog()
     try:
         with safe_open(path, framework="pt") as file:
             notes = file.metadata() or {}
@@ -123,7 +150,8 @@ def load_checkpoint(
             _, index, moment = name.split(".", 2)
             state.setdefault(int(index), {})[moment] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    return int(notes["step"]), float(notes["seconds"])
+    averages, history = (json.loads(notes.get(name, none)) for name, none in (("averages", "{}"), ("history", "[]")))
+    return RunLog(int(notes["step"]), float(notes["seconds"]), averages, history)
 
 
 def average_gradients(parameters: list[nn.Parameter], accelerator: Accelerator) -> None:
@@ -179,7 +207,7 @@ def run_steps(
     accelerator: Accelerator,
     undecayed: Sequence[nn.Parameter] = (),
 ) -> dict:
-    """Trains `module` in place and returns the metrics so far.
+    """Trains `module` in place and returns the metrics so far; a stage that had ended is loaded from its checkpoint.
 
     Args:
         name: shown beside the progress bar.
@@ -202,12 +230,15 @@ def run_steps(
     ]
     optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate)
     path = folder / CHECKPOINT
-    first, before = load_checkpoint(path, module, optimizer, fingerprint)
-    started, number, averages = time.monotonic(), first, {}
-    history: list[dict] = []
+    log, done = load_checkpoint(path, module, optimizer, fingerprint), finished_metrics(folder, fingerprint)
+    if done and done.get("steps") == log.step:
+        accelerator.wait_for_everyone()  # all have seen what is missing, before the main process writes it
+        module.eval()
+        return done
+    started, number, before, averages, history = time.monotonic(), log.step, log.seconds, log.averages, log.history
     bar = tqdm(
         total=settings.steps,
-        initial=first,
+        initial=number,
         desc=name,
         unit="step",
         disable=not accelerator.is_main_process,
@@ -240,16 +271,16 @@ def run_steps(
             if not math.isfinite(value):
                 raise ValueError(f"{name}: {key} is {value} at step {number}; lower learning_rate and start again")
             averages[key] = value if key not in averages else 0.95 * averages[key] + 0.05 * value
-        if number % settings.log_every == 0 or number == first + 1:
+        if number % settings.log_every == 0 or number == 1:
             bar.set_postfix({key: f"{value:.3f}" for key, value in averages.items()}, refresh=False)
             history.append({"step": number, "seconds": round(seconds, 1), **averages})
         bar.update()
         if number % settings.checkpoint_every == 0 and accelerator.is_main_process:
             seconds = before + time.monotonic() - started
-            save_checkpoint(path, module, optimizer, number, seconds, fingerprint)
+            save_checkpoint(path, module, optimizer, RunLog(number, seconds, averages, history), fingerprint)
     bar.close()
     if accelerator.is_main_process:
-        save_checkpoint(path, module, optimizer, number, seconds, fingerprint)
+        save_checkpoint(path, module, optimizer, RunLog(number, seconds, averages, history), fingerprint)
     accelerator.wait_for_everyone()
     module.eval()
     return {
