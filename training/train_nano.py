@@ -20,8 +20,45 @@ STAGES = (
 )
 
 
-def main() -> None:
-    """Runs the stages one after the other and stops at the first that fails."""
+def launcher(processes: int, gpus: int, threads: int) -> list:
+    """How a stage script is started: in one process, in one per GPU, or in several on a machine without a GPU.
+
+    Raises:
+        ValueError: there are GPUs, but fewer than processes.
+    """
+    if processes > 1 and gpus == 0:  # `accelerate launch` would need MPI
+        return [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", processes]
+    if processes > max(gpus, 1):
+        raise ValueError(
+            f"--processes {processes} needs as many GPUs, this machine has {gpus}; ask for {gpus} or fewer"
+        )
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", processes, "--num_machines", 1]
+    command += ["--mixed_precision", "no", "--dynamo_backend", "no", "--num_cpu_threads_per_process", threads]
+    return command + (["--multi_gpu"] if processes > 1 else [])
+
+
+def build_commands(arguments: argparse.Namespace, gpus: int) -> list[list[str]]:
+    """The command that makes the corpus, then one for each stage."""
+    corpus = [sys.executable, HERE / "make_corpus.py", "--output", arguments.output, "--seeds", arguments.seeds]
+    corpus += ["--workers", arguments.workers]
+    for name in ("motion", "texts"):
+        if value := getattr(arguments, name):
+            corpus += [f"--{name}", value]
+    commands = [corpus]
+    for script, settings, share in STAGES:
+        command = launcher(arguments.processes, gpus, arguments.threads)
+        command += [HERE / f"{script}.py", "--config", Path(arguments.configs) / f"{settings}.yaml"]
+        command += ["--output", arguments.output]
+        if arguments.minutes:
+            command += ["--max-minutes", share * arguments.minutes]
+        if script == "tune_contrastive":
+            command += ["--release", arguments.release]
+        commands.append(command)
+    return [[str(part) for part in command] for command in commands]
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", default="runs/nano", help="run folder (default runs/nano)")
     parser.add_argument("--release", default="anymo", help="folder for the finished checkpoint (default anymo)")
@@ -31,29 +68,30 @@ def main() -> None:
     parser.add_argument("--motion", help="folder with BVH files to add to the corpus")
     parser.add_argument("--texts", help="text file with more sentences, one a line")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that make the corpus")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads per training process")
-    parser.add_argument("--processes", type=int, default=1, help="training processes (GPUs)")
+    parser.add_argument("--threads", type=int, help="threads of a training process (default: CPUs / processes)")
+    parser.add_argument(
+        "--processes", type=int, default=1, help="training processes, one per GPU; on the CPU without one (default 1)"
+    )
+    return parser
+
+
+def main() -> None:
+    """Runs the stages one after the other and stops at the first that fails."""
+    parser = build_parser()
     arguments = parser.parse_args()
+    if arguments.processes < 1:
+        parser.error(f"--processes must be at least 1, got {arguments.processes}")
+    arguments.threads = arguments.threads or max(1, (os.cpu_count() or 1) // arguments.processes)
+    gpus = 0
+    if arguments.processes > 1:
+        import torch
+
+        gpus = torch.cuda.device_count()
+    try:
+        commands = build_commands(arguments, gpus)
+    except ValueError as error:
+        parser.error(str(error))
     started = time.monotonic()
-    corpus = [sys.executable, HERE / "make_corpus.py", "--output", arguments.output, "--seeds", arguments.seeds]
-    corpus += ["--workers", arguments.workers]
-    for name in ("motion", "texts"):
-        if value := getattr(arguments, name):
-            corpus += [f"--{name}", value]
-    commands = [corpus]
-    for script, settings, share in STAGES:
-        command = [sys.executable, "-m", "accelerate.commands.launch", "--num_processes", arguments.processes]
-        command += ["--num_machines", 1, "--mixed_precision", "no", "--dynamo_backend", "no"]
-        command += ["--num_cpu_threads_per_process", arguments.threads]
-        if arguments.processes > 1:
-            command += ["--multi_gpu"]
-        command += [HERE / f"{script}.py", "--config", Path(arguments.configs) / f"{settings}.yaml"]
-        command += ["--output", arguments.output]
-        if arguments.minutes:
-            command += ["--max-minutes", share * arguments.minutes]
-        if script == "tune_contrastive":
-            command += ["--release", arguments.release]
-        commands.append(command)
     environment = {
         # waiting threads sleep, or two threads on a shared machine are slower than one
         "OMP_WAIT_POLICY": "PASSIVE",
@@ -61,8 +99,11 @@ def main() -> None:
         **os.environ,
         "TOKENIZERS_PARALLELISM": "false",
     }
+    if arguments.processes > 1 and gpus == 0:
+        print(f"no GPU here: {arguments.processes} processes on the CPU, {arguments.threads} threads each", flush=True)
+        environment |= {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": str(arguments.threads)}
     for command in commands:
-        result = subprocess.run([str(part) for part in command], env=environment)
+        result = subprocess.run(command, env=environment)
         if result.returncode:
             raise SystemExit(result.returncode)
     print(f"all stages in {(time.monotonic() - started) / 60:.1f} min; the checkpoint is in {arguments.release}")
