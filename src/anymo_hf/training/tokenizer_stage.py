@@ -89,6 +89,7 @@ def train_tokenizer(settings: TokenizerSettings, root: str | Path, accelerator: 
     if done := finished_metrics(folder, fingerprint, *results):
         return done
     encoder = AnyMoSTGCNForPreTraining.from_pretrained(source).encoder.to(accelerator.device).eval()
+    encoder.config._name_or_path = ""  # the release does not tell where it was trained
     started = time.monotonic()
     _export_latents(settings, corpus, encoder, folder, fingerprint, accelerator)
     export_seconds = time.monotonic() - started
