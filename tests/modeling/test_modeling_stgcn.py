@@ -1,5 +1,7 @@
 """ST-GCN: official names and shapes, equality with message passing, exact padding, exact round trip."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -290,3 +292,17 @@ def test_placement_names_resolve_and_unknown_ones_list_the_choices():
     assert SEGMENTS[resolve_placement("t8")] == "T8"
     with pytest.raises(ValueError, match="unknown placement 'tail'.*left_wrist"):
         resolve_placement("tail")
+
+
+def test_running_statistics_come_from_sparse_views_only():
+    torch.manual_seed(0)
+    model = AnyMoSTGCNForPreTraining(AnyMoSTGCNConfig.from_preset("nano")).train()
+    first, second = torch.randn(4, 40, 23, 6), torch.randn(4, 40, 23, 6)
+    seen = torch.zeros(4, 23, dtype=torch.bool)
+    seen[:, [6, 9]] = True
+    alone = copy.deepcopy(model.encoder)
+    model(first, second, seen, seen)
+    alone(torch.cat([first, second]), torch.cat([seen, seen]))
+    for (name, value), expected in zip(model.encoder.named_buffers(), alone.buffers(), strict=True):
+        if "running" in name:
+            torch.testing.assert_close(value, expected)

@@ -7,6 +7,8 @@ batch.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -310,7 +312,8 @@ class AnyMoSTGCNForPreTraining(AnyMoSTGCNPreTrainedModel):
         visible_b = self.sample_visible(batch) if visible_b is None else visible_b
         both = torch.cat([imu_a, imu_b])
         frames = None if frame_mask is None else torch.cat([frame_mask, frame_mask])
-        with torch.no_grad():  # stop-gradient targets
+        # Stop-gradient targets. They leave running statistics alone: after pre-training only sparse views are encoded.
+        with torch.no_grad(), frozen_statistics(self.encoder):
             target = self.encoder(both, None, frames).last_hidden_state
         masked = self.encoder(both, torch.cat([visible_a, visible_b]), frames)
         predicted = self.predictor(masked.last_hidden_state, masked.attention_mask)
@@ -325,6 +328,20 @@ class AnyMoSTGCNForPreTraining(AnyMoSTGCNPreTrainedModel):
         labels = torch.arange(batch, device=logits.device)
         loss = F.cross_entropy(logits[0], labels) + F.cross_entropy(logits[1], labels)
         return AnyMoSTGCNPreTrainingOutput(loss=loss, logits=logits)
+
+
+@contextmanager
+def frozen_statistics(module: nn.Module) -> Iterator[None]:
+    """Batch normalisation inside uses the batch as usual but does not learn running statistics from it."""
+    layers = [layer for layer in module.modules() if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d))]
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.momentum = 0.0
+    try:
+        yield
+    finally:
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum
 
 
 def sequence_similarity(predicted: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
