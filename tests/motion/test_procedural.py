@@ -78,3 +78,20 @@ def test_unknown_activity_and_short_duration_are_refused():
         simulate_activity("flying", 0)
     with pytest.raises(ValueError, match="duration"):
         simulate_activity("walking", 0, duration=1.0)
+
+
+@pytest.mark.parametrize(("name", "sign"), [("swipe_left", 1), ("swipe_right", -1)])
+def test_swipes_go_where_they_say_with_either_arm(name, sign):
+    arms = set()
+    for seed in range(14):
+        motion = simulate_activity(name, seed)
+        fastest = {}
+        for arm in "RL":
+            hand = motion.positions[:, SEGMENTS.index(f"{arm}_Hand")] - motion.positions[:, SEGMENTS.index("T8")]
+            sideways = np.gradient(hand[:, 1], 1 / 60) * (hand[:, 2] > -0.1)  # raised; the body faces x, left is y
+            fastest[arm] = sideways[np.abs(sideways).argmax()]
+        arm = max(fastest, key=lambda key: abs(fastest[key]))
+        if abs(fastest[arm]) > 1:
+            arms.add(arm)
+            assert np.sign(fastest[arm]) == sign, seed
+    assert arms == {"R", "L"}

@@ -75,7 +75,9 @@ class _Pose:
     vertical: np.ndarray | None = None  # (T,) replaces the contact-derived height
     shift: np.ndarray | float = 0.0  # (T, 3) of the whole body, on top of the path
     world: dict[str, np.ndarray] = field(default_factory=dict)  # segment -> (T, 3, 3) where angles do not decide
-    impacts: list[tuple[float, float, str]] = field(default_factory=list)  # time, peak m/s^2 at the foot, side
+    impacts: list[tuple[float, float, str]] = field(
+        default_factory=list
+    )  # time, m/s^2 at the foot (peak is two thirds), side
     details: dict = field(default_factory=dict)
 
     def get(self, name: str) -> np.ndarray:
@@ -225,7 +227,7 @@ def _impact_displacement(pose: _Pose) -> np.ndarray:
                              for s in SEGMENTS]) for side, other in (("R", "L"), ("L", "R"))}  # fmt: skip
     for start, peak, side in pose.impacts:
         tau = pose.rng.uniform(0.016, 0.034)
-        size = peak / 1.5 * pose.style.impact * np.exp(pose.rng.normal(0, 0.2)) * tau**2  # (u^3 e^-u)'' peaks at 1.5
+        size = peak / 1.5 * pose.style.impact * np.exp(pose.rng.normal(0, 0.2)) * tau**2
         delay = 0.004 * (1 - share[side]) / tau  # the wave takes a few milliseconds to climb
         u = np.clip((pose.time[:, None] - start) / tau - delay, 0, 40)
         direction = np.array([pose.rng.normal(-0.6, 0.35), pose.rng.normal(0.35 if side == "R" else -0.35, 0.3), 1.0])
@@ -762,8 +764,18 @@ def _elevator(up: bool) -> Callable[[_Pose], None]:
 _ARM = ("arm_flex", "arm_abd", "arm_twist", "elbow", "pronation")
 
 
-def _gesture(*keys: tuple[float, ...], trunk: float = 0.0, both: bool = False, seated: float = 0.0, step: bool = False):
-    """A single reach through key poses (arm_flex, arm_abd, arm_twist, elbow, pronation), one or more times."""
+def _gesture(
+    *keys: tuple[float, ...],
+    trunk: float = 0.0,
+    both: bool = False,
+    seated: float = 0.0,
+    step: bool = False,
+    directed: bool = False,
+):
+    """A single reach through key poses (arm_flex, arm_abd, arm_twist, elbow, pronation), one or more times.
+
+    Keys are mirrored for the left arm; a `directed` gesture is then run backward, so that left stays left.
+    """
 
     def build(pose: _Pose) -> None:
         rng = pose.rng
@@ -779,7 +791,8 @@ def _gesture(*keys: tuple[float, ...], trunk: float = 0.0, both: bool = False, s
         start = rng.uniform(0.1, max(0.2, pose.time[-1] - count * (cycle + pause)))
         knots, values = [pose.time[0] - 1], [np.zeros(5)]
         size = np.clip(pose.style.amplitude * np.exp(rng.normal(0, 0.1)), 0.6, 1.35)
-        poses = np.array(keys) * size + rng.normal(0, 0.12, (len(keys), 5))
+        order = keys[::-1] if directed and side == "L" else keys
+        poses = np.array(order) * size + rng.normal(0, 0.12, (len(keys), 5))
         clock = start
         for _ in range(count):
             knots.append(clock)
@@ -975,8 +988,8 @@ ACTIVITIES: dict[str, Callable[[_Pose], None]] = {
     "throw": _gesture(
         (0.9, 1.3, -1.0, 1.9, 0), (2.0, 0.5, -0.3, 0.8, 0), (1.0, 0.0, 0.5, 0.1, 0.4), trunk=0.6, step=True
     ),
-    "swipe_left": _gesture((1.1, 1.0, -0.2, 0.3, 0), (1.2, -0.5, 0.5, 0.7, 0), trunk=0.15),
-    "swipe_right": _gesture((1.2, -0.5, 0.6, 0.9, 0), (1.1, 1.1, -0.2, 0.3, 0), trunk=-0.15),
+    "swipe_left": _gesture((1.1, 1.0, -0.2, 0.3, 0), (1.2, -0.5, 0.5, 0.7, 0), trunk=0.15, directed=True),
+    "swipe_right": _gesture((1.2, -0.5, 0.6, 0.9, 0), (1.1, 1.1, -0.2, 0.3, 0), trunk=-0.15, directed=True),
     "draw_circle_cw": _circle(1.0),
     "draw_circle_ccw": _circle(-1.0),
     "draw_x": _gesture(
