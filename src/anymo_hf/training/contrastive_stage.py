@@ -88,10 +88,12 @@ def tune_contrastive(
     if not (source / "model.safetensors").is_file():
         raise OSError(f"no language model in {source}; run training/pretrain_language.py first")
     views = load_codes(codes_path)
-    inputs = corpus.identity() + file_hash(codes_path) + file_hash(source / "model.safetensors")
+    texts = stage_texts(root, corpus)
+    inputs = corpus.identity() + file_hash(codes_path) + file_hash(source / "model.safetensors") + "\n".join(texts)
     fingerprint = settings.fingerprint(inputs)
     results = (Path(release) / name for name in (*MODEL_FILES, *TOKENIZER_FILES, *EXTRACTOR_FILES))
-    if done := finished_metrics(folder, fingerprint, *results):
+    done = finished_metrics(folder, fingerprint, *results)
+    if done and done.get("weights") == file_hash(Path(release) / "model.safetensors"):
         return done
     model = AnyMoForConditionalGeneration.from_pretrained(source).float().to(accelerator.device)
     model.config.contrastive_temperature = settings.temperature
@@ -102,7 +104,6 @@ def tune_contrastive(
     extractor = AnyMoFeatureExtractor.from_pretrained(root / "tokenizer" / EXTRACTOR)
     processor = AnyMoProcessor(extractor, AnyMoTokenizer.from_pretrained(source))
     phrases, batches = LabelPhrases(corpus.clips, settings.broader), _Batches(views, corpus.clips)
-    texts = stage_texts(root, corpus)
     taught = teacher_texts(texts, corpus, settings.teacher_texts, settings.seed)
     teacher = teacher_vectors(taught, root / "language", accelerator) if settings.teacher_weight > 0 else None
 
@@ -135,7 +136,8 @@ def tune_contrastive(
     metrics = run_steps("contrastive", model, step, settings, folder, fingerprint, accelerator, undecayed)
     if accelerator.is_main_process:
         save_release(release, model.cpu(), processor)
-        write_metrics(folder, metrics | {"finished": True})
+        weights = file_hash(Path(release) / "model.safetensors")
+        write_metrics(folder, metrics | {"finished": True, "weights": weights})
     accelerator.wait_for_everyone()
     return metrics
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
+from functools import cache
 from itertools import chain
 from pathlib import Path
 
@@ -55,8 +57,16 @@ class _Shard:
     @property
     def recipe(self) -> dict:
         """What decides the shard's content; kept beside it, so that a changed one is made again."""
-        simulated, files = [list(pair) for pair in self.simulated], [str(path) for path in self.files]
-        return {"frames": self.frames, "simulated": simulated, "files": files}
+        simulated, files = [list(pair) for pair in self.simulated], [[str(p), p.stat().st_size] for p in self.files]
+        return {"frames": self.frames, "simulated": simulated, "files": files, "code": _motion_code()}
+
+
+@cache
+def _motion_code() -> str:
+    """Hash of the code that makes motion and words, so that a shard of older code is made again."""
+    package = Path(__file__).parents[1]
+    sources = [*sorted((package / "motion").glob("*.py")), package / "simulation" / "kinematics.py", Path(__file__)]
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
 
 
 def simulated_clip(activity: str, seed: int, frames: int) -> tuple[BodyMotion, Clip]:
@@ -307,6 +317,11 @@ class MotionCorpus:
                 self._arrays.append(arrays)
         if not self.clips:
             raise OSError(f"the corpus in {folder} has no clips")
+        content = hashlib.sha256()
+        for shard in shards:
+            for name in ("recipe.json", "clips.jsonl"):
+                content.update((shard / name).read_bytes())
+        self._identity = f"{len(self.clips)} clips {content.hexdigest()[:16]}"
         self._starts = np.array(starts)
         self.frames = min(arrays["force"].shape[1] for arrays in self._arrays)
 
@@ -315,7 +330,7 @@ class MotionCorpus:
 
     def identity(self) -> str:
         """Names the content, for fingerprints."""
-        return f"{len(self.clips)} clips, {self.clips[0].name} to {self.clips[-1].name}, {self.frames} frames"
+        return self._identity
 
     def read(
         self, rows: Sequence[int] | np.ndarray, start: Sequence[int] | np.ndarray, frames: int

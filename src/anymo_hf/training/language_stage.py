@@ -161,7 +161,7 @@ def train_language(settings: LanguageSettings, root: str | Path, accelerator: Ac
     codes_path = root / "tokenizer" / CODES
     views = load_codes(codes_path)
     texts = stage_texts(root, corpus)
-    fingerprint = settings.fingerprint(corpus.identity() + file_hash(codes_path) + f"{len(texts)} texts")
+    fingerprint = settings.fingerprint(corpus.identity() + file_hash(codes_path) + "\n".join(texts))
     results = (folder / MODEL / name for name in (*MODEL_FILES, *TOKENIZER_FILES))
     if done := finished_metrics(folder, fingerprint, *results):
         return done

@@ -27,7 +27,7 @@ from .training_loop import (
     step_generator,
     write_metrics,
 )
-from .worn_setups import MOST_SENSORS, draw_setup
+from .worn_setups import MOST_SENSORS, visible_masks
 
 EXTRACTOR, CODES = "feature_extractor", "codes.npz"
 EXTRACTOR_FILES = ("preprocessor_config.json", "imu_tokenizer/config.json", "imu_tokenizer/model.safetensors")
@@ -163,7 +163,7 @@ def _write_latents(settings, corpus, encoder, draft: Path, fingerprint: str, acc
         rng = step_generator(settings.seed, number, 0, 4)
         rows = order[begin : begin + settings.rows_per_call]
         frames = int(rng.choice(settings.frames))
-        worn = draw_setup(rng)
+        worn = visible_masks(rng, 1, settings.worn_share)[0].nonzero().flatten().tolist()
         terms = corpus.read(rows, rng.integers(0, corpus.frames - frames + 1, len(rows)), frames)
         generator = torch.Generator(accelerator.device).manual_seed(int(rng.integers(2**62)))
         body = template.scaled(float(rng.uniform(*settings.height_range)))
