@@ -9,7 +9,7 @@ from scipy.io import savemat
 
 from anymo_hf.recordings.catalogue import DATASETS, read_windows
 from anymo_hf.recordings.csv_file import read_csv
-from anymo_hf.recordings.imu_recording import ImuRecording
+from anymo_hf.recordings.imu_recording import ImuRecording, unbroken_spans
 from anymo_hf.recordings.matlab_trials import read_usc_had, read_utd_mhad
 from anymo_hf.recordings.openpack import read_openpack
 from anymo_hf.recordings.uci_har import read_hapt, read_uci_har
@@ -113,6 +113,21 @@ def test_openpack_keeps_the_true_clock_and_drops_null_and_long_operations(tmp_pa
     assert only.label == "Picking" and len(wrist) == 60
     np.testing.assert_allclose(np.diff(wrist[:, 0]), G / 30, rtol=1e-6)  # acc_x counts true seconds
     np.testing.assert_allclose(wrist[:, 5], np.pi / 2)
+    kept = [row for t, row in zip(clock, rows[1:], strict=True) if not 3200 < t - clock[0] < 4400]
+    file.write_text("\n".join([rows[0], *kept]))  # a pause of 1.2 s leaves 1.18 and 0.6 s of the operation
+    (part,) = read_openpack(tmp_path)
+    np.testing.assert_allclose(part.signals["right_wrist"][:, 0] / G, 2 + np.arange(35) / 30, atol=1e-6)
+    (user / "atr" / "atr02").mkdir()
+    other = user / "atr" / "atr02" / "S0100.csv"
+    other.write_text("\n".join(rows))
+    assert [r.signals["left_wrist"].shape for r in read_openpack(tmp_path)] == [(35, 6)]
+    other.write_text(rows[0] + "\n")
+    with pytest.raises(ValueError, match="no row below the header"):
+        list(read_openpack(tmp_path))
+    for cells in (",0,0,1,0,0,90", f"{clock[0] - 1},0,0,1,0,0,90"):
+        other.write_text("\n".join([*rows, cells]))
+        with pytest.raises(ValueError, match="unixtime is missing in a row or runs backward"):
+            list(read_openpack(tmp_path))
     file.write_text("unixtime,acc_x\n1,2\n")
     with pytest.raises(ValueError, match="acc_y"):
         list(read_openpack(tmp_path))
@@ -141,6 +156,19 @@ def test_wisdm_aligns_two_clocks_splits_gaps_and_skips_single_broken_lines(tmp_p
         list(read_wisdm(tmp_path))
 
 
+def test_wisdm_names_the_subjects_without_a_gyroscope_once(tmp_path):
+    lines = "".join(f"1600,B,{100 + i / 20:.2f}e9,0,0,9.8;\n" for i in range(100))
+    _wisdm(tmp_path, lines)
+    for subject in (1601, 1610):
+        (tmp_path / "raw" / "phone" / "accel" / f"data_{subject}_accel_phone.txt").write_text(lines)
+    with pytest.warns(UserWarning, match="left out 2 of 3 subjects.*missing: 1601, 1610;") as caught:
+        assert [r.subject for r in read_wisdm(tmp_path)] == ["1600"]
+    assert len(caught) == 1
+    (tmp_path / "raw" / "phone" / "gyro" / "data_1600_gyro_phone.txt").unlink()
+    with pytest.raises(OSError, match="gyro"):
+        list(read_wisdm(tmp_path))
+
+
 def test_csv_units_names_and_rate_from_time_stamps(tmp_path):
     path = tmp_path / "walk.csv"
     path.write_text("time,Acc_X,acc_y,acc_z\n" + "".join(f"{i * 20},0,0,1\n" for i in range(100)))
@@ -156,7 +184,9 @@ def test_csv_units_names_and_rate_from_time_stamps(tmp_path):
         ("acc_x,acc_y,acc_z\n1,2,3\n1,2,\n", {"rate": 50}, "row 3"),
         ("acc_x,acc_y,acc_z\n1,2,3\n1,2,3\n", {}, "give rate="),
         ("acc_x,acc_y,acc_z\n1,2,3\n", {"rate": 50, "acceleration_unit": "furlong"}, "acceleration_unit"),
-        ("time,acc_x,acc_y,acc_z\n2,1,2,3\n1,1,2,3\n", {}, "rise in every row"),
+        ("time,acc_x,acc_y,acc_z\n2,1,2,3\n1,1,2,3\n", {}, r"row 3: 1 lies before 2 of row 2; sort"),
+        ("acc_x,acc_y,acc_z\n1,2,3\n", {"rate": 0}, "rate must lie between 1 and 10,000"),
+        ("acc_x,acc_y,acc_z\n1,2,3\n", {"rate": 50, "time_column": "clock"}, "time_column 'clock' is not among"),
         ("time,acc_x,acc_y,acc_z\n2,1,2,3\n", {}, "1 rows are no recording"),
         ("acc_x,acc_y,acc_z\n1,2,3,4\n1,2,3,4\n", {"rate": 50}, "more values than the header"),
     ],
@@ -168,6 +198,100 @@ def test_broken_csv_is_refused_with_the_mend(tmp_path, text, options, message):
         read_csv(path, "waist", **options)
     with pytest.raises(OSError, match="nothing.csv"):
         read_csv(tmp_path / "nothing.csv", "waist", rate=50)
+
+
+def _stamped(path, stamps):
+    """A CSV whose x axis counts the rows."""
+    path.write_text("time,acc_x,acc_y,acc_z\n" + "".join(f"{stamp},{i},0,1\n" for i, stamp in enumerate(stamps)))
+    return path
+
+
+def _iso(seconds, zone="+02:00"):
+    return [f"2024-05-01T12:{int(s) // 60:02d}:{s % 60:06.3f}{zone}" for s in seconds]
+
+
+def test_csv_date_times_are_time_stamps(tmp_path):
+    times = 58.0 + np.arange(200) / 50  # across a full minute
+    for stamps in (_iso(times), _iso(times, ""), [stamp.replace("T", " ") for stamp in _iso(times, "Z")]):
+        recording = read_csv(_stamped(tmp_path / "walk.csv", stamps), "waist")
+        assert recording.sampling_rate == pytest.approx(50)
+        np.testing.assert_allclose(recording.signals["waist"][:, 0], np.arange(200), atol=1e-6)
+
+
+def test_csv_bridges_lost_samples_but_no_pause(tmp_path):
+    times = np.arange(300) / 50
+    lost = np.delete(times, slice(100, 145))  # 0.92 s
+    values = read_csv(_stamped(tmp_path / "lost.csv", lost), "waist").signals["waist"]
+    assert len(values) == 300 and values[122, 0] == pytest.approx(99.5, abs=0.1)
+    for stamps in (times + 600 * (times >= 2), _iso(times + 600 * (times >= 2))):
+        path = _stamped(tmp_path / "pause.csv", stamps)
+        with pytest.raises(
+            ValueError, match=r"pause for 600 s between rows 101 and 102; cut the file there, or give rate="
+        ):
+            read_csv(path, "waist")
+    assert len(read_csv(path, "waist", rate=50).signals["waist"]) == 300
+    with pytest.raises(ValueError, match=r"pause for 1\.02 s between rows 101 and 102"):
+        read_csv(_stamped(tmp_path / "a.csv", np.delete(times, slice(100, 150))), "waist")
+
+
+@pytest.mark.parametrize(
+    ("row", "stamp", "message"),
+    [
+        (7, "0.1", r"row 9: 0\.1 repeats 0\.1 of row 8; drop the double row, or give rate="),
+        (7, "0.01", r"row 9: 0\.01 lies before 0\.1 of row 8; sort the rows by time, or cut"),
+        (7, "", r"row 9: an empty cell is neither a number nor an ISO date-time.*repair or drop the row"),
+        (7, "noon", r"row 9: 'noon' is neither"),
+        (7, "inf", r"row 9: 'inf' is neither"),
+    ],
+)
+def test_csv_time_stamps_are_refused_by_row_with_the_mend(tmp_path, row, stamp, message):
+    stamps = ["0", "0.001", "0.02", "0.04", "0.06", "0.08", "0.1", "0.12", "0.14"]
+    stamps[row] = stamp
+    with pytest.raises(ValueError, match=message):
+        read_csv(_stamped(tmp_path / "x.csv", stamps), "waist")
+    assert len(read_csv(_stamped(tmp_path / "x.csv", stamps), "waist", rate=50).signals["waist"]) == 9
+
+
+def test_csv_date_times_are_refused_by_row(tmp_path):
+    stamps = _iso(np.arange(9) / 50)
+    for row, bad, message in (
+        (4, "01/05/2024 12:00", "row 6: '01/05/2024 12:00' is neither"),
+        (4, stamps[3], "row 6: .* repeats .* of row 5"),
+        (4, stamps[0], "row 6: .* lies before .* of row 5"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            read_csv(_stamped(tmp_path / "x.csv", [*stamps[:row], bad, *stamps[row + 1 :]]), "waist")
+
+
+@pytest.mark.parametrize(
+    ("rate", "stamps"),
+    [
+        (400, np.round(np.arange(500) / 0.4)),  # whole milliseconds: the median step alone says 500 or 333 Hz
+        (50, np.delete(np.arange(500) / 50, slice(3, None, 9))),  # every ninth sample lost: the mean alone says 44 Hz
+        (50, np.arange(500) // 50),  # whole seconds: no step tells the rate
+        (50, _iso(np.arange(500) / 52)),  # 4 % off
+        (2000, np.arange(500) / 2000),  # seconds, though so small a step looks like no unit
+    ],
+)
+def test_csv_rate_that_fits_its_time_stamps(tmp_path, rate, stamps):
+    assert read_csv(_stamped(tmp_path / "x.csv", stamps), "waist", rate=rate).sampling_rate == rate
+
+
+@pytest.mark.parametrize(
+    ("rate", "stamps", "found"),
+    [(100, np.arange(500) * 20, "say 50 Hz"), (50, _iso(np.arange(500) / 54), "say 5[0-9.]+ Hz"), (50, range(9), "1000 Hz"),
+     (50, np.arange(9) * 0.5, "rise by 0.5")],
+)  # fmt: skip
+def test_csv_rate_that_contradicts_its_time_stamps(tmp_path, rate, stamps, found):
+    with pytest.raises(ValueError, match=f"{found}, rate= says {rate} Hz; correct rate= or leave it out"):
+        read_csv(_stamped(tmp_path / "x.csv", stamps), "waist", rate=rate)
+
+
+def test_spans_are_where_every_clock_runs():
+    first = np.array([0.0, 0.5, 1.5, 4.0, 5.0])  # pauses from 1.5 to 4 s
+    second = np.array([0.2, 1.0, 2.0, 3.0, 4.0, 4.5, 8.0, 8.5])
+    assert unbroken_spans(first) == [(0.0, 1.5), (4.0, 5.0)]
+    assert unbroken_spans(first, second) == [(0.2, 1.5), (4.0, 4.5)]
 
 
 def test_recording_refuses_nan_shapes_and_rates():

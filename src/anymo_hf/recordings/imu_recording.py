@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 STANDARD_GRAVITY = 9.80665
+LONGEST_GAP = 1.0  # seconds without a sample; over a longer one no reader interpolates
 
 
 @dataclass
@@ -94,3 +95,17 @@ def natural_key(path: Path) -> list:
 def to_grid(times: np.ndarray, values: np.ndarray, grid: np.ndarray) -> np.ndarray:
     """Linear interpolation of `values` `(T, C)` at `times` onto `grid`."""
     return np.stack([np.interp(grid, times, values[:, c]) for c in range(values.shape[1])], axis=1)
+
+
+def unbroken_spans(*clocks: np.ndarray) -> list[tuple[float, float]]:
+    """First and last second of every stretch in which no clock pauses for over `LONGEST_GAP`.
+
+    Args:
+        clocks: rising time stamps `(T,)` in seconds, one array for each sensor; none empty.
+    """
+    spans = [(-np.inf, np.inf)]
+    for clock in clocks:
+        runs = np.split(clock, np.flatnonzero(np.diff(clock) > LONGEST_GAP) + 1)
+        both = [(max(first, run[0]), min(last, run[-1])) for first, last in spans for run in runs]
+        spans = [(first, last) for first, last in both if first < last]
+    return spans

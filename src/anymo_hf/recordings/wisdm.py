@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from .imu_recording import ImuRecording, natural_key, require_files, to_grid
+from .imu_recording import ImuRecording, natural_key, require_files, to_grid, unbroken_spans
 
 LABELS = {
     "A": "walking", "B": "jogging", "C": "stairs", "D": "sitting", "E": "standing", "F": "typing",
@@ -16,7 +17,6 @@ LABELS = {
     "R": "clapping", "S": "folding clothes",
 }  # fmt: skip
 RATE = 20.0
-LONGEST_GAP = 1.0  # seconds; a longer one starts a new recording
 
 
 def _parse(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -46,44 +46,44 @@ def _parse(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return out
 
 
-def _runs(times: np.ndarray) -> list[slice]:
-    edges = np.flatnonzero(np.diff(times) > LONGEST_GAP) + 1
-    return [slice(a, b) for a, b in zip([0, *edges], [*edges, len(times)], strict=True)]
-
-
 def read_wisdm(folder: str | Path, device: str = "phone") -> Iterator[ImuRecording]:
     """Unbroken stretches on one 20 Hz grid, accelerometer and gyroscope interpolated by their own time stamps.
 
+    A pause of over a second starts a new recording. Subjects without a gyroscope file are left out with one warning
+    that names them.
+
     Raises:
-        OSError: no `raw/<device>/accel` files below `folder`.
+        OSError: no `raw/<device>/accel` files below `folder`, or no `gyro` file for any of them.
         ValueError: a file whose lines are not WISDM's, or an unknown device.
     """
     if device not in ("phone", "watch"):
         raise ValueError(f"device must be 'phone' or 'watch', got {device!r}")
     placement = "right_pocket" if device == "phone" else "right_wrist"
     pattern = f"raw/{device}/accel/data_*_accel_{device}.txt"
-    for path in sorted(require_files(list(Path(folder).rglob(pattern)), folder, pattern, "WISDM"), key=natural_key):
-        subject = path.stem.split("_")[1]
-        gyro_path = path.parents[1] / "gyro" / f"data_{subject}_gyro_{device}.txt"
-        if not gyro_path.exists():
+    paths = sorted(require_files(list(Path(folder).rglob(pattern)), folder, pattern, "WISDM"), key=natural_key)
+    subjects = [path.stem.split("_")[1] for path in paths]
+    gyro_paths = [
+        path.parents[1] / "gyro" / f"data_{subject}_gyro_{device}.txt"
+        for path, subject in zip(paths, subjects, strict=True)
+    ]
+    require_files([path for path in gyro_paths if path.exists()], folder, pattern.replace("accel", "gyro"), "WISDM")
+    missing = [subject for subject, path in zip(subjects, gyro_paths, strict=True) if not path.exists()]
+    if missing:
+        warnings.warn(
+            f"{folder}: left out {len(missing)} of {len(paths)} subjects, whose {device} gyroscope file is missing: "
+            f"{', '.join(missing)}; unpack the dataset again to have them",
+            stacklevel=2,
+        )
+    for subject, path, gyro_path in zip(subjects, paths, gyro_paths, strict=True):
+        if subject in missing:
             continue
         acceleration, gyroscope = _parse(path), _parse(gyro_path)
         for letter in sorted(set(acceleration) & set(gyroscope)):
-            times, values = acceleration[letter]
-            gyro_times, gyro_values = gyroscope[letter]
-            for part in _runs(times):
-                for gyro_part in _runs(gyro_times):
-                    first = max(times[part][0], gyro_times[gyro_part][0])
-                    last = min(times[part][-1], gyro_times[gyro_part][-1])
-                    if last - first < 1:
-                        continue
-                    grid = np.arange(int((last - first) * RATE)) / RATE + first
-                    signal = np.concatenate(
-                        [
-                            to_grid(times[part], values[part], grid),
-                            to_grid(gyro_times[gyro_part], gyro_values[gyro_part], grid),
-                        ],
-                        axis=1,
-                    )
-                    label_id = sorted(LABELS).index(letter)
-                    yield ImuRecording({placement: signal}, RATE, LABELS[letter], label_id, subject, letter, "wisdm")
+            (times, values), (gyro_times, gyro_values) = acceleration[letter], gyroscope[letter]
+            for first, last in unbroken_spans(times, gyro_times):
+                if last - first < 1:
+                    continue
+                grid = np.arange(int((last - first) * RATE)) / RATE + first
+                signal = np.concatenate([to_grid(times, values, grid), to_grid(gyro_times, gyro_values, grid)], axis=1)
+                label_id = sorted(LABELS).index(letter)
+                yield ImuRecording({placement: signal}, RATE, LABELS[letter], label_id, subject, letter, "wisdm")
