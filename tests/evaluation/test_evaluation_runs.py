@@ -1,14 +1,19 @@
 """Recognition, retrieval, captioning and tokenizer diagnostics with small stand-ins for model and processor."""
 
+import hashlib
 import json
 from collections import Counter
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save_file
 from sklearn.metrics import confusion_matrix
 
-from anymo_hf.evaluation import recognition
+import anymo_hf
+from anymo_hf.evaluation import captioning, recognition
 from anymo_hf.evaluation.captioning import bert_f1, generate_captions
 from anymo_hf.evaluation.retrieval import evaluate_retrieval, sample_per_recording, score_retrieval
 from anymo_hf.evaluation.tokenizer_diagnostics import diagnose_codes
@@ -28,6 +33,7 @@ class Processor:
 
     tokenizer = Tokenizer()
     words = list(LABELS)
+    feature_extractor = SimpleNamespace(wrist="forearm")
 
     def __call__(self, imu=None, text=None, imu_codes=None, imu_placements=None, sampling_rate=None,
                  return_tensors=None):  # fmt: skip
@@ -74,6 +80,142 @@ def test_recognition_row_and_files(tmp_path, monkeypatch):
     assert saved["datasets"][0]["accuracy"] == row.accuracy
     assert "AnyMo (paper)" in table and "71.4" in table
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["recognition.json"]
+
+
+SETTINGS = recognition.RecognitionSettings("anymo", {"model.safetensors": "0f"}, "forearm", "0.1.0")
+
+
+@pytest.fixture
+def suite(tmp_path, monkeypatch):
+    """Three datasets of wisdm's classes; the first sample of a window is always right, except in a broken dataset."""
+    broken = set()
+
+    def read(name, folder):
+        yield from recordings([0, 1, 2], [0, 1, 2])
+        if name in broken:
+            raise ValueError(f"{folder}: cut off")
+
+    known = ("uci_har", "usc_had", "wisdm")
+    monkeypatch.setattr(recognition, "read_windows", read)
+    monkeypatch.setattr(recognition, "DATASETS", {name: DATASETS["wisdm"] for name in known})
+    for name in known:
+        (tmp_path / "data" / name).mkdir(parents=True)
+
+    def run(settings=SETTINGS, datasets=None):
+        found = recognition.evaluate_recognition_to_file(
+            Model(), Processor(), tmp_path / "data", tmp_path / "out", settings, datasets
+        )
+        return found, json.loads((tmp_path / "out/recognition.json").read_text())
+
+    return SimpleNamespace(run=run, broken=broken, out=tmp_path / "out")
+
+
+def test_a_broken_dataset_does_not_lose_the_others(suite, monkeypatch):
+    suite.broken.add("usc_had")
+    (rows, failed), saved = suite.run()
+    assert [row.dataset for row in rows] == [row["dataset"] for row in saved["datasets"]] == ["uci_har", "wisdm"]
+    assert list(failed) == ["usc_had"] and "cut off" in str(failed["usc_had"])
+    written, write = [], recognition.write_recognition
+
+    def spy(rows, out_dir, settings):
+        written.append([row.dataset for row in rows])
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        return write(rows, out_dir, settings)
+
+    monkeypatch.setattr(recognition, "write_recognition", spy)
+    with pytest.raises(KeyboardInterrupt):
+        suite.run()
+    saved = json.loads((suite.out / "recognition.json").read_text())
+    assert written == [["uci_har"], ["uci_har", "wisdm"]] and [r["dataset"] for r in saved["datasets"]] == ["uci_har"]
+
+
+def test_named_datasets_join_a_file_with_the_same_settings(suite):
+    _, saved = suite.run(datasets=["wisdm"])
+    assert [row["dataset"] for row in saved["datasets"]] == ["wisdm"]
+    (rows, _), saved = suite.run(datasets=["uci_har"])
+    assert [row["dataset"] for row in saved["datasets"]] == ["uci_har", "wisdm"]
+    assert "| uci_har |" in recognition.markdown_table(rows) and "| wisdm |" in recognition.markdown_table(rows)
+    assert recognition.read_recognition(suite.out, SETTINGS)[0].accuracy == 100
+    suite.broken.add("uci_har")  # what was measured before stays
+    (_, failed), again = suite.run(datasets=["uci_har"])
+    assert "uci_har" in failed and again == saved
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"model": "other"}, {"weights_sha256": {"model.safetensors": "1f"}}, {"wrist": "hand"}, {"anymo_hf": "0.2.0"},
+     {"max_windows": 2}, {"seed": 1}],
+)  # fmt: skip
+def test_other_settings_start_a_new_file(suite, change):
+    suite.run(datasets=["wisdm"])
+    _, saved = suite.run(replace(SETTINGS, **change), ["uci_har"])
+    assert [row["dataset"] for row in saved["datasets"]] == ["uci_har"]
+    assert {name: saved[name] for name in change} == change
+
+
+def test_unreadable_or_older_files_are_replaced_and_a_whole_run_starts_anew(suite):
+    suite.out.mkdir()
+    for text in ("{", "[]", '{"unit": "percent", "datasets": [{"dataset": "wisdm"}]}'):
+        (suite.out / "recognition.json").write_text(text)
+        assert [row["dataset"] for row in suite.run(datasets=["uci_har"])[1]["datasets"]] == ["uci_har"]
+    suite.broken.update(["uci_har", "usc_had"])
+    assert [row["dataset"] for row in suite.run()[1]["datasets"]] == ["wisdm"]
+
+
+def test_settings_name_the_folder_its_weights_and_the_wrist(tmp_path, monkeypatch):
+    import huggingface_hub
+
+    def save(folder):
+        (folder / "imu_tokenizer").mkdir(parents=True)
+        hashes = {}
+        for number, name in enumerate(("model.safetensors", "imu_tokenizer/model.safetensors")):
+            save_file({"a": np.full(3, number)}, folder / name)
+            hashes[name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+        return hashes
+
+    hashes = save(tmp_path / "small")
+    monkeypatch.chdir(tmp_path / "small")
+    settings = recognition.RecognitionSettings.of(".", Processor(), 5)
+    assert settings == recognition.RecognitionSettings("small", hashes, "forearm", anymo_hf.__version__, 5, 0)
+    hub = tmp_path / "hub" / "models--some--one"
+    save(hub / "snapshots" / "abc")
+    (hub / "refs").mkdir()
+    (hub / "refs" / "main").write_text("abc")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    settings = recognition.RecognitionSettings.of("some/one", Processor())
+    assert (settings.model, settings.weights_sha256) == ("some/one", hashes)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(OSError, match="no model.safetensors"):
+        recognition.RecognitionSettings.of(tmp_path / "empty", Processor())
+
+
+def test_the_note_says_what_a_wrist_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(recognition, "read_windows", lambda name, folder: iter(recordings([0, 1], [0, 1])))
+    monkeypatch.setitem(recognition.DATASETS, "utd_mhad", DATASETS["wisdm"])
+    (tmp_path / "utd_mhad").mkdir()
+    for wrist, words in (("forearm", "forearm segment here and the hand in the paper"), ("hand", "as in the paper")):
+        monkeypatch.setattr(Processor, "feature_extractor", SimpleNamespace(wrist=wrist))
+        (row,) = recognition.evaluate_recognition(Model(), Processor(), tmp_path)
+        assert row.note.startswith("all 8 people, whole trials;") and row.note.endswith(words)
+
+
+def test_bars_count_every_window_and_caption(monkeypatch, suite):
+    from tqdm import tqdm
+
+    bars = []
+
+    class Bar(tqdm):
+        def __init__(self, *args, **options):
+            super().__init__(*args, **(options | {"disable": False, "delay": 0}))
+            bars.append(self)
+
+    monkeypatch.setattr(recognition, "tqdm", Bar)
+    monkeypatch.setattr(captioning, "tqdm", Bar)
+    suite.run(datasets=["wisdm"])
+    assert [(bar.desc, bar.total, bar.n) for bar in bars] == [("wisdm: reading", None, 3), ("wisdm", 3, 3)]
+    generate_captions(Model(), Processor(), [np.array([k, 9]) for k in (0, 1, 2)], [[6]] * 3, batch_size=2)
+    assert (bars[-1].desc, bars[-1].total, bars[-1].n) == ("captions", 2, 2)
 
 
 def test_recognition_refuses_what_is_not_there(tmp_path):

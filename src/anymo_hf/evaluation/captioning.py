@@ -11,6 +11,7 @@ import datasets as hf_datasets
 import evaluate
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from .metrics import caption_scores, meteor
 
@@ -43,7 +44,8 @@ def generate_captions(
         raise ValueError(f"need as many imu_codes as imu_placements: {len(imu_codes)}, {len(imu_placements)}")
     model.eval()
     device, captions = getattr(model, "device", "cpu"), []
-    for start in range(0, len(imu_codes), batch_size):
+    starts = range(0, len(imu_codes), batch_size)
+    for start in tqdm(starts, "captions", unit="batch", delay=1, leave=False, disable=None):
         part = slice(start, start + batch_size)
         batch = processor.generation_inputs(
             imu_codes=list(imu_codes[part]), imu_placements=list(imu_placements[part]), task="narration"
@@ -101,7 +103,8 @@ def bert_f1(candidates: Sequence[str], references: Sequence[str], scorer: str) -
         return torch.nn.functional.normalize(hidden[~torch.tensor(special, dtype=torch.bool)], dim=-1)
 
     scores = []
-    for candidate, reference in zip(candidates, references, strict=True):
+    pairs = list(zip(candidates, references, strict=True))
+    for candidate, reference in tqdm(pairs, "BERT-F1", unit="caption", delay=1, leave=False, disable=None):
         first, second = embed(candidate), embed(reference)
         if not len(first) or not len(second):
             scores.append(0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,7 +14,9 @@ import datasets as hf_datasets
 import evaluate
 import numpy as np
 import torch
+from tqdm import tqdm
 
+from .. import __version__
 from ..recordings.catalogue import DATASETS, read_windows
 from ..recordings.imu_recording import ImuRecording
 from .metrics import majority_scores, recognition_scores
@@ -25,6 +28,12 @@ NOTES = {
     "utd_mhad": "all 8 people, whole trials; the paper uses the UniMTS test split",
     "openpack": "every session found, 1-30 s; the paper uses the 2022 challenge test split",
     "wisdm": "4 of 18 activities, pocket phone, 5 s; the paper's 18-class figures do not compare",
+}
+WRIST_NOTES = {  # dataset -> what the wrist setting of the processor means for the comparison
+    "utd_mhad": {
+        "forearm": "wrists are the forearm segment here and the hand in the paper",
+        "hand": "wrists are the hand, as in the paper",
+    },
 }
 SECONDS_PER_WINDOW = 5.0  # what the batch size counts in, so that long segments make smaller batches
 
@@ -63,6 +72,50 @@ class RecognitionRow:
     note: str = ""
 
 
+@dataclass(frozen=True)
+class RecognitionSettings:
+    """What the rows of one `recognition.json` have in common.
+
+    Args:
+        model: name of the checkpoint folder, or owner/name on the Hub.
+        weights_sha256: weight file -> its hash; model and motion tokenizer.
+        wrist: the segment a wrist counts as.
+        anymo_hf: version of this package.
+        max_windows, seed: as in `evaluate_recognition`.
+    """
+
+    model: str
+    weights_sha256: dict[str, str]
+    wrist: str
+    anymo_hf: str
+    max_windows: int | None = None
+    seed: int = 0
+
+    @classmethod
+    def of(
+        cls, checkpoint: str | Path, processor: Any, max_windows: int | None = None, seed: int = 0
+    ) -> RecognitionSettings:
+        """Those of a checkpoint, a folder or owner/name on the Hub, from which `processor` was loaded.
+
+        Raises:
+            OSError: the weights are not on disk.
+        """
+        folder = Path(checkpoint)
+        name = folder.resolve().name if folder.is_dir() else str(checkpoint)
+        if not folder.is_dir():
+            from huggingface_hub import snapshot_download
+
+            folder = Path(snapshot_download(name, local_files_only=True))
+        files = sorted([*folder.glob("model*.safetensors"), *folder.glob("imu_tokenizer/*.safetensors")])
+        if not files:
+            raise OSError(f"{checkpoint}: no model.safetensors; fetch or save the checkpoint again")
+        hashes = {}
+        for path in files:
+            with path.open("rb") as file:
+                hashes[path.relative_to(folder).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
+        return cls(name, hashes, processor.feature_extractor.wrist, __version__, max_windows, seed)
+
+
 def evaluate_recognition(
     model: Any,
     processor: Any,
@@ -87,10 +140,55 @@ def evaluate_recognition(
         OSError: `data_dir` holds no known dataset, or one that was asked for is missing.
         ValueError: unknown dataset name, a dataset without windows, or a size below one.
     """
+    root = Path(data_dir)
+    return [
+        _evaluate_dataset(model, processor, name, root / name, batch_size, max_windows, seed)
+        for name in _find_datasets(root, datasets, batch_size, max_windows)
+    ]
+
+
+def evaluate_recognition_to_file(
+    model: Any,
+    processor: Any,
+    data_dir: str | Path,
+    out_dir: str | Path,
+    settings: RecognitionSettings,
+    datasets: Sequence[str] | None = None,
+    batch_size: int = 64,
+) -> tuple[list[RecognitionRow], dict[str, Exception]]:
+    """`evaluate_recognition`, with `recognition.json` written anew after every dataset.
+
+    A dataset that cannot be read does not stop the others. Where `datasets` are named, rows of the others stay in a file
+    that has the same settings; any other file is replaced once the first dataset is done.
+
+    Returns:
+        The rows that the file holds now, in the order of `DATASETS`, and the error of every dataset that failed.
+
+    Raises:
+        OSError, ValueError: as in `evaluate_recognition`, before anything is evaluated.
+    """
+    root = Path(data_dir)
+    found = _find_datasets(root, datasets, batch_size, settings.max_windows)
+    rows = {} if datasets is None else {row.dataset: row for row in read_recognition(out_dir, settings)}
+    failed: dict[str, Exception] = {}
+    for name in found:
+        try:
+            row = _evaluate_dataset(
+                model, processor, name, root / name, batch_size, settings.max_windows, settings.seed
+            )
+        except (OSError, ValueError) as error:
+            failed[name] = error
+            continue
+        rows[name] = row
+        write_recognition([rows[key] for key in DATASETS if key in rows], out_dir, settings)
+    return [rows[key] for key in DATASETS if key in rows], failed
+
+
+def _find_datasets(root: Path, datasets: Sequence[str] | None, batch_size: int, max_windows: int | None) -> list[str]:
+    """Names of the datasets to score; errors as in `evaluate_recognition`."""
     for name, value in (("batch_size", batch_size), ("max_windows", max_windows)):
         if value is not None and value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
-    root = Path(data_dir)
     names = list(DATASETS) if datasets is None else list(datasets)
     unknown = [name for name in names if name not in DATASETS]
     if unknown:
@@ -101,13 +199,15 @@ def evaluate_recognition(
         raise OSError(f"{root} has no folder {missing}; unpack the dataset there or leave it out")
     if not found:
         raise OSError(f"{root} holds none of the folders {', '.join(DATASETS)}")
-    rows = []
-    for name in found:
-        recordings = list(read_windows(name, root / name))
-        if not recordings:
-            raise ValueError(f"{root / name}: no labelled window found")
-        rows.append(_score(model, processor, name, recordings, batch_size, max_windows, seed))
-    return rows
+    return found
+
+
+def _evaluate_dataset(model, processor, name, folder, batch_size, max_windows, seed) -> RecognitionRow:
+    reading = tqdm(read_windows(name, folder), f"{name}: reading", unit="window", delay=1, leave=False, disable=None)
+    recordings = list(reading)
+    if not recordings:
+        raise ValueError(f"{folder}: no labelled window found")
+    return _score(model, processor, name, recordings, batch_size, max_windows, seed)
 
 
 def _score(model, processor, name, recordings, batch_size, max_windows, seed) -> RecognitionRow:
@@ -116,11 +216,12 @@ def _score(model, processor, name, recordings, batch_size, max_windows, seed) ->
     chosen = stratified_subset(truth, max_windows, seed)
     truth = truth[chosen]
     text = embed_texts(model, processor, labels)
-    imu = embed_recordings(model, processor, [recordings[i] for i in chosen], batch_size)
+    imu = embed_recordings(model, processor, [recordings[i] for i in chosen], batch_size, name)
     similarity = imu @ text.T
     ours, majority = recognition_scores(similarity, truth), majority_scores(truth, len(labels))
     confusion = np.zeros((len(labels), len(labels)), dtype=int)
     np.add.at(confusion, (truth, similarity.argmax(1)), 1)
+    notes = (NOTES.get(name), WRIST_NOTES.get(name, {}).get(processor.feature_extractor.wrist))
     return RecognitionRow(
         dataset=name,
         windows=len(chosen),
@@ -133,7 +234,7 @@ def _score(model, processor, name, recordings, batch_size, max_windows, seed) ->
         paper_anymo=DATASETS[name].paper_anymo,
         paper_unimts=DATASETS[name].paper_unimts,
         confusion=tuple(tuple(row) for row in confusion.tolist()),
-        note=NOTES.get(name, ""),
+        note="; ".join(note for note in notes if note),
         **{key: 100 * ours[key] for key in ("accuracy", "macro_f1", "weighted_f1", "recall_at_2")},
     )
 
@@ -159,19 +260,22 @@ def embed_texts(model: Any, processor: Any, texts: Sequence[str], batch_size: in
 
 
 def embed_recordings(
-    model: Any, processor: Any, recordings: Sequence[ImuRecording], batch_size: int = 64
+    model: Any, processor: Any, recordings: Sequence[ImuRecording], batch_size: int = 64, title: str = "recordings"
 ) -> np.ndarray:
-    """Unit IMU embeddings `(recordings, dim)`, in the order given."""
+    """Unit IMU embeddings `(recordings, dim)`, in the order given; `title` heads the progress bar."""
     batches = list(_batches(recordings, batch_size))
-    inputs = (
-        processor(
-            imu=[recordings[i].signals for i in batch],
-            sampling_rate=recordings[batch[0]].sampling_rate,
-            return_tensors="pt",
-        )
-        for batch in batches
-    )
-    sorted_embeddings = _embed(model, model.get_imu_features, inputs)
+
+    def inputs() -> Iterator[Any]:
+        with tqdm(total=len(recordings), desc=title, unit="window", delay=1, leave=False, disable=None) as bar:
+            for batch in batches:
+                yield processor(
+                    imu=[recordings[i].signals for i in batch],
+                    sampling_rate=recordings[batch[0]].sampling_rate,
+                    return_tensors="pt",
+                )
+                bar.update(len(batch))  # back here once the batch is embedded
+
+    sorted_embeddings = _embed(model, model.get_imu_features, inputs())
     embeddings = np.empty_like(sorted_embeddings)
     embeddings[np.concatenate(batches)] = sorted_embeddings
     return embeddings
@@ -232,15 +336,28 @@ def _join(values: Iterable[float] | None) -> str:
     return "-" if values is None else " / ".join(f"{value:.1f}" for value in values)
 
 
-def write_recognition(rows: Sequence[RecognitionRow], out_dir: str | Path) -> str:
+def write_recognition(
+    rows: Sequence[RecognitionRow], out_dir: str | Path, settings: RecognitionSettings | None = None
+) -> str:
     """Write `recognition.json` (to a temporary name, then renamed) and return the Markdown table."""
     folder = Path(out_dir)
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / "recognition.json.part"
-    content = {"unit": "percent", "datasets": [asdict(row) for row in rows]}
+    common = {} if settings is None else asdict(settings)
+    content = {"unit": "percent", **common, "datasets": [asdict(row) for row in rows]}
     temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     os.replace(temporary, folder / "recognition.json")
     return markdown_table(rows)
+
+
+def read_recognition(out_dir: str | Path, settings: RecognitionSettings) -> list[RecognitionRow]:
+    """Rows of an earlier `recognition.json`; none where it is missing, unreadable or has other settings."""
+    try:
+        content = json.loads((Path(out_dir) / "recognition.json").read_text(encoding="utf-8"))
+        rows = [RecognitionRow(**row) for row in content.pop("datasets")]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []
+    return rows if content == {"unit": "percent", **asdict(settings)} else []
 
 
 class RecognitionMetric(evaluate.Metric):
