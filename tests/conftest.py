@@ -1,4 +1,4 @@
-"""What all tests share: no network, one thread, and real recordings only where they are."""
+"""What all tests share: no network, one thread, and real data only where it is."""
 
 import os
 
@@ -7,12 +7,18 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import pytest
 
+FOLDERS = {  # marker -> variable that names the folder, what it holds
+    "realdata": ("ANYMO_DATA", "real recordings"),
+    "mocap": ("ANYMO_MOTION", "motion-capture clips"),
+}
+
 
 def pytest_collection_modifyitems(items):
-    """Skips tests on real recordings unless ANYMO_DATA names their folder."""
-    if os.environ.get("ANYMO_DATA"):
-        return
-    skip = pytest.mark.skip(reason="set ANYMO_DATA to the folder that holds the real recordings")
-    for item in items:
-        if "realdata" in item.keywords:
-            item.add_marker(skip)
+    """Skips tests that need data unless the variable of their marker names a folder."""
+    for marker, (variable, content) in FOLDERS.items():
+        if os.environ.get(variable):
+            continue
+        skip = pytest.mark.skip(reason=f"set {variable} to the folder that holds the {content}")
+        for item in items:
+            if marker in item.keywords:
+                item.add_marker(skip)

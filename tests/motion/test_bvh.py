@@ -472,11 +472,6 @@ def test_line_ends_of_other_systems_and_a_byte_order_mark_are_fine(tmp_path):
 
 # ---- real clips ------------------------------------------------------------------------------------------------------
 
-real = [
-    pytest.mark.realdata,
-    pytest.mark.skipif("ANYMO_MOTION" not in os.environ, reason="set ANYMO_MOTION to the folder with the BVH clips"),
-]
-
 
 def _clips(pattern, count):
     folder, _, name = pattern.partition("/")
@@ -490,7 +485,7 @@ WALKS = ["bandai_namco/dataset-?_walk_*.bvh", "cmu_bvh/*walking_*.bvh", "cmu_bvh
 
 @pytest.mark.parametrize("pattern", WALKS, ids=["bandai_namco", "cmu_bvh", "cmu_asf_names"])
 class TestRealWalks:
-    pytestmark = real
+    pytestmark = pytest.mark.mocap
 
     def test_bodies_have_human_size_and_stand_on_the_floor(self, pattern):
         for path in _clips(pattern, 12):
@@ -537,7 +532,7 @@ class TestRealWalks:
 
 
 class TestRealDirections:
-    pytestmark = real
+    pytestmark = pytest.mark.mocap
 
     @pytest.mark.parametrize(
         "content, axis, sign", [("walk", 0, 1), ("walk-back", 0, -1), ("walk-left", 1, 1), ("walk-right", 1, -1)]

@@ -167,8 +167,7 @@ def test_fast_captures_are_smoothed_and_slow_ones_are_not(tmp_path, monkeypatch)
     assert seen == {30: None, 120: 15.0, 60: None}
 
 
-@pytest.mark.realdata
-@pytest.mark.skipif("ANYMO_MOTION" not in os.environ, reason="set ANYMO_MOTION to the folder with the BVH clips")
+@pytest.mark.mocap
 def test_names_of_the_real_corpora_are_all_known():
     folder = Path(os.environ["ANYMO_MOTION"])
     files = [*folder.glob("bandai_namco/*.bvh"), *folder.glob("cmu_bvh/t*.bvh")]
