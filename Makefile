@@ -1,4 +1,5 @@
-# Set up once, then test, check and show. TORCH=... picks another build of torch (a GPU user's own, say).
+# Set up once, then test, check and show. TORCH=... picks another build of torch (a GPU user's own, say) and goes to pip
+# as it stands: TORCH="torch --index-url URL"; a range needs quotes for the shell: TORCH="'torch>=2.9'".
 PYTHON ?= python3.11
 TORCH ?= torch==2.13.0
 VENV := .venv
@@ -12,7 +13,7 @@ all: test
 # torch first and by itself: a ranged requirement would pull CUDA packages on a CPU machine
 $(VENV)/.ready: setup.cfg pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --disable-pip-version-check "$(TORCH)"
+	$(BIN)/python -m pip install -q --disable-pip-version-check $(TORCH)
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[dev,eval,viz]"
 	touch $@
 
@@ -25,8 +26,9 @@ $(VENV)/.train-ready: $(VENV)/.ready
 demo: $(VENV)/.ready
 	$(BIN)/anymo demo $(if $(DATA),--data "$(DATA)")
 
+# every stage; ARGS are options of training/train_nano.py: make train-nano ARGS="--minutes 20 --motion DIR"
 train-nano: $(VENV)/.train-ready
-	$(BIN)/python training/train_nano.py --output runs/nano --release anymo
+	$(BIN)/python training/train_nano.py --output runs/nano --release anymo $(ARGS)
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest -q tests
