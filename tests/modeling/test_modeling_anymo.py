@@ -227,6 +227,22 @@ def test_classifier_learns_and_its_checkpoint_loads_as_a_base_model(tmp_path):
     assert torch.equal(again.classifier.weight, model.classifier.weight)
 
 
+def test_half_a_classifier_is_refused(tmp_path):
+    AnyMoForSequenceClassification(tiny_config(num_labels=3)).save_pretrained(tmp_path)
+    path = tmp_path / "model.safetensors"
+    whole = load_file(path)
+    for name in ("classifier.weight", "classifier.bias"):
+        save_file({key: value for key, value in whole.items() if key != name}, path, metadata={"format": "pt"})
+        with pytest.raises(ValueError, match=f"1 missing keys, the first is '{name}'"):
+            AnyMoForSequenceClassification.from_pretrained(tmp_path)
+    save_file(whole | {"classifier.scale": torch.ones(1)}, path, metadata={"format": "pt"})
+    with pytest.raises(ValueError, match="unexpected.*classifier.scale"):
+        AnyMoForSequenceClassification.from_pretrained(tmp_path)
+    bare = {key: value for key, value in whole.items() if not key.startswith("classifier.")}
+    save_file(bare, path, metadata={"format": "pt"})
+    assert AnyMoForSequenceClassification.from_pretrained(tmp_path).classifier.out_features == 3
+
+
 def test_text_weights_carry_over(model):
     config = Qwen2Config(**{**tiny_config().text_config.to_dict(), "vocab_size": OFFSET - 2})
     text = Qwen2ForCausalLM(config).eval()

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoModelForCausalLM, GenerationMixin, PreTrainedModel
 from transformers import initialization as init
@@ -15,6 +14,7 @@ from transformers.utils import ModelOutput
 
 from .configuration_anymo import AnyMoConfig
 from .modeling_pqvae import AnyMoPQVAEModel
+from .strict_loading import StrictLoadingMixin
 
 
 @dataclass
@@ -153,7 +153,7 @@ def masked_mean(x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     return (x * weight).sum(1) / weight.sum(1).clamp_min(1)
 
 
-class AnyMoPreTrainedModel(PreTrainedModel):
+class AnyMoPreTrainedModel(StrictLoadingMixin, PreTrainedModel):
     """Weight initialisation, strict loading and the parts that every AnyMo model has."""
 
     config_class = AnyMoConfig
@@ -164,7 +164,7 @@ class AnyMoPreTrainedModel(PreTrainedModel):
     _supports_sdpa = True
     _supports_flash_attn = True
     _supports_flex_attn = True
-    _optional_keys = ("classifier.",)
+    _optional_parts = ("classifier.",)
 
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
@@ -175,31 +175,6 @@ class AnyMoPreTrainedModel(PreTrainedModel):
         elif isinstance(module, AnyMoModel):
             init.normal_(module.text_soft_prompt, mean=0.0, std=0.02)
             init.constant_(module.imu_residual_scale, self.config.imu_residual_scale)
-
-    @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path, *args, output_loading_info: bool = False, **kwargs):
-        """As `PreTrainedModel.from_pretrained`, but a checkpoint with missing or extra tensors is refused.
-
-        Raises:
-            OSError: the weight file is missing, cut short or not safetensors.
-            ValueError: tensors are missing or unexpected (those of a classifier may be).
-        """
-        try:
-            model, info = super().from_pretrained(
-                pretrained_model_name_or_path, *args, output_loading_info=True, **kwargs
-            )
-        except SafetensorError as error:
-            raise OSError(
-                f"the weight file in {pretrained_model_name_or_path} is damaged ({error}); fetch or save it again"
-            ) from error
-        for kind in ("missing_keys", "unexpected_keys"):
-            names = sorted(name for name in info[kind] if not name.startswith(cls._optional_keys))
-            if names:
-                raise ValueError(
-                    f"{pretrained_model_name_or_path}: {len(names)} {kind.replace('_', ' ')}, the first is "
-                    f"{names[0]!r}; the checkpoint does not fit its config.json, use the files that were saved together"
-                )
-        return (model, info) if output_loading_info else model
 
 
 class AnyMoModel(AnyMoPreTrainedModel):

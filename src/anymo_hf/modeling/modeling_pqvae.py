@@ -12,6 +12,7 @@ from transformers import initialization as init
 from transformers.utils import ModelOutput
 
 from .configuration_anymo import AnyMoPQVAEConfig
+from .strict_loading import StrictLoadingMixin
 
 
 @dataclass
@@ -144,7 +145,7 @@ class TemporalDecoder(nn.Module):
         return self.out_proj(F.gelu(_masked_group_norm(self.out_norm, x, mask))).transpose(1, 2)
 
 
-class AnyMoPQVAEModel(PreTrainedModel):
+class AnyMoPQVAEModel(StrictLoadingMixin, PreTrainedModel):
     """The full-body IMU tokenizer over frozen encoder latents."""
 
     config_class = AnyMoPQVAEConfig

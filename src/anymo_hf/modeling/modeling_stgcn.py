@@ -20,6 +20,7 @@ from transformers.utils import ModelOutput
 
 from .body_graph import spatial_partitions
 from .configuration_anymo import AnyMoSTGCNConfig
+from .strict_loading import StrictLoadingMixin
 
 
 @dataclass
@@ -110,7 +111,7 @@ class STGCNBlock(nn.Module):
         return image.permute(0, 2, 3, 1).reshape(nodes, batch, -1, image.shape[1])
 
 
-class AnyMoSTGCNPreTrainedModel(PreTrainedModel):
+class AnyMoSTGCNPreTrainedModel(StrictLoadingMixin, PreTrainedModel):
     """Weight initialisation and loading shared by the encoder's models."""
 
     config_class = AnyMoSTGCNConfig
@@ -175,8 +176,12 @@ def _check_frame_mask(mask: torch.Tensor, batch: int, frames: int) -> torch.Tens
 
 
 class AnyMoSTGCNModel(AnyMoSTGCNPreTrainedModel):
-    """The graph encoder G of paper §3.2: IMU of up to 23 segments to time-preserving latents."""
+    """The graph encoder G of paper §3.2: IMU of up to 23 segments to time-preserving latents.
 
+    It also loads from a pre-training checkpoint, whose predictor it leaves out.
+    """
+
+    _optional_parts = ("predictor.",)
     A: torch.Tensor
 
     def __init__(self, config: AnyMoSTGCNConfig):
