@@ -9,6 +9,7 @@ from anymo_hf.modeling.body_graph import (
     PLACEMENTS,
     SEGMENT_INDEX,
     SEGMENTS,
+    WRISTS,
     body_graph,
     resolve_placement,
     spatial_partitions,
@@ -76,6 +77,28 @@ def test_names_people_use_and_segment_names_resolve():
     for name, index in SEGMENT_INDEX.items():
         assert resolve_placement(name.lower()) == index
     assert {"waist", "chest", "head", "right_pocket", "left_ankle", "left_ear"} <= set(PLACEMENTS)
+
+
+def test_a_limb_without_a_side_is_the_right_one():
+    names = (
+        "shoulder upper_arm arm forearm hand finger wrist watch pocket thigh upper_leg knee shin lower_leg ankle foot "
+    )
+    for name in (names + "shoe toe").split():
+        for wrist in ("forearm", "hand"):
+            right = resolve_placement(f"right_{name}", wrist)
+            assert resolve_placement(name, wrist) == right
+            assert SEGMENTS[right].startswith("R_")
+            assert SEGMENTS[resolve_placement(f"left_{name}", wrist)] == "L_" + SEGMENTS[right][2:]
+    assert SEGMENTS[resolve_placement("hip")] == "Pelvis" and SEGMENTS[resolve_placement("ear")] == "Head"
+
+
+def test_every_name_is_listed_in_the_error():
+    assert set(WRISTS) == {f"{side}{name}" for side in ("", "left_", "right_") for name in ("wrist", "watch")}
+    assert not set(WRISTS) & set(PLACEMENTS)
+    with pytest.raises(ValueError) as error:
+        resolve_placement("tail")
+    listed = str(error.value).split("one of: ")[1].split(", ")
+    assert sorted([*PLACEMENTS, *WRISTS]) == listed
 
 
 def test_unknown_names_and_options_are_refused_with_the_choices():

@@ -25,22 +25,26 @@ def _words(segment: str) -> str:
 
 PLACEMENT_WORDS: dict[int, str] = {index: _words(name) for index, name in enumerate(SEGMENTS)}
 
-# What people call a place -> the segment it is on. "wrist" is resolved by `resolve_placement`, because the official
-# code puts a wrist on the forearm in some datasets and on the hand in others.
+# What people call a place -> the segment it is on. A limb's place without a side ("ankle") means the right one; hip and
+# ear without a side are the pelvis and the head.
 PLACEMENTS: dict[str, str] = {
     "waist": "L5", "belt": "L5", "lower_back": "L3", "back": "T12", "upper_back": "T12", "chest": "T8", "sternum": "T8",
     "torso": "T8", "pelvis": "Pelvis", "hip": "Pelvis", "neck": "Neck", "head": "Head", "ear": "Head", "left_ear": "Head",
     "right_ear": "Head", "glasses": "Head", "forehead": "Head", "left_hip": "L_UpperLeg", "right_hip": "R_UpperLeg",
 }  # fmt: skip
-for _side, _prefix in (("left", "L"), ("right", "R")):
+# A wrist has no segment of its own: `resolve_placement` puts it on the forearm or the hand of this side, because the
+# official code does the one in some datasets and the other in the rest.
+WRISTS: dict[str, str] = {}
+for _side, _prefix in (("", "R"), ("left_", "L"), ("right_", "R")):
+    WRISTS |= {f"{_side}wrist": _prefix, f"{_side}watch": _prefix}
     PLACEMENTS |= {
-        f"{_side}_shoulder": f"{_prefix}_Shoulder", f"{_side}_upper_arm": f"{_prefix}_UpperArm",
-        f"{_side}_arm": f"{_prefix}_UpperArm", f"{_side}_forearm": f"{_prefix}_Forearm", f"{_side}_hand": f"{_prefix}_Hand",
-        f"{_side}_finger": f"{_prefix}_Hand", f"{_side}_pocket": f"{_prefix}_UpperLeg",
-        f"{_side}_thigh": f"{_prefix}_UpperLeg", f"{_side}_upper_leg": f"{_prefix}_UpperLeg",
-        f"{_side}_knee": f"{_prefix}_LowerLeg", f"{_side}_shin": f"{_prefix}_LowerLeg",
-        f"{_side}_lower_leg": f"{_prefix}_LowerLeg", f"{_side}_ankle": f"{_prefix}_LowerLeg",
-        f"{_side}_foot": f"{_prefix}_Foot", f"{_side}_shoe": f"{_prefix}_Foot", f"{_side}_toe": f"{_prefix}_Toe",
+        f"{_side}shoulder": f"{_prefix}_Shoulder", f"{_side}upper_arm": f"{_prefix}_UpperArm",
+        f"{_side}arm": f"{_prefix}_UpperArm", f"{_side}forearm": f"{_prefix}_Forearm", f"{_side}hand": f"{_prefix}_Hand",
+        f"{_side}finger": f"{_prefix}_Hand", f"{_side}pocket": f"{_prefix}_UpperLeg",
+        f"{_side}thigh": f"{_prefix}_UpperLeg", f"{_side}upper_leg": f"{_prefix}_UpperLeg",
+        f"{_side}knee": f"{_prefix}_LowerLeg", f"{_side}shin": f"{_prefix}_LowerLeg",
+        f"{_side}lower_leg": f"{_prefix}_LowerLeg", f"{_side}ankle": f"{_prefix}_LowerLeg",
+        f"{_side}foot": f"{_prefix}_Foot", f"{_side}shoe": f"{_prefix}_Foot", f"{_side}toe": f"{_prefix}_Toe",
     }  # fmt: skip
 
 
@@ -48,8 +52,9 @@ def resolve_placement(name: str, wrist: str = "forearm") -> int:
     """Segment index of a placement or segment name.
 
     Args:
-        name: a key of `PLACEMENTS`, `left_wrist` / `right_wrist`, or a segment name; case, spaces and dashes are free.
-        wrist: the segment a wrist counts as, "forearm" (a watch sits on its far end) or "hand".
+        name: a key of `PLACEMENTS` or `WRISTS`, or a segment name; case, spaces and dashes are free. A limb's place
+            without a side, such as "ankle" or "wrist", means the right one; "hip" is the pelvis and "ear" the head.
+        wrist: the segment a wrist or watch counts as, "forearm" (a watch sits on its far end) or "hand".
 
     Raises:
         ValueError: unknown name or wrist option.
@@ -57,20 +62,28 @@ def resolve_placement(name: str, wrist: str = "forearm") -> int:
     if wrist not in ("forearm", "hand"):
         raise ValueError(f"wrist must be 'forearm' or 'hand', got {wrist!r}")
     key = str(name).strip().lower().replace(" ", "_").replace("-", "_")
-    if key in ("left_wrist", "right_wrist", "left_watch", "right_watch"):
-        return SEGMENT_INDEX[f"{key[0].upper()}_{wrist.capitalize()}"]
+    if key in WRISTS:
+        return SEGMENT_INDEX[f"{WRISTS[key]}_{wrist.capitalize()}"]
     if key in PLACEMENTS:
         return SEGMENT_INDEX[PLACEMENTS[key]]
     for segment, index in SEGMENT_INDEX.items():
         if key == segment.lower():
             return index
-    known = ", ".join(sorted([*PLACEMENTS, "left_wrist", "right_wrist"]))
+    known = ", ".join(sorted([*PLACEMENTS, *WRISTS]))
     raise ValueError(f"unknown placement {name!r}; use a segment name ({', '.join(SEGMENTS)}) or one of: {known}")
 
 
 def body_graph():
-    """The kinematic tree as a `torch_geometric.data.Data` with edges in both directions."""
-    from torch_geometric.data import Data
+    """The kinematic tree as a `torch_geometric.data.Data` with edges in both directions.
+
+    Raises:
+        ImportError: torch-geometric is not installed; the models do without it.
+    """
+    # transformers asks for every package a Hub code file imports, except inside try
+    try:
+        from torch_geometric.data import Data
+    except ImportError as error:
+        raise ImportError("body_graph needs torch-geometric: pip install torch-geometric") from error
 
     pairs = [(child, parent) for child, parent in enumerate(PARENTS) if parent >= 0]
     edges = torch.tensor(pairs + [(b, a) for a, b in pairs], dtype=torch.long).t().contiguous()
