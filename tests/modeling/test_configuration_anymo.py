@@ -6,6 +6,7 @@ import pytest
 from transformers import LlamaConfig
 
 from anymo_hf.modeling.configuration_anymo import AnyMoConfig, AnyMoPQVAEConfig, AnyMoSTGCNConfig
+from anymo_hf.modeling.tokenization_anymo import AnyMoTokenizer
 
 
 def test_paper_preset_has_the_papers_numbers_and_is_the_default():
@@ -29,7 +30,7 @@ def test_paper_preset_has_the_papers_numbers_and_is_the_default():
 
 def test_nano_preset_is_narrow_and_its_parts_fit():
     config = AnyMoConfig.from_preset("nano")
-    assert config.stgcn_config.channels == [8] * 4 + [16] * 3 + [48] * 3
+    assert config.stgcn_config.channels == [16] * 7 + [48] * 3
     assert config.stgcn_config.strides == AnyMoSTGCNConfig().strides
     assert (config.stgcn_config.predictor_layers, config.stgcn_config.predictor_mlp_dim) == (6, 96)
     assert config.pqvae_config.input_dim == config.stgcn_config.latent_dim == 48
@@ -38,14 +39,39 @@ def test_nano_preset_is_narrow_and_its_parts_fit():
     assert (config.pooler_latents, config.projection_dim) == (16, 128)
 
 
-def test_code_tokens_lie_inside_the_vocabulary():
-    for name in ("paper", "nano"):
+def layout(config):
+    return config.imu_bos_token_id, config.imu_token_offset, config.imu_eos_token_id
+
+
+def test_the_default_layout_is_the_tokenizers():
+    tokenizer = AnyMoTokenizer.train_from_texts(["a person walks"], 300, 16)
+    config = AnyMoConfig(
+        pqvae_config=AnyMoPQVAEConfig(codebook_size=8), text_config={"vocab_size": len(tokenizer), "hidden_size": 16}
+    )
+    assert layout(config) == (tokenizer.imu_bos_token_id, tokenizer.imu_token_offset, tokenizer.imu_eos_token_id)
+    assert config.text_config.vocab_size == tokenizer.imu_eos_token_id + 1
+
+
+def test_presets_leave_room_for_words_both_boundaries_and_all_codes():
+    # Qwen2.5's tokenizer has 151,643 byte pairs and 22 control tokens
+    for name, words, codes in (("paper", 151_643 + 22, 2 * 2048), ("nano", 4096 - 2 - 2 * 512, 2 * 512)):
         config = AnyMoConfig.from_preset(name)
-        codes = config.pqvae_config.num_codebooks * config.pqvae_config.codebook_size
-        assert config.imu_token_offset + codes == config.text_config.vocab_size
-        assert len({config.imu_bos_token_id, config.imu_eos_token_id}) == 2
-        assert max(config.imu_bos_token_id, config.imu_eos_token_id) < config.imu_token_offset
-    assert AnyMoConfig(imu_token_offset=7, imu_bos_token_id=5, imu_eos_token_id=0).imu_eos_token_id == 0
+        assert layout(config) == (words, words + 1, words + 1 + codes)
+        assert config.text_config.vocab_size == words + codes + 2
+
+
+def test_given_ids_stay_as_they_are_also_those_of_older_checkpoints(tmp_path):
+    assert layout(AnyMoConfig(imu_token_offset=7, imu_bos_token_id=5, imu_eos_token_id=0)) == (5, 7, 0)
+    old = AnyMoConfig.from_preset("nano", imu_token_offset=3072, imu_bos_token_id=3070, imu_eos_token_id=3071)
+    old.save_pretrained(tmp_path)
+    assert layout(AnyMoConfig.from_pretrained(tmp_path)) == (3070, 3072, 3071)
+
+
+def test_a_model_from_scratch_names_no_text_model(tmp_path):
+    assert AnyMoConfig.from_preset("paper").text_model_name == AnyMoConfig().text_model_name == "Qwen/Qwen2.5-0.5B"
+    AnyMoConfig.from_preset("nano").save_pretrained(tmp_path)
+    assert json.loads((tmp_path / "config.json").read_text())["text_model_name"] is None
+    assert AnyMoConfig.from_pretrained(tmp_path).text_model_name is None
 
 
 @pytest.mark.parametrize("cls", [AnyMoSTGCNConfig, AnyMoPQVAEConfig, AnyMoConfig])
@@ -71,7 +97,7 @@ def test_presets_do_not_share_lists():
     first.channels[0] = 99
     first.strides[0] = 99
     second = AnyMoSTGCNConfig.from_preset("nano")
-    assert second.channels[0] == 8 and second.strides[0] == 1
+    assert second.channels[0] == 16 and second.strides[0] == 1
 
 
 @pytest.mark.parametrize("cls", [AnyMoSTGCNConfig, AnyMoPQVAEConfig, AnyMoConfig])

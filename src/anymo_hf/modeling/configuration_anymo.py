@@ -157,9 +157,10 @@ _NANO_TEXT = {
     "max_position_embeddings": 1024,
     "tie_word_embeddings": False,
 }
-# Qwen2.5-0.5B's shapes, its vocabulary of 151,936 rows extended by two boundary tokens and 4,096 codes
+# Qwen2.5-0.5B's shapes. Its tokenizer ends at 151,665 tokens (its table of 151,936 rows is padded), and there
+# `AnyMoTokenizer.from_text_tokenizer` adds <imu_bos>, 4,096 codes and <imu_eos>.
 _PAPER_TEXT = {
-    "vocab_size": 151_936 + 4_098,
+    "vocab_size": 151_665 + 4_098,
     "hidden_size": 896,
     "intermediate_size": 4864,
     "num_hidden_layers": 24,
@@ -171,7 +172,13 @@ _PAPER_TEXT = {
 }
 _MODEL_PRESETS: dict[str, dict] = {
     "paper": {},
-    "nano": {"pooler_latents": 16, "pooler_heads": 4, "projection_dim": 128, "projector_hidden": 128},
+    "nano": {
+        "text_model_name": None,
+        "pooler_latents": 16,
+        "pooler_heads": 4,
+        "projection_dim": 128,
+        "projector_hidden": 128,
+    },
 }
 
 
@@ -181,14 +188,18 @@ class AnyMoConfig(PreTrainedConfig):
     Args:
         stgcn_config, pqvae_config: the IMU tokenizer this model reads codes from.
         text_config: any causal language model's config; Qwen2 by default.
-        text_model_name: the checkpoint the paper starts from.
+        text_model_name: a record of the checkpoint that words and language weights came from, None where they are
+            trained from scratch; nothing is loaded by it.
         pooler_latents, pooler_heads: of the latent-attention poolers.
         projection_dim: width of the embeddings.
         projector_hidden: hidden width of the code projector.
         soft_prompt_length: learned vectors before a text.
         imu_residual_scale: weight of the averaged code embedding in the IMU branch.
-        temperature: contrastive temperature; lm_loss_weight, narration_loss_weight, label_loss_weight: loss weights.
-        imu_token_offset: id of the first code token; imu_bos_token_id, imu_eos_token_id: the boundary tokens.
+        contrastive_temperature: divides the cosines of the contrastive losses and of zero-shot scores.
+        lm_loss_weight, narration_loss_weight, label_loss_weight: loss weights.
+        imu_token_offset: id of the first code token.
+        imu_bos_token_id, imu_eos_token_id: the tokens before and after the codes. By default the three stand as
+            `AnyMoTokenizer` lays them out, last in the vocabulary: bos, all codes, eos.
     """
 
     model_type = "anymo"
@@ -199,7 +210,7 @@ class AnyMoConfig(PreTrainedConfig):
         stgcn_config: AnyMoSTGCNConfig | dict | None = None,
         pqvae_config: AnyMoPQVAEConfig | dict | None = None,
         text_config: PreTrainedConfig | dict | None = None,
-        text_model_name: str = "Qwen/Qwen2.5-0.5B",
+        text_model_name: str | None = "Qwen/Qwen2.5-0.5B",
         pooler_latents: int = 128,
         pooler_heads: int = 8,
         projection_dim: int = 896,
@@ -239,10 +250,9 @@ class AnyMoConfig(PreTrainedConfig):
         self.narration_loss_weight = narration_loss_weight
         self.label_loss_weight = label_loss_weight
         codes = self.pqvae_config.num_codebooks * self.pqvae_config.codebook_size
-        # codes stand last in the vocabulary unless the tokenizer says otherwise
-        self.imu_token_offset = text_config.vocab_size - codes if imu_token_offset is None else imu_token_offset
-        self.imu_bos_token_id = self.imu_token_offset - 2 if imu_bos_token_id is None else imu_bos_token_id
-        self.imu_eos_token_id = self.imu_token_offset - 1 if imu_eos_token_id is None else imu_eos_token_id
+        self.imu_token_offset = text_config.vocab_size - codes - 1 if imu_token_offset is None else imu_token_offset
+        self.imu_bos_token_id = self.imu_token_offset - 1 if imu_bos_token_id is None else imu_bos_token_id
+        self.imu_eos_token_id = self.imu_token_offset + codes if imu_eos_token_id is None else imu_eos_token_id
         kwargs.setdefault("tie_word_embeddings", False)
         super().__init__(**kwargs)
 
