@@ -7,19 +7,29 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import AutoFeatureExtractor
 
+import anymo_hf  # noqa: F401  (registers the Auto classes)
 from anymo_hf.modeling.body_graph import SEGMENT_INDEX
-from anymo_hf.modeling.configuration_anymo import AnyMoPQVAEConfig
+from anymo_hf.modeling.configuration_anymo import AnyMoPQVAEConfig, AnyMoSTGCNConfig
 from anymo_hf.modeling.feature_extraction_anymo import AnyMoFeatureExtractor, resample
 from anymo_hf.modeling.modeling_pqvae import AnyMoPQVAEModel
+from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNModel
 
 G = 9.80665
+
+
+def networks(**pqvae):
+    return (
+        AnyMoSTGCNModel(AnyMoSTGCNConfig.from_preset("nano")),
+        AnyMoPQVAEModel(AnyMoPQVAEConfig.from_preset("nano", **pqvae)),
+    )
 
 
 @pytest.fixture(scope="module")
 def extractor():
     torch.manual_seed(0)
-    made = AnyMoFeatureExtractor()
+    made = AnyMoFeatureExtractor(*networks())
     with torch.no_grad():  # encoder statistics and codes that tell windows apart
         made.stgcn.data_bn.running_var.fill_(20.0)
         made.stgcn.mask_token.normal_()
@@ -187,7 +197,42 @@ def test_weights_that_do_not_fit_are_refused(extractor, tmp_path, change, messag
 
 def test_networks_that_do_not_fit_each_other_are_refused():
     with pytest.raises(ValueError, match="width 20, stgcn gives 48"):
-        AnyMoFeatureExtractor(pqvae=AnyMoPQVAEModel(AnyMoPQVAEConfig.from_preset("nano", input_dim=20)))
+        AnyMoFeatureExtractor(*networks(input_dim=20))
+
+
+def test_networks_are_never_made_up():
+    stgcn, pqvae = networks()
+    for given, missing in (
+        ({}, "stgcn and pqvae: .*from_pretrained"),
+        ({"stgcn": stgcn}, "needs pqvae: "),
+        ({"pqvae": pqvae}, "needs stgcn: "),
+    ):
+        with pytest.raises(ValueError, match=missing):
+            AnyMoFeatureExtractor(**given)
+
+
+def test_the_wrist_can_be_chosen_when_loading_and_is_saved_again(extractor, tmp_path):
+    extractor.save_pretrained(tmp_path / "first")
+    for load in (AnyMoFeatureExtractor, AutoFeatureExtractor):
+        loaded = load.from_pretrained(tmp_path / "first", wrist="hand")
+        assert loaded.wrist == "hand" and loaded.name_or_path == str(tmp_path / "first")
+        _, nodes, _ = loaded.prepare({"left_wrist": recording()}, sampling_rate=60)
+        assert nodes[0].nonzero().flatten().tolist() == [SEGMENT_INDEX["L_Hand"]]
+    loaded.save_pretrained(tmp_path / "second")
+    assert AnyMoFeatureExtractor.from_pretrained(tmp_path / "second").wrist == "hand"
+    with pytest.raises(ValueError, match="wrist must be"):
+        AnyMoFeatureExtractor.from_pretrained(tmp_path / "first", wrist="elbow")
+
+
+def test_arguments_that_mean_nothing_are_refused_and_those_of_the_hub_are_not(extractor, tmp_path):
+    extractor.save_pretrained(tmp_path)
+    for load in (AnyMoFeatureExtractor, AutoFeatureExtractor):
+        with pytest.raises(ValueError, match=r"unknown arguments \['writs'\].*wrist"):
+            load.from_pretrained(tmp_path, writs="hand")
+        load.from_pretrained(
+            tmp_path, revision="main", token=None, cache_dir=tmp_path / "cache", local_files_only=True,
+            force_download=False, trust_remote_code=False,
+        )  # fmt: skip
 
 
 def _with(value):
@@ -237,4 +282,4 @@ def test_bad_input_is_refused_in_the_users_words(extractor, imu, settings, messa
 
 def test_an_unknown_wrist_option_is_refused():
     with pytest.raises(ValueError, match="wrist must be"):
-        AnyMoFeatureExtractor(wrist="elbow")
+        AnyMoFeatureExtractor(*networks(), wrist="elbow")

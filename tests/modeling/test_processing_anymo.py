@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from transformers import Qwen2Config
+from transformers.utils import logging as transformers_logging
 
 from anymo_hf.modeling.body_graph import SEGMENT_INDEX
 from anymo_hf.modeling.configuration_anymo import AnyMoConfig, AnyMoPQVAEConfig, AnyMoSTGCNConfig
@@ -17,7 +18,15 @@ from anymo_hf.modeling.feature_extraction_anymo import AnyMoFeatureExtractor
 from anymo_hf.modeling.modeling_anymo import AnyMoModel
 from anymo_hf.modeling.modeling_pqvae import AnyMoPQVAEModel
 from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNModel
-from anymo_hf.modeling.processing_anymo import AnyMoProcessor, option_key, save_release, sensor_context
+from anymo_hf.modeling.processing_anymo import (
+    AnyMoProcessor,
+    check_same_codebook,
+    embed_recordings,
+    equal_spans,
+    option_key,
+    save_release,
+    sensor_context,
+)
 from anymo_hf.modeling.tokenization_anymo import AnyMoTokenizer
 
 PQVAE = {"input_dim": 48, "bottleneck_dim": 8, "codebook_size": 8, "decoder_dim": 8}
@@ -32,11 +41,22 @@ def tokenizer():
 @pytest.fixture(scope="module")
 def processor(tokenizer):
     torch.manual_seed(0)
-    stgcn = AnyMoSTGCNModel(AnyMoSTGCNConfig.from_preset("nano"))
-    return AnyMoProcessor(AnyMoFeatureExtractor(stgcn, AnyMoPQVAEModel(AnyMoPQVAEConfig(**PQVAE))), tokenizer)
+    extractor = AnyMoFeatureExtractor(
+        AnyMoSTGCNModel(AnyMoSTGCNConfig.from_preset("nano")), AnyMoPQVAEModel(AnyMoPQVAEConfig(**PQVAE))
+    )
+    with torch.no_grad():  # an encoder and codes that tell windows apart
+        extractor.stgcn.mask_token.normal_()
+        imu, nodes, frames = extractor.prepare([{"waist": signal(8, 60, seed)} for seed in range(4)], sampling_rate=60)
+        latents = extractor.stgcn(imu, nodes, frames).last_hidden_state
+        extractor.pqvae.quantizer.initialise(extractor.pqvae.project(latents).flatten(0, 1), torch.manual_seed(0))
+    return AnyMoProcessor(extractor, tokenizer)
 
 
-def tiny_model(tokenizer):
+def signal(seconds, rate=60, seed=0):
+    return np.random.default_rng(seed).normal(size=(round(seconds * rate), 6)) * [5, 5, 5, 2, 2, 2]
+
+
+def tiny_model(tokenizer, extractor=None):
     text = Qwen2Config(
         vocab_size=len(tokenizer), hidden_size=16, intermediate_size=24, num_hidden_layers=2, num_attention_heads=4,
         num_key_value_heads=2, max_position_embeddings=512, tie_word_embeddings=False,
@@ -47,7 +67,10 @@ def tiny_model(tokenizer):
         imu_token_offset=tokenizer.imu_token_offset, imu_bos_token_id=tokenizer.imu_bos_token_id,
         imu_eos_token_id=tokenizer.imu_eos_token_id,
     )  # fmt: skip
-    return AnyMoModel(config).eval()
+    model = AnyMoModel(config).eval()
+    if extractor is not None:
+        model.set_codebook(extractor.pqvae)
+    return model
 
 
 def test_motion_prompt_pools_the_codes_and_nothing_else(processor, tokenizer):
@@ -187,7 +210,8 @@ import sys
 import numpy as np
 from transformers import (AutoConfig, AutoFeatureExtractor, AutoModel, AutoModelForCausalLM,
                           AutoModelForSequenceClassification, AutoProcessor, AutoTokenizer)
-sys.modules["anymo_hf"] = None  # importing it anywhere now fails
+for name in ("anymo_hf", "torch_geometric"):
+    sys.modules[name] = None  # importing it anywhere now fails
 folder, signal = sys.argv[1], np.random.default_rng(0).normal(size=(100, 6))
 load = lambda kind: kind.from_pretrained(folder, trust_remote_code=True)
 for kind in (AutoConfig, AutoTokenizer, AutoFeatureExtractor, AutoModelForCausalLM, AutoModelForSequenceClassification):
@@ -199,7 +223,7 @@ np.save(sys.argv[2], features.detach().numpy())
 
 
 def test_a_release_works_without_the_package(processor, tokenizer, tmp_path):
-    model = tiny_model(tokenizer)
+    model = tiny_model(tokenizer, processor.feature_extractor)
     folder = save_release(tmp_path / "release", model, processor)
     assert "AutoModelForCausalLM" in json.loads((folder / "config.json").read_text())["auto_map"]
     assert not list(folder.rglob("*.part"))
@@ -213,6 +237,153 @@ def test_a_release_works_without_the_package(processor, tokenizer, tmp_path):
     signal = np.random.default_rng(0).normal(size=(100, 6))
     batch = processor(imu={"left_wrist": signal}, sampling_rate=50, return_tensors="pt")
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), model.get_imu_features(**batch).detach(), atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def model(tokenizer, processor):
+    torch.manual_seed(1)
+    model = tiny_model(tokenizer, processor.feature_extractor)
+    with torch.no_grad():
+        model.imu_projector[2].weight.mul_(100)  # codes that speak louder than the words around them
+    return model
+
+
+def alone(model, processor, recordings, rate=60):
+    """Float64 embeddings of recordings given one by one to the plain processor."""
+    with torch.no_grad():
+        rows = [
+            model.get_imu_features(**processor(imu=item, sampling_rate=rate, return_tensors="pt"))
+            for item in recordings
+        ]
+    return torch.cat(rows).double()
+
+
+def mean_direction(rows):
+    mean = rows.mean(0)
+    return mean / mean.norm()
+
+
+def test_long_recordings_are_averaged_over_equal_pieces(model, processor):
+    growing = np.linspace(0, 10, 840)[:, None]
+    long = {"waist": signal(14, seed=1) * growing, "head": signal(14, seed=2)}  # 840 frames: three pieces of 280
+    short = {"left_wrist": signal(6, seed=3)}  # as long as a window may be
+    parts = [{name: values[begin : begin + 280] for name, values in long.items()} for begin in (0, 280, 560)]
+    pieces = alone(model, processor, parts)
+    assert (pieces @ pieces.T).min() < 0.999  # pieces that all look alike would make this test empty
+    expected = torch.stack([mean_direction(pieces), alone(model, processor, [short])[0]])
+    for batch_size in (64, 2):
+        got = embed_recordings(model, processor, [long, short], 60, batch_size=batch_size)
+        assert got.shape == (2, 12) and got.dtype == torch.float32
+        torch.testing.assert_close(got.double(), expected, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(got.norm(dim=-1), torch.ones(2))
+    single = embed_recordings(model, processor, long, 60)
+    torch.testing.assert_close(single.double(), expected[:1], atol=1e-5, rtol=1e-4)
+
+
+def test_short_recordings_embed_as_the_plain_processor_does(model, processor):
+    items = [{"waist": signal(seconds, 50, seed)} for seed, seconds in enumerate((1.5, 4, 5.9))]
+    got = embed_recordings(model, processor, items, 50)
+    torch.testing.assert_close(got.double(), alone(model, processor, items, 50), atol=1e-5, rtol=1e-4)
+    units = np.array([9.80665] * 3 + [np.pi / 180] * 3)
+    arrays = embed_recordings(
+        model, processor, [item["waist"] / units for item in items], 50, placements=["waist"], acceleration_unit="g",
+        angular_velocity_unit="deg/s",
+    )  # fmt: skip
+    torch.testing.assert_close(arrays, got, atol=1e-5, rtol=1e-4)
+
+
+def test_pieces_cover_the_recording_evenly_and_none_is_too_long():
+    for frames in (60, 359, 360, 361, 720, 721, 7200, 216_001):
+        for most in (2.0, 4.5, 6.0):
+            spans = equal_spans(frames, most)
+            lengths = [end - start for start, end in spans]
+            assert spans[0][0] == 0 and spans[-1][1] == frames
+            assert all(end == start for (_, end), (start, _) in zip(spans, spans[1:], strict=False))
+            assert max(lengths) <= most * 60 and max(lengths) - min(lengths) <= 1 and min(lengths) >= 60
+            assert len(lengths) == -(-frames // round(most * 60))
+    assert equal_spans(7200, None) == [(0, 7200)]
+
+
+def test_windows_are_pieces_or_the_middle_one(processor, tokenizer):
+    long, short = {"waist": signal(20, seed=1)}, {"head": signal(3, seed=2)}  # four pieces of 300 frames, and one
+    codes, places = processor.windows([long, short], sampling_rate=60)
+    assert [[len(piece) for piece in pieces] for pieces in codes] == [[150] * 4, [90]]
+    assert places == [[SEGMENT_INDEX["L5"]], [HEAD]]
+    second = processor.feature_extractor({"waist": long["waist"][300:600]}, sampling_rate=60)
+    assert codes[0][1].tolist() == second["imu_codes"][0]
+    middle, _ = processor.windows([long, short], sampling_rate=60, middle=True)
+    assert [len(pieces) for pieces in middle] == [1, 1] and middle[0][0].tolist() == codes[0][1].tolist()
+    never = AnyMoProcessor(processor.feature_extractor, tokenizer, max_window_seconds=None)
+    assert [len(pieces) for pieces in never.windows(long, sampling_rate=60)[0]] == [1]
+    ready = processor.windows(imu_codes=[[1, 9, 2]], imu_placements=[[HEAD]])
+    assert [[row.tolist() for row in pieces] for pieces in ready[0]] == [[[1, 9, 2]]] and ready[1] == [[HEAD]]
+
+
+def test_a_plain_call_takes_any_length_and_warns_once(processor, caplog):
+    transformers_logging.warning_once.cache_clear()
+    processor(imu={"waist": signal(6)}, sampling_rate=60)
+    assert not caplog.records
+    for seconds in (6.5, 30):
+        batch = processor(imu={"waist": signal(seconds)}, sampling_rate=60)
+        assert sum(batch["imu_pooling_mask"][0]) == 2 * -(-round(seconds * 60) // 4)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "max_window_seconds, 6," in caplog.text and "embed_recordings" in caplog.text
+
+
+def test_the_window_length_is_kept_in_the_processors_file(processor, tokenizer, tmp_path):
+    assert processor.max_window_seconds == 6.0
+    for number, value in enumerate((6.0, 4.5, None)):
+        folder = tmp_path / str(number)
+        AnyMoProcessor(processor.feature_extractor, tokenizer, max_window_seconds=value).save_pretrained(folder)
+        settings = json.loads((folder / "processor_config.json").read_text())
+        assert settings["max_window_seconds"] == value
+        assert AnyMoProcessor.from_pretrained(folder).max_window_seconds == value
+        assert AnyMoProcessor.from_pretrained(folder, max_window_seconds=None).max_window_seconds is None
+    del settings["max_window_seconds"]  # a file from before there was one
+    (folder / "processor_config.json").write_text(json.dumps(settings))
+    assert AnyMoProcessor.from_pretrained(folder).max_window_seconds == 6.0
+    for value in (0, 1.9, float("inf"), float("nan")):
+        with pytest.raises(ValueError, match="max_window_seconds must be at least 2"):
+            AnyMoProcessor(None, tokenizer, max_window_seconds=value)
+
+
+def test_prompts_that_the_model_has_no_positions_for_are_refused(model, processor, tokenizer):
+    never = AnyMoProcessor(processor.feature_extractor, tokenizer, max_window_seconds=None)
+    with pytest.raises(ValueError, match="512 positions"):
+        embed_recordings(model, never, {"waist": signal(20)}, 60)
+    assert embed_recordings(model, processor, {"waist": signal(20)}, 60).isfinite().all()
+    with pytest.raises(ValueError, match="batch_size"):
+        embed_recordings(model, processor, {"waist": signal(3)}, 60, batch_size=0)
+
+
+def test_embedding_leaves_a_training_model_in_training(tokenizer, processor):
+    model = tiny_model(tokenizer, processor.feature_extractor).train()
+    embed_recordings(model, processor, {"waist": signal(2)}, 60)
+    assert model.training and model.imu_pooler.training
+
+
+def test_codebooks_of_different_runs_are_told_apart_by_folder(processor, tokenizer, tmp_path):
+    same = tiny_model(tokenizer, processor.feature_extractor)
+    check_same_codebook(same, processor)
+    check_same_codebook(same.bfloat16(), processor)
+    check_same_codebook(same.half().float(), processor)
+    check_same_codebook(same, AnyMoProcessor(None, tokenizer))
+    other = tiny_model(tokenizer)
+    with pytest.raises(ValueError, match="made in memory.*made in memory.*different codebooks"):
+        check_same_codebook(other, processor)
+    other.save_pretrained(tmp_path / "model")
+    processor.save_pretrained(tmp_path / "processor")
+    other, loaded = (
+        AnyMoModel.from_pretrained(tmp_path / "model"),
+        AnyMoProcessor.from_pretrained(tmp_path / "processor"),
+    )
+    with pytest.raises(ValueError, match=f"{tmp_path / 'model'}.*{tmp_path / 'processor'}.*different codebooks"):
+        check_same_codebook(other, loaded)
+    with pytest.raises(ValueError, match="different codebooks"):
+        embed_recordings(other, loaded, {"waist": signal(2)}, 60)
+    with pytest.raises(ValueError, match="different codebooks"):
+        save_release(tmp_path / "release", other, loaded)
+    assert not (tmp_path / "release").exists()
 
 
 def test_a_release_refuses_a_tokenizer_of_another_run(processor, tokenizer, tmp_path):

@@ -20,7 +20,7 @@ from transformers import (
 )
 
 import anymo_hf
-from anymo_hf.modeling.configuration_anymo import AnyMoConfig, AnyMoPQVAEConfig
+from anymo_hf.modeling.configuration_anymo import AnyMoConfig, AnyMoPQVAEConfig, AnyMoSTGCNConfig
 from anymo_hf.modeling.feature_extraction_anymo import AnyMoFeatureExtractor, resample
 from anymo_hf.modeling.modeling_anymo import (
     AnyMoForConditionalGeneration,
@@ -28,6 +28,7 @@ from anymo_hf.modeling.modeling_anymo import (
     supervised_contrastive_loss,
 )
 from anymo_hf.modeling.modeling_pqvae import AnyMoPQVAEModel
+from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNModel
 from anymo_hf.modeling.processing_anymo import AnyMoProcessor, save_release
 from anymo_hf.modeling.tokenization_anymo import AnyMoTokenizer
 
@@ -60,7 +61,7 @@ def tiny(dtype=torch.float32):
         imu_bos_token_id=tokenizer.imu_bos_token_id,
         imu_eos_token_id=tokenizer.imu_eos_token_id,
     )
-    extractor = AnyMoFeatureExtractor(pqvae=AnyMoPQVAEModel(pqvae))
+    extractor = AnyMoFeatureExtractor(AnyMoSTGCNModel(AnyMoSTGCNConfig.from_preset("nano")), AnyMoPQVAEModel(pqvae))
     model = AnyMoForConditionalGeneration(config)
     model.set_codebook(extractor.pqvae)
     model.init_code_head()
@@ -242,9 +243,83 @@ def test_missing_tensors_are_never_random_weights(release, tmp_path):
         ([], {}, "empty"),
     ],
 )
-def test_bad_recordings_are_refused_in_the_users_words(imu, settings, message):
+def test_bad_recordings_are_refused_in_the_users_words(release, imu, settings, message):
     with pytest.raises(ValueError, match=message):
-        AnyMoFeatureExtractor()(imu, **{"sampling_rate": 50, **settings})
+        AutoFeatureExtractor.from_pretrained(release)(imu, **{"sampling_rate": 50, **settings})
+
+
+def files(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in Path(folder).rglob("*") if path.is_file()}
+
+
+def test_a_save_that_is_cut_off_leaves_the_old_release_whole(release, tmp_path, monkeypatch):
+    folder = tmp_path / "anymo"
+    shutil.copytree(release, folder)
+    before = files(folder)
+    model, processor = tiny()
+    with torch.no_grad():
+        model.text_soft_prompt.add_(1)
+
+    def fail(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(AnyMoProcessor, "save_pretrained", fail)  # weights come first, then this
+    with pytest.raises(KeyboardInterrupt):
+        save_release(folder, model, processor)
+    assert files(folder) == before and [path.name for path in tmp_path.iterdir()] == ["anymo"]
+
+
+def test_a_save_replaces_the_old_release_and_nothing_else(release, tmp_path):
+    folder = tmp_path / "anymo"
+    shutil.copytree(release, folder)
+    (folder / "README.md").write_text("the card")
+    (folder / "model-00001-of-00002.safetensors").write_bytes(b"an old shard")
+    (folder / "model.safetensors.index.json").write_text("{}")
+    model, processor = tiny()
+    with torch.no_grad():
+        model.text_soft_prompt.add_(1)
+    assert save_release(folder, model, processor) == folder
+    after = files(folder)
+    assert after.pop("README.md") == b"the card"
+    assert set(after) == set(files(release)) and [path.name for path in tmp_path.iterdir()] == ["anymo"]
+    loaded = AutoModel.from_pretrained(folder)
+    assert torch.equal(loaded.text_soft_prompt, model.text_soft_prompt)
+
+
+def test_a_release_knows_the_positions_of_its_language_model(release):
+    processor = AutoProcessor.from_pretrained(release)
+    assert processor.tokenizer.model_max_length == 512
+    minute = {"waist": recording(60)}
+    for call in (processor, processor.generation_inputs):
+        with pytest.raises(
+            ValueError, match=r"tokens does not fit the language model's 512 positions.*embed_recordings"
+        ):
+            call(imu=minute, sampling_rate=50)
+    with pytest.raises(ValueError, match="512 positions"):
+        processor(text="walking " * 600)
+
+
+def test_options_are_chosen_when_loading(release, tmp_path):
+    processor = AutoProcessor.from_pretrained(release, wrist="hand", max_window_seconds=4)
+    assert processor.feature_extractor.wrist == "hand" and processor.max_window_seconds == 4
+    processor.save_pretrained(tmp_path)
+    again = AutoProcessor.from_pretrained(tmp_path)
+    assert again.feature_extractor.wrist == "hand" and again.max_window_seconds == 4
+    assert "left hand" in processor.tokenizer.decode(
+        again(imu={"left_wrist": recording()}, sampling_rate=50)["imu_input_ids"][0], skip_special_tokens=True
+    )
+    with pytest.raises(ValueError, match=r"unknown arguments \['writs'\] of AnyMoProcessor"):
+        AutoProcessor.from_pretrained(release, writs="hand")
+    AutoProcessor.from_pretrained(release, use_fast=True, revision="main", trust_remote_code=False, token=None)
+
+
+def test_a_recording_of_two_minutes_goes_through_every_pipeline(release):
+    long = {"imu": {"waist": recording(120)}, "sampling_rate": 50}
+    ranked = pipeline("zero-shot-imu-classification", model=release)(long, candidate_labels=["walking", "sitting"])
+    assert len(ranked) == 2
+    found = pipeline("imu-text-retrieval", model=release)(long, candidate_texts=["walking", "sitting"])
+    assert len(found) == 2
+    assert isinstance(pipeline("imu-to-text", model=release)(long, max_new_tokens=2)[0]["generated_text"], str)
 
 
 def test_resampling_keeps_slow_waves_and_removes_what_60_hz_cannot_carry():

@@ -25,6 +25,27 @@ TARGET_RATE = 60.0
 _ACCELERATION = {"m/s^2": 1.0, "g": 9.80665, "mg": 9.80665e-3}
 _ANGULAR_VELOCITY = {"rad/s": 1.0, "deg/s": np.pi / 180}
 _FOLDER, _CONFIG, _WEIGHTS = "imu_tokenizer", "config.json", "model.safetensors"
+_FILE_ARGUMENTS = (
+    "cache_dir", "force_download", "proxies", "token", "revision", "local_files_only", "subfolder", "user_agent",
+)  # fmt: skip
+# what Auto classes add, and what users write for any checkpoint: it says nothing to a class that is already chosen
+_AUTO_ARGUMENTS = ("trust_remote_code", "code_revision", "use_fast", "_from_auto", "_from_pipeline", "_commit_hash")
+
+
+def split_arguments(kwargs: Mapping[str, Any], own: Sequence[str], where: str) -> tuple[dict, dict]:
+    """Arguments of a `from_pretrained`: the class's own, and those that say where files come from.
+
+    Raises:
+        ValueError: an argument that is neither.
+    """
+    unknown = sorted(set(kwargs) - {*own, *_FILE_ARGUMENTS, *_AUTO_ARGUMENTS})
+    # `pipeline` hands the model's arguments, such as dtype, to every part
+    if unknown and "_from_pipeline" not in kwargs:
+        raise ValueError(f"unknown arguments {unknown} of {where}; its own are {', '.join(own)}")
+    return (
+        {name: kwargs[name] for name in own if name in kwargs},
+        {name: kwargs[name] for name in _FILE_ARGUMENTS if name in kwargs},
+    )
 
 
 def resample(signal: np.ndarray, rate: float, target: float = TARGET_RATE) -> np.ndarray:
@@ -51,8 +72,14 @@ class AnyMoFeatureExtractor(FeatureExtractionMixin):
     """IMU recordings to code ids (paper §3.2, "Full-Body IMU Tokenization").
 
     Args:
-        stgcn, pqvae: the frozen encoder and tokenizer; random weights of the nano preset when not given.
+        stgcn, pqvae: the frozen encoder and tokenizer.
         wrist: the segment a wrist counts as, "forearm" or "hand".
+
+    Attributes:
+        name_or_path: the folder or repository it was loaded from; "" when made in memory.
+
+    Raises:
+        ValueError: a network is missing, or they do not fit each other.
 
     A missing gyroscope (three columns) reads as zero angular velocity, the value of a sensor that does not turn.
     """
@@ -66,11 +93,17 @@ class AnyMoFeatureExtractor(FeatureExtractionMixin):
         wrist: str = "forearm",
         **kwargs,
     ):
+        if stgcn is None or pqvae is None:
+            missing = " and ".join(name for name, part in (("stgcn", stgcn), ("pqvae", pqvae)) if part is None)
+            raise ValueError(
+                f"AnyMoFeatureExtractor needs {missing}: load a trained one with AnyMoFeatureExtractor.from_pretrained"
+                "(folder), or give both networks, AnyMoFeatureExtractor(stgcn, pqvae)"
+            )
         resolve_placement("left_wrist", wrist)
         super().__init__(**kwargs)
         self.wrist = wrist
-        self.stgcn = (stgcn or AnyMoSTGCNModel(AnyMoSTGCNConfig.from_preset("nano"))).eval()
-        self.pqvae = (pqvae or AnyMoPQVAEModel(AnyMoPQVAEConfig.from_preset("nano"))).eval()
+        self.stgcn, self.pqvae = stgcn.eval(), pqvae.eval()
+        self.name_or_path = ""
         if self.pqvae.config.input_dim != self.stgcn.config.latent_dim:
             raise ValueError(
                 f"pqvae reads latents of width {self.pqvae.config.input_dim}, stgcn gives {self.stgcn.config.latent_dim}"
@@ -105,12 +138,16 @@ class AnyMoFeatureExtractor(FeatureExtractionMixin):
     def from_pretrained(cls, pretrained_model_name_or_path, **kwargs) -> AnyMoFeatureExtractor:  # type: ignore[override]
         """Loads what `save_pretrained` wrote, from a folder or a Hub repository.
 
+        Args:
+            pretrained_model_name_or_path: the folder or the repository's name.
+            kwargs: `wrist` in place of the saved one; the usual Hub arguments, such as `revision` and `token`.
+
         Raises:
             OSError: a file is missing, cut short or not safetensors.
-            ValueError: tensors are missing, unexpected or of another shape.
+            ValueError: tensors are missing, unexpected or of another shape; an unknown argument.
         """
-        settings, _ = cls.get_feature_extractor_dict(pretrained_model_name_or_path, **kwargs)
-        hub = {k: kwargs[k] for k in ("cache_dir", "revision", "token", "local_files_only", "subfolder") if k in kwargs}
+        own, hub = split_arguments(kwargs, ("wrist",), "AnyMoFeatureExtractor.from_pretrained")
+        settings, _ = cls.get_feature_extractor_dict(pretrained_model_name_or_path, **hub)
         files = [cached_file(pretrained_model_name_or_path, f"{_FOLDER}/{name}", **hub) for name in (_CONFIG, _WEIGHTS)]
         try:
             config = json.loads(Path(files[0]).read_text())
@@ -134,17 +171,19 @@ class AnyMoFeatureExtractor(FeatureExtractionMixin):
                 model.load_state_dict(part, strict=True, assign=True)
             except RuntimeError as error:
                 raise ValueError(f"{files[1]}: weights do not fit {files[0]}: {error}") from error
-        return cls(stgcn, pqvae, wrist=settings.get("wrist", "forearm"))
+        extractor = cls(stgcn, pqvae, **({"wrist": settings.get("wrist", "forearm")} | own))
+        extractor.name_or_path = str(pretrained_model_name_or_path)
+        return extractor
 
-    def prepare(
+    def read(
         self,
         imu: Mapping | Sequence,
         placements: Sequence[str] | None = None,
         sampling_rate: float | None = None,
         acceleration_unit: str = "m/s^2",
         angular_velocity_unit: str = "rad/s",
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Recordings to encoder inputs: `imu` `(B, T, 23, 6)` at 60 Hz in m/s^2 and rad/s, node and frame masks.
+    ) -> list[dict[int, np.ndarray]]:
+        """Recordings at 60 Hz in m/s^2 and rad/s: for each, segment index -> `(T, 6)`.
 
         Args:
             imu: placement -> `(T, 6)` or `(T, 3)`, or a list of such; with `placements`, an array or a list of arrays
@@ -188,16 +227,11 @@ class AnyMoFeatureExtractor(FeatureExtractionMixin):
                 lengths = {name: len(signal) for name, signal in recording.items()}
                 raise ValueError(f"recording {number}: sensors differ in length: {lengths}; cut them to the same span")
             worn.append(nodes)
-        frames = max(len(next(iter(nodes.values()))) for nodes in worn)
-        batch = np.zeros((len(worn), frames, 23, 6), dtype=np.float32)
-        node_mask = torch.zeros(len(worn), 23, dtype=torch.bool)
-        frame_mask = torch.zeros(len(worn), frames, dtype=torch.bool)
-        for row, nodes in enumerate(worn):
-            for node, signal in nodes.items():
-                batch[row, : len(signal), node] = signal
-                node_mask[row, node] = True
-                frame_mask[row, : len(signal)] = True
-        return torch.from_numpy(batch), node_mask, frame_mask
+        return worn
+
+    def prepare(self, imu, placements=None, **settings) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Recordings to encoder inputs, see `stack_recordings`; the arguments and errors are those of `read`."""
+        return stack_recordings(self.read(imu, placements, **settings))
 
     @torch.no_grad()
     def encode(
@@ -216,7 +250,7 @@ class AnyMoFeatureExtractor(FeatureExtractionMixin):
     def __call__(self, imu, placements=None, return_tensors: str | None = None, **settings) -> BatchFeature:
         """Recordings to `imu_codes` and `imu_code_mask` `(B, 2L)` and `imu_placements` (segment indices of each).
 
-        The arguments and errors are those of `prepare`.
+        The arguments and errors are those of `read`.
         """
         tensor, node_mask, frame_mask = self.prepare(imu, placements, **settings)
         codes, mask = self.encode(tensor, node_mask, frame_mask)
@@ -225,6 +259,24 @@ class AnyMoFeatureExtractor(FeatureExtractionMixin):
         )
         features["imu_placements"] = [row.nonzero().flatten().tolist() for row in node_mask]
         return features
+
+
+def stack_recordings(worn: Sequence[Mapping[int, np.ndarray]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """What `AnyMoFeatureExtractor.read` gives, padded at the end to one length.
+
+    Returns:
+        `imu` `(B, T, 23, 6)`, node mask `(B, 23)` and frame mask `(B, T)`, both bool.
+    """
+    frames = max(len(signal) for nodes in worn for signal in nodes.values())
+    batch = np.zeros((len(worn), frames, 23, 6), dtype=np.float32)
+    node_mask = torch.zeros(len(worn), 23, dtype=torch.bool)
+    frame_mask = torch.zeros(len(worn), frames, dtype=torch.bool)
+    for row, nodes in enumerate(worn):
+        for node, signal in nodes.items():
+            batch[row, : len(signal), node] = signal
+            node_mask[row, node] = True
+            frame_mask[row, : len(signal)] = True
+    return torch.from_numpy(batch), node_mask, frame_mask
 
 
 def _as_recordings(imu, placements: Sequence[str] | None) -> list[Mapping[str, np.ndarray]]:
