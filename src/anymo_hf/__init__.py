@@ -25,6 +25,7 @@ _CLASSES = {
     "AnyMoSTGCNForPreTraining": "modeling_stgcn",
     "AnyMoSTGCNModel": "modeling_stgcn",
     "AnyMoTokenizer": "tokenization_anymo",
+    "embed_recordings": "processing_anymo",
     "save_release": "processing_anymo",
 }
 __all__ = sorted(_CLASSES)
@@ -40,6 +41,7 @@ def __dir__() -> list[str]:
     return [*globals(), *_CLASSES]
 
 
+_CONFIG_MODULE = "transformers.models.auto.configuration_auto"
 _AUTO_MODULES = {
     f"transformers.models.auto.{part}_auto" for part in ("modeling", "processing", "tokenization", "feature_extraction")
 } | {"transformers.pipelines"}
@@ -49,10 +51,12 @@ class _RegisterOnImport(importlib.abc.MetaPathFinder):
     """Registers AnyMo once an Auto module of transformers has been imported, then steps aside.
 
     It waits for the outermost import to end: transformers' modules import one another, and half a module is no use.
+    `AutoConfig` alone, which much of transformers imports, gets the configurations only, so that no model code loads.
     """
 
     def __init__(self) -> None:
         self.depth = threading.local()
+        self.configs_known = False
 
     def find_spec(self, fullname, path=None, target=None):
         """Lets the usual finder find the module and looks at what is there once it has run."""
@@ -69,15 +73,22 @@ class _RegisterOnImport(importlib.abc.MetaPathFinder):
                 execute(module)
             finally:
                 self.depth.value -= 1
-            if not self.depth.value and self in sys.meta_path and not _AUTO_MODULES.isdisjoint(sys.modules):
-                sys.meta_path.remove(self)
-                importlib.import_module("anymo_hf.modeling").register()
+            if not self.depth.value and self in sys.meta_path:
+                self.register()
 
         spec.loader.exec_module = exec_module  # type: ignore[method-assign]
         return spec
 
+    def register(self) -> None:
+        """Registers as much as has been imported."""
+        if not _AUTO_MODULES.isdisjoint(sys.modules):
+            sys.meta_path.remove(self)
+            importlib.import_module("anymo_hf.modeling").register()
+        elif _CONFIG_MODULE in sys.modules and not self.configs_known:
+            self.configs_known = True
+            importlib.import_module("anymo_hf.modeling").register_configs()
 
-if _AUTO_MODULES.isdisjoint(sys.modules):
-    sys.meta_path.insert(0, _RegisterOnImport())
-else:
-    importlib.import_module("anymo_hf.modeling").register()
+
+_finder = _RegisterOnImport()
+sys.meta_path.insert(0, _finder)
+_finder.register()

@@ -104,6 +104,54 @@ def test_imu_to_text_equals_generate(folder):
     assert len(write([INPUT, INPUT], max_new_tokens=2)) == 2
 
 
+LONG = {"imu": {"waist": np.random.default_rng(4).normal(size=(1000, 6))}, "sampling_rate": 50}  # 20 s: four pieces
+
+
+def test_long_recordings_are_ranked_by_the_mean_of_their_pieces(folder):
+    model, processor = AutoModel.from_pretrained(folder), AutoProcessor.from_pretrained(folder)
+    embedding = anymo_hf.embed_recordings(model, processor, LONG["imu"], 50)[0]
+    with torch.no_grad():
+        text = model.get_text_features(**processor(text=LABELS, return_tensors="pt"))
+    cosine = (text @ embedding).tolist()
+    found = pipeline("imu-text-retrieval", model=folder)(LONG, candidate_texts=LABELS)
+    for row in found:
+        assert row["score"] == pytest.approx(cosine[row["index"]], abs=1e-5)
+    ranked = pipeline("zero-shot-imu-classification", model=folder)(LONG, candidate_labels=LABELS)
+    assert [row["label"] for row in ranked] == [row["text"] for row in found]
+
+
+def test_captions_are_of_the_middle_piece(folder):
+    write = pipeline("imu-to-text", model=folder)
+    processor = write.processor
+    codes, placements = processor.windows(**LONG, middle=True)
+    expected = processor.generation_inputs(imu_codes=codes[0], imu_placements=placements)
+    assert torch.equal(write.preprocess(LONG)["input_ids"], expected["input_ids"])
+    assert len(codes[0][0]) == 2 * 75
+
+
+@pytest.mark.parametrize("task", ["zero-shot-imu-classification", "imu-text-retrieval"])
+def test_batches_of_short_and_long_recordings_give_what_each_gives_alone(folder, task):
+    rank = pipeline(task, model=folder)
+    name = "candidate_labels" if task.startswith("zero") else "candidate_texts"
+    items = [INPUT, LONG, INPUT, {"imu_codes": [[1, 9, 2, 8]], "imu_placements": [[6]]}, LONG]
+    for item, together in zip(items, rank(items, batch_size=2, **{name: LABELS}), strict=True):
+        for row, other in zip(rank(item, **{name: LABELS}), together, strict=True):
+            assert row.pop("score") == pytest.approx(other.pop("score"), abs=1e-5) and row == other
+    with pytest.raises(ValueError, match="one recording, got 2"):
+        rank({"imu": [INPUT["imu"]] * 2, "sampling_rate": 50}, **{name: LABELS})
+
+
+@pytest.mark.parametrize("task", ["zero-shot-imu-classification", "imu-text-retrieval", "imu-to-text"])
+def test_a_model_of_another_run_is_refused(folder, task):
+    model = (AutoModelForCausalLM if task == "imu-to-text" else AutoModel).from_pretrained(folder)
+    processor = AutoProcessor.from_pretrained(folder)
+    pipeline(task, model=model, processor=processor)
+    with torch.no_grad():
+        model.codebook.add_(1)
+    with pytest.raises(ValueError, match=f"{folder}.*{folder}.*different codebooks"):
+        pipeline(task, model=model, processor=processor)
+
+
 def test_retrieval_ranks_by_cosine(folder):
     result = pipeline("imu-text-retrieval", model=folder)(INPUT, candidate_texts=LABELS, top_k=2)
     assert len(result) == 2 and result[0]["score"] >= result[1]["score"]
@@ -117,12 +165,32 @@ def test_retrieval_ranks_by_cosine(folder):
         "from transformers import pipeline",
         "from transformers import AutoModel; import anymo_hf",
         "from anymo_hf.modeling.modeling_anymo import AnyMoModel",
+        "from anymo_hf.modeling.configuration_anymo import AnyMoConfig; from transformers import AutoModel",
     ],
 )
 def test_registration_does_not_depend_on_import_order(first):
     check = (
         "; from transformers import AutoConfig; from transformers.pipelines import PIPELINE_REGISTRY as r; "
         "AutoConfig.for_model('anymo'); assert 'imu-to-text' in r.supported_tasks"
+    )
+    done = subprocess.run([sys.executable, "-c", first + check], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "import anymo_hf, sys; assert 'torch' not in sys.modules and 'transformers' not in sys.modules; "
+        "from transformers import AutoConfig; assert 'anymo_hf.modeling.modeling_anymo' not in sys.modules",
+        "from transformers import AutoConfig; import anymo_hf",
+        "from anymo_hf.modeling.configuration_anymo import AnyMoSTGCNConfig; from transformers import AutoConfig",
+    ],
+)
+def test_auto_config_alone_knows_anymo(folder, first):
+    check = (
+        f"; config = AutoConfig.from_pretrained({folder!r}); assert type(config).__module__.startswith('anymo_hf.'); "
+        "AutoConfig.for_model('anymo_stgcn'); AutoConfig.for_model('anymo_pqvae'); "
+        f"from transformers import AutoModel; AutoModel.from_pretrained({folder!r})"
     )
     done = subprocess.run([sys.executable, "-c", first + check], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
