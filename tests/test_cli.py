@@ -1,8 +1,18 @@
-"""The command line on a tiny release with random weights: answers, files, and bad input in one line."""
+"""The command line on a tiny release with random weights: answers, files, and bad input in one line.
 
+At the end: what `make`, setup.cfg and the skipping of tests promise.
+"""
+
+import ast
+import configparser
+import hashlib
+import importlib.metadata
+import importlib.util
 import json
 import os
+import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,19 +21,23 @@ import pytest
 import torch
 from PIL import Image
 
+import anymo_hf
 from anymo_hf import cli
 from anymo_hf.evaluation import demo
+from anymo_hf.modeling.body_graph import SEGMENTS
+from anymo_hf.modeling.feature_extraction_anymo import AnyMoFeatureExtractor
 from anymo_hf.motion.procedural import HELD_OUT_SEED
 
+ROOT = Path(__file__).parents[1]
 COLUMNS = "acc_x,acc_y,acc_z,gyro_x,gyro_y,gyro_z"
 
 
 @pytest.fixture(scope="module")
 def release(tmp_path_factory):
-    from anymo_hf.modeling.configuration_anymo import AnyMoConfig, AnyMoPQVAEConfig
-    from anymo_hf.modeling.feature_extraction_anymo import AnyMoFeatureExtractor
+    from anymo_hf.modeling.configuration_anymo import AnyMoConfig, AnyMoPQVAEConfig, AnyMoSTGCNConfig
     from anymo_hf.modeling.modeling_anymo import AnyMoForConditionalGeneration
     from anymo_hf.modeling.modeling_pqvae import AnyMoPQVAEModel
+    from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNModel
     from anymo_hf.modeling.processing_anymo import AnyMoProcessor, save_release
     from anymo_hf.modeling.tokenization_anymo import AnyMoTokenizer
 
@@ -40,7 +54,7 @@ def release(tmp_path_factory):
         imu_token_offset=tokenizer.imu_token_offset, imu_bos_token_id=tokenizer.imu_bos_token_id,
         imu_eos_token_id=tokenizer.imu_eos_token_id,
     )  # fmt: skip
-    extractor = AnyMoFeatureExtractor(pqvae=AnyMoPQVAEModel(pqvae))
+    extractor = AnyMoFeatureExtractor(AnyMoSTGCNModel(AnyMoSTGCNConfig.from_preset("nano")), AnyMoPQVAEModel(pqvae))
     model = AnyMoForConditionalGeneration(config)
     model.set_codebook(extractor.pqvae)
     return str(save_release(tmp_path_factory.mktemp("hub") / "anymo", model, AnyMoProcessor(extractor, tokenizer)))
@@ -185,7 +199,10 @@ def test_bad_files_are_one_line_that_names_the_file(anymo, tmp_path, name, conte
 def test_time_stamps_that_give_no_rate(anymo, tmp_path):
     path = tmp_path / "once.csv"
     path.write_text("time,acc_x,acc_y,acc_z\n0,1,2,3\n")
-    refused(anymo("caption", path, "--placement", "head"), "once.csv", "give rate=")
+    refused(anymo("caption", path, "--placement", "head"), "once.csv", "1 rows are no recording")
+    path.write_text("time,acc_x,acc_y,acc_z\n" + "".join(f"{i / 50 + 5 * (i > 60)},1,2,9\n" for i in range(120)))
+    refused(anymo("caption", path, "--placement", "head"), "pause for 5.02 s between rows 62 and 63", "give rate=")
+    refused(anymo("caption", path, "--placement", "head", "--rate", 100), "say 50 Hz, rate= says 100 Hz")
     refused(anymo("caption", tmp_path, "--placement", "head"), "is a folder")
 
 
@@ -235,6 +252,68 @@ def test_evaluate_recognition_needs_its_data(anymo, tmp_path, release):
     refused(anymo("evaluate", "everything"), "recognition")
 
 
+@pytest.fixture
+def real_data(tmp_path):
+    """UCI-HAR with three windows; HAPT with a recording that is cut off."""
+    har = tmp_path / "data" / "uci_har" / "test"
+    (har / "Inertial Signals").mkdir(parents=True)
+    for number, name in enumerate(f"{kind}_{axis}" for kind in ("total_acc", "body_gyro") for axis in "xyz"):
+        np.savetxt(har / "Inertial Signals" / f"{name}_test.txt", np.full((3, 128), number / 10))
+    (har / "y_test.txt").write_text("1\n4\n5\n")
+    raw = tmp_path / "data" / "uci_hapt" / "RawData"
+    raw.mkdir(parents=True)
+    (raw / "labels.txt").write_text("1 1 4 1 300\n")
+    for kind, rows in (("acc", 300), ("gyro", 299)):
+        np.savetxt(raw / f"{kind}_exp01_user01.txt", np.full((rows, 3), 0.5))
+    return tmp_path / "data"
+
+
+def test_evaluate_recognition_keeps_what_is_done_and_adds_what_is_named(anymo, release, real_data, tmp_path):
+    out = tmp_path / "out"
+    words = ["evaluate", "recognition", "--data", real_data, "--out", out, "--model", release]
+    code, text, err = anymo(*words)
+    assert code == 2 and "| uci_har | 3 |" in text
+    assert "not evaluated: uci_hapt: acc_exp01" in err and "--datasets uci_hapt" in err and err.count("\n") == 1
+    saved = json.loads((out / "recognition.json").read_text())
+    assert [row["dataset"] for row in saved["datasets"]] == ["uci_har"]
+    hashes = {
+        name: hashlib.sha256((Path(release) / name).read_bytes()).hexdigest()
+        for name in ("model.safetensors", "imu_tokenizer/model.safetensors")
+    }
+    common = {"unit": "percent", "model": "anymo", "weights_sha256": hashes, "wrist": "forearm",
+              "anymo_hf": anymo_hf.__version__, "max_windows": None, "seed": 0}  # fmt: skip
+    assert {name: value for name, value in saved.items() if name != "datasets"} == common
+    np.savetxt(real_data / "uci_hapt" / "RawData" / "gyro_exp01_user01.txt", np.full((300, 3), 0.5))
+    code, text, err = anymo(*words, "--datasets", "uci_hapt")
+    assert code == 0 and not err and "| uci_har | 3 |" in text and "| uci_hapt | 1 |" in text
+    saved = json.loads((out / "recognition.json").read_text())
+    assert [row["dataset"] for row in saved["datasets"]] == ["uci_har", "uci_hapt"]
+    code, text, _ = anymo(*words, "--datasets", "uci_hapt", "--wrist", "hand")
+    assert code == 0 and "other settings; a new one replaces it" in text and "uci_har " not in text
+    saved = json.loads((out / "recognition.json").read_text())
+    assert saved["wrist"] == "hand" and [row["dataset"] for row in saved["datasets"]] == ["uci_hapt"]
+
+
+def test_a_wrist_is_the_segment_that_is_asked_for(anymo, release, walk, tmp_path, few_activities, monkeypatch):
+    seen, encode = [], AnyMoFeatureExtractor.encode
+
+    def spy(self, imu, node_mask, *rest):
+        seen.append([SEGMENTS[index] for index in node_mask[0].nonzero().flatten()])
+        return encode(self, imu, node_mask, *rest)
+
+    monkeypatch.setattr(AnyMoFeatureExtractor, "encode", spy)
+    texts = tmp_path / "texts.txt"
+    texts.write_text("walking\nsitting\n")
+    common = [walk, "--placement", "left_wrist", "--rate", 50, "--model", release]
+    commands = (["recognize", "--labels", "walking,sitting"], ["caption"], ["retrieve", "--texts", texts], ["retrieve"])
+    for command in commands:
+        for wrist, segment in ((["--wrist", "hand"], "L_Hand"), ([], "L_Forearm")):
+            seen.clear()
+            code, _, err = anymo(*command, *common, *wrist)
+            assert code == 0 and seen[0] == [segment], (command, wrist, err)
+    refused(anymo("caption", *common, "--wrist", "elbow"), "--wrist", "forearm", "hand")
+
+
 def test_demo_shows_a_person_and_draws(anymo, release, tmp_path, few_activities):
     picture = tmp_path / "demo.png"
     code, out, err = anymo("demo", "--model", release, "--out", picture, "--activity", "walking")
@@ -279,3 +358,87 @@ def test_demo_on_a_real_recording(anymo, release, tmp_path, few_activities):
     code, out, err = anymo("demo", "--model", release, "--data", data, "--seed", 1, "--out", picture)
     assert code == 0, err
     assert picture.stat().st_size > 10_000 and "true activity" in out
+
+
+# ---- set-up ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_make_passes_options_on():
+    def plan(*words):
+        # without an environment the set-up is part of the plan; what a make around the tests was told does not count
+        outer = ("MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "MFLAGS", "ARGS", "TORCH")
+        clean = {name: value for name, value in os.environ.items() if name not in outer}
+        command = ["make", "-n", "VENV=none", *words]
+        return subprocess.run(command, cwd=ROOT, env=clean, capture_output=True, text=True, check=True).stdout
+
+    plain = plan("train-nano")
+    assert "pip install -q --disable-pip-version-check torch==" in plain
+    assert re.search(r"train_nano.py --output runs/nano --release anymo\s*$", plain)
+    chosen = plan("train-nano", "ARGS=--minutes 20 --motion DIR", "TORCH=torch --index-url URL")
+    assert "--release anymo --minutes 20 --motion DIR\n" in chosen
+    assert "--disable-pip-version-check torch --index-url URL\n" in chosen
+
+
+def _declared(text):
+    """Requirement lines to distribution names."""
+    return {re.split(r"[<>=!~\[; ]", line)[0].lower().replace("_", "-") for line in text.split("\n") if line.strip()}
+
+
+def _imported(folder):
+    """Top-level modules that the sources import from elsewhere."""
+    names = set()
+    for path in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+                names.add(node.module.split(".")[0])
+    return names - sys.stdlib_module_names - {"anymo_hf"}
+
+
+def test_every_import_is_declared_and_every_requirement_imported():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    required = _declared(setup["options"]["install_requires"])
+    extras = {name: _declared(text) for name, text in setup["options.extras_require"].items()}
+    owners = importlib.metadata.packages_distributions()
+
+    def owner(module):
+        return {name.lower().replace("_", "-") for name in owners[module]}
+
+    sources = {module: owner(module) for module in _imported("src")}
+    users = required | extras["train"] | extras["eval"] | extras["viz"]
+    assert {module for module, names in sources.items() if not names & users} == set()
+    used = set().union(*sources.values())
+    assert required - used == {"peft"}  # fine-tuning with adapters is part of the design, code or not
+    developers = required | set().union(*extras.values())
+    assert {module for module in _imported("tests") if module != "tests" and not owner(module) & developers} == set()
+    pinned = _declared((ROOT / "constraints.txt").read_text())
+    assert developers - pinned == {"torch"}  # torch is installed first and by itself
+
+
+def test_tests_on_real_data_skip_each_by_its_own_variable(monkeypatch):
+    spec = importlib.util.spec_from_file_location("root_conftest", ROOT / "tests" / "conftest.py")
+    conftest = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(conftest)
+
+    class Item:
+        def __init__(self, *keywords):
+            self.keywords, self.marks = keywords, []
+
+        def add_marker(self, mark):
+            self.marks.append(mark.kwargs["reason"])
+
+    for variables in ((), ("ANYMO_DATA",), ("ANYMO_MOTION",), ("ANYMO_DATA", "ANYMO_MOTION")):
+        for name in ("ANYMO_DATA", "ANYMO_MOTION"):
+            if name in variables:
+                monkeypatch.setenv(name, "somewhere")
+            else:
+                monkeypatch.delenv(name, raising=False)
+        items = Item("realdata"), Item("mocap"), Item("slow")
+        conftest.pytest_collection_modifyitems(items)
+        assert [bool(item.marks) for item in items] == [
+            "ANYMO_DATA" not in variables, "ANYMO_MOTION" not in variables, False
+        ]  # fmt: skip
+        assert all("ANYMO_MOTION" in reason for reason in items[1].marks)

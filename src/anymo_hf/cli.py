@@ -33,6 +33,18 @@ Window = Annotated[float, typer.Option(help="Answer for every so many seconds; a
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 TopK = Annotated[int, typer.Option(min=1, help="How many answers to print.")]
 
+
+class WristSegment(StrEnum):
+    """The segment that a wrist counts as."""
+
+    forearm = "forearm"
+    hand = "hand"
+
+
+Wrist = Annotated[
+    WristSegment | None, typer.Option(help="Segment that a wrist counts as; default: as the checkpoint was saved.")
+]
+
 # what a checkpoint folder must hold; a large model's weights may come in parts with an index instead
 _WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _FILES = (
@@ -85,26 +97,27 @@ def _check_file(model: str, path: Path) -> None:
         raise OSError(f"--model {model!r}: {path} is damaged ({error}); {mend}") from error
 
 
-def _load(model: str) -> tuple[Any, Any]:
-    """Model and processor."""
+def _load(model: str, wrist: WristSegment | None = None) -> tuple[Any, Any]:
+    """Model and processor; without `wrist` the processor keeps its own."""
     import transformers
 
     import anymo_hf  # noqa: F401  (registers the Auto classes and pipelines)
 
     name = _checkpoint(model)
+    chosen = {} if wrist is None else {"wrist": wrist.value}
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
     try:
-        processor = transformers.AutoProcessor.from_pretrained(name)
+        processor = transformers.AutoProcessor.from_pretrained(name, **chosen)
         return transformers.AutoModelForCausalLM.from_pretrained(name).eval(), processor
     except (KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise OSError(f"--model {model!r}: its files do not fit each other ({error!r}); fetch it again") from error
 
 
-def _pipeline(task: str, model: str) -> Any:
+def _pipeline(task: str, model: str, wrist: WristSegment | None) -> Any:
     import transformers
 
-    loaded, processor = _load(model)
+    loaded, processor = _load(model, wrist)
     return transformers.pipeline(task, model=loaded, processor=processor)
 
 
@@ -196,6 +209,7 @@ def recognize(
         str | None, typer.Option(help="Candidates, comma-separated; default: all simulated ones.")
     ] = None,
     top_k: TopK = 5,
+    wrist: Wrist = None,
     model: Model = "anymo",
     as_json: AsJson = False,
 ) -> None:
@@ -204,7 +218,7 @@ def recognize(
 
     candidates = list(activity_labels()) if labels is None else _split(labels, "--labels", "walking,sitting")
     pieces = _inputs(file, placement, rate, acceleration_unit, angular_velocity_unit, columns, time_column, window)
-    classify = _pipeline("zero-shot-imu-classification", model)
+    classify = _pipeline("zero-shot-imu-classification", model, wrist)
     answers = [classify(piece, candidate_labels=candidates) for _, piece in pieces]
     spans = [span for span, _ in pieces]
     if len(answers) > 1:
@@ -227,12 +241,13 @@ def caption(
     columns: Columns = None,
     time_column: TimeColumn = None,
     window: Window = 5.0,
+    wrist: Wrist = None,
     model: Model = "anymo",
     as_json: AsJson = False,
 ) -> None:
     """A sentence about what the person does."""
     pieces = _inputs(file, placement, rate, acceleration_unit, angular_velocity_unit, columns, time_column, window)
-    write = _pipeline("imu-to-text", model)
+    write = _pipeline("imu-to-text", model, wrist)
     _print([span for span, _ in pieces], [write(piece) for _, piece in pieces], as_json, "generated_text")
 
 
@@ -250,6 +265,7 @@ def retrieve(
         Path | None, typer.Option(help="Text file, one candidate a line; without it simulated motions are searched.")
     ] = None,
     top_k: TopK = 5,
+    wrist: Wrist = None,
     model: Model = "anymo",
     as_json: AsJson = False,
 ) -> None:
@@ -260,12 +276,12 @@ def retrieve(
         candidates = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
         if not candidates:
             raise ValueError(f"--texts {texts}: no line holds text; give one candidate a line")
-        search = _pipeline("imu-text-retrieval", model)
+        search = _pipeline("imu-text-retrieval", model, wrist)
         answers = [search(piece, candidate_texts=candidates, top_k=top_k) for _, piece in pieces]
     else:
         from .evaluation.demo import imu_embeddings, nearest_motions
 
-        loaded, processor = _load(model)
+        loaded, processor = _load(model, wrist)
         found = [processor.feature_extractor(**piece, return_tensors="np") for _, piece in pieces]
         codes, places = ([item[name][0] for item in found] for name in ("imu_codes", "imu_placements"))
         near = nearest_motions(loaded, processor, imu_embeddings(loaded, processor, codes, places), places[0], top_k)
@@ -278,13 +294,20 @@ def evaluate(
     what: Annotated[Evaluation, typer.Argument(help="What to measure; all leaves recognition out without --data.")],
     data: Annotated[Path | None, typer.Option(help="Folder of datasets, for recognition.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the results, one JSON file for each.")] = Path("results"),
-    datasets: Annotated[str | None, typer.Option(help="Only these datasets, comma-separated.")] = None,
+    datasets: Annotated[
+        str | None,
+        typer.Option(help="Only these datasets, comma-separated; rows of others stay in recognition.json if it fits."),
+    ] = None,
     max_windows: Annotated[int | None, typer.Option(min=1, help="At most so many windows a dataset.")] = None,
     windows: Annotated[
         int | None, typer.Option(min=1, help="Held-out simulated windows; default 100, for the tokenizer 1000.")
     ] = None,
     scorer: Annotated[str | None, typer.Option(help="Model for captions' BERT-F1; left out without it.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Windows at a time.")] = 64,
+    wrist: Annotated[
+        WristSegment | None,
+        typer.Option(help="Segment that a wrist of real datasets counts as; default: as the checkpoint was saved."),
+    ] = None,
     model: Model = "anymo",
 ) -> None:
     """Scores: recognition on real datasets; the others on simulated people that training never saw."""
@@ -297,18 +320,41 @@ def evaluate(
     if data is not None and not data.is_dir():
         raise OSError(f"--data {data}: no such folder; give the one that holds the datasets")
     names = None if datasets is None else _split(datasets, "--datasets", "uci_hapt,wisdm")
-    loaded, processor = _load(model)
-    common = {"model": Path(model).name if Path(model).is_dir() else model}
+    loaded, processor = _load(model, wrist)
+    common = {"model": Path(model).resolve().name if Path(model).is_dir() else model}
+    failed: dict[str, Exception] = {}
     if Evaluation.recognition in chosen:
-        from .evaluation.recognition import evaluate_recognition, write_recognition
-
         assert data is not None
-        rows = evaluate_recognition(loaded, processor, data, names, batch_size, max_windows)
-        typer.echo(write_recognition(rows, out))
-        typer.echo(f"written: {out / 'recognition.json'}")
+        failed = _recognition(model, loaded, processor, data, out, names, batch_size, max_windows)
         chosen.remove(Evaluation.recognition)
-    if not chosen:
-        return
+    if chosen:
+        _simulated(chosen, loaded, processor, out, common, windows, batch_size, scorer)
+    if failed:
+        reasons = "; ".join(f"{name}: {error}" for name, error in failed.items())
+        raise ValueError(f"not evaluated: {reasons}; once mended, run again with --datasets {','.join(failed)}")
+
+
+def _recognition(model, loaded, processor, data, out, names, batch_size, max_windows) -> dict[str, Exception]:
+    """Prints the table of what could be evaluated; gives the datasets that could not."""
+    from .evaluation.recognition import (
+        RecognitionSettings,
+        evaluate_recognition_to_file,
+        markdown_table,
+        read_recognition,
+    )
+
+    settings, file = RecognitionSettings.of(model, processor, max_windows), out / "recognition.json"
+    if names is not None and file.is_file() and not read_recognition(out, settings):
+        typer.echo(f"{file} is of another model or other settings; a new one replaces it")
+    rows, failed = evaluate_recognition_to_file(loaded, processor, data, out, settings, names, batch_size)
+    if rows:
+        typer.echo(markdown_table(rows))
+        typer.echo(f"results: {file}")
+    return failed
+
+
+def _simulated(chosen, loaded, processor, out, common, windows, batch_size, scorer) -> None:
+    """The evaluations on simulated windows, each with its file."""
     from .evaluation.demo import held_out_windows
 
     counts = {item: windows or (1000 if item is Evaluation.tokenizer else 100) for item in chosen}
