@@ -446,10 +446,10 @@ def info(
     placements: Annotated[bool, typer.Option("--placements", help="List placement names and their segments.")] = False,
 ) -> None:
     """What a checkpoint holds, or which placement names are understood."""
-    from .modeling.body_graph import PLACEMENTS, SEGMENTS, resolve_placement
+    from .modeling.body_graph import PLACEMENTS, SEGMENTS, WRISTS, resolve_placement
 
     if placements:
-        for name in sorted([*PLACEMENTS, "left_wrist", "right_wrist"]):
+        for name in sorted([*PLACEMENTS, *WRISTS]):
             typer.echo(f"{name:18} {SEGMENTS[resolve_placement(name)]}")
         return
     import transformers

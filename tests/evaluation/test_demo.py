@@ -9,10 +9,11 @@ from PIL import Image
 
 from anymo_hf.evaluation import demo
 from anymo_hf.modeling.body_graph import SEGMENT_INDEX, resolve_placement
-from anymo_hf.modeling.configuration_anymo import AnyMoConfig, AnyMoPQVAEConfig
+from anymo_hf.modeling.configuration_anymo import AnyMoConfig, AnyMoPQVAEConfig, AnyMoSTGCNConfig
 from anymo_hf.modeling.feature_extraction_anymo import AnyMoFeatureExtractor
 from anymo_hf.modeling.modeling_anymo import AnyMoForConditionalGeneration
 from anymo_hf.modeling.modeling_pqvae import AnyMoPQVAEModel
+from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNModel
 from anymo_hf.modeling.processing_anymo import AnyMoProcessor
 from anymo_hf.modeling.tokenization_anymo import AnyMoTokenizer
 from anymo_hf.motion.procedural import ACTIVITIES, HELD_OUT_SEED, simulate_activity
@@ -39,7 +40,7 @@ def parts():
         imu_eos_token_id=tokenizer.imu_eos_token_id,
     )  # fmt: skip
     return AnyMoForConditionalGeneration(config).eval(), AnyMoProcessor(
-        AnyMoFeatureExtractor(pqvae=AnyMoPQVAEModel(pqvae)), tokenizer
+        AnyMoFeatureExtractor(AnyMoSTGCNModel(AnyMoSTGCNConfig.from_preset("nano")), AnyMoPQVAEModel(pqvae)), tokenizer
     )
 
 

@@ -17,6 +17,7 @@ import torch
 from tqdm import tqdm
 
 from .. import __version__
+from ..modeling.processing_anymo import embed_recordings
 from ..recordings.catalogue import DATASETS, read_windows
 from ..recordings.imu_recording import ImuRecording
 from .metrics import majority_scores, recognition_scores
@@ -216,7 +217,7 @@ def _score(model, processor, name, recordings, batch_size, max_windows, seed) ->
     chosen = stratified_subset(truth, max_windows, seed)
     truth = truth[chosen]
     text = embed_texts(model, processor, labels)
-    imu = embed_recordings(model, processor, [recordings[i] for i in chosen], batch_size, name)
+    imu = _embed_all(model, processor, [recordings[i] for i in chosen], batch_size, name)
     similarity = imu @ text.T
     ours, majority = recognition_scores(similarity, truth), majority_scores(truth, len(labels))
     confusion = np.zeros((len(labels), len(labels)), dtype=int)
@@ -259,26 +260,19 @@ def embed_texts(model: Any, processor: Any, texts: Sequence[str], batch_size: in
     return _embed(model, model.get_text_features, (processor(text=part, return_tensors="pt") for part in batches))
 
 
-def embed_recordings(
-    model: Any, processor: Any, recordings: Sequence[ImuRecording], batch_size: int = 64, title: str = "recordings"
+def _embed_all(
+    model: Any, processor: Any, recordings: Sequence[ImuRecording], batch_size: int, title: str
 ) -> np.ndarray:
     """Unit IMU embeddings `(recordings, dim)`, in the order given; `title` heads the progress bar."""
-    batches = list(_batches(recordings, batch_size))
-
-    def inputs() -> Iterator[Any]:
-        with tqdm(total=len(recordings), desc=title, unit="window", delay=1, leave=False, disable=None) as bar:
-            for batch in batches:
-                yield processor(
-                    imu=[recordings[i].signals for i in batch],
-                    sampling_rate=recordings[batch[0]].sampling_rate,
-                    return_tensors="pt",
-                )
-                bar.update(len(batch))  # back here once the batch is embedded
-
-    sorted_embeddings = _embed(model, model.get_imu_features, inputs())
-    embeddings = np.empty_like(sorted_embeddings)
-    embeddings[np.concatenate(batches)] = sorted_embeddings
-    return embeddings
+    parts, order = [], []
+    with tqdm(total=len(recordings), desc=title, unit="window", delay=1, leave=False, disable=None) as bar:
+        for batch in _batches(recordings, batch_size):
+            signals, rate = [recordings[i].signals for i in batch], recordings[batch[0]].sampling_rate
+            parts.append(embed_recordings(model, processor, signals, rate, batch_size=batch_size).numpy())
+            order += batch
+            bar.update(len(batch))
+    embeddings = np.concatenate(parts)
+    return embeddings[np.argsort(order)]
 
 
 def _batches(recordings: Sequence[ImuRecording], batch_size: int) -> Iterator[list[int]]:
