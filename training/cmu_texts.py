@@ -12,7 +12,6 @@ import re
 import sys
 from pathlib import Path
 
-
 SOURCE = (
     "# clip descriptions of the CMU Graphics Lab Motion Capture Database. The data used in this project was obtained from "
     "mocap.cs.cmu.edu. The database was created with funding from NSF EIA-0196217."
