@@ -215,7 +215,8 @@ def _retrieval(result: dict[str, Any] | None) -> str:
         rows.append([title, *cells, " / ".join(f"{value:.1f}" for value in PAPER_RETRIEVAL[direction])])
     intro = (
         f"{result['windows']} windows of simulated people that training never saw, {result['texts']} different texts, in "
-        "percent. The paper's are 100 windows of real Nymeria recordings, so the two do not compare. "
+        "percent. The texts are composed like those of training, and most stand there word for word. The paper's are 100 "
+        "windows of real Nymeria recordings, so the two do not compare. "
         f"`{command}` makes this table."
     )
     head = ["direction", "R@1", "R@5", "R@10", "MRR", "AnyMo (paper) R@1 / R@5 / R@10 / MRR"]

@@ -23,12 +23,12 @@ from ..recordings.imu_recording import ImuRecording
 from .metrics import majority_scores, recognition_scores
 
 NOTES = {
-    "uci_har": "official test split",
-    "uci_hapt": "six basic activities, 5 s; not in the paper",
+    "uci_har": "official test split; people of HAPT, whose signals were looked at while the motion was made",
+    "uci_hapt": "six basic activities, 5 s; looked at while the motion was made; not in the paper",
     "usc_had": "all 14 people, 5 s; the paper uses the UniMTS test split",
     "utd_mhad": "all 8 people, whole trials; the paper uses the UniMTS test split",
     "openpack": "every session found, 1-30 s; the paper uses the 2022 challenge test split",
-    "wisdm": "4 of 18 activities, pocket phone, 5 s; the paper's 18-class figures do not compare",
+    "wisdm": "4 of 18 activities, pocket phone, 5 s, looked at; the paper's 18-class figures do not compare",
 }
 WRIST_NOTES = {  # dataset -> what the wrist setting of the processor means for the comparison
     "utd_mhad": {
