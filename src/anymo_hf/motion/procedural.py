@@ -1,10 +1,10 @@
 """Parametric everyday motion on the 23-segment body: the embedded source of training motion.
 
 A motion is a set of joint-angle curves. The pelvis path follows from them: whatever foot point carries weight stays
-where it is (`contacts`), so feet do not slide; flight, seats and floors give the path directly. Heel strikes add short
-transients that decay up the body. Gait curves follow Winter, *The Biomechanics and Motor Control of Human Gait* (1991)
-and Perry and Burnfield, *Gait Analysis* (2010); impact sizes follow Lafortune (1991) for the shank and Menz et al.
-(2003) for pelvis and head; stairs follow Riener et al. (2002).
+where it is (`contacts`); seats and floors give the path directly. Walking, stairs and running are planned the other way
+round, from feet on the ground and a pelvis path, in `gait.py`. Heel strikes add short transients that decay up the body.
+Impact sizes follow Lafortune (1991) for the shank and Menz et al. (2003) for pelvis and head, brought down to what worn
+phones show (`evaluation/signal_comparison.py`).
 
 Angles are radians. Frames: world x forward at start, y left, z up. Arms hang at zero.
 """
@@ -18,7 +18,7 @@ import numpy as np
 
 from ..modeling.body_graph import PARENTS, SEGMENTS
 from .body_motion import BodyMotion, Narration
-from .gait import BALL, HEEL, SHAPES, GroundPath, foot_path, reachable_height, two_link_leg
+from .gait import BALL, HEEL, SHAPES, GroundPath, bell, foot_path, reachable_height, two_link_leg
 from .narration import LABELS, compose_narrations
 from .skeleton import tpose_offsets
 
@@ -93,11 +93,6 @@ class _Pose:
         frequency = np.fft.rfftfreq(count * 2, 1 / self.rate)
         signal = np.fft.irfft(spectrum * np.exp(-0.5 * (frequency / cutoff) ** 2))[:count]
         return amplitude * signal / (signal.std() + 1e-9)
-
-
-def _bump(phase: np.ndarray, centre: float, width: float) -> np.ndarray:
-    """Periodic bell of height 1 at `centre` (cycles)."""
-    return np.exp((np.cos(2 * np.pi * (phase - centre)) - 1) / (2 * np.pi * width) ** 2)
 
 
 def _smoothstep(x: np.ndarray) -> np.ndarray:
@@ -553,7 +548,7 @@ def _side_step(pose: _Pose) -> None:
     opening = 0.5 - 0.5 * np.cos(2 * np.pi * phase)
     lead, trail = ("L", "R") if sign > 0 else ("R", "L")
     for side, centre in ((lead, 0.25), (trail, 0.75)):
-        lift = _bump(phase, centre, 0.09)
+        lift = bell(phase, centre, 0.09)
         pose.add(f"{side}_hip_abd", size * opening)
         pose.add(f"{side}_hip", 0.08 + 0.25 * lift)
         pose.add(f"{side}_knee", 0.15 + 0.5 * lift)
