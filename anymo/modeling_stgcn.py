@@ -1,0 +1,362 @@
+"""ST-GCN encoder over the body graph and its masked cross-view predictive pre-training (paper §3.2, A.3).
+
+Parameter names and shapes are those of the official encoder, so its weights fit tensor for tensor. Activations are kept
+as `(node, batch, time, channel)`: the graph product is then one matrix product, and a temporal convolution sees nodes as
+batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from transformers import PreTrainedModel
+from transformers import initialization as init
+from transformers.utils import ModelOutput
+
+from .body_graph import spatial_partitions
+from .configuration_anymo import AnyMoSTGCNConfig
+from .strict_loading import StrictLoadingMixin
+
+
+@dataclass
+class AnyMoSTGCNOutput(ModelOutput):
+    """`last_hidden_state` `(batch, ceil(frames / 4), latent_dim)` and `attention_mask` of the same length, bool."""
+
+    last_hidden_state: torch.Tensor | None = None
+    attention_mask: torch.Tensor | None = None
+
+
+@dataclass
+class AnyMoSTGCNPreTrainingOutput(ModelOutput):
+    """`loss` (Eq. 3, both directions) and `logits` `(2, batch, batch)` of mean cosine similarity over temperature."""
+
+    loss: torch.Tensor | None = None
+    logits: torch.Tensor | None = None
+
+
+class SpatialConvolution(nn.Module):
+    """Graph convolution over three partitions: a 1x1 convolution per partition, then a sum over neighbours."""
+
+    def __init__(self, in_channels: int, out_channels: int, partitions: int):
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, partitions * out_channels, 1)
+
+    def forward(self, x: torch.Tensor, adjacency: torch.Tensor) -> torch.Tensor:
+        """`x` `(V, N, T, C)`, `adjacency` `(K, V, V)` indexed [partition, from, to] -> `(V, N, T, C_out)`."""
+        nodes, batch, frames, channels = x.shape
+        partitions = adjacency.shape[0]
+        weight = self.conv.weight.view(partitions, -1, channels)
+        assert self.conv.bias is not None
+        bias = self.conv.bias.view(partitions, -1)
+        # neighbours first, weights after: both are linear, and this order is one matrix product over all partitions
+        mixing = adjacency.transpose(1, 2).reshape(partitions * nodes, nodes)
+        mixed = (mixing @ x.reshape(nodes, -1)).view(partitions, -1, channels)
+        out = mixed[0] @ weight[0].t()
+        for k in range(1, partitions):
+            out = torch.addmm(out, mixed[k], weight[k].t())
+        shift = adjacency.sum(1).t() @ bias  # (V, C_out): every incoming edge carries its partition's bias
+        return out.view(nodes, batch, frames, -1) + shift[:, None, None, :]
+
+
+def _channels_first(x: torch.Tensor) -> torch.Tensor:
+    """`(V, N, T, C)` seen as a channels-last `(V * N, C, T, 1)` image, without a copy."""
+    nodes, batch, frames, channels = x.shape
+    return x.reshape(nodes * batch, frames, 1, channels).permute(0, 3, 1, 2)
+
+
+class STGCNBlock(nn.Module):
+    """Graph convolution, temporal convolution and a residual path."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int, residual: bool, config: AnyMoSTGCNConfig):
+        super().__init__()
+        kernel = config.temporal_kernel
+        self.stride = stride
+        self.gcn = SpatialConvolution(in_channels, out_channels, 3)
+        self.tcn = nn.Sequential(
+            nn.BatchNorm2d(out_channels),
+            nn.ReLU(),
+            nn.Conv2d(out_channels, out_channels, (kernel, 1), (stride, 1), ((kernel - 1) // 2, 0)),
+            nn.BatchNorm2d(out_channels),
+            nn.Dropout(config.dropout),
+        )
+        self.residual: nn.Module | None = None
+        self.has_residual = residual
+        if residual and (in_channels != out_channels or stride != 1):
+            self.residual = nn.Sequential(
+                nn.Conv2d(in_channels, out_channels, 1, (stride, 1)), nn.BatchNorm2d(out_channels)
+            )
+
+    def forward(self, x: torch.Tensor, adjacency: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        """`x` `(V, N, T, C)`, `mask` `(N, T)` float or None -> `(V, N, ceil(T / stride), C_out)`."""
+        nodes, batch = x.shape[:2]
+        image = _channels_first(self.gcn(x, adjacency))
+        norm, activation, convolution, *rest = self.tcn
+        image = activation(norm(image))
+        if mask is not None:
+            # padding must look like the zeros a convolution sees past the end of a shorter window
+            image = image * mask.repeat(nodes, 1)[:, None, :, None]
+        image = convolution(image)
+        for layer in rest:
+            image = layer(image)
+        if self.residual is not None:
+            image = image + self.residual(_channels_first(x))
+        elif self.has_residual:
+            image = image + _channels_first(x)
+        image = F.relu(image)
+        return image.permute(0, 2, 3, 1).reshape(nodes, batch, -1, image.shape[1])
+
+
+class AnyMoSTGCNPreTrainedModel(StrictLoadingMixin, PreTrainedModel):
+    """Weight initialisation and loading shared by the encoder's models."""
+
+    config_class = AnyMoSTGCNConfig
+    base_model_prefix = "encoder"
+    main_input_name = "imu"
+
+    @torch.no_grad()
+    def _init_weights(self, module: nn.Module) -> None:
+        if isinstance(module, nn.Conv2d):
+            init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            if module.bias is not None:
+                init.zeros_(module.bias)
+        elif isinstance(module, nn.Linear):
+            init.normal_(module.weight, std=0.02)
+            if module.bias is not None:
+                init.zeros_(module.bias)
+        elif isinstance(module, nn.MultiheadAttention):
+            init.normal_(module.in_proj_weight, std=0.02)
+            init.zeros_(module.in_proj_bias)
+        elif isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
+            assert module.running_mean is not None and module.running_var is not None
+            assert module.num_batches_tracked is not None
+            init.ones_(module.weight)
+            init.zeros_(module.bias)
+            init.zeros_(module.running_mean)
+            init.ones_(module.running_var)
+            init.zeros_(module.num_batches_tracked)
+        elif isinstance(module, nn.LayerNorm):
+            init.ones_(module.weight)
+            init.zeros_(module.bias)
+        elif isinstance(module, AnyMoSTGCNModel):
+            init.copy_(module.A, spatial_partitions())
+            init.zeros_(module.mask_token)
+            for importance in module.edge_importance:
+                init.ones_(importance)
+        elif isinstance(module, LatentPredictor):
+            init.normal_(module.pos_embed, std=0.02)
+
+
+def _check_node_mask(mask: torch.Tensor, batch: int, nodes: int) -> torch.Tensor:
+    """`(batch, nodes)` bool with a visible sensor in every row."""
+    if mask.shape != (batch, nodes):
+        raise ValueError(f"node_mask must be ({batch}, {nodes}), got {tuple(mask.shape)}")
+    mask = mask.bool()
+    if not (seen := mask.any(1)).all():
+        rows = (~seen).nonzero().flatten().tolist()
+        raise ValueError(f"node_mask: windows {rows} have no visible sensor; mark at least one segment True")
+    return mask
+
+
+def _check_frame_mask(mask: torch.Tensor, batch: int, frames: int) -> torch.Tensor:
+    """`(batch, frames)` bool, real frames first in every row."""
+    if mask.shape != (batch, frames):
+        raise ValueError(f"frame_mask must be ({batch}, {frames}), got {tuple(mask.shape)}")
+    mask = mask.bool()
+    # strides count from the first frame, so padding in front would shift every latent
+    fine = mask[:, 0] & ~(mask[:, 1:] & ~mask[:, :-1]).any(1)
+    if not fine.all():
+        rows = (~fine).nonzero().flatten().tolist()
+        raise ValueError(f"frame_mask: windows {rows} are empty or padded before real frames; pad at the end")
+    return mask
+
+
+class AnyMoSTGCNModel(AnyMoSTGCNPreTrainedModel):
+    """The graph encoder G of paper §3.2: IMU of up to 23 segments to time-preserving latents.
+
+    It also loads from a pre-training checkpoint, whose predictor it leaves out.
+    """
+
+    _optional_parts = ("predictor.",)
+    A: torch.Tensor
+
+    def __init__(self, config: AnyMoSTGCNConfig):
+        super().__init__(config)
+        self.register_buffer("A", spatial_partitions())
+        self.data_bn = nn.BatchNorm1d(config.in_channels * config.num_nodes)
+        self.mask_token = nn.Parameter(torch.zeros(config.in_channels))
+        widths = [config.in_channels, *config.channels]
+        self.st_gcn_networks = nn.ModuleList(
+            STGCNBlock(widths[i], widths[i + 1], stride, i > 0, config) for i, stride in enumerate(config.strides)
+        )
+        self.edge_importance = nn.ParameterList(nn.Parameter(torch.ones_like(self.A)) for _ in config.strides)
+        self.post_init()
+
+    def forward(
+        self,
+        imu: torch.Tensor,
+        node_mask: torch.Tensor | None = None,
+        frame_mask: torch.Tensor | None = None,
+        return_dict: bool | None = None,
+    ) -> AnyMoSTGCNOutput:
+        """Encode windows.
+
+        Args:
+            imu (`torch.FloatTensor` of shape `(batch, frames, 23, 6)`): m/s^2 and rad/s in each sensor's own frame, 60 Hz.
+            node_mask (`(batch, 23)` bool): True where a sensor is worn; the rest becomes the mask token.
+            frame_mask (`(batch, frames)` bool): True on real frames, padding at the end. Latents of a padded window
+                equal those of the window alone in eval mode; batch statistics in train mode include padded frames,
+                which read zero whatever was in them.
+
+        Raises:
+            ValueError: wrong shape, a window without a visible sensor or frame, or padding before real frames.
+        """
+        batch, frames, nodes, channels = imu.shape if imu.dim() == 4 else (0, 0, 0, 0)
+        if (nodes, channels) != (self.config.num_nodes, self.config.in_channels) or frames == 0:
+            expected = f"(batch, frames, {self.config.num_nodes}, {self.config.in_channels})"
+            raise ValueError(f"imu must be {expected}, got {tuple(imu.shape)}")
+        if frame_mask is not None:
+            frame_mask = _check_frame_mask(frame_mask, batch, frames)
+            imu = imu.masked_fill(~frame_mask[:, :, None, None], 0)  # a NaN in the padding must not spread
+        x = self.data_bn(imu.reshape(batch, frames, -1).transpose(1, 2)).transpose(1, 2)
+        x = x.reshape(batch, frames, nodes, channels)
+        if node_mask is not None:
+            x = torch.where(_check_node_mask(node_mask, batch, nodes)[:, None, :, None], x, self.mask_token)
+        mask = None if frame_mask is None else frame_mask.to(x.dtype)
+        x = x.permute(2, 0, 1, 3).contiguous()
+        for block, importance in zip(self.st_gcn_networks, self.edge_importance, strict=True):
+            x = block(x, self.A * importance, mask)
+            if mask is not None:
+                mask = mask[:, :: block.stride]
+        latents = x.mean(0)
+        if mask is None:
+            keep = torch.ones(latents.shape[:2], dtype=torch.bool, device=latents.device)
+        else:
+            keep = mask.bool()
+            latents = latents * mask[..., None]
+        return AnyMoSTGCNOutput(last_hidden_state=latents, attention_mask=keep)
+
+
+class PredictorBlock(nn.Module):
+    """Pre-norm Transformer block."""
+
+    def __init__(self, dim: int, heads: int, mlp_dim: int):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim)
+        self.attn = nn.MultiheadAttention(dim, heads, batch_first=True)
+        self.norm2 = nn.LayerNorm(dim)
+        # index 2 is the official dropout's place; kept so that names agree
+        self.mlp = nn.Sequential(nn.Linear(dim, mlp_dim), nn.GELU(), nn.Identity(), nn.Linear(mlp_dim, dim))
+
+    def forward(self, x: torch.Tensor, padding: torch.Tensor) -> torch.Tensor:
+        """`x` `(batch, length, dim)`, `padding` True where nothing is."""
+        y = self.norm1(x)
+        x = x + self.attn(y, y, y, key_padding_mask=padding, need_weights=False)[0]
+        return x + self.mlp(self.norm2(x))
+
+
+class LatentPredictor(nn.Module):
+    """Six-layer Transformer from masked-view latents to the other view's full latents (paper §3.2)."""
+
+    def __init__(self, config: AnyMoSTGCNConfig):
+        super().__init__()
+        dim = config.latent_dim
+        self.pos_embed = nn.Parameter(torch.zeros(1, config.predictor_max_length, dim))
+        self.blocks = nn.ModuleList(
+            PredictorBlock(dim, config.predictor_heads, config.predictor_mlp_dim)
+            for _ in range(config.predictor_layers)
+        )
+        self.norm = nn.LayerNorm(dim)
+        self.head = nn.Linear(dim, dim)
+
+    def forward(self, latents: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """`(batch, length, dim)` to the same shape."""
+        length = latents.shape[1]
+        positions: torch.Tensor = self.pos_embed
+        if length > positions.shape[1]:
+            positions = F.interpolate(positions.transpose(1, 2), length, mode="linear", align_corners=True).transpose(
+                1, 2
+            )
+        x = latents + positions[:, :length]
+        for block in self.blocks:
+            x = block(x, ~attention_mask)
+        return self.head(self.norm(x))
+
+
+class AnyMoSTGCNForPreTraining(AnyMoSTGCNPreTrainedModel):
+    """Masked cross-view predictive contrastive learning (paper §3.2, Eq. 3)."""
+
+    def __init__(self, config: AnyMoSTGCNConfig):
+        super().__init__(config)
+        self.encoder = AnyMoSTGCNModel(config)
+        self.predictor = LatentPredictor(config)
+        self.post_init()
+
+    def sample_visible(self, batch: int, generator: torch.Generator | None = None) -> torch.Tensor:
+        """Random visible segments, `(batch, 23)` bool with `min_visible` to `max_visible` True in each row."""
+        config = self.config
+        count = torch.randint(config.min_visible, config.max_visible + 1, (batch, 1), generator=generator)
+        order = torch.rand(batch, config.num_nodes, generator=generator).argsort(1).argsort(1)
+        return (order < count).to(self.device)
+
+    def forward(
+        self,
+        imu_a: torch.Tensor,
+        imu_b: torch.Tensor,
+        visible_a: torch.Tensor | None = None,
+        visible_b: torch.Tensor | None = None,
+        frame_mask: torch.Tensor | None = None,
+    ) -> AnyMoSTGCNPreTrainingOutput:
+        """Two views `(batch, frames, 23, 6)` of the same windows; visible sets are drawn when not given."""
+        batch = imu_a.shape[0]
+        visible_a = self.sample_visible(batch) if visible_a is None else visible_a
+        visible_b = self.sample_visible(batch) if visible_b is None else visible_b
+        both = torch.cat([imu_a, imu_b])
+        frames = None if frame_mask is None else torch.cat([frame_mask, frame_mask])
+        # Stop-gradient targets. They leave running statistics alone: after pre-training only sparse views are encoded.
+        with torch.no_grad(), frozen_statistics(self.encoder):
+            target = self.encoder(both, None, frames).last_hidden_state
+        masked = self.encoder(both, torch.cat([visible_a, visible_b]), frames)
+        predicted = self.predictor(masked.last_hidden_state, masked.attention_mask)
+        weight = masked.attention_mask[:batch].to(predicted.dtype)
+        logits = torch.stack(
+            [
+                sequence_similarity(predicted[:batch], target[batch:], weight),
+                sequence_similarity(predicted[batch:], target[:batch], weight),
+            ]
+        )
+        logits = logits / self.config.contrastive_temperature
+        labels = torch.arange(batch, device=logits.device)
+        loss = F.cross_entropy(logits[0], labels) + F.cross_entropy(logits[1], labels)
+        return AnyMoSTGCNPreTrainingOutput(loss=loss, logits=logits)
+
+
+@contextmanager
+def frozen_statistics(module: nn.Module) -> Iterator[None]:
+    """Batch normalisation inside uses the batch as usual but does not learn running statistics from it."""
+    layers = [layer for layer in module.modules() if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d))]
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.momentum = 0.0
+    try:
+        yield
+    finally:
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum
+
+
+def sequence_similarity(predicted: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Mean cosine over time of every prediction with every target (paper §3.2).
+
+    Args:
+        predicted, target: `(batch, length, dim)`.
+        weight: `(batch, length)` 1 on real steps; a pair is compared on the steps both have.
+    """
+    predicted = F.normalize(predicted, dim=-1) * weight[..., None]
+    target = F.normalize(target, dim=-1) * weight[..., None]
+    shared = weight @ weight.t()
+    return predicted.flatten(1) @ target.flatten(1).t() / shared.clamp_min(1)

@@ -1,0 +1,637 @@
+"""Recordings and texts to model inputs: motion codes, prompts, masks; long recordings; saving a release folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from math import ceil, floor, prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from transformers import BatchFeature, ProcessorMixin
+from transformers.utils import logging
+
+from .body_graph import PLACEMENT_WORDS
+from .feature_extraction_anymo import TARGET_RATE, AnyMoFeatureExtractor, split_arguments, stack_recordings
+from .tokenization_anymo import AnyMoTokenizer
+
+if TYPE_CHECKING:
+    from .modeling_anymo import AnyMoModel
+
+logger = logging.get_logger(__name__)
+
+PROCESSOR_FILE = "processor_config.json"
+TEMPLATES = {
+    "imu": ("Motion of a person with a wearable sensor on the {sensor_context}: {imu}", ("sensor_context", "imu")),
+    "text": ("{text}", ("text",)),
+    "narration": (
+        "{imu}\nThese motion tokens come from a wearable sensor on the user's {sensor_context}. "
+        "Describe what the person is doing.",
+        ("sensor_context", "imu"),
+    ),
+    "multiple_choice": (
+        "{imu}\nThese motion tokens come from a wearable sensor on the user's {sensor_context}. "
+        "Which activity is it? Answer with one option.\n{options}",
+        ("sensor_context", "imu", "options"),
+    ),
+    "motion": ("Write the motion tokens of a wearable sensor on the user's {sensor_context}.", ("sensor_context",)),
+}
+IGNORED = -100  # the label that cross-entropy skips
+MAX_WINDOW_SECONDS = 6.0  # training windows last up to 5 s
+_PIECES_AT_ONCE = 64
+
+AUTO_MAP = {
+    "config.json": {
+        "AutoConfig": "configuration_anymo.AnyMoConfig",
+        "AutoModel": "modeling_anymo.AnyMoModel",
+        "AutoModelForCausalLM": "modeling_anymo.AnyMoForConditionalGeneration",
+        "AutoModelForSequenceClassification": "modeling_anymo.AnyMoForSequenceClassification",
+    },
+    PROCESSOR_FILE: {"AutoProcessor": "processing_anymo.AnyMoProcessor"},
+    "preprocessor_config.json": {
+        "AutoFeatureExtractor": "feature_extraction_anymo.AnyMoFeatureExtractor",
+        "AutoProcessor": "processing_anymo.AnyMoProcessor",
+    },
+    "tokenizer_config.json": {"AutoTokenizer": [None, "tokenization_anymo.AnyMoTokenizer"]},
+}
+
+
+def normalize_text(text: str) -> str:
+    """Lower case, single spaces; ValueError for an empty or non-string text."""
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError(f"text must be a non-empty string, got {text!r}")
+    return " ".join(text.lower().split())
+
+
+def option_key(index: int) -> str:
+    """Key of a multiple-choice option: a, b, ..., z, aa, ab, ..."""
+    key = ""
+    index += 1
+    while index:
+        index, letter = divmod(index - 1, 26)
+        key = chr(ord("a") + letter) + key
+    return key
+
+
+def sensor_context(placements: Sequence[int]) -> str:
+    """Words for segment indices: `left forearm and head`."""
+    unknown = [index for index in placements if int(index) not in PLACEMENT_WORDS]
+    if unknown or not len(placements):
+        raise ValueError(f"imu_placements must be segment indices 0..{len(PLACEMENT_WORDS) - 1}, got {placements}")
+    words = list(dict.fromkeys(PLACEMENT_WORDS[int(index)] for index in placements))
+    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]
+
+
+class AnyMoProcessor(ProcessorMixin):
+    """Feature extractor, tokenizer and prompt templates in one.
+
+    Args:
+        feature_extractor: makes motion codes from recordings; None where codes are given ready-made.
+        tokenizer: words and codes to token ids.
+        templates: prompt templates by name, replacing some of `TEMPLATES`; kept in processor_config.json.
+        max_window_seconds: what `windows`, and with it `embed_recordings` and the pipelines, cut longer recordings to;
+            None never cuts. A plain call takes any length and warns above this one. Kept in processor_config.json.
+
+    Raises:
+        ValueError: no tokenizer, a template without its fields, or windows under two seconds, whose halves could not be
+            read.
+    """
+
+    def __init__(
+        self,
+        feature_extractor: AnyMoFeatureExtractor | None = None,
+        tokenizer: AnyMoTokenizer | None = None,
+        templates: dict[str, str] | None = None,
+        max_window_seconds: float | None = MAX_WINDOW_SECONDS,
+    ):
+        if tokenizer is None:
+            raise ValueError("AnyMoProcessor needs a tokenizer")
+        if max_window_seconds is not None and not 2 <= max_window_seconds < float("inf"):
+            raise ValueError(f"max_window_seconds must be at least 2, or None never to cut, got {max_window_seconds}")
+        self.max_window_seconds = max_window_seconds
+        if feature_extractor is not None:
+            super().__init__(feature_extractor, tokenizer)
+        self.feature_extractor, self.tokenizer, self.chat_template = feature_extractor, tokenizer, None
+        unknown = set(templates or {}) - set(TEMPLATES)
+        if unknown:
+            raise ValueError(f"unknown templates {sorted(unknown)}; known are {sorted(TEMPLATES)}")
+        self.templates = {name: text for name, (text, _) in TEMPLATES.items()} | (templates or {})
+        for name, (_, fields) in TEMPLATES.items():
+            for field in fields:
+                if self.templates[name].count("{" + field + "}") != 1:
+                    raise ValueError(f"template {name!r} must hold {{{field}}} once, got {self.templates[name]!r}")
+
+    @classmethod
+    def get_attributes(cls) -> list[str]:
+        """The parts that `ProcessorMixin` manages."""
+        return ["feature_extractor", "tokenizer"]
+
+    @property
+    def model_input_names(self) -> list[str]:
+        """Everything that a call can return."""
+        names = ("input_ids", "attention_mask", "pooling_mask")
+        return ["imu_input_ids", "imu_attention_mask", "imu_pooling_mask", *names]
+
+    def to_dict(self) -> dict[str, Any]:
+        """What goes into processor_config.json."""
+        return {
+            "processor_class": type(self).__name__,
+            "templates": self.templates,
+            "max_window_seconds": self.max_window_seconds,
+        }
+
+    def save_pretrained(self, save_directory, push_to_hub: bool = False, **kwargs) -> list[str]:
+        """Writes processor_config.json, the tokenizer and, where there is one, the feature extractor."""
+        if push_to_hub:
+            raise ValueError("push_to_hub is not supported here; upload the saved folder with huggingface_hub")
+        folder = Path(save_directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        if self.feature_extractor is not None:
+            self.feature_extractor.save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+        write_json(folder / PROCESSOR_FILE, self.to_dict())
+        return [str(folder / PROCESSOR_FILE)]
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path, **kwargs) -> AnyMoProcessor:  # type: ignore[override]
+        """Loads what `save_pretrained` wrote.
+
+        Args:
+            pretrained_model_name_or_path: the folder or the repository's name.
+            kwargs: `wrist` (see `AnyMoFeatureExtractor`), `max_window_seconds` or `templates` in place of the saved
+                ones; the usual Hub arguments, such as `revision` and `token`.
+
+        Raises:
+            OSError: a local folder whose processor or tokenizer file is missing or cut off.
+            ValueError: an unknown argument, or a value that a part refuses.
+        """
+        known = ("max_window_seconds", "templates")
+        own, hub = split_arguments(kwargs, ("wrist", *known), "AnyMoProcessor.from_pretrained")
+        settings, _ = cls.get_processor_dict(pretrained_model_name_or_path, **hub)
+        _check_json_files(pretrained_model_name_or_path)
+        wrist = {"wrist": own.pop("wrist")} if "wrist" in own else {}
+        extractor = AnyMoFeatureExtractor.from_pretrained(pretrained_model_name_or_path, **wrist, **hub)
+        tokenizer = AnyMoTokenizer.from_pretrained(pretrained_model_name_or_path, **hub)
+        saved = {name: settings[name] for name in known if name in settings}
+        return cls(extractor, tokenizer, **(saved | own))
+
+    # -- tokens ------------------------------------------------------------------------------------------------------
+
+    def _words(self, text: str) -> list[int]:
+        return self.tokenizer(text, add_special_tokens=False)["input_ids"] if text else []
+
+    def _code_ids(self, codes: Sequence[int]) -> list[int]:
+        tokenizer = self.tokenizer
+        values = np.asarray(codes)
+        if values.ndim != 1 or not values.size or values.dtype.kind not in "iu":
+            raise ValueError(f"imu_codes must be a non-empty row of whole numbers per recording, got {codes!r}")
+        if values.min() < 0 or values.max() >= tokenizer.num_codes:
+            raise ValueError(
+                f"imu_codes must lie in 0..{tokenizer.num_codes - 1}, got {values.min()}..{values.max()}; is the "
+                "tokenizer from the same release as the feature extractor?"
+            )
+        ids = (values + tokenizer.imu_token_offset).tolist()
+        return [tokenizer.imu_bos_token_id, *ids, tokenizer.imu_eos_token_id]
+
+    def _fill(self, template: str, span: str, span_ids: list[int], **words: str) -> tuple[list[int], list[int]]:
+        """Token ids of a template and a mask of the `{span}` in it; each side is tokenized by itself, so the span is
+        exact."""
+        before, after = (_replace(part, words) for part in template.split("{" + span + "}"))
+        before_ids, after_ids = self._words(before), self._words(after)
+        mask = [0] * len(before_ids) + [1] * len(span_ids) + [0] * len(after_ids)
+        return before_ids + span_ids + after_ids, mask
+
+    def _imu_prompt(self, codes: Sequence[int], placements: Sequence[int]) -> tuple[list[int], list[int]]:
+        wrapped = self._code_ids(codes)
+        ids, mask = self._fill(self.templates["imu"], "imu", wrapped, sensor_context=sensor_context(placements))
+        first = mask.index(1)
+        mask[first] = mask[first + len(wrapped) - 1] = 0  # <imu_bos> and <imu_eos> carry no motion
+        return ids, mask
+
+    def _text_prompt(self, text: str) -> tuple[list[int], list[int]]:
+        return self._fill(self.templates["text"], "text", self._words(normalize_text(text)))
+
+    def _pad(self, rows: list[list[int]], value: int, left: bool = False) -> list[list[int]]:
+        longest = max(map(len, rows))
+        fill = [[value] * (longest - len(row)) for row in rows]
+        return [extra + row if left else row + extra for row, extra in zip(rows, fill, strict=True)]
+
+    def _codes(self, imu, imu_codes, imu_placements, imu_code_mask, kwargs) -> tuple[list, list]:
+        """Rows of codes and of placements, from recordings or ready-made."""
+        if (imu is None) == (imu_codes is None):
+            raise ValueError("give either imu= (recordings) or imu_codes= (with imu_placements=), not both")
+        if imu is not None:
+            extractor = self._extractor()
+            features = extractor(imu, return_tensors="np", **kwargs)
+            imu_codes, imu_placements = features["imu_codes"], features["imu_placements"]
+            imu_code_mask = features["imu_code_mask"]
+            steps = imu_codes.shape[1] // extractor.pqvae.config.num_codebooks
+            rate = TARGET_RATE / prod(extractor.stgcn.config.strides)
+            if self.max_window_seconds is not None and steps > ceil(self.max_window_seconds * rate):
+                logger.warning_once(
+                    f"a recording is longer than max_window_seconds, {self.max_window_seconds:g}, and the model was "
+                    "trained on windows of at most 5 s; embed_recordings and the pipelines cut it"
+                )
+        elif kwargs:
+            raise ValueError(f"{sorted(kwargs)} only mean something with imu=")
+        rows, masks = _rows(imu_codes), None if imu_code_mask is None else _rows(imu_code_mask)
+        if masks is not None:
+            rows = [row[np.asarray(mask, dtype=bool)] for row, mask in zip(rows, masks, strict=True)]
+        if imu_placements is None:
+            raise ValueError("imu_codes needs imu_placements: for each recording a list of segment indices")
+        places = list(imu_placements)
+        if places and np.ndim(places[0]) == 0:
+            places = [places]
+        if len(places) != len(rows):
+            raise ValueError(f"{len(rows)} rows of imu_codes but {len(places)} of imu_placements")
+        return rows, places
+
+    def _extractor(self) -> AnyMoFeatureExtractor:
+        if self.feature_extractor is None:
+            raise ValueError("this processor has no feature extractor; give imu_codes= and imu_placements=")
+        return self.feature_extractor
+
+    def windows(
+        self,
+        imu=None,
+        *,
+        imu_codes=None,
+        imu_placements=None,
+        imu_code_mask=None,
+        middle: bool = False,
+        **kwargs,
+    ) -> tuple[list[list[np.ndarray]], list[list[int]]]:
+        """Motion codes of recordings; one longer than `max_window_seconds` is cut into equal consecutive pieces.
+
+        Args:
+            imu, imu_codes, imu_placements, imu_code_mask, kwargs: as in `__call__`; ready-made codes stay in one piece.
+            middle: of each recording only the middle piece (of an even number, the earlier of the two).
+
+        Returns:
+            Per recording its pieces, each a row of codes `(2L,)`, and its segment indices. As `imu_codes` and
+            `imu_placements` they go into `__call__` piece by piece.
+        """
+        if imu is None or imu_codes is not None:
+            rows, places = self._codes(imu, imu_codes, imu_placements, imu_code_mask, kwargs)
+            return [[row] for row in rows], [[int(index) for index in place] for place in places]
+        extractor = self._extractor()
+        pieces: list[dict[int, np.ndarray]] = []
+        owners: list[int] = []
+        worn = extractor.read(imu, **kwargs)
+        for number, nodes in enumerate(worn):
+            spans = equal_spans(len(next(iter(nodes.values()))), self.max_window_seconds)
+            for start, end in [spans[(len(spans) - 1) // 2]] if middle else spans:
+                pieces.append({node: signal[start:end] for node, signal in nodes.items()})
+                owners.append(number)
+        codes: list[list[np.ndarray]] = [[] for _ in worn]
+        for begin in range(0, len(pieces), _PIECES_AT_ONCE):
+            part = slice(begin, begin + _PIECES_AT_ONCE)
+            ids, mask = extractor.encode(*stack_recordings(pieces[part]))
+            for number, row, real in zip(owners[part], ids.cpu().numpy(), mask.bool().cpu().numpy(), strict=True):
+                codes[number].append(row[real])
+        return codes, [sorted(nodes) for nodes in worn]
+
+    # -- model inputs ------------------------------------------------------------------------------------------------
+
+    def __call__(  # type: ignore[override]
+        self,
+        imu=None,
+        text: str | Sequence[str] | None = None,
+        *,
+        imu_codes=None,
+        imu_placements=None,
+        imu_code_mask=None,
+        return_tensors: str | None = None,
+        **kwargs,
+    ) -> BatchFeature:
+        """Inputs of `AnyMoModel`, padded on the right.
+
+        Args:
+            imu: one recording or a list, as in `AnyMoFeatureExtractor` (placement -> `(T, 6)`); its `sampling_rate`,
+                units and other settings follow as keyword arguments.
+            text: a label or narration, or a list.
+            imu_codes: ready-made codes (`code + size * book`, time-major) instead of `imu`, with `imu_placements`
+                (segment indices for each recording) and, where rows are padded, `imu_code_mask`.
+            return_tensors: "pt", "np" or None for lists.
+
+        Returns:
+            `imu_input_ids`, `imu_attention_mask`, `imu_pooling_mask` and/or `input_ids`, `attention_mask`,
+            `pooling_mask`, each `(batch, length)`; pooling masks are 1 on codes or on the text itself.
+
+        A recording of any length is taken as one window, as in the official protocol; `embed_recordings` cuts long ones.
+
+        Raises:
+            ValueError: nothing given, an empty text, a code or placement out of range, or more tokens than the language
+                model has positions, where the tokenizer's `model_max_length` tells them (a release's does).
+        """
+        data: dict[str, list] = {}
+        if imu is not None or imu_codes is not None:
+            rows, places = self._codes(imu, imu_codes, imu_placements, imu_code_mask, kwargs)
+            prompts = [self._imu_prompt(row, place) for row, place in zip(rows, places, strict=True)]
+            data |= {f"imu_{name}": value for name, value in self._batch(prompts).items()}
+        elif kwargs:
+            raise ValueError(f"{sorted(kwargs)} only mean something with imu=")
+        if text is not None:
+            texts = [text] if isinstance(text, str) else list(text)
+            if not texts:
+                raise ValueError("text is an empty list; give at least one label or narration")
+            data |= self._batch([self._text_prompt(item) for item in texts])
+        if not data:
+            raise ValueError("give imu=, imu_codes= or text=")
+        return BatchFeature(data, tensor_type=return_tensors)
+
+    def _check_length(self, rows: list[list[int]]) -> None:
+        check_positions(max(map(len, rows)), self.tokenizer.model_max_length)
+
+    def _batch(self, prompts: list[tuple[list[int], list[int]]]) -> dict[str, list]:
+        self._check_length([ids for ids, _ in prompts])
+        return {
+            "input_ids": self._pad([ids for ids, _ in prompts], self.tokenizer.pad_token_id),
+            "attention_mask": self._pad([[1] * len(ids) for ids, _ in prompts], 0),
+            "pooling_mask": self._pad([mask for _, mask in prompts], 0),
+        }
+
+    def _question(self, codes, placements, task: str, candidates: Sequence[str] | None) -> list[int]:
+        """ChatML up to and including the assistant's header."""
+        context = sensor_context(placements)
+        if task == "motion":
+            ids = self._words(_replace(self.templates[task], {"sensor_context": context}))
+        elif task in ("narration", "multiple_choice"):
+            words = {"sensor_context": context}
+            if task == "multiple_choice":
+                if not candidates:
+                    raise ValueError("task 'multiple_choice' needs candidates: a non-empty list of activities")
+                options = (f"{option_key(i)}. {normalize_text(text)}" for i, text in enumerate(candidates))
+                words["options"] = "\n".join(options)
+            ids, _ = self._fill(self.templates[task], "imu", self._code_ids(codes), **words)
+        else:
+            raise ValueError(f"unknown task {task!r}; known are narration, multiple_choice, motion")
+        return self._words("<|im_start|>user\n") + ids + self._words("<|im_end|>\n<|im_start|>assistant\n")
+
+    def generation_inputs(
+        self,
+        imu=None,
+        *,
+        imu_codes=None,
+        imu_placements=None,
+        imu_code_mask=None,
+        task: str = "narration",
+        candidates: Sequence[str] | None = None,
+        return_tensors: str | None = "pt",
+        **kwargs,
+    ) -> BatchFeature:
+        """Prompts for `generate`, padded on the left: `input_ids` and `attention_mask`, `(batch, length)`.
+
+        Args:
+            imu, imu_codes, imu_placements, imu_code_mask, kwargs: as in `__call__`.
+            task: "narration", "multiple_choice" (needs `candidates`), or "motion" (write codes).
+            candidates: activities to choose from, offered in this order.
+        """
+        rows, places = self._codes(imu, imu_codes, imu_placements, imu_code_mask, kwargs)
+        prompts = [self._question(row, place, task, candidates) for row, place in zip(rows, places, strict=True)]
+        self._check_length(prompts)
+        data = {
+            "input_ids": self._pad(prompts, self.tokenizer.pad_token_id, left=True),
+            "attention_mask": self._pad([[1] * len(ids) for ids in prompts], 0, left=True),
+        }
+        return BatchFeature(data, tensor_type=return_tensors)
+
+    def language_example(
+        self,
+        codes: Sequence[int],
+        placements: Sequence[int],
+        task: str,
+        answer: str | None = None,
+        candidates: Sequence[str] | None = None,
+    ) -> dict[str, list[int]]:
+        """One training example in ChatML, loss on the answer and its end only.
+
+        Args:
+            codes: motion codes of one recording.
+            placements: its segment indices.
+            task: "narration", "multiple_choice", or "motion" (the answer is the codes themselves, paper Fig. 7).
+            answer: the narration, or the right one of `candidates`.
+            candidates: the options of a multiple-choice question; the answer becomes key and label.
+
+        Returns:
+            `input_ids` and `labels`, -100 where there is no loss.
+        """
+        question = self._question(codes, placements, task, candidates)
+        if task == "motion":
+            reply = self._code_ids(codes)
+        else:
+            if answer is None:
+                raise ValueError(f"task {task!r} needs an answer")
+            text = normalize_text(answer)
+            if task == "multiple_choice":
+                options = [normalize_text(item) for item in candidates or ()]
+                if text not in options:
+                    raise ValueError(f"answer {text!r} is not among the candidates {options}")
+                text = f"{option_key(options.index(text))}. {text}"
+            reply = self._words(text)
+        reply = reply + self._words("<|im_end|>")
+        end = self._words("\n")
+        labels = [IGNORED] * len(question) + reply + [IGNORED] * len(end)
+        return {"input_ids": question + reply + end, "labels": labels}
+
+
+def _check_json_files(folder) -> None:
+    """OSError that names a missing or cut JSON file of a local folder; Hub names pass."""
+    if not os.path.isdir(folder):
+        return
+    for name in (PROCESSOR_FILE, "tokenizer_config.json", "tokenizer.json"):
+        path = Path(folder) / name
+        if not path.is_file():
+            raise OSError(f"{path} is missing; copy the whole checkpoint folder again")
+        try:
+            json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise OSError(f"{path} is damaged ({error}); copy it again") from error
+
+
+def _replace(text: str, words: dict[str, str]) -> str:
+    for name, value in words.items():
+        text = text.replace("{" + name + "}", value)
+    return text
+
+
+def _rows(values) -> list[np.ndarray]:
+    """One row or a batch of rows as a list of arrays."""
+    rows = [np.asarray(row) for row in (values if isinstance(values, list | tuple) else np.asarray(values))]
+    return [np.asarray(values)] if rows and rows[0].ndim == 0 else rows
+
+
+def write_json(path: Path, value: dict) -> None:
+    """Writes JSON to a temporary name, then renames it."""
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+
+
+# -- model and processor together ----------------------------------------------------------------------------------------
+
+
+def equal_spans(frames: int, max_seconds: float | None) -> list[tuple[int, int]]:
+    """Start and end frames of the fewest equal consecutive pieces that last at most `max_seconds` at 60 Hz."""
+    most = frames if max_seconds is None else floor(max_seconds * TARGET_RATE + 1e-6)
+    count = ceil(frames / most)
+    return list(pairwise(frames * number // count for number in range(count + 1)))
+
+
+def check_positions(tokens: int, positions: int | None) -> None:
+    """ValueError if a prompt is longer than the positions of the language model; None passes, they are unknown."""
+    if positions is not None and tokens > positions:
+        raise ValueError(
+            f"a prompt of {tokens} tokens does not fit the language model's {positions} positions; cut the recording "
+            "(embed_recordings and the pipelines do, unless max_window_seconds is None) or shorten the text"
+        )
+
+
+def check_same_codebook(model: AnyMoModel, processor: AnyMoProcessor) -> None:
+    """ValueError unless the codes the processor writes are the codes the model knows, up to half precision.
+
+    A processor without a feature extractor writes none, so it passes.
+    """
+    extractor = processor.feature_extractor
+    if extractor is None:
+        return
+    known, written = model.codebook.detach().float().cpu(), extractor.pqvae.quantizer.embedding.detach().float().cpu()
+    if known.shape != written.shape or not torch.allclose(known, written, rtol=2**-7, atol=1e-6):
+        names = (str(part.name_or_path) or "made in memory" for part in (model, extractor))
+        raise ValueError(
+            "the model ({}) and the feature extractor ({}) have different codebooks, so they are from different runs; "
+            "use the ones that were saved together".format(*names)
+        )
+
+
+@torch.no_grad()
+def embed_windows(
+    model: AnyMoModel,
+    processor: AnyMoProcessor,
+    codes: Sequence[Sequence[np.ndarray]],
+    placements: Sequence[Sequence[int]],
+    batch_size: int = 64,
+) -> torch.Tensor:
+    """Unit embeddings `(recordings, projection_dim)`, float32, of what `AnyMoProcessor.windows` gives.
+
+    Those of a recording's pieces are averaged and brought back to unit length.
+    """
+    rows = [row for pieces in codes for row in pieces]
+    places = [place for pieces, place in zip(codes, placements, strict=True) for _ in pieces]
+    positions = getattr(model.config.text_config, "max_position_embeddings", None)
+    parts = []
+    for begin in range(0, len(rows), batch_size):
+        part = slice(begin, begin + batch_size)
+        batch = processor(imu_codes=rows[part], imu_placements=places[part], return_tensors="pt").to(model.device)
+        check_positions(batch["imu_input_ids"].shape[1], positions)
+        parts.append(model.get_imu_features(**batch).float())
+    means = [piece.mean(0) for piece in torch.cat(parts).split([len(pieces) for pieces in codes])]
+    return torch.nn.functional.normalize(torch.stack(means), dim=-1)
+
+
+def embed_recordings(
+    model: AnyMoModel,
+    processor: AnyMoProcessor,
+    recordings: Mapping | Sequence,
+    sampling_rate: float,
+    placements: Sequence[str] | None = None,
+    acceleration_unit: str = "m/s^2",
+    angular_velocity_unit: str = "rad/s",
+    batch_size: int = 64,
+) -> torch.Tensor:
+    """Unit embeddings `(recordings, projection_dim)` of recordings of any length, float32 on the CPU, in their order.
+
+    A recording longer than `processor.max_window_seconds` is cut into equal consecutive pieces; their unit embeddings
+    are averaged and brought back to unit length.
+
+    Args:
+        model: `AnyMoModel` or a model made from it; embeds in evaluation mode and is left as it was.
+        processor: with a feature extractor of the same run.
+        recordings: one or a list, as in `AnyMoFeatureExtractor`.
+        sampling_rate: Hz, of every recording.
+        placements: names of the sensors, where recordings are arrays.
+        acceleration_unit: "m/s^2", "g" or "mg".
+        angular_velocity_unit: "rad/s" or "deg/s".
+        batch_size: pieces in a model call; it changes speed and memory only.
+
+    Raises:
+        ValueError: a recording that cannot be read, different codebooks, or a prompt that does not fit the model.
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    check_same_codebook(model, processor)
+    codes, worn = processor.windows(
+        recordings,
+        placements=placements,
+        sampling_rate=sampling_rate,
+        acceleration_unit=acceleration_unit,
+        angular_velocity_unit=angular_velocity_unit,
+    )
+    training = model.training
+    model.eval()
+    try:
+        return embed_windows(model, processor, codes, worn, batch_size).cpu()
+    finally:
+        model.train(training)
+
+
+def save_release(folder: str | os.PathLike, model: AnyMoModel, processor: AnyMoProcessor) -> Path:
+    """Writes a folder that Auto classes load, with `anymo_hf` installed or with `trust_remote_code=True`.
+
+    Everything is written to a folder beside it first and then renamed into place, so that a save that is cut off does
+    not leave files of two runs. The tokenizer's `model_max_length` becomes the positions of the language model.
+
+    Args:
+        folder: made if it is missing; files of an older release in it are replaced, others are left alone.
+        model: its weights and config.
+        processor: with a feature extractor.
+
+    Raises:
+        ValueError: the processor has no feature extractor, or its codes do not fit the model.
+    """
+    if processor.feature_extractor is None:
+        raise ValueError("a release needs a processor with a feature extractor")
+    offset = model.config.imu_token_offset
+    if offset != processor.tokenizer.imu_token_offset:
+        raise ValueError(
+            f"the model's imu_token_offset is {offset}, the tokenizer's {processor.tokenizer.imu_token_offset}; "
+            "they are from different runs"
+        )
+    check_same_codebook(model, processor)
+    target = Path(folder).resolve()
+    draft = target.with_name(f".{target.name}.part")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    try:
+        _write_release(draft, model, processor)
+        files = sorted(path.relative_to(draft) for path in draft.rglob("*") if path.is_file())
+        for file in files:
+            (target / file).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(draft / file, target / file)
+        # a whole weight file or shards of an older release would be loaded in place of the new ones
+        for old in target.glob("model*.safetensors*"):
+            if old.relative_to(target) not in files:
+                old.unlink()
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return Path(folder)
+
+
+def _write_release(folder: Path, model: AnyMoModel, processor: AnyMoProcessor) -> None:
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        if source.name != "__init__.py":
+            shutil.copyfile(source, folder / source.name)
+    positions = getattr(model.config.text_config, "max_position_embeddings", None)
+    for name, entries in AUTO_MAP.items():
+        settings = json.loads((folder / name).read_text(encoding="utf-8"))
+        settings["auto_map"] = entries
+        if name == "tokenizer_config.json" and positions is not None:
+            settings["model_max_length"] = positions
+        write_json(folder / name, settings)
