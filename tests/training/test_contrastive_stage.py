@@ -114,6 +114,17 @@ def test_batches_are_as_varied_as_they_can_be():
     assert drawn == {row for row in range(len(views.length)) if clips[views.clip[row]].activity in ("a", "b", "c")}
 
 
+def test_a_share_of_the_batch_is_everyday():
+    views, clips = views_of(["standing", "sitting", "wave", "knock", "clap", "throw"])
+    batches, rng = _Batches(views, clips), np.random.default_rng(0)
+    for share, expected in ((0.5, 4 + 4 / 3), (0.0, 8 / 3)):
+        rows = np.concatenate([batches.draw(8, rng, share) for _ in range(60)])
+        everyday = [clips[views.clip[row]].activity in ("standing", "sitting") for row in rows]
+        assert np.sum(everyday) / 60 == pytest.approx(expected, abs=0.35)
+    views, clips = views_of(["wave", "knock"])
+    assert len(_Batches(views, clips).draw(4, rng, 0.5)) == 4  # nothing everyday there
+
+
 def test_one_activity_is_too_few():
     with pytest.raises(ValueError, match=r"two or more named activities.*\['a'\]"):
         _Batches(*views_of(["a", "a", ""]))

@@ -15,7 +15,7 @@ from ..modeling.modeling_anymo import AnyMoForConditionalGeneration
 from ..modeling.processing_anymo import AnyMoProcessor, normalize_text, save_release
 from ..modeling.tokenization_anymo import AnyMoTokenizer
 from .collators import LabelPhrases, multiple_choice, pad_examples
-from .corpus import Clip, MotionCorpus
+from .corpus import EVERYDAY, Clip, MotionCorpus
 from .grad_cache import cached_backward
 from .language_stage import (
     MODEL,
@@ -71,11 +71,18 @@ class _Batches:
                 f"contrastive tuning needs clips of two or more named activities, the corpus has {self.names}"
             )
 
-    def draw(self, count: int, rng: np.random.Generator) -> np.ndarray:
-        """View rows; no activity comes twice before all have come once."""
-        turns = -(-count // len(self.names))
-        order = np.concatenate([rng.permutation(len(self.names)) for _ in range(turns)])[:count]
-        return np.array([rng.choice(self.by_activity[self.names[int(index)]]) for index in order])
+    def draw(self, count: int, rng: np.random.Generator, everyday_share: float = 0.0) -> np.ndarray:
+        """View rows, this share of them of `EVERYDAY` activities; none comes twice before all of its part have come."""
+        everyday = [name for name in self.names if name in EVERYDAY]
+        often = round(everyday_share * count) if everyday else 0
+        chosen = [*_in_turn(everyday, often, rng), *_in_turn(self.names, count - often, rng)]
+        return np.array([rng.choice(self.by_activity[name]) for name in chosen])
+
+
+def _in_turn(names: Sequence[str], count: int, rng: np.random.Generator) -> list[str]:
+    """`count` names, in a new random order every time all have come."""
+    turns = -(-count // max(1, len(names)))
+    return [names[int(index)] for _ in range(turns) for index in rng.permutation(len(names))][:count]
 
 
 def tune_contrastive(
@@ -108,7 +115,7 @@ def tune_contrastive(
     teacher = teacher_vectors(taught, root / "language", accelerator) if settings.teacher_weight > 0 else None
 
     def step(number: int, shared: np.random.Generator) -> dict[str, torch.Tensor]:
-        rows = batches.draw(settings.batch_size, shared)
+        rows = batches.draw(settings.batch_size, shared, settings.everyday_share)
         clips = [corpus.clips[views.clip[row]] for row in rows]
         narrations = [normalize_text(clip.narrations[int(shared.integers(len(clip.narrations)))]) for clip in clips]
         names = [phrases.draw(clip.activity, shared) for clip in clips]

@@ -25,7 +25,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("text_batch_size", "lm_batch_size", "chunk_size"), (1, math.inf)),
     **dict.fromkeys(("weight_decay", "gradient_clip", "text_weight", "lm_weight"), (0, math.inf)),
     **dict.fromkeys(("narration_weight", "label_weight", "teacher_weight", "teacher_texts"), (0, math.inf)),
-    **dict.fromkeys(("warmup", "final_rate", "worn_share", "shortest_crop"), (0, 1)),
+    **dict.fromkeys(("warmup", "final_rate", "worn_share", "shortest_crop", "everyday_share"), (0, 1)),
     "candidates": (2, math.inf),
     "seed": (0, 2**63 - 1),
 }
@@ -163,6 +163,7 @@ class ContrastiveSettings(StageSettings):
         lm_batch_size: examples per step of the instruction loss; half narration, half multiple choice.
         candidates: options of a multiple-choice question.
         chunk_size: GradCache chunk per process; None embeds the batch in one piece.
+        everyday_share: share of a batch from everyday activities, which are hardest to tell apart; 0 draws all evenly.
         teacher_weight, teacher_texts: keep label and narration texts arranged as a sentence encoder has them.
         broader: activity -> wider one, whose phrases also name it (walking_slow: walking).
         freeze_words: as in `LanguageSettings`.
@@ -177,6 +178,7 @@ class ContrastiveSettings(StageSettings):
     lm_batch_size: int = 16
     candidates: int = 35
     chunk_size: int | None = None
+    everyday_share: float = 0.0
     teacher_weight: float = 0.0
     teacher_texts: int = 2000
     broader: dict[str, str] = field(default_factory=dict)
