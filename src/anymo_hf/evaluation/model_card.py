@@ -60,13 +60,14 @@ SOURCES = {
 }
 
 
-def write_model_card(folder: str | Path, results_dir: str | Path, run_dir: str | Path) -> Path:
+def write_model_card(folder: str | Path, results_dir: str | Path, run_dir: str | Path, note: str = "") -> Path:
     """Fills `hub_cards/model_card.md` and writes it as `folder/README.md`.
 
     Args:
         folder: the release, with `model.safetensors`.
         results_dir: what `anymo evaluate ... --out` wrote; a missing file is called not measured, with its command.
         run_dir: the training run of this release: `corpus/` and `metrics.json` of every stage.
+        note: what else to say of the training.
 
     Raises:
         OSError: no release, no corpus, or no metrics of a stage.
@@ -105,7 +106,7 @@ def write_model_card(folder: str | Path, results_dir: str | Path, run_dir: str |
         captioning=_captioning(_read(results / "captioning.json")),
         tokenizer=_tokenizer(_read(results / "tokenizer.json")),
         corpus=_corpus(counts, hours, run / "texts.txt"),
-        stages=_stages(metrics),
+        stages="\n\n".join([_stages(metrics), *([note] if note else [])]),
         weights_licence=words,
         licence_reason=reason,
         sources=_source_table(counts),
@@ -323,9 +324,10 @@ def main() -> None:
     parser.add_argument("--model", default="anymo", help="release folder; the card becomes its README.md")
     parser.add_argument("--results", default="results", help="folder of `anymo evaluate ... --out`")
     parser.add_argument("--run", default="runs/nano", help="training run of this release")
+    parser.add_argument("--note", default="", help="what else to say of the training")
     arguments = parser.parse_args()
     try:
-        path = write_model_card(arguments.model, arguments.results, arguments.run)
+        path = write_model_card(arguments.model, arguments.results, arguments.run, arguments.note)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from error
