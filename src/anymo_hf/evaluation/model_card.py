@@ -18,7 +18,7 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from ..training.corpus import read_texts
+from ..training.corpus import FRAME_RATE, MotionCorpus, read_texts
 from .recognition import RecognitionRow, markdown_table
 
 TEMPLATE = Path(__file__).parents[3] / "hub_cards" / "model_card.md"
@@ -140,7 +140,6 @@ def _stage_metrics(path: Path) -> dict[str, Any]:
 
 def _corpus_sources(folder: Path) -> tuple[dict[str, int], float]:
     """Clips of every source, the commonest first, and hours in all."""
-    from ..training.corpus import FRAME_RATE, MotionCorpus
 
     corpus = MotionCorpus(folder)
     counts = Counter(clip.source for clip in corpus.clips)
