@@ -26,7 +26,7 @@ from anymo_hf.simulation.views import ViewOptions, sample_views
 from anymo_hf.training.corpus import MotionCorpus
 
 FRAMES = 300
-VIEWS = ViewOptions(soft_attachment=0.5, wobble=0.7, belt=0.6)
+VIEWS = ViewOptions(soft_attachment=0.5, wobble=0.7, belt=0.6, pocket=0.7)
 # dataset -> placement, and the simulated activities behind each of its labels
 TASKS: dict[str, tuple[str, dict[str, tuple[str, ...]]]] = {
     "uci_hapt": (

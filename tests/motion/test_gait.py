@@ -78,3 +78,10 @@ def test_a_straight_ground_path_is_a_line_and_a_curved_one_a_circle():
 def test_reachable_height_is_that_of_a_straight_leg_above_the_foot():
     hip, ankle = np.zeros((5, 3)), np.tile([0.3, 0.0, 0.1], (5, 1))
     assert reachable_height(hip, ankle, 0.8, 0.0) == pytest.approx(0.1 + np.sqrt(0.8**2 - 0.3**2))
+
+
+def test_landings_keep_the_mean_turning_and_make_it_uneven():
+    even, bent = (GroundPath.draw(0, 30, 0.0, 0.8, np.random.default_rng(1), landings=share) for share in (0.0, 1.0))
+    rates = [np.gradient(path.heading, path.distance) for path in (even, bent)]
+    assert np.mean(rates[1]) == pytest.approx(np.mean(rates[0]), abs=0.05)
+    assert np.ptp(rates[1]) > 1.2 > 4 * np.ptp(rates[0])

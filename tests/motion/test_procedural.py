@@ -95,3 +95,25 @@ def test_swipes_go_where_they_say_with_either_arm(name, sign):
             arms.add(arm)
             assert np.sign(fastest[arm]) == sign, seed
     assert arms == {"R", "L"}
+
+
+def test_most_stairs_turn_and_some_run_straight():
+    def turned(seed):
+        angle = np.unwrap([_heading(q) for q in simulate_activity("stairs_down", seed).orientations[:, 0]])
+        return abs(angle[-1] - angle[0])
+
+    radians = np.array([turned(seed) for seed in range(16)])
+    assert (radians > 1.0).sum() >= 8, "six seconds of a stairwell turn by a radian or more"
+    assert (radians < 0.6).any()
+
+
+def _heading(quaternion):
+    w, x, y, z = quaternion
+    return np.arctan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
+
+
+def test_a_gait_never_repeats_itself_exactly():
+    motion = simulate_activity("walking", 3)
+    height = motion.positions[:, 0, 2] - motion.positions[:, 0, 2].mean()
+    lags = [np.corrcoef(height[:-lag], height[lag:])[0, 1] for lag in range(25, 45)]
+    assert 0.4 < max(lags) < 0.995, "steps are alike, yet not equal"

@@ -293,3 +293,41 @@ def test_stages_name_what_is_missing(corpus_folder, accelerator, tmp_path):
 def test_other_settings_do_not_continue_a_run(run, accelerator):
     with pytest.raises(ValueError, match="other settings or inputs"):
         train_encoder(replace(ENCODER, learning_rate=0.5), run, accelerator)
+
+
+def test_a_run_may_go_on_from_the_models_of_an_earlier_one(run, tmp_path, accelerator):
+    later = tmp_path / "later"
+    shutil.copytree(run / "corpus", later / "corpus")
+    start = run / "encoder" / "model"
+    train_encoder(replace(ENCODER, steps=1, learning_rate=1e-12, start_from=str(start)), later, accelerator)
+    weights = "model.safetensors"
+    before, after = load_file(start / weights), load_file(later / "encoder" / "model" / weights)
+    learned = [name for name in before if "running" not in name and "num_batches" not in name]
+    for name in learned:  # a step of almost no size
+        torch.testing.assert_close(after[name], before[name], atol=1e-6, rtol=0)
+    fresh = replace(ENCODER, steps=1, learning_rate=1e-12)
+    with pytest.raises(ValueError, match="other settings or inputs"):
+        train_encoder(fresh, later, accelerator)
+    start = run / "tokenizer" / "feature_extractor"
+    train_tokenizer(replace(TOKENIZER, steps=1, learning_rate=1e-12, start_from=str(start)), later, accelerator)
+    train_language(replace(LANGUAGE, steps=1, learning_rate=1e-12, start_from=str(run / "anymo")), later, accelerator)
+    before, after = load_file(run / "anymo" / weights), load_file(later / "language" / "model" / weights)
+    assert before.keys() == after.keys()
+    for name in before:
+        if "codebook" not in name:
+            torch.testing.assert_close(after[name], before[name], atol=1e-6, rtol=0)
+    extractor = AutoProcessor.from_pretrained(run / "anymo").feature_extractor.pqvae.quantizer.embedding
+    codebook = next(value for name, value in after.items() if name.endswith("codebook"))
+    assert codebook.shape == extractor.shape
+
+
+@pytest.mark.parametrize("stage", ["encoder", "tokenizer", "language", "contrastive"])
+def test_a_start_that_is_not_there_is_named(run, stage, accelerator, tmp_path):
+    work = {"encoder": (train_encoder, ENCODER), "tokenizer": (train_tokenizer, TOKENIZER),
+            "language": (train_language, LANGUAGE)}  # fmt: skip
+    with pytest.raises((OSError, ValueError), match="start_from"):
+        if stage == "contrastive":
+            tune_contrastive(replace(CONTRASTIVE, start_from="x"), run, tmp_path / "anymo", accelerator)
+        else:
+            function, settings = work[stage]
+            function(replace(settings, start_from=str(tmp_path / "nowhere")), run, accelerator)

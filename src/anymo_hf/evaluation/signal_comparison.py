@@ -78,7 +78,7 @@ def simulated_signals(activity: str, placement: str, people: int, frames: int = 
         torch.tensor(np.stack([getattr(term, name)[30 : 30 + frames] for term in terms]), dtype=torch.float32)
         for name in ("specific_force", "lever", "angular_velocity")
     ]
-    options = ViewOptions(soft_attachment=0.5, wobble=0.7, belt=0.6)
+    options = ViewOptions(soft_attachment=0.5, wobble=0.7, belt=0.6, pocket=0.7)
     worn = [resolve_placement(placement)]
     return sample_views(*tensors, load_template(), torch.Generator().manual_seed(0), options, worn)[:, :, 0].numpy()
 

@@ -106,14 +106,29 @@ class GroundPath:
     place: np.ndarray
 
     @classmethod
-    def draw(cls, low: float, high: float, heading: float, curvature: float, rng: np.random.Generator) -> GroundPath:
-        """A path for distances between `low` and `high` metres."""
+    def draw(
+        cls,
+        low: float,
+        high: float,
+        heading: float,
+        curvature: float,
+        rng: np.random.Generator,
+        landings: float = 0.0,
+    ) -> GroundPath:
+        """A path for distances between `low` and `high` metres.
+
+        Args:
+            landings: share of the turning that comes in bends, one every half turn; 0 turns evenly.
+        """
         distance = np.linspace(low - 3, high + 3, 800)
         wander = sum(
             rng.normal(0, 0.03) * np.sin(2 * np.pi * distance / rng.uniform(4, 12) + rng.uniform(0, 6.28))
             for _ in range(3)
         )
-        angle = heading + curvature * distance + wander
+        turned = curvature * distance
+        # a stairwell: its rate of turning swings between 1 - landings and 1 + landings of the mean
+        turned = turned + landings * np.sin(2 * turned + rng.uniform(0, 6.28)) / 2
+        angle = heading + turned + wander
         step = np.gradient(distance)[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1)
         place = np.cumsum(step, axis=0) - step[0]
         return cls(distance, angle, place)

@@ -26,9 +26,10 @@ GRAVITY = 9.80665
 HELD_OUT_SEED = 900_000  # training never draws a seed from here up
 _SIDES = ("R", "L")
 _SPINE = ("L5", "L3", "T12", "T8")
+UNSTEADY = {"walk": 0.16, "up": 0.2, "down": 0.2, "run": 0.12}  # share by which a step differs from the next
 # Share of a heel-strike acceleration that reaches each segment (Menz 2003; Lafortune 1991).
 _IMPACT_SHARE = {
-    "Foot": 1.0, "Toe": 1.0, "LowerLeg": 0.85, "UpperLeg": 0.55, "Pelvis": 0.40, "L5": 0.37, "L3": 0.34, "T12": 0.30,
+    "Foot": 1.0, "Toe": 1.0, "LowerLeg": 0.85, "UpperLeg": 0.42, "Pelvis": 0.40, "L5": 0.37, "L3": 0.34, "T12": 0.30,
     "T8": 0.27, "Neck": 0.22, "Head": 0.18, "Shoulder": 0.25, "UpperArm": 0.24, "Forearm": 0.26, "Hand": 0.28,
 }  # fmt: skip
 
@@ -235,11 +236,11 @@ def _impact_displacement(pose: _Pose) -> np.ndarray:
 # ---- building blocks -------------------------------------------------------------------------------------------------
 
 
-def _base(pose: _Pose, arms: bool = True) -> None:
+def _base(pose: _Pose, arms: bool = True, sway: float = 1.0) -> None:
     """Standing posture habits, sway, breathing and hanging arms."""
     rng, style = pose.rng, pose.style
-    pose.add("pelvis_pitch", style.pelvis_pitch + pose.noise(0.01 * np.exp(rng.normal(0, 0.8)), 0.5))
-    pose.add("pelvis_roll", rng.normal(0, 0.02) + pose.noise(0.008 * np.exp(rng.normal(0, 0.8)), 0.4))
+    pose.add("pelvis_pitch", style.pelvis_pitch + pose.noise(sway * 0.01 * np.exp(rng.normal(0, 0.8)), 0.5))
+    pose.add("pelvis_roll", rng.normal(0, 0.02) + pose.noise(sway * 0.008 * np.exp(rng.normal(0, 0.8)), 0.4))
     pose.add(
         "trunk_flex",
         rng.normal(0.05, 0.08) + pose.noise(0.012, 0.6) + 0.006 * np.sin(2 * np.pi * 0.27 * pose.time),
@@ -270,6 +271,17 @@ def _micro_motion(pose: _Pose, median: float) -> None:
     pose.shift = pose.shift + size * displacement * rng.uniform(0.3, 1.0, 3) / acceleration.std()
 
 
+def _adjust(pose: _Pose) -> None:
+    """Now and then a small, quick change of posture, which gives rest its heavy tails."""
+    rng = pose.rng
+    for _ in range(rng.poisson(0.8)):
+        begin, seconds = rng.uniform(-0.5, pose.time[-1]), rng.uniform(0.3, 1.0)
+        rise = _smoothstep((pose.time - begin) / seconds)
+        back = _smoothstep((pose.time - begin - seconds - rng.exponential(1.0)) / seconds)
+        for name in ("pelvis_pitch", "pelvis_roll", "pelvis_twist"):
+            pose.add(name, rng.normal(0, 0.012) * (rise - rng.uniform(0.2, 1.0) * back))
+
+
 def _feet_down(pose: _Pose) -> None:
     """Both feet carry the body; legs keep the soles level through small knee bends."""
     pose.contacts = np.full((len(pose.time), 4), 0.25)
@@ -281,10 +293,12 @@ def _feet_down(pose: _Pose) -> None:
 
 
 def _stand(pose: _Pose) -> None:
-    _base(pose)
+    _base(pose, sway=0.25)
     _feet_down(pose)
     _micro_motion(pose, 0.05)
-    if pose.rng.random() < 0.4:  # shift of weight
+    _adjust(pose)
+    pose.add("pelvis_twist", pose.noise(0.015 * np.exp(pose.rng.normal(0, 0.8)), 0.5))
+    if pose.rng.random() < 0.2:  # shift of weight
         pose.add("pelvis_roll", pose.noise(0.02, 0.3))
     _fidget(pose, pose.rng.random() * 0.5)
 
@@ -300,7 +314,7 @@ def _seat(pose: _Pose, slouch: float | None = None, arms: str = "lap") -> None:
     """Sitting: the pelvis tilts back (Levine and Whittle 1996), thighs level, path fixed by the seat."""
     rng = pose.rng
     slouch = pose.style.slouch + rng.uniform(-0.1, 0.25) if slouch is None else slouch
-    pose.add("pelvis_pitch", -0.08 - 0.55 * slouch + pose.noise(0.006 * np.exp(rng.normal(0, 0.7)), 0.4))
+    pose.add("pelvis_pitch", -0.08 - 0.55 * slouch + pose.noise(0.006 * np.exp(rng.normal(0, 0.9)), 0.4))
     pose.add("pelvis_roll", rng.normal(0, 0.05) + pose.noise(0.005 * np.exp(rng.normal(0, 0.7)), 0.4))
     pose.add("trunk_flex", 0.25 * slouch + rng.normal(0.05, 0.12) + pose.noise(0.015, 0.4))
     pose.add("trunk_twist", pose.noise(0.02, 0.3))
@@ -317,7 +331,8 @@ def _seat(pose: _Pose, slouch: float | None = None, arms: str = "lap") -> None:
         pose.add(f"{side}_elbow", forward[1] + rng.normal(0, 0.15) + pose.noise(0.015, 0.5))
         pose.add(f"{side}_pronation", rng.normal(1.0, 0.3))
     pose.root = np.zeros((len(pose.time), 3)) + np.array([0, 0, 0.3 * pose.style.height])
-    _micro_motion(pose, 0.03)
+    _adjust(pose)
+    _micro_motion(pose, 0.04)
 
 
 def _phase(pose: _Pose, frequency: float, wobble: float = 0.015) -> np.ndarray:
@@ -346,6 +361,7 @@ def _gait(
     curvature: float = 0.0,
     clearance: float = 0.04,
     stance: float | None = None,
+    landings: float = 0.0,
 ) -> None:
     """Walking, stairs and running.
 
@@ -358,6 +374,7 @@ def _gait(
         curvature: radians a metre.
         clearance: extra height of the swinging foot.
         stance: share of the cycle on the ground, in place of the kind's own.
+        landings: 0 turns evenly, 1 turns at landings only.
     """
     rng, style, height = pose.rng, pose.style, pose.style.height
     _base(pose, arms=False)
@@ -374,17 +391,23 @@ def _gait(
     stride = 2 * step
     climb = {"up": 1.0, "down": -1.0}.get(kind, 0.0) * 2 * rng.uniform(0.145, 0.19)
     path = GroundPath.draw(
-        stride * phase.min() - stride, stride * phase.max() + stride, rng.uniform(0, 2 * np.pi), curvature, rng
-    )
+        stride * phase.min() - stride, stride * phase.max() + stride, rng.uniform(0, 2 * np.pi), curvature, rng,
+        landings,
+    )  # fmt: skip
 
     # Pelvis: accelerations by harmonic of the stride, as displacement; even ones are common to both steps.
     omega = 2 * np.pi * abs(cadence)
     wide = lambda size, spread=0.3: size * np.exp(rng.normal(0, spread))  # noqa: E731
     gentle = 0.5 if step == 0 else 1.0
 
+    # no two steps are alike: sizes and lags drift from step to step (Hausdorff 2005)
+    unsteady = UNSTEADY[kind] * np.exp(rng.normal(0, 0.35))
+
     def harmonic(order: int, acceleration: float, lag: float, spread: float = 0.5) -> np.ndarray:
-        """Displacement whose second derivative has this amplitude at `order` times the stride frequency."""
-        return -acceleration / (order * omega) ** 2 * np.cos(2 * np.pi * order * phase - lag - rng.normal(0, spread))
+        """Displacement whose second derivative has about this amplitude at `order` times the stride frequency."""
+        lag = lag + rng.normal(0, spread) + pose.noise(unsteady, 0.6)
+        size = acceleration / (order * omega) ** 2 * (1 + pose.noise(unsteady, 0.6))
+        return -size * np.cos(2 * np.pi * order * phase - lag)
 
     leg = 0.53 * height
     bob = {
@@ -402,7 +425,10 @@ def _gait(
     left = (
         harmonic(1, wide(sway), 1.9) + harmonic(3, wide(0.42 * sway, 0.5), 0.0, 1.5) + harmonic(5, 0.3 * sway, 0.0, 3.0)
     )
+    uneven = {"walk": 0.08, "up": 0.28, "down": 0.22, "run": 0.0}[kind] * gentle
     rise = climb * phase + harmonic(2, up_down, 0.75, 0.1) + harmonic(4, wide(hump * up_down, 0.5), 0.6, 0.6)
+    rise = rise + harmonic(1, wide(uneven, 0.5), 0.0, 3.0) + harmonic(3, wide(0.25, 0.5) * gentle, 0.0, 3.0)
+    rise = rise + harmonic(6, wide(0.45, 0.4) * gentle, 0.0, 3.0)
     if kind == "run":
         rise = _bounce(2 * phase, 2 * cadence, 2 * shape.stance)
     rise = rise + pose.noise(0.003, 0.5)
@@ -411,13 +437,15 @@ def _gait(
 
     def rocking(order: int, rate: float, spread: float = 0.4) -> np.ndarray:
         """Angle whose rate has this amplitude (rad/s) at `order` times the stride frequency."""
-        return wide(rate) * gentle / (order * omega) * np.sin(2 * np.pi * order * phase + rng.normal(0, spread))
+        turned = 2 * np.pi * order * phase + rng.normal(0, spread) + pose.noise(unsteady, 0.6)
+        return wide(rate) * gentle / (order * omega) * (1 + pose.noise(unsteady, 0.6)) * np.sin(turned)
 
     lean = {"walk": 0.03, "up": 0.18, "down": 0.0, "run": 0.14}[kind]
-    roll = {"walk": (0.26, 0.42), "up": (0.55, 0.17), "down": (0.28, 0.32), "run": (0.5, 0.4)}[kind]
-    pitching = rocking(2, 0.26) + rocking(4, 0.12, 2.0) + rocking(6, 0.1, 3.0)
-    rolling = rocking(1, roll[0]) + rocking(3, roll[1]) + rocking(5, 0.12, 3.0)
-    twisting = rocking(1, 0.65 if kind != "run" else 1.1) + rocking(2, 0.1, 3.0) + rocking(3, 0.17, 2.0)
+    roll = {"walk": (0.26, 0.5), "up": (0.55, 0.25), "down": (0.28, 0.45), "run": (0.5, 0.4)}[kind]
+    pitching = rocking(2, 0.3) + rocking(3, 0.12, 3.0) + rocking(4, 0.16, 2.0) + rocking(6, 0.13, 3.0)
+    rolling = rocking(1, roll[0]) + rocking(3, roll[1]) + rocking(4, 0.12, 3.0) + rocking(5, 0.16, 3.0)
+    twisting = rocking(1, 0.65 if kind != "run" else 1.1) + rocking(2, 0.2, 3.0) + rocking(3, 0.3, 2.0)
+    twisting = twisting + rocking(4, 0.15, 3.0)
     pose.add("pelvis_pitch", 0.3 * lean + pitching)
     pose.add("pelvis_roll", rolling)
     pose.add("pelvis_twist", twisting)
@@ -493,9 +521,9 @@ def _walk(
     def build(pose: _Pose) -> None:
         rng = pose.rng
         cadence, impact = {
-            "slow": (rng.uniform(0.55, 0.80), rng.uniform(4, 14)),
-            "normal": (rng.uniform(0.78, 1.02), rng.uniform(10, 28)),
-            "fast": (rng.uniform(0.98, 1.2), rng.uniform(14, 36)),
+            "slow": (rng.uniform(0.58, 0.80), rng.uniform(4, 14)),
+            "normal": (rng.uniform(0.80, 1.0), rng.uniform(10, 28)),
+            "fast": (rng.uniform(0.98, 1.14), rng.uniform(14, 34)),
         }[speed]
         cadence *= pose.style.tempo**0.5
         step = pose.style.height * float(np.clip(0.41 + 0.4 * (cadence - 0.9) + rng.normal(0, 0.03), 0.18, 0.54))
@@ -514,7 +542,12 @@ def _stairs(kind: str) -> Callable[[_Pose], None]:
         rng = pose.rng
         cadence = rng.uniform(0.66, 0.94) * pose.style.tempo**0.5 * (1.1 if kind == "down" else 1.0)
         impact = rng.uniform(6, 22) if kind == "up" else rng.uniform(12, 36)
-        _gait(pose, cadence, rng.uniform(0.24, 0.33), impact, kind, clearance=rng.uniform(0.04, 0.1))
+        # three in four stairs turn, as stairwells do: half a turn in three to five metres, most of it at landings
+        curvature = rng.choice([-1, 1]) * rng.uniform(0.3, 1.1) if rng.random() < 0.75 else 0.0
+        _gait(
+            pose, cadence, rng.uniform(0.24, 0.33), impact, kind, curvature=curvature, clearance=rng.uniform(0.04, 0.1),
+            landings=rng.uniform(0.0, 1.0),
+        )  # fmt: skip
 
     return build
 
@@ -619,7 +652,8 @@ def _lying(side: bool) -> Callable[[_Pose], None]:
             pose.add(f"{leg}_arm_flex", rng.uniform(-0.1, 0.8) + pose.noise(0.004, 0.4))
             pose.add(f"{leg}_elbow", rng.uniform(0.1, 1.6) + pose.noise(0.005, 0.4))
         pose.root = np.zeros((len(pose.time), 3)) + np.array([0, 0, 0.12])
-        _micro_motion(pose, 0.035)
+        _adjust(pose)
+        _micro_motion(pose, 0.05)
 
     return build
 
@@ -925,7 +959,10 @@ def _kick(pose: _Pose) -> None:
     rng = pose.rng
     if rng.random() < 0.75:
         step = rng.choice([0.0, rng.uniform(0.15, 0.4)])
-        _gait(pose, rng.uniform(0.5, 1.25), step, rng.uniform(2, 12), clearance=rng.uniform(0.02, 0.1))
+        _gait(
+            pose, rng.uniform(0.5, 1.25), step, rng.uniform(2, 12), curvature=rng.choice([-1, 1]) * rng.uniform(0, 1.5),
+            clearance=rng.uniform(0.02, 0.1),
+        )  # fmt: skip
     else:
         _stand(pose)
         pose.contacts = np.tile([0.0, 0.0, 0.5, 0.5], (len(pose.time), 1))
@@ -937,6 +974,7 @@ def _kick(pose: _Pose) -> None:
         hip -= 0.9 * size * window * np.sin(2 * np.pi * s)
         knee += 1.1 * size * np.exp(-0.5 * ((s - 0.38) / 0.13) ** 2) * (window > 0)
         pose.add("trunk_twist", 0.3 * size * window)
+        pose.add("pelvis_twist", 0.35 * size * window * np.sin(2 * np.pi * s))
         pose.add("trunk_flex", -0.12 * size * window)
         pose.impacts.append((float(begin + 0.55 * seconds), size * rng.uniform(8, 30), "R"))
         pose.impacts.append((float(begin + seconds), rng.uniform(3, 12), "R"))

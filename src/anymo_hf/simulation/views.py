@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 import torch
 
+from ..modeling.body_graph import SEGMENTS
 from .sensor_noise import PRESETS, NoiseModel, add_noise, noise_models
 from .surface import SurfaceTemplate
 
 _TRUNK = range(5)  # Pelvis, L5, L3, T12, T8
+_THIGHS = {SEGMENTS.index("R_UpperLeg"), SEGMENTS.index("L_UpperLeg")}
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class ViewOptions:
         soft_attachment: chance that a sensor sits on a damped spring of 6 to 20 Hz; `True` means always.
         wobble: chance that a sensor also turns a little with the forces on it, as a phone on a belt or in a pocket.
         belt: chance that a device on pelvis or spine is held upright by a belt or clothes, its normal level.
+        pocket: chance that a device on a thigh sits where pockets are, among the 40 % of candidates nearest the hip.
         noise: noise presets or models to draw from per placement; `True` means all presets, `False` none.
         frame_rate: of the windows, Hz.
 
@@ -41,6 +44,7 @@ class ViewOptions:
     soft_attachment: float | bool = 0.0
     wobble: float = 0.0
     belt: float = 0.0
+    pocket: float = 0.0
     noise: bool | Sequence[str | NoiseModel] = True
     frame_rate: float = 60.0
 
@@ -48,7 +52,7 @@ class ViewOptions:
         for name in ("tilt_degrees", "in_plane_degrees"):
             if not 0 <= getattr(self, name) <= 180:
                 raise ValueError(f"ViewOptions.{name} must lie between 0 and 180, got {getattr(self, name)}")
-        for name in ("flip_probability", "soft_attachment", "wobble", "belt"):
+        for name in ("flip_probability", "soft_attachment", "wobble", "belt", "pocket"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"ViewOptions.{name} must lie between 0 and 1, got {getattr(self, name)}")
         if not self.frame_rate > 0:
@@ -99,7 +103,7 @@ def sample_views(
         force, lever, omega = force[:, :, chosen], lever[:, :, chosen], omega[:, :, chosen]
     batch, frames, placements = force.shape[:3]
 
-    offset, surface = _pick_candidates(template, chosen, batch, generator)
+    offset, surface = _pick_candidates(template, chosen, batch, generator, options.pocket)
     if options.belt > 0:
         surface = _upright(surface, chosen, generator, options.belt)
     frame = surface @ _mountings(batch, placements, generator, options)
@@ -123,16 +127,25 @@ def _uniform(generator: torch.Generator, *shape: int) -> torch.Tensor:
 
 
 def _pick_candidates(
-    template: SurfaceTemplate, segments: list[int], batch: int, generator: torch.Generator
+    template: SurfaceTemplate, segments: list[int], batch: int, generator: torch.Generator, pocket: float = 0.0
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Lever arms `(B, P, 3)` and surface frames `(B, P, 3, 3)` of uniformly drawn candidates."""
+    """Lever arms `(B, P, 3)` and surface frames `(B, P, 3, 3)` of drawn candidates, uniform but for pockets."""
     device = generator.device
     starts, counts = template.ranges()
     start = torch.as_tensor(starts[segments], device=device)
     count = torch.as_tensor(counts[segments], device=device)
-    pick = start + torch.minimum((_uniform(generator, batch, len(segments)) * count).long(), count - 1)
+    draw = _uniform(generator, batch, len(segments))
     offset = torch.as_tensor(template.offset, dtype=torch.float32, device=device)
     frame = torch.as_tensor(template.frame, dtype=torch.float32, device=device)
+    order = torch.arange(len(offset), device=device)
+    if pocket > 0:
+        thigh = torch.tensor([index in _THIGHS for index in segments], device=device)
+        for index in set(segments) & _THIGHS:  # from hip to knee
+            rows = slice(int(starts[index]), int(starts[index] + counts[index]))
+            order[rows] = rows.start + offset[rows, 2].argsort(descending=True)
+        kept = (_uniform(generator, batch, len(segments)) < pocket) & thigh
+        draw = torch.where(kept, 0.4 * draw, draw)
+    pick = order[start + torch.minimum((draw * count).long(), count - 1)]
     return offset[pick], frame[pick]
 
 

@@ -89,6 +89,8 @@ def tune_contrastive(
     settings: ContrastiveSettings, root: str | Path, release: str | Path, accelerator: Accelerator
 ) -> dict:
     """Reads `root/corpus`, `root/tokenizer`, `root/language`; writes `root/contrastive` and the folder `release`."""
+    if settings.start_from:
+        raise ValueError("start_from: contrastive tuning starts from the language stage; start that one from a release")
     root = Path(root)
     corpus, folder = MotionCorpus(root / "corpus"), root / "contrastive"
     codes_path, source = root / "tokenizer" / CODES, root / "language" / MODEL

@@ -20,6 +20,8 @@ from .training_loop import (
     local_part,
     replace_folder,
     run_steps,
+    same_shape,
+    start_hash,
     step_generator,
     write_metrics,
 )
@@ -32,7 +34,7 @@ def train_encoder(settings: EncoderSettings, root: str | Path, accelerator: Acce
     """Reads `root/corpus`, writes `root/encoder/model` (loadable) and `root/encoder/metrics.json`; returns metrics."""
     root = Path(root)
     corpus, folder = MotionCorpus(root / "corpus"), root / "encoder"
-    fingerprint = settings.fingerprint(corpus.identity())
+    fingerprint = settings.fingerprint(corpus.identity() + start_hash(settings.start_from))
     if done := finished_metrics(folder, fingerprint, *(folder / WEIGHTS / name for name in MODEL_FILES)):
         return done
     longest = max(settings.frames)
@@ -40,7 +42,11 @@ def train_encoder(settings: EncoderSettings, root: str | Path, accelerator: Acce
         raise ValueError(f"frames asks for windows of {longest}, the corpus holds clips of {corpus.frames}")
     template, options = load_template(), check_views(settings.views)
     torch.manual_seed(settings.seed)
-    model = AnyMoSTGCNForPreTraining(AnyMoSTGCNConfig.from_preset(settings.preset)).to(accelerator.device)
+    model = AnyMoSTGCNForPreTraining(AnyMoSTGCNConfig.from_preset(settings.preset))
+    if settings.start_from:
+        config, model = model.config, AnyMoSTGCNForPreTraining.from_pretrained(settings.start_from)
+        same_shape(model, config, settings.start_from)
+    model.to(accelerator.device)
 
     def step(number: int, shared: np.random.Generator) -> dict[str, torch.Tensor]:
         frames = int(shared.choice(settings.frames))

@@ -29,6 +29,7 @@ from .training_loop import (
     local_part,
     replace_folder,
     run_steps,
+    start_hash,
     write_metrics,
 )
 
@@ -92,8 +93,21 @@ def freeze_word_rows(model: AnyMoForConditionalGeneration) -> tuple[nn.Parameter
 def build_language_model(
     settings: LanguageSettings, extractor: AnyMoFeatureExtractor, texts: list[str]
 ) -> tuple[AnyMoForConditionalGeneration, AnyMoTokenizer]:
-    """The tokenizer and a model that fits it: from scratch, or from `settings.text_model`."""
+    """The tokenizer and a model that fits it: from scratch, from `settings.text_model`, or from `settings.start_from`."""
     pqvae = extractor.pqvae.config
+    if settings.start_from:
+        if settings.text_model:
+            raise ValueError("give text_model or start_from, not both")
+        model = AnyMoForConditionalGeneration.from_pretrained(settings.start_from).float()
+        text_config = AnyMoConfig.from_preset(settings.preset).text_config
+        if model.config.text_config.hidden_size != text_config.hidden_size:
+            raise ValueError(
+                f"start_from: the model in {settings.start_from} is {model.config.text_config.hidden_size} wide, the "
+                f"preset {settings.preset} asks for {text_config.hidden_size}"
+            )
+        model.config._name_or_path = ""  # the release does not tell where it was trained
+        model.set_codebook(extractor.pqvae)
+        return model, AnyMoTokenizer.from_pretrained(settings.start_from)
     num_codes = pqvae.num_codebooks * pqvae.codebook_size
     config = AnyMoConfig.from_preset(settings.preset)
     text_model = None
@@ -161,7 +175,8 @@ def train_language(settings: LanguageSettings, root: str | Path, accelerator: Ac
     codes_path = root / "tokenizer" / CODES
     views = load_codes(codes_path)
     texts = stage_texts(root, corpus)
-    fingerprint = settings.fingerprint(corpus.identity() + file_hash(codes_path) + "\n".join(texts))
+    inputs = corpus.identity() + file_hash(codes_path) + "\n".join(texts) + start_hash(settings.start_from)
+    fingerprint = settings.fingerprint(inputs)
     results = (folder / MODEL / name for name in (*MODEL_FILES, *TOKENIZER_FILES))
     if done := finished_metrics(folder, fingerprint, *results):
         return done

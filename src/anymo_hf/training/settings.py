@@ -15,7 +15,7 @@ from .setting_types import check_types
 
 Settings = TypeVar("Settings", bound="StageSettings")
 # These may change between a stop and a resume: they say how long and how often, not what is learned.
-_FREE = {"steps", "max_minutes", "checkpoint_every", "log_every", "mixed_precision"}
+_FREE = {"steps", "max_minutes", "checkpoint_every", "log_every", "mixed_precision", "start_from"}
 _CHOICES = {"preset": ("nano", "paper"), "mixed_precision": ("no", "bf16")}
 _ABOVE_ZERO = ("learning_rate", "max_minutes", "temperature")
 # setting -> its least and its greatest value
@@ -47,6 +47,8 @@ class StageSettings:
         seed: of every random draw.
         checkpoint_every, log_every: steps.
         mixed_precision: "no" or "bf16", as in Accelerate.
+        start_from: folder of this stage's model from an earlier run, to go on from it in place of random weights; for
+            the language stage a whole release. Contrastive tuning always starts from the language stage.
     """
 
     preset: str = "nano"
@@ -62,6 +64,7 @@ class StageSettings:
     checkpoint_every: int = 100
     log_every: int = 10
     mixed_precision: str = "no"
+    start_from: str | None = None
 
     def __post_init__(self) -> None:
         check_types(vars(self), type(self))

@@ -22,6 +22,7 @@ def run_stage(
     parser.add_argument("--output", required=True, help="run folder; each stage reads and writes its own part of it")
     parser.add_argument("--max-minutes", type=float, help="time limit in place of the configured one")
     parser.add_argument("--steps", type=int, help="step limit in place of the configured one")
+    parser.add_argument("--start-from", help="folder of this stage's model from an earlier run to go on from")
     if release:
         parser.add_argument("--release", default="anymo", help="folder for the finished checkpoint (default: anymo)")
     arguments = parser.parse_args()
@@ -29,6 +30,7 @@ def run_stage(
         settings = load_settings(arguments.config, kind)
         settings.steps = arguments.steps or settings.steps
         settings.max_minutes = arguments.max_minutes or settings.max_minutes
+        settings.start_from = arguments.start_from or settings.start_from
         settings.__post_init__()
         from accelerate import Accelerator
 

@@ -24,6 +24,8 @@ from .training_loop import (
     local_part,
     replace_folder,
     run_steps,
+    same_shape,
+    start_hash,
     step_generator,
     write_metrics,
 )
@@ -84,7 +86,8 @@ def train_tokenizer(settings: TokenizerSettings, root: str | Path, accelerator: 
     source = root / "encoder" / WEIGHTS
     if not (source / "model.safetensors").is_file():
         raise OSError(f"no trained encoder in {source}; run training/pretrain_encoder.py first")
-    fingerprint = settings.fingerprint(corpus.identity() + file_hash(source / "model.safetensors"))
+    inputs = corpus.identity() + file_hash(source / "model.safetensors")
+    fingerprint = settings.fingerprint(inputs + start_hash(settings.start_from, EXTRACTOR_FILES[-1]))
     results = (folder / CODES, *(folder / EXTRACTOR / name for name in EXTRACTOR_FILES))
     if done := finished_metrics(folder, fingerprint, *results):
         return done
@@ -99,8 +102,13 @@ def train_tokenizer(settings: TokenizerSettings, root: str | Path, accelerator: 
     }
     torch.manual_seed(settings.seed)
     config = AnyMoPQVAEConfig.from_preset(settings.preset)
-    model = AnyMoPQVAEModel(config).to(accelerator.device)
-    _start_codebooks(model, views, settings.seed)
+    if settings.start_from:
+        model = AnyMoFeatureExtractor.from_pretrained(settings.start_from).pqvae
+        same_shape(model, config, settings.start_from)
+        model.to(accelerator.device)
+    else:
+        model = AnyMoPQVAEModel(config).to(accelerator.device)
+        _start_codebooks(model, views, settings.seed)
 
     def step(number: int, shared: np.random.Generator) -> dict[str, torch.Tensor]:
         count = len(views["length"])

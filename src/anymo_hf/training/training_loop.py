@@ -24,6 +24,7 @@ from accelerate import Accelerator
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from .settings import StageSettings
 
@@ -60,6 +61,30 @@ def file_hash(path: str | Path) -> str:
     """Short hash of a file's bytes."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def start_hash(start_from: str | None, weights: str = "model.safetensors") -> str:
+    """What a fingerprint holds of `StageSettings.start_from`: nothing without one.
+
+    Raises:
+        OSError: the folder does not hold the file `weights`.
+    """
+    if start_from is None:
+        return ""
+    path = Path(start_from) / weights
+    if not path.is_file():
+        raise OSError(f"start_from: no {weights} in {start_from}; name the folder of a trained model of this stage")
+    return "started from " + file_hash(path)
+
+
+def same_shape(model: PreTrainedModel, config: PreTrainedConfig, start_from: str) -> None:
+    """ValueError when a model to start from has other settings than the preset asks for."""
+    own, wanted = model.config.to_dict(), config.to_dict()
+    volatile = {"_name_or_path", "architectures", "dtype", "transformers_version"}
+    if wrong := sorted(name for name in wanted if name not in volatile and own.get(name) != wanted[name]):
+        raise ValueError(
+            f"start_from: the model in {start_from} differs from the preset in {wrong}; name one that fits"
+        )
 
 
 def replace_folder(target: str | Path, write: Callable[[Path], object]) -> Path:
