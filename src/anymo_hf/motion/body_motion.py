@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..modeling.body_graph import SEGMENTS
+from .posed_mesh import PosedMesh
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class BodyMotion:
         subject: who moves; windows of one subject stay on one side of a split.
         name: a name for this recording.
         source: where it came from.
+        mesh: the body surface over the same frames, where the source has one.
 
     Raises:
         ValueError: wrong shapes, non-finite values, zero quaternions or an impossible rate.
@@ -43,6 +45,7 @@ class BodyMotion:
     subject: str = ""
     name: str = ""
     source: str = ""
+    mesh: PosedMesh | None = None
 
     def __post_init__(self) -> None:
         frames, segments = len(self.positions), len(SEGMENTS)
@@ -54,6 +57,8 @@ class BodyMotion:
             raise ValueError(f"orientations must be (T, {segments}, 4) wxyz, got {self.orientations.shape}")
         if not (np.isfinite(self.positions).all() and np.isfinite(self.orientations).all()):
             raise ValueError("positions and orientations must be finite; remove or repair NaN frames first")
+        if self.mesh is not None and len(self.mesh.transforms) != frames:
+            raise ValueError(f"mesh has {len(self.mesh.transforms)} frames, the motion {frames}")
         norm = np.linalg.norm(self.orientations, axis=-1, keepdims=True)
         if (norm < 0.5).any():
             raise ValueError("orientations holds quaternions of norm below 0.5; repair them first")
