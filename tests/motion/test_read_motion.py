@@ -1,0 +1,138 @@
+"""One reader for all motion files: the format by name or content, clear refusals, and folders in numerical order."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from anymo_hf.motion.amass import read_amass
+from anymo_hf.motion.bvh import read_bvh
+from anymo_hf.motion.read_motion import FORMATS, inspect_motion, motion_files, motion_format, read_motion
+
+BVH = """HIERARCHY
+ROOT Hips
+{
+OFFSET 0 0 0
+CHANNELS 6 Xposition Yposition Zposition Zrotation Xrotation Yrotation
+JOINT Chest { OFFSET 0 30 0 CHANNELS 3 Zrotation Xrotation Yrotation
+JOINT Head { OFFSET 0 35 0 CHANNELS 3 Zrotation Xrotation Yrotation End Site { OFFSET 0 20 0 } }
+%s }
+%s }
+MOTION
+Frames: 3
+Frame Time: 0.01
+"""
+
+
+def write_bvh(path):
+    arm = (
+        "JOINT {0}Arm {{ OFFSET {1}15 20 0 CHANNELS 1 Xrotation JOINT {0}ForeArm {{ OFFSET {1}29 0 0 CHANNELS 1 Yrotation \
+JOINT {0}Hand {{ OFFSET {1}25 0 0 CHANNELS 1 Xrotation End Site {{ OFFSET {1}18 0 0 }} }} }} }}\n"
+    )
+    leg = "JOINT {0}UpLeg {{ OFFSET {1}9 -2 0 CHANNELS 1 Xrotation JOINT {0}Leg {{ OFFSET 0 -43 0 CHANNELS 1 Xrotation \
+JOINT {0}Foot {{ OFFSET 0 -44 0 CHANNELS 1 Xrotation End Site {{ OFFSET 0 -6 14 }} }} }} }}\n"
+    arms = arm.format("Left", "") + arm.format("Right", "-")
+    text = BVH % (arms, leg.format("Left", "") + leg.format("Right", "-"))
+    path.write_text(text + "".join(f"0 95 {t} {' '.join(['0'] * 21)}\n" for t in range(3)))
+    return path
+
+
+def write_amass(path, keys=("poses", "trans", "mocap_framerate")):
+    content = {"poses": np.zeros((4, 72)), "trans": np.zeros((4, 3)), "mocap_framerate": 60.0}
+    content["poses"][:, 0] = np.pi / 2
+    np.savez(path, **{key: content.get(key, np.zeros(3)) for key in keys})
+    return path
+
+
+def test_formats_are_told_by_name_and_by_content(tmp_path):
+    bvh, npz = write_bvh(tmp_path / "a.BVH"), write_amass(tmp_path / "b.npz")
+    assert motion_format(bvh) == "bvh" and motion_format(npz) == "amass"
+    np.testing.assert_array_equal(read_motion(bvh).positions, read_bvh(bvh).positions)
+    np.testing.assert_array_equal(read_motion(npz, height=1.8).positions, read_amass(npz, height=1.8).positions)
+    nameless = tmp_path / "download"
+    for content, kind in (
+        (bvh.read_bytes(), "bvh"),
+        (npz.read_bytes(), "amass"),
+        (b'<?xml version="1.0"?>\n<mvnx version="4">', "mvnx"),
+        (b"#!OML:ASF\n:FULLY-SPECIFIED\n:DEGREES\n", "asf/amc"),
+    ):
+        nameless.write_bytes(content)
+        assert motion_format(nameless) == kind
+    for name, kind in (("a.mvnx", "mvnx"), ("a.mvnx.xz", "mvnx"), ("a.mvnx.gz", "mvnx"), ("a.amc", "asf/amc")):
+        (tmp_path / name).write_bytes(b"")
+        assert motion_format(tmp_path / name) == kind
+    np.savez(tmp_path / "c.npz", body_pose=np.zeros((4, 69)), global_orient=np.zeros((4, 3)))
+    assert motion_format(tmp_path / "c.npz") == "smpl"
+
+
+def test_what_was_understood_is_reported(tmp_path):
+    report = inspect_motion(write_bvh(tmp_path / "a.bvh"))
+    assert (report.format, report.up, report.metres_per_unit) == ("bvh", "y", 0.01)
+    assert report.joints["L_Forearm"] == "LeftForeArm" and "T8" not in report.joints
+    np.testing.assert_allclose(report.height, 0.87 / 0.491, atol=1e-9)
+    report = inspect_motion(write_amass(tmp_path / "b.npz"), height=1.9)
+    assert report.up == "z" and report.recording is None
+    np.testing.assert_allclose(report.height, 1.9, atol=1e-6)
+
+
+def test_other_files_are_refused_with_what_is_known(tmp_path):
+    other = tmp_path / "notes.txt"
+    other.write_text("walking on Monday")
+    with pytest.raises(ValueError, match="notes.txt: not a motion file; known are BVH") as caught:
+        read_motion(other)
+    assert all(name in str(caught.value) for name in FORMATS.values())
+    (tmp_path / "07.asf").write_text(":version 1.10\n")
+    with pytest.raises(ValueError, match="skeleton without motion; give its .amc"):
+        read_motion(tmp_path / "07.asf")
+    with pytest.raises(ValueError, match="shape.npz: holds betas, gender, no motion"):
+        read_motion(write_amass(tmp_path / "shape.npz", ("betas", "gender")))
+    with pytest.raises(ValueError, match="a folder, not a motion file"):
+        read_motion(tmp_path)
+    with pytest.raises(OSError, match=r"none\.bvh: no such file"):
+        read_motion(tmp_path / "none.bvh")
+    (tmp_path / "cut.npz").write_bytes(write_amass(tmp_path / "b.npz").read_bytes()[:200])
+    with pytest.raises(ValueError, match=r"cut\.npz: not a whole npz file"):
+        read_motion(tmp_path / "cut.npz")
+
+
+def test_options_go_to_the_formats_own_reader(tmp_path):
+    path = write_bvh(tmp_path / "a.bvh")
+    assert read_motion(path, unit="cm").positions.shape == (3, 23, 3)
+    with pytest.raises(ValueError, match=r"height= is no option of BVH \(\.bvh\), which has unit, up; leave it out"):
+        read_motion(path, height=1.8)
+
+
+def test_folders_are_listed_in_numerical_order(tmp_path):
+    (tmp_path / "S10").mkdir()
+    (tmp_path / "S2").mkdir()
+    for name in ("S2/walk_10.bvh", "S2/walk_9.bvh", "S10/walk_1.bvh", "S2/a.mvnx.xz", "S2/01.amc"):
+        (tmp_path / name).write_bytes(b"")
+    for name in ("S2/01.asf", "S2/notes.txt"):
+        (tmp_path / name).write_bytes(b"")
+    write_amass(tmp_path / "S10/walk_poses.npz")
+    write_amass(tmp_path / "S10/shape.npz", ("betas",))
+    found = [path.relative_to(tmp_path).as_posix() for path in motion_files(tmp_path)]
+    assert found == [
+        "S2/01.amc",
+        "S2/a.mvnx.xz",
+        "S2/walk_9.bvh",
+        "S2/walk_10.bvh",
+        "S10/walk_1.bvh",
+        "S10/walk_poses.npz",
+    ]
+    with pytest.raises(OSError, match="no such folder"):
+        motion_files(tmp_path / "none")
+
+
+@pytest.mark.mocap
+def test_real_files_of_every_format_are_read():
+    root = Path(os.environ["ANYMO_MOTION"])
+    for name, kind in (
+        ("cmu_bvh/train_walking_1.bvh", "bvh"),
+        ("xsens_pair/kicking-003.mvnx", "mvnx"),
+        ("cmu_asf_amc/data/CMU/asfamc/subjects/02/02_01.amc", "asf/amc"),
+    ):
+        report = inspect_motion(root / name)
+        assert report.format == kind and 1.5 < report.height < 1.9
+    assert len(motion_files(root / "cmu_asf_amc")) == 28
