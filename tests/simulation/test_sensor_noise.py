@@ -1,10 +1,10 @@
-"""Sensor noise: the drawn errors have the stated sizes, and the estimator finds them again."""
+"""Sensor model: every drawn error has the stated size, acts as stated, and the seed decides all."""
 
 import numpy as np
 import pytest
 import torch
 
-from anymo_hf.simulation.sensor_noise import PRESETS, NoiseModel, add_noise, estimate_noise
+from anymo_hf.simulation.sensor_noise import PRESETS, NoiseModel, add_noise, apply_sensors, draw_sensors
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -54,15 +54,78 @@ def test_same_seed_same_bytes_and_input_is_left_alone():
     assert torch.equal(signals, before)
 
 
-def test_estimator_recovers_the_noise_of_a_partly_still_stream():
-    rng = np.random.default_rng(0)
-    rate, seconds = 100.0, 60
-    time = np.arange(int(rate * seconds)) / rate
-    moving = ((time % 10) < 5)[:, None] * 5 * np.sin(2 * np.pi * 3 * time)[:, None]
-    white = rng.normal(size=(len(time), 6)) * ([0.02] * 3 + [0.004] * 3)
-    model = estimate_noise(moving + white, rate)
-    np.testing.assert_allclose(model.acc_density * (rate / 2) ** 0.5, 0.02, rtol=0.1)
-    np.testing.assert_allclose(model.gyro_density * (rate / 2) ** 0.5, 0.004, rtol=0.1)
+def fine(**sizes) -> NoiseModel:
+    """A model with these errors only; its steps are too small to see."""
+    return NoiseModel(0, 0, bits=24, **sizes)
+
+
+def test_bias_walk_is_a_random_walk():
+    noisy = add_noise(torch.zeros(300, 241, 4, 6), [fine(acc_drift=0.5)], generator())[..., :3].double()
+    steps = noisy.diff(dim=1)
+    np.testing.assert_allclose(steps.std(), 0.5 / 3600**0.5, rtol=0.02)
+    # steps do not know of each other, so the spread grows with the square root of time
+    assert (steps[:, 1:] * steps[:, :-1]).mean().abs() < 0.01 * steps.var()
+    np.testing.assert_allclose(noisy[:, 240].std() / noisy[:, 60].std(), 2.0, rtol=0.05)
+
+
+def test_gain_mixes_axes_and_lets_the_gyroscope_read_gravity():
+    draws = draw_sensors([fine(scale=0.01, cross_axis=0.02, g_sensitivity=0.003)], 500, 8, generator())
+    off = draws.gain - torch.eye(6)
+    diagonal = torch.eye(6, dtype=torch.bool)
+    block = torch.block_diag(torch.ones(3, 3), torch.ones(3, 3)).bool() & ~diagonal
+    np.testing.assert_allclose(off[..., diagonal].std(), 0.01, rtol=0.03)
+    np.testing.assert_allclose(off[..., block].std(), 0.02, rtol=0.03)
+    np.testing.assert_allclose(off[..., 3:, :3].std(), 0.003, rtol=0.03)
+    assert not off[..., :3, 3:].any()
+    signals = torch.randn(500, 7, 8, 6, generator=generator(3))
+    read = apply_sensors(signals, draws, generator())
+    torch.testing.assert_close(read, torch.einsum("bpij,btpj->btpi", draws.gain, signals), atol=2e-5, rtol=1e-4)
+
+
+def test_clock_errors_read_the_signal_at_other_times():
+    time = torch.arange(400, dtype=torch.float64) / 60
+
+    def wave(at: torch.Tensor) -> torch.Tensor:
+        return torch.sin(2 * torch.pi * 1.3 * at)[..., None].expand(*at.shape, 6)
+
+    clean = wave(time)[None, :, None].expand(20, 400, 3, 6)
+    model = fine(clock_offset=0.05, clock_drift=5000.0)
+    draws = draw_sensors([model], 20, 3, generator())
+    shown = time[None, :, None] * (1 + draws.clock_drift[:, None]) + draws.clock_offset[:, None]
+    assert 0.03 < draws.clock_offset.std() < 0.07 and 3e-3 < draws.clock_drift.std() < 7e-3
+    read = apply_sensors(clean, draws, generator())
+    inner = (shown > 0.1) & (shown < time[-1] - 0.1)
+    assert (read - wave(shown))[inner].abs().max() < 1e-3
+    jittered = add_noise(clean, [fine(clock_jitter=0.002)], generator())
+    slope = 2 * torch.pi * 1.3 * torch.cos(2 * torch.pi * 1.3 * time)
+    expected = 0.002 * slope[5:-5].square().mean().sqrt()
+    np.testing.assert_allclose((jittered - clean)[:, 5:-5].square().mean().sqrt(), expected, rtol=0.05)
+    # one clock a device: all six channels are shifted alike
+    assert (jittered[..., 0] - jittered[..., 5]).abs().max() < 3e-5  # a step of the coarser sensor
+
+
+def test_draws_can_be_kept_and_used_again():
+    signals = torch.randn(4, 30, 23, 6, generator=generator(9))
+    draws = draw_sensors(tuple(PRESETS), 4, 23, generator(1))
+    assert set(draws.model.unique().tolist()) <= set(range(len(PRESETS)))
+    one = apply_sensors(signals, draws, generator(2))
+    assert torch.equal(one, apply_sensors(signals, draws, generator(2)))
+    assert not torch.equal(one, apply_sensors(signals, draws, generator(3)))
+    both = generator(5)
+    split = apply_sensors(signals, draw_sensors(["watch"], 4, 23, both), both)
+    assert torch.equal(split, add_noise(signals, ["watch"], generator(5)))
+    numpy = [add_noise(signals, ["phone"], np.random.default_rng(seed)) for seed in (1, 1, 2)]
+    assert torch.equal(numpy[0], numpy[1]) and not torch.equal(numpy[0], numpy[2])
+    with pytest.raises(ValueError, match="draw again"):
+        apply_sensors(signals[:2], draws, generator())
+
+
+def test_presets_keep_a_still_device_near_one_g():
+    still = torch.zeros(50, 60, 5, 6)
+    still[..., 2] = 9.80665
+    for name in PRESETS:
+        error = add_noise(still, [name], generator()) - still
+        assert error[..., :3].std() < 0.4 and error[..., 3:].std() < 0.03, name
 
 
 def test_bad_input_is_refused():
@@ -74,5 +137,3 @@ def test_bad_input_is_refused():
         add_noise(torch.zeros(2, 3, 6), ["phone"], generator())
     with pytest.raises(ValueError, match="acc_bias"):
         NoiseModel(0.1, 0.1, acc_bias=-1)
-    with pytest.raises(ValueError, match="10 or more"):
-        estimate_noise(np.zeros((50, 6)), 60.0)

@@ -19,6 +19,7 @@ from ..motion.body_motion import BodyMotion
 GRAVITY = np.array([0.0, 0.0, -9.80665])
 # Before a rate is reduced, content above this share of the new rate is removed (0.4 x 60 Hz = 24 Hz).
 _ANTI_ALIAS_SHARE = 0.4
+_CHUNK = 200_000  # frames times segments that are differentiated at once
 
 
 @dataclass(frozen=True)
@@ -43,16 +44,21 @@ def segment_kinematics(
 ) -> SegmentKinematics:
     """Differentiate a body motion once, for all placements (paper §3.1).
 
-    Second derivatives are central differences `(x[t+1] − 2x[t] + x[t−1])·rate²`; the first and last frame repeat
-    their neighbour's second difference. Angular velocity is the mean of the rotation logarithms to the previous
-    and the next frame, both expressed in the frame of `t`; the two ends use the one neighbour they have.
-    A motion at another rate is first brought to `frame_rate`: anti-aliased by a zero-phase 8th-order
-    Butterworth low-pass at 0.4 x `frame_rate` when the rate goes down, then a cubic spline.
+    A source faster than `frame_rate` is differentiated at its own rate. The terms are then low-passed in segment axes, as
+    a sensor does (zero-phase, gain `1 / (1 + (f / fc)^8)` with `fc` = 0.4 x `frame_rate`: 24 Hz for 60; what would fold
+    back below `fc` keeps under 4 % of its amplitude) and reduced to `frame_rate`, by picking frames or by a cubic spline.
+    A slower source is brought up to `frame_rate` by a cubic spline first, and nothing is low-passed.
+
+    Second derivatives are central differences `(x[t+1] − 2x[t] + x[t−1])·rate²`, which read `sinc²(f / rate)` of a
+    sine's. Angular velocity is the mean of the rotation logarithms to the previous and the next frame, both in the
+    frame of `t`; it reads `sinc(2f / rate)`. At the ends the second difference repeats its neighbour, angular velocity
+    takes the one neighbour it has, and the low-pass continues by an odd mirror image: trust the first and last 0.1 s
+    less.
 
     Args:
         motion: the body motion, any rate.
         frame_rate: rate of the result, Hz.
-        cutoff_hz: optional zero-phase low-pass of positions and orientations, Hz.
+        cutoff_hz: optional zero-phase low-pass of positions and orientations before all else, Hz; for noisy capture.
 
     Returns:
         Terms over the motion's frames at `frame_rate`.
@@ -60,18 +66,45 @@ def segment_kinematics(
     Raises:
         ValueError: fewer than 3 frames, a bad rate, or a cut-off outside `(0, rate / 2)`.
     """
-    if not np.isfinite(frame_rate) or frame_rate <= 0:
-        raise ValueError(f"frame_rate must be a positive number of Hz, got {frame_rate}")
-    positions, quaternions = _to_rate(motion, float(frame_rate), cutoff_hz)
-    if len(positions) < 3:
-        raise ValueError(
-            f"a motion needs 3 frames or more at {frame_rate:g} Hz to be differentiated, got {len(positions)}"
-        )
-    rotations = rotation_matrices(quaternions)
-    inverse = np.swapaxes(rotations, -1, -2)
-    force = inverse @ (second_difference(positions, frame_rate) - GRAVITY)[..., None]
-    lever = inverse @ second_difference(rotations, frame_rate)
-    return SegmentKinematics(force[..., 0], lever, angular_velocity(quaternions, frame_rate), float(frame_rate))
+    positions, quaternions, rate = _track(
+        motion.positions, motion.orientations, float(motion.frame_rate), frame_rate, cutoff_hz
+    )
+    parts = []
+    # A few segments at a time: an hour at 240 Hz would not fit in memory at once.
+    step = max(1, _CHUNK // len(positions))
+    for first in range(0, len(SEGMENTS), step):
+        place, turn = positions[:, first : first + step], quaternions[:, first : first + step]
+        rotations = rotation_matrices(turn)
+        inverse = np.swapaxes(rotations, -1, -2)
+        force = inverse @ (second_difference(place, rate) - GRAVITY)[..., None]
+        lever = inverse @ second_difference(rotations, rate)
+        terms = force[..., 0], lever, angular_velocity(turn, rate)
+        parts.append([_reduce(term, rate, frame_rate) for term in terms])
+    force, lever, omega = (np.concatenate(term, axis=1) for term in zip(*parts, strict=True))
+    return SegmentKinematics(force, lever, omega, float(frame_rate))
+
+
+def trajectory_signals(
+    positions: np.ndarray, quaternions: np.ndarray, source_rate: float, frame_rate: float = 60.0
+) -> np.ndarray:
+    """IMU signals of sensors whose own trajectories are known, by the operators of `segment_kinematics`.
+
+    Args:
+        positions: `(T, N, 3)` world positions, metres.
+        quaternions: `(T, N, 4)` unit wxyz, sensor to world.
+        source_rate: rate of the trajectories, Hz.
+        frame_rate: rate of the result, Hz.
+
+    Returns:
+        `(T', N, 6)` acceleration m/s² and angular velocity rad/s, sensor axes.
+
+    Raises:
+        ValueError: fewer than 3 frames, or a bad rate.
+    """
+    positions, quaternions, rate = _track(positions, quaternions, float(source_rate), frame_rate, None)
+    inverse = np.swapaxes(rotation_matrices(quaternions), -1, -2)
+    force = (inverse @ (second_difference(positions, rate) - GRAVITY)[..., None])[..., 0]
+    return _reduce(np.concatenate([force, angular_velocity(quaternions, rate)], axis=-1), rate, frame_rate)
 
 
 def placement_signals(
@@ -145,30 +178,49 @@ def rotation_matrices(quaternions: np.ndarray) -> np.ndarray:
     return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
 
 
-def _to_rate(motion: BodyMotion, frame_rate: float, cutoff_hz: float | None) -> tuple[np.ndarray, np.ndarray]:
-    """Positions and sign-continuous unit quaternions at `frame_rate`, low-passed where asked or needed."""
-    source = float(motion.frame_rate)
-    positions = np.asarray(motion.positions, dtype=np.float64)
-    quaternions = _sign_continuous(np.asarray(motion.orientations, dtype=np.float64))
-    limits = []
+def _track(
+    positions: np.ndarray, quaternions: np.ndarray, source: float, frame_rate: float, cutoff_hz: float | None
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Positions, sign-continuous unit quaternions and their rate: the source's, or `frame_rate` if that is higher."""
+    if not np.isfinite(frame_rate) or frame_rate <= 0:
+        raise ValueError(f"frame_rate must be a positive number of Hz, got {frame_rate}")
+    positions = np.asarray(positions, dtype=np.float64)
+    quaternions = _sign_continuous(np.asarray(quaternions, dtype=np.float64))
     if cutoff_hz is not None:
         limit = min(source, frame_rate) / 2
         if not 0 < cutoff_hz < limit:
             raise ValueError(f"cutoff_hz must lie between 0 and {limit:g} Hz, got {cutoff_hz}")
-        limits.append(float(cutoff_hz))
-    same_rate = abs(source - frame_rate) <= 1e-6 * frame_rate
-    if source > frame_rate and not same_rate:
-        # Just above the new rate the old Nyquist frequency lies lower than 0.4 x the new one allows for.
-        limits.append(_ANTI_ALIAS_SHARE * frame_rate)
-    if limits and len(positions) > 2:
-        positions = _low_pass(positions, source, min(limits))
-        quaternions = _low_pass(quaternions, source, min(limits))
-    if not same_rate and len(positions) > 2:
-        times = np.arange(len(positions)) / source
-        wanted = np.arange(int(np.floor(times[-1] * frame_rate + 1e-6)) + 1) / frame_rate
-        positions = CubicSpline(times, positions)(wanted)
-        quaternions = CubicSpline(times, quaternions)(wanted)
-    return positions, quaternions / np.linalg.norm(quaternions, axis=-1, keepdims=True)
+    if len(positions) > 2:
+        if cutoff_hz is not None:
+            positions = _low_pass(positions, source, cutoff_hz)
+            quaternions = _low_pass(quaternions, source, cutoff_hz)
+        if source < frame_rate and not _same_rate(source, frame_rate):
+            positions, quaternions = (_resample(track, source, frame_rate) for track in (positions, quaternions))
+    rate = source if source > frame_rate and not _same_rate(source, frame_rate) else float(frame_rate)
+    if len(positions) < 3:
+        raise ValueError(f"a motion needs 3 frames or more at {rate:g} Hz to be differentiated, got {len(positions)}")
+    return positions, quaternions / np.linalg.norm(quaternions, axis=-1, keepdims=True), rate
+
+
+def _same_rate(source: float, frame_rate: float) -> bool:
+    return abs(source - frame_rate) <= 1e-6 * frame_rate
+
+
+def _reduce(values: np.ndarray, rate: float, frame_rate: float) -> np.ndarray:
+    """`(T, ...)` low-passed and brought down to `frame_rate`; as it is where `rate` is that already."""
+    if _same_rate(rate, frame_rate):
+        return values
+    return _resample(_low_pass(values, rate, _ANTI_ALIAS_SHARE * frame_rate), rate, frame_rate)
+
+
+def _resample(values: np.ndarray, rate: float, frame_rate: float) -> np.ndarray:
+    """A cubic spline through `(T, ...)`, read at `frame_rate`; every n-th row where the rates divide."""
+    times = np.arange(len(values)) / rate
+    wanted = np.arange(int(np.floor(times[-1] * frame_rate + 1e-6)) + 1) / frame_rate
+    every = round(rate / frame_rate)
+    if every >= 1 and abs(rate / frame_rate - every) < 1e-9:
+        return values[::every][: len(wanted)]
+    return CubicSpline(times, values)(wanted)
 
 
 def _sign_continuous(quaternions: np.ndarray) -> np.ndarray:
