@@ -23,11 +23,14 @@ from ..motion.procedural import ACTIVITIES, HELD_OUT_SEED, simulate_activity
 from ..motion.skeleton import tpose_offsets
 from ..recordings.catalogue import DATASETS, read_windows
 from ..recordings.imu_recording import ImuRecording
-from ..simulation.kinematics import rotation_matrices, segment_kinematics
+from ..simulation.kinematics import segment_kinematics
 from ..simulation.surface import SurfaceTemplate, load_template
 from ..simulation.views import sample_views
 from ..training.worn_setups import draw_setup
 from .captioning import generate_captions
+from .show_body import COLOURS, GREY, WORN_SIDES, draw_worn_body, worn_site
+from .show_page import new_figure
+from .show_signals import ROW, draw_signal_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,18 +40,6 @@ FRAME_RATE = 60.0
 LIBRARY_SEEDS = (0, 1, 2)
 _BATCH = 64
 _TRIES = 20  # people tried until one brings a sentence that no earlier window has
-
-# What a simulated person may wear -> the side of the segment it sits on, T-pose axes (x forward, y left, z up).
-_WORN: dict[str, tuple[float, float, float]] = {
-    "head": (1, 0, 0.5), "left_ear": (0, 1, 0), "right_ear": (0, -1, 0), "chest": (1, 0, 0), "waist": (1, 0, 0),
-    "lower_back": (-1, 0, 0), "left_upper_arm": (0, 0, 1), "right_upper_arm": (0, 0, 1), "left_wrist": (0, 1, 0),
-    "right_wrist": (0, -1, 0), "left_pocket": (0.5, 0.5, 1), "right_pocket": (0.5, -0.5, 1), "left_ankle": (0, 0, -1),
-    "right_ankle": (0, 0, -1), "left_shoe": (0.5, 0, 1), "right_shoe": (0.5, 0, 1),
-}  # fmt: skip
-
-# Okabe and Ito's palette, which colour-blind people can tell apart; one colour a device.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-_GREY = "#8c8c8c"
 
 
 @dataclass
@@ -258,7 +249,7 @@ def simulated_recording(
     rng = np.random.default_rng([seed, 1])
     activity = str(rng.choice(sorted(ACTIVITIES))) if activity is None else activity
     if placements is None:
-        shuffled = [str(name) for name in rng.permutation(sorted(_WORN))]
+        shuffled = [str(name) for name in rng.permutation(sorted(WORN_SIDES))]
         placements = list({resolve_placement(name): name for name in reversed(shuffled)}.values())[-3:]
     elif not placements:
         raise ValueError("placements is empty; name at least one place, such as left_wrist")
@@ -267,7 +258,7 @@ def simulated_recording(
         raise ValueError(f"placements {list(placements)} hold two sensors on one segment; keep one of them")
     motion = simulate_activity(activity, seed, WINDOW_SECONDS)
     body = _body(motion, load_template())
-    sites = {name: _site(body, name, rng) for name in placements}
+    sites = {name: worn_site(body, name, rng) for name in placements}
     # a body with one candidate a segment: so the view sits where the picture shows it
     rows = body.ranges()[0].copy()
     rows[segments] = list(sites.values())
@@ -327,21 +318,8 @@ def real_recording(data: str | Path, seed: int = 0) -> DemoRecording:
         labels=DATASETS[name].labels,
         title=" ".join(f"{name}, person {chosen.subject or '?'}, session {chosen.session or '?'}".split()),
         body=body,
-        sites={place: _site(body, place, rng) for place in chosen.signals},
+        sites={place: worn_site(body, place, rng) for place in chosen.signals},
     )
-
-
-def _site(body: SurfaceTemplate, name: str, rng: np.random.Generator) -> int:
-    """A candidate of a placement: among the tenth that lies farthest to its side, or any where no side is known."""
-    segment = resolve_placement(name)
-    start, count = (part[segment] for part in body.ranges())
-    if name not in _WORN:
-        return int(start + rng.integers(count))
-    offset = body.offset[start : start + count]
-    spread = np.maximum(np.ptp(offset, axis=0), 1e-6)
-    reach = ((offset - offset.mean(axis=0)) / spread) @ np.array(_WORN[name], dtype=float)
-    best = np.argsort(-reach)[: max(3, count // 10)]
-    return int(start + rng.choice(best))
 
 
 # -- the demonstration ---------------------------------------------------------------------------------------------------
@@ -391,32 +369,18 @@ def draw_demo(result: DemoResult, codes: np.ndarray, codebook: np.ndarray) -> No
         codes: `(2L,)` codes of the recording.
         codebook: `(books, size, dim)` code vectors.
     """
-    from matplotlib.figure import Figure
-
     recording, devices = result.recording, len(result.recording.signals)
-    colours = {name: _COLOURS[place % len(_COLOURS)] for place, name in enumerate(recording.signals)}
+    colours = {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(recording.signals)}
     words = "".join(letter for letter in result.caption if letter.isprintable())
     caption = fill(_short(words, 170) or "(no words)", 85)
     # everything in inches, from the bottom: answers, tokens, signals, caption
-    tokens, signals, row = 3.5, 5.2, 1.4
-    top = signals + row * devices - 0.1
+    tokens, signals = 3.5, 5.2
+    top = signals + ROW * devices - 0.1
     width, height = 15.0, top + 0.75 + 0.3 * caption.count("\n")
-    figure = Figure(figsize=(width, height))
-
-    def box(left: float, bottom: float, wide: float, high: float) -> Axes:
-        return figure.add_axes((left / width, bottom / height, wide / width, high / height))
-
+    figure, box = new_figure(width, height)
     figure.suptitle(f"“{caption}”", fontsize=17, y=1 - 0.18 / height, va="top")
     _draw_body(box(0.8, 0.7, 5.3, top - 1.15), recording, colours)
-    for place, (name, signal) in enumerate(recording.signals.items()):
-        bottom = signals + row * (devices - 1 - place)
-        left, right = box(7.2, bottom, 3.2, 0.95), box(11.5, bottom, 3.2, 0.95)
-        _draw_signal(left, signal[:, :3], recording.sampling_rate, "acceleration\n(m/s²)", colours[name])
-        _draw_signal(right, signal[:, 3:], recording.sampling_rate, "angular velocity\n(rad/s)", colours[name])
-        left.set_title(name.replace("_", " "), loc="left", color=colours[name], fontsize=12, weight="bold")
-        for axes in (left, right):
-            axes.tick_params(labelbottom=place == devices - 1)
-            axes.set_xlabel("time (s)" if place == devices - 1 else "")
+    draw_signal_rows(box, recording.signals, recording.sampling_rate, colours, (7.2, 11.5), signals, 3.2)
     _draw_tokens(box(7.2, tokens, 7.5, 0.7), codes, codebook)
     title = f"recognised among {len(recording.labels)} activities"
     _draw_ranking(box(7.2, 0.7, 3.2, 1.8), result.activities, title, "probability", str(recording.label))
@@ -425,24 +389,6 @@ def draw_demo(result: DemoResult, codes: np.ndarray, codebook: np.ndarray) -> No
     temporary = result.picture.with_name(result.picture.name + ".part")
     figure.savefig(temporary, format="png", dpi=100)
     os.replace(temporary, result.picture)
-
-
-def _draw_signal(axes: Axes, values: np.ndarray, rate: float, name: str, colour: str) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.set_ylabel(name, fontsize=9)
-    axes.yaxis.set_label_coords(-0.155, 0.5)
-    axes.locator_params(axis="y", nbins=4)
-    axes.set_xlim(0, len(values) / rate)
-    if not values.shape[1]:
-        axes.text(0.5, 0.5, "no gyroscope", transform=axes.transAxes, ha="center", va="center", color=_GREY)
-        return
-    time = np.arange(len(values)) / rate
-    for axis, (line, width) in enumerate(((colour, 1.5), ("black", 0.9), (_GREY, 1.3))):
-        axes.plot(time, values[:, axis], color=line, linewidth=width, label="xyz"[axis])
-    axes.legend(
-        loc="lower right", bbox_to_anchor=(1.02, 0.94), ncols=3, frameon=False, fontsize=9, handlelength=1.2,
-        columnspacing=1.0, borderaxespad=0.0,
-    )  # fmt: skip
 
 
 def _draw_tokens(axes: Axes, codes: np.ndarray, codebook: np.ndarray) -> None:
@@ -468,7 +414,7 @@ def _draw_tokens(axes: Axes, codes: np.ndarray, codebook: np.ndarray) -> None:
 def _draw_ranking(axes: Axes, pairs: Sequence[tuple[float, str]], title: str, unit: str, truth: str = "") -> None:
     """Bars with their texts above them, so that long ones have room."""
     for place, (score, text) in enumerate(pairs):
-        colour = _COLOURS[1] if text == truth else _GREY
+        colour = COLOURS[1] if text == truth else GREY
         axes.barh(place, score, height=0.34, color=colour)
         words = _short(text, 38) + ("  (true)" if text == truth else "")
         axes.text(0, place - 0.24, f"{score:.2f}  {words}", ha="left", va="bottom", fontsize=10)
@@ -486,97 +432,7 @@ def _short(text: str, most: int) -> str:
 
 
 def _draw_body(axes: Axes, recording: DemoRecording, colours: dict[str, str]) -> None:
-    """The posed body from its candidate points, seen from the side that shows most sensors."""
-    from matplotlib.collections import PolyCollection
-
     motion = recording.motion or simulate_activity("standing", 0, 2.0)
-    frame, body = len(motion.positions) // 2, recording.body
-    rotations = rotation_matrices(motion.orientations[frame])
-    points = _posed(body, motion, frame)
-    # heights count from the lowest point within half a second: stairs and lifts leave the first floor behind
-    near = range(max(frame - 30, 0), min(frame + 31, len(motion.positions)), 3)
-    points[:, 2] -= min(_posed(body, motion, other)[:, 2].min() for other in near)
-    outward = np.einsum("pij,pj->pi", rotations[body.segment], body.frame[..., 2])
-    rows = list(recording.sites.values())
-    right, toward = _camera(rotations[0], outward[rows])
-    up = np.array([0.0, 0.0, 1.0])
-
-    triangles, normals = _skin(body.segment, points)
-    order = np.argsort((triangles.mean(axis=1)) @ toward)
-    light = 0.62 + 0.33 * np.clip(normals @ (0.75 * toward + 0.55 * up - 0.35 * right), -0.4, 1.0)
-    middle = 0.5 * ((points @ right).max() + (points @ right).min())
-    flat = np.stack([triangles @ right - middle, triangles @ up], axis=-1)
-    shade = np.repeat(light[order, None], 3, axis=1)
-    axes.add_collection(PolyCollection(flat[order], facecolors=shade, edgecolors=shade, linewidths=0.4))
-
-    # one scale for both axes; whichever has room to spare shows more of the room
-    inches = axes.get_window_extent().size / axes.figure.dpi
-    half, high = 0.45 + np.abs(points @ right - middle).max(), (points @ up).max() + 0.1
-    metres = max(2 * max(half, 0.75) / inches[0], (high + 0.05) / inches[1])
-    half, high = metres * inches[0] / 2, metres * inches[1] - 0.05
-    places = np.stack([points[rows] @ right - middle, points[rows] @ up], axis=-1)
-    for side in (-1, 1):
-        chosen = [n for n in range(len(rows)) if (places[n, 0] >= 0) == (side > 0)]
-        chosen.sort(key=lambda n: places[n, 1])
-        heights = _spread([places[n, 1] for n in chosen], 0.15)
-        for n, height in zip(chosen, heights, strict=True):
-            name, hidden = list(recording.sites)[n], outward[rows[n]] @ toward < 0
-            colour = colours[name]
-            axes.annotate(
-                name.replace("_", " ") + ("\n(far side)" if hidden else ""),
-                places[n],
-                (side * half * 0.98, height),
-                ha="right" if side > 0 else "left",
-                va="center",
-                color=colour,
-                weight="bold",
-                fontsize=11,
-                arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 1.2, "shrinkB": 5},
-            )
-            axes.plot(*places[n], "o", markersize=10, markeredgewidth=2, markeredgecolor=colour,
-                      markerfacecolor="white" if hidden else colour)  # fmt: skip
-    axes.set_xlim(-half, half)
-    axes.set_ylim(-0.05, high)
-    axes.set_xticks([-0.5, 0, 0.5])
-    axes.set_ylabel("height (m)")
-    axes.set_xlabel("width (m)")
-    axes.spines[["top", "right"]].set_visible(False)
+    draw_worn_body(axes, motion, len(motion.positions) // 2, recording.body, recording.sites, colours)
     note = f"{recording.label}, middle of the window" if recording.motion else "a standing body; the pose is not known"
     axes.set_title(f"{recording.title}\n{note}", loc="left", fontsize=11)
-
-
-def _posed(body: SurfaceTemplate, motion: BodyMotion, frame: int) -> np.ndarray:
-    """Candidates `(P, 3)` in the world at one frame, metres."""
-    rotations = rotation_matrices(motion.orientations[frame])[body.segment]
-    return motion.positions[frame, body.segment] + np.einsum("pij,pj->pi", rotations, body.offset)
-
-
-def _camera(pelvis: np.ndarray, outward: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Right of the picture and the direction to the viewer: from ahead or behind, left or right, as sensors face."""
-    ahead = pelvis[:, 0] if abs(pelvis[2, 0]) < 0.7 else pelvis[:, 2]  # one who lies faces up; then the head leads
-    heading = np.arctan2(ahead[1], ahead[0])
-    views = [heading + np.radians(turn) for turn in (40, -40, 140, -140)]
-    directions = [np.array([np.cos(view), np.sin(view), 0.0]) for view in views]
-    toward = max(directions, key=lambda direction: float((outward @ direction > 0).sum()))
-    return np.array([-toward[1], toward[0], 0.0]), toward
-
-
-def _skin(segment: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Triangles `(N, 3, 3)` and outward normals `(N, 3)` of the convex hull of each segment's points."""
-    from scipy.spatial import ConvexHull
-
-    triangles, normals = [], []
-    for index in range(len(SEGMENTS)):
-        hull = ConvexHull(points[segment == index])
-        triangles.append(hull.points[hull.simplices])
-        normals.append(hull.equations[:, :3])
-    return np.concatenate(triangles), np.concatenate(normals)
-
-
-def _spread(values: Sequence[float], gap: float) -> list[float]:
-    """Ascending values moved apart to at least `gap`, around where they were."""
-    out = list(values)
-    for place in range(1, len(out)):
-        out[place] = max(out[place], out[place - 1] + gap)
-    shift = (sum(out) - sum(values)) / max(len(out), 1)
-    return [value - shift for value in out]
