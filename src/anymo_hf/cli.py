@@ -1,4 +1,4 @@
-"""`anymo`: recognize, caption, retrieve, evaluate, demo and info, each a thin call into the package."""
+"""`anymo`: the jobs of a user, each a thin call into the package; groups of commands have a `cli_*.py` of their own."""
 
 from __future__ import annotations
 
@@ -12,12 +12,22 @@ from typing import Annotated, Any
 
 import typer
 
+from .cli_data import app as data_app
+from .cli_motion import app as motion_app
+from .cli_nymeria import app as nymeria_app
+from .cli_sensor import app as sensor_app
+from .cli_show import app as show_app
+
 app = typer.Typer(
     help="Human motion from wearable IMUs in any wearing setup.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+for name, group in (
+    ("data", data_app), ("motion", motion_app), ("nymeria", nymeria_app), ("sensor", sensor_app), ("show", show_app),
+):  # fmt: skip
+    app.add_typer(group, name=name)
 
 Model = Annotated[str, typer.Option(help="Checkpoint folder, or owner/name on the Hub.")]
 CsvFile = Annotated[Path, typer.Argument(help="CSV file of one sensor, with a header row.")]

@@ -5,19 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from tqdm import tqdm
 
-from .motion.nymeria import (
-    TIME_MAP_FILE,
-    SequenceCheck,
-    check_nymeria,
-    find_time_map,
-    read_xdata,
-    sequence_folders,
-)
+if TYPE_CHECKING:
+    from .motion.nymeria import SequenceCheck
 
 app = typer.Typer(help="Nymeria and NymeriaPlus downloads.", no_args_is_help=True)
 
@@ -32,6 +25,10 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Say for every sequence what is usable and what is wrong; exit code 1 if something is broken."""
+    from tqdm import tqdm
+
+    from .motion.nymeria import check_nymeria
+
     folders = _sequences(folder)
     checks = [check_nymeria(path, mesh, imu) for path in tqdm(folders, unit="sequence", disable=len(folders) < 2)]
     broken = sum(bool(result.problems) for result in checks)
@@ -47,6 +44,8 @@ def check(
 @app.command()
 def align(folder: Folder) -> None:
     """Store how narrations map onto each motion (narration/time_map.json), exact where the head's VRS can be read."""
+    from .motion.nymeria import TIME_MAP_FILE, find_time_map, read_xdata
+
     failed = 0
     for path in _sequences(folder):
         try:
@@ -61,6 +60,8 @@ def align(folder: Folder) -> None:
 
 
 def _sequences(folder: Path) -> list[Path]:
+    from .motion.nymeria import sequence_folders
+
     try:
         return sequence_folders(folder)
     except OSError as error:

@@ -1,13 +1,33 @@
-"""The datasets at hand: reader, class texts in id order, window length and the paper's scores."""
+"""The zero-shot suite: reader, class texts in id order, window length and the paper's scores of each dataset."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
-from . import matlab_trials, openpack, uci_har, wisdm
+import numpy as np
+
+from . import (
+    dsads,
+    ego4d,
+    ego_exo4d,
+    matlab_trials,
+    mmea,
+    openpack,
+    opportunity,
+    pamap2,
+    realworld,
+    tnda_har,
+    uci_har,
+    unimts_bundle,
+    w_har,
+    wisdm,
+)
 from .imu_recording import ImuRecording
+
+_FROM_BUNDLE = "bundle-"
 
 
 @dataclass(frozen=True)
@@ -20,6 +40,11 @@ class DatasetInfo:
         window_seconds: recordings are cut to this; None keeps them whole.
         paper_anymo, paper_unimts: accuracy, macro-F1 and Recall@2 in percent as the paper's Table 1 prints them, None
             where the class set differs from the paper's.
+        paper_segments: placement -> segment of Table 9; placements that are not named resolve to it anyway.
+        people: published number of people in what the reader gives, None where sources disagree.
+        bundle: name in the UniMTS bundle, which is read instead where the folder holds it; None if it is not in there.
+        shortest_seconds: tails and stretches from this length on are kept too; None drops what is under a window. For
+            datasets in which people seldom do one thing for a whole window.
     """
 
     reader: Callable[[str | Path], Iterator[ImuRecording]]
@@ -27,50 +52,126 @@ class DatasetInfo:
     window_seconds: float | None
     paper_anymo: tuple[float, float, float] | None = None
     paper_unimts: tuple[float, float, float] | None = None
+    paper_segments: Mapping[str, str] = field(default_factory=dict)
+    people: int | None = None
+    bundle: str | None = None
+    shortest_seconds: float | None = None
 
 
 DATASETS: dict[str, DatasetInfo] = {
-    "uci_har": DatasetInfo(uci_har.read_uci_har, uci_har.LABELS, None, (56.5, 51.6, 89.5), (35.2, 22.0, 53.1)),
-    "uci_hapt": DatasetInfo(uci_har.read_hapt, uci_har.LABELS, 5.0),
+    "uci_har": DatasetInfo(
+        uci_har.read_uci_har, uci_har.LABELS, None, (56.5, 51.6, 89.5), (35.2, 22.0, 53.1), people=9, bundle="uci_har"
+    ),
+    "uci_hapt": DatasetInfo(uci_har.read_hapt, uci_har.LABELS, 5.0, people=30),
     "usc_had": DatasetInfo(
-        matlab_trials.read_usc_had, matlab_trials.USC_HAD_LABELS, 5.0, (27.7, 22.6, 64.0), (30.5, 27.8, 45.4)
+        matlab_trials.read_usc_had, matlab_trials.USC_HAD_LABELS, 5.0, (27.7, 22.6, 64.0), (30.5, 27.8, 45.4),
+        people=14, bundle="usc_had",
     ),
     "utd_mhad": DatasetInfo(
-        matlab_trials.read_utd_mhad, matlab_trials.UTD_MHAD_LABELS, None, (16.3, 11.3, 24.2), (22.8, 18.5, 32.6)
+        matlab_trials.read_utd_mhad, matlab_trials.UTD_MHAD_LABELS, None, (16.3, 11.3, 24.2), (22.8, 18.5, 32.6),
+        {"right_wrist": "R_Hand"}, 8, "utd_mhad",
     ),
     "openpack": DatasetInfo(
-        openpack.read_openpack, tuple(openpack.LABELS.values()), None, (13.1, 11.6, 28.0), (11.5, 7.5, 21.9)
+        openpack.read_openpack, tuple(openpack.LABELS.values()), None, (13.1, 11.6, 28.0), (11.5, 7.5, 21.9), people=16
     ),
-    "wisdm": DatasetInfo(wisdm.read_wisdm, ("walking", "jogging", "stairs", "kicking ball"), 5.0),
-}
+    "wisdm": DatasetInfo(wisdm.read_wisdm, ("walking", "jogging", "stairs", "kicking ball"), 5.0, people=51),
+    "wisdm_watch": DatasetInfo(
+        partial(wisdm.read_wisdm, device="watch"), tuple(wisdm.LABELS.values()), 5.0, (25.4, 18.6, 41.1),
+        (27.8, 25.5, 47.1), {"right_wrist": "R_Hand"}, 51, "wisdm",
+    ),
+    "opportunity": DatasetInfo(
+        opportunity.read_opportunity, tuple(opportunity.LABELS.values()), 5.0, (59.4, 58.8, 83.5), (45.9, 42.2, 80.0),
+        opportunity.PAPER_SEGMENTS, 2, "opportunity", 2.0,
+    ),
+    "w_har": DatasetInfo(
+        w_har.read_w_har, tuple(w_har.LABELS.values()), 5.0, (57.4, 42.2, 98.4), (59.0, 42.9, 60.7),
+        w_har.PAPER_SEGMENTS, w_har.SUBJECTS, "w_har", 2.0,
+    ),
+    "realworld": DatasetInfo(
+        realworld.read_realworld, tuple(realworld.LABELS.values()), 5.0, (48.4, 37.2, 77.6), (43.6, 36.7, 64.0),
+        realworld.PAPER_SEGMENTS, realworld.SUBJECTS, "realworld",
+    ),
+    "tnda_har": DatasetInfo(
+        tnda_har.read_tnda_har, tuple(tnda_har.LABELS.values()), 5.0, (59.4, 53.1, 87.9), (59.1, 53.7, 77.5),
+        tnda_har.PAPER_SEGMENTS, None, "tnda_har",
+    ),
+    "pamap2": DatasetInfo(
+        pamap2.read_pamap2, tuple(pamap2.LABELS.values()), 5.0, (52.6, 41.5, 78.2), (47.2, 43.6, 63.2),
+        pamap2.PAPER_SEGMENTS, pamap2.SUBJECTS, "pamap2",
+    ),
+    "dsads": DatasetInfo(
+        dsads.read_dsads, tuple(dsads.LABELS.values()), 5.0, (36.3, 29.5, 53.0), (31.5, 23.7, 46.0),
+        dsads.PAPER_SEGMENTS, dsads.SUBJECTS, "dsads",
+    ),
+    "ego4d": DatasetInfo(
+        ego4d.read_ego4d, tuple(text for _, text in sorted(ego4d.LABELS.items())), 5.0, (8.6, 6.3, 13.7), (3.7, 4.3, 6.9)
+    ),
+    "ego_exo4d": DatasetInfo(
+        ego_exo4d.read_ego_exo4d, ego_exo4d.LABELS, 5.0, (30.2, 24.1, 51.6), (23.1, 18.4, 47.0)
+    ),
+    "mmea": DatasetInfo(mmea.read_mmea, mmea.LABELS, None, (8.1, 4.0, 13.9), (6.1, 2.8, 10.7)),
+}  # fmt: skip
 
 
-def read_windows(name: str, folder: str | Path) -> Iterator[ImuRecording]:
+def read_windows(name: str, folder: str | Path, segments: str = "worn") -> Iterator[ImuRecording]:
     """Labelled windows of a dataset as the evaluation uses them.
 
+    Args:
+        name: key of `DATASETS`.
+        folder: the original download, or the UniMTS bundle's folder of this dataset, whose windows stay whole and whose
+            labels are named by their ids.
+        segments: "worn" gives the placements of the dataset's documents, "paper" the segments of the paper's Table 9,
+            which puts RealWorld's chest on the left shoulder and ankles on the foot.
+
     Raises:
-        ValueError: unknown dataset.
+        ValueError: unknown dataset or option.
     """
     if name not in DATASETS:
         raise ValueError(f"unknown dataset {name!r}; known: {', '.join(DATASETS)}")
+    if segments not in ("worn", "paper"):
+        raise ValueError(f"segments must be 'worn' or 'paper', got {segments!r}")
     info = DATASETS[name]
+    renamed = info.paper_segments if segments == "paper" else {}
+    for recording in _labelled(info, folder):
+        signals = {renamed.get(place, place): signal for place, signal in recording.signals.items()}
+        recording = replace(recording, signals=signals)
+        seconds = None if recording.session.startswith(_FROM_BUNDLE) else info.window_seconds
+        yield from [recording] if seconds is None else recording.windows(seconds, info.shortest_seconds)
+
+
+def _labelled(info: DatasetInfo, folder: str | Path) -> Iterator[ImuRecording]:
+    if info.bundle and next(Path(folder).rglob(f"{unimts_bundle.BUNDLES[info.bundle].folder}.json"), None):
+        for recording in unimts_bundle.read_unimts_bundle(folder, info.bundle):
+            label = info.labels[int(recording.label_id or 0)]
+            yield replace(recording, label=label, session=_FROM_BUNDLE + recording.session)
+        return
     for recording in info.reader(folder):
         if recording.label in info.labels:
-            yield from [recording] if info.window_seconds is None else recording.windows(info.window_seconds)
+            yield recording
 
 
 def describe(folder: str | Path) -> Iterator[str]:
-    """One line per dataset found below `folder`: windows, classes, median acceleration magnitude in m/s^2."""
-    import numpy as np
-
-    for name in DATASETS:
+    """One line per dataset found below `folder`: what was counted beside what was published, or why it was refused."""
+    for name, info in DATASETS.items():
         if not (Path(folder) / name).is_dir():
             continue
-        labels, magnitudes = set(), []
-        for recording in read_windows(name, Path(folder) / name):
-            labels.add(recording.label)
-            magnitudes.append(np.linalg.norm(next(iter(recording.signals.values()))[:, :3], axis=1).mean())
-        yield f"{name}: {len(magnitudes)} windows, {len(labels)} classes, median |acc| {np.median(magnitudes):.2f} m/s^2"
+        labels, people, magnitudes, seconds = set(), set(), [], 0.0
+        try:
+            for recording in read_windows(name, Path(folder) / name):
+                labels.add(recording.label)
+                people.add(recording.subject)
+                signal = next(iter(recording.signals.values()))
+                magnitudes.append(np.linalg.norm(signal[:, :3], axis=1).mean())
+                seconds += len(signal) / recording.sampling_rate
+        except (OSError, ValueError, ImportError) as error:
+            yield f"{name}: refused: {error}"
+            continue
+        of_people = "" if info.people is None else f" of {info.people}"
+        yield (
+            f"{name}: {len(magnitudes)} windows, {seconds:,.0f} s, {len(labels)} of {len(info.labels)} classes, "
+            f"{len(people - {''})}{of_people} people, median |acc| "
+            + (f"{np.median(magnitudes):.2f} m/s^2" if magnitudes else "none")
+        )
 
 
 if __name__ == "__main__":

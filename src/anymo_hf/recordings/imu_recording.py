@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,8 @@ class ImuRecording:
         label_id: the id in the original documents.
         subject, session: who and which sitting, for splits.
         dataset: the reader's name.
+        start_time: seconds on the source's own clock at the first sample; 0 where the source tells no time.
+        source: the file or folder it was read from.
 
     Raises:
         ValueError: no placement, wrong shape, unequal lengths, non-finite samples or an impossible rate.
@@ -36,9 +38,12 @@ class ImuRecording:
     subject: str = ""
     session: str = ""
     dataset: str = ""
+    start_time: float = 0.0
+    source: str = ""
 
     def __post_init__(self) -> None:
         where = f"{self.dataset or 'recording'} subject {self.subject!r} session {self.session!r}"
+        where = f"{self.source}: {where}" if self.source else where
         if not self.signals:
             raise ValueError(f"{where}: no placement holds a signal")
         if not 1 <= self.sampling_rate <= 10_000:
@@ -52,15 +57,14 @@ class ImuRecording:
         if len({shape[0] for shape in lengths.values()}) > 1:
             raise ValueError(f"{where}: placements differ in length: {lengths}")
 
-    def windows(self, seconds: float) -> Iterator[ImuRecording]:
-        """Non-overlapping windows of `seconds`; a shorter tail is dropped."""
+    def windows(self, seconds: float, shortest: float | None = None) -> Iterator[ImuRecording]:
+        """Non-overlapping windows of `seconds`; the tail is kept from `shortest` seconds on (default: dropped)."""
         size = int(round(seconds * self.sampling_rate))
         length = len(next(iter(self.signals.values())))
-        for start in range(0, length - size + 1, size):
+        least = size if shortest is None else int(round(shortest * self.sampling_rate))
+        for start in range(0, length - least + 1, size):
             cut = {name: signal[start : start + size] for name, signal in self.signals.items()}
-            yield ImuRecording(
-                cut, self.sampling_rate, self.label, self.label_id, self.subject, self.session, self.dataset
-            )
+            yield replace(self, signals=cut, start_time=self.start_time + start / self.sampling_rate)
 
 
 def require_files(paths: list[Path], folder: str | Path, pattern: str, dataset: str) -> list[Path]:
@@ -97,15 +101,25 @@ def to_grid(times: np.ndarray, values: np.ndarray, grid: np.ndarray) -> np.ndarr
     return np.stack([np.interp(grid, times, values[:, c]) for c in range(values.shape[1])], axis=1)
 
 
-def unbroken_spans(*clocks: np.ndarray) -> list[tuple[float, float]]:
-    """First and last second of every stretch in which no clock pauses for over `LONGEST_GAP`.
+def unbroken_spans(*clocks: np.ndarray, longest: float = LONGEST_GAP) -> list[tuple[float, float]]:
+    """First and last second of every stretch in which no clock pauses for over `longest` seconds.
 
     Args:
         clocks: rising time stamps `(T,)` in seconds, one array for each sensor; none empty.
+        longest: seconds.
     """
     spans = [(-np.inf, np.inf)]
     for clock in clocks:
-        runs = np.split(clock, np.flatnonzero(np.diff(clock) > LONGEST_GAP) + 1)
-        both = [(max(first, run[0]), min(last, run[-1])) for first, last in spans for run in runs]
-        spans = [(first, last) for first, last in both if first < last]
+        breaks = np.flatnonzero(np.diff(clock) > longest)
+        runs = list(zip(clock[np.r_[0, breaks + 1]], clock[np.r_[breaks, len(clock) - 1]], strict=True))
+        both, i, j = [], 0, 0
+        while i < len(spans) and j < len(runs):
+            first, last = max(spans[i][0], runs[j][0]), min(spans[i][1], runs[j][1])
+            if first < last:
+                both.append((float(first), float(last)))
+            if spans[i][1] < runs[j][1]:
+                i += 1
+            else:
+                j += 1
+        spans = both
     return spans

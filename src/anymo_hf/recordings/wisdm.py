@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .imu_recording import ImuRecording, natural_key, require_files, to_grid, unbroken_spans
+from .download import Download, Member
+from .imu_recording import ImuRecording, to_grid, unbroken_spans
 
 LABELS = {
     "A": "walking", "B": "jogging", "C": "stairs", "D": "sitting", "E": "standing", "F": "typing",
@@ -19,11 +20,13 @@ LABELS = {
 RATE = 20.0
 
 
-def _parse(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def _parse(download: Download, member: Member) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Activity letter -> (seconds, values); broken lines are skipped as the original holds some."""
     rows: dict[str, list[list[float]]] = {}
     bad = total = 0
-    for line in path.read_text(errors="replace").splitlines():
+    with download.open(member) as file:
+        text = file.read().decode(errors="replace")
+    for line in text.splitlines():
         total += 1
         fields = line.strip().rstrip(";").split(",")
         try:
@@ -36,7 +39,9 @@ def _parse(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         else:
             bad += 1
     if total == 0 or bad > 0.05 * total:
-        raise ValueError(f"{path}: {bad} of {total} lines are not 'subject,letter,time,x,y,z;'; download it again")
+        raise ValueError(
+            f"{member.source}: {bad} of {total} lines are not 'subject,letter,time,x,y,z;'; download it again"
+        )
     out = {}
     for letter, values in rows.items():
         table = np.array(values)
@@ -52,38 +57,56 @@ def read_wisdm(folder: str | Path, device: str = "phone") -> Iterator[ImuRecordi
     A pause of over a second starts a new recording. Subjects without a gyroscope file are left out with one warning
     that names them.
 
+    Args:
+        folder: the unpacked dataset or its zip, nested as UCI gives it.
+        device: "phone" in the right pocket or "watch" on the dominant wrist, which is taken for the right one.
+
     Raises:
-        OSError: no `raw/<device>/accel` files below `folder`, or no `gyro` file for any of them.
+        OSError: no `raw/<device>/accel` files below `folder`, no `gyro` file for any of them, or a damaged zip.
         ValueError: a file whose lines are not WISDM's, or an unknown device.
     """
     if device not in ("phone", "watch"):
         raise ValueError(f"device must be 'phone' or 'watch', got {device!r}")
     placement = "right_pocket" if device == "phone" else "right_wrist"
-    pattern = f"raw/{device}/accel/data_*_accel_{device}.txt"
-    paths = sorted(require_files(list(Path(folder).rglob(pattern)), folder, pattern, "WISDM"), key=natural_key)
-    subjects = [path.stem.split("_")[1] for path in paths]
-    gyro_paths = [
-        path.parents[1] / "gyro" / f"data_{subject}_gyro_{device}.txt"
-        for path, subject in zip(paths, subjects, strict=True)
-    ]
-    require_files([path for path in gyro_paths if path.exists()], folder, pattern.replace("accel", "gyro"), "WISDM")
-    missing = [subject for subject, path in zip(subjects, gyro_paths, strict=True) if not path.exists()]
-    if missing:
-        warnings.warn(
-            f"{folder}: left out {len(missing)} of {len(paths)} subjects, whose {device} gyroscope file is missing: "
-            f"{', '.join(missing)}; unpack the dataset again to have them",
-            stacklevel=2,
-        )
-    for subject, path, gyro_path in zip(subjects, paths, gyro_paths, strict=True):
-        if subject in missing:
-            continue
-        acceleration, gyroscope = _parse(path), _parse(gyro_path)
-        for letter in sorted(set(acceleration) & set(gyroscope)):
-            (times, values), (gyro_times, gyro_values) = acceleration[letter], gyroscope[letter]
-            for first, last in unbroken_spans(times, gyro_times):
-                if last - first < 1:
-                    continue
-                grid = np.arange(int((last - first) * RATE)) / RATE + first
-                signal = np.concatenate([to_grid(times, values, grid), to_grid(gyro_times, gyro_values, grid)], axis=1)
-                label_id = sorted(LABELS).index(letter)
-                yield ImuRecording({placement: signal}, RATE, LABELS[letter], label_id, subject, letter, "wisdm")
+    with Download(folder) as download:
+        files = {
+            kind: {
+                member.groups[0]: member
+                for member in download.find(
+                    rf"raw/{device}/{kind}/data_(\d+)_{kind}_{device}\.txt", "WISDM", f"raw/{device}/{kind}/data_*.txt"
+                )
+            }
+            for kind in ("accel", "gyro")
+        }
+        missing = [subject for subject in files["accel"] if subject not in files["gyro"]]
+        if missing:
+            warnings.warn(
+                f"{folder}: left out {len(missing)} of {len(files['accel'])} subjects, whose {device} gyroscope file is "
+                f"missing: {', '.join(missing)}; unpack the dataset again to have them",
+                stacklevel=2,
+            )
+        for subject, member in files["accel"].items():
+            if subject in missing:
+                continue
+            acceleration, gyroscope = _parse(download, member), _parse(download, files["gyro"][subject])
+            for letter in sorted(set(acceleration) & set(gyroscope)):
+                (times, values), (gyro_times, gyro_values) = acceleration[letter], gyroscope[letter]
+                for first, last in unbroken_spans(times, gyro_times):
+                    if last - first < 1:
+                        continue
+                    grid = np.arange(int((last - first) * RATE)) / RATE + first
+                    signal = np.concatenate(
+                        [to_grid(times, values, grid), to_grid(gyro_times, gyro_values, grid)], axis=1
+                    )
+                    label_id = sorted(LABELS).index(letter)
+                    yield ImuRecording(
+                        {placement: signal},
+                        RATE,
+                        LABELS[letter],
+                        label_id,
+                        subject,
+                        letter,
+                        "wisdm",
+                        first,
+                        member.source,
+                    )

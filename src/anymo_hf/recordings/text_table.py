@@ -1,0 +1,77 @@
+"""Big tables of numbers in text: read in blocks, every line with the full number of fields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from io import BytesIO
+from typing import IO
+
+import numpy as np
+import pandas as pd
+
+from .download import CUT_OFF
+
+BLOCK_BYTES = 1 << 24
+
+
+def read_blocks(
+    file: IO[bytes],
+    source: str,
+    columns: int,
+    use: Sequence[int],
+    delimiter: str | None = None,
+    fix: Callable[[bytes], bytes] | None = None,
+    foreign: Mapping[int, str] | None = None,
+    first_line: int = 1,
+) -> Iterator[np.ndarray]:
+    """Blocks `(rows, len(use))` float64 of a table; NaN where the text says so.
+
+    Args:
+        file: at the first row of numbers; blank lines are skipped.
+        source: for messages.
+        columns: fields that every line must have.
+        use: rising positions of those wanted.
+        delimiter: "," or None for white space.
+        fix: mends a line before its fields are counted.
+        foreign: number of fields -> what the file is then, for the message.
+        first_line: its number in the file, for messages.
+
+    Raises:
+        OSError: cut off inside a zip.
+        ValueError: a line with another number of fields, text where numbers belong, or no row at all.
+    """
+    number, last = first_line, -1
+    while True:
+        try:
+            lines = file.readlines(BLOCK_BYTES)
+        except CUT_OFF as error:
+            raise OSError(f"{source}: damaged in its zip ({error}); download it again") from error
+        if not lines:
+            break
+        rows = []
+        for line in lines:
+            line = line.strip()
+            if line:
+                line = fix(line) if fix else line
+                fields = len(line.split()) if delimiter is None else line.count(delimiter.encode()) + 1
+                if fields != columns:
+                    what = (foreign or {}).get(fields, "the file is cut off or another version; download it again")
+                    raise ValueError(f"{source}, line {number}: {fields} columns instead of {columns}; {what}")
+                rows.append(line)
+                last = number
+            number += 1
+        if rows:
+            text = BytesIO(b"\n".join(rows))
+            try:
+                table = pd.read_csv(text, sep=delimiter or r"\s+", header=None, usecols=list(use), dtype=np.float64)
+            except (ValueError, pd.errors.ParserError) as error:
+                raise ValueError(f"{source}, lines up to {last}: text where numbers belong ({error})") from error
+            yield table.to_numpy()
+    if last < 0:
+        raise ValueError(f"{source}: holds no row of numbers; download it again")
+
+
+def read_header(file: IO[bytes]) -> list[str]:
+    """Names of the first line of a comma-separated file, without quotes."""
+    line = file.readline().decode("utf-8-sig", errors="replace").strip()
+    return [name.strip().strip('"') for name in line.split(",")]
