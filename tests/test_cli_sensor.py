@@ -1,6 +1,8 @@
 """`anymo sensor`: tables, JSON and files, and bad input."""
 
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,11 +16,11 @@ def run(*arguments: str):
 
 
 def test_derivatives_prints_a_table_and_writes_json(tmp_path):
-    result = run("derivatives", "--out", tmp_path / "sub" / "errors.json")
+    result = run("derivatives", "--out", tmp_path / "sub")
     assert result.exit_code == 0 and "| all below 30 |" in result.stdout
-    saved = json.loads((tmp_path / "sub" / "errors.json").read_text())
+    saved = json.loads((tmp_path / "sub" / "derivatives.json").read_text())
     assert saved["source_rate"] == 240 and saved["errors"][0]["acceleration"]["ours"] < 0.1
-    assert [path.name for path in (tmp_path / "sub").iterdir()] == ["errors.json"]
+    assert [path.name for path in (tmp_path / "sub").iterdir()] == ["derivatives.json"]
     shown = json.loads(run("derivatives", "--rate", "100", "--json").stdout)
     assert max(row["frequency"] or 0 for row in shown["errors"]) < 50
 
@@ -41,3 +43,23 @@ def test_bad_input(tmp_path):
     ):
         result = run(*arguments)
         assert result.exit_code != 0 and message in str(result.exception)
+
+
+def test_check_needs_something_to_check_and_names_a_file_without_sensors(tmp_path):
+    assert "give --mvnx FILE, --utd DIR or both" in str(run("check", "--out", tmp_path).exception)
+    assert "no pairs of Skeleton" in str(run("check", "--utd", tmp_path, "--out", tmp_path).exception)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.realdata
+def test_check_meets_the_stated_bounds_on_real_trackers(tmp_path):
+    file = Path(os.environ["ANYMO_DATA"]) / "xsens_pair" / "kicking-003.mvnx"
+    if not file.is_file():
+        pytest.skip(f"{file} is not there")
+    assert run("check", "--mvnx", file, "--out", tmp_path).exit_code == 0
+    rows = json.loads((tmp_path / "simulation_check.json").read_text())["trackers"]
+    assert len(rows) == 17
+    for row in rows:
+        assert row["gyro_rmse"] <= 0.15, row["name"]
+        if any(part in row["segment"] for part in ("Arm", "Hand", "Forearm", "Leg", "Foot")):
+            assert row["gyro_correlation"] >= 0.95, row["name"]

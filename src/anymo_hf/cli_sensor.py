@@ -13,7 +13,7 @@ import typer
 app = typer.Typer(help="The simulated sensor: derivative errors, and noise of real devices.", no_args_is_help=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-Out = Annotated[Path | None, typer.Option(help="Write the JSON here too.")]
+Out = Annotated[Path | None, typer.Option(help="Folder to write the JSON to as well.")]
 
 
 @app.command()
@@ -29,7 +29,7 @@ def derivatives(
     frequencies = [frequency for frequency in FREQUENCIES if frequency < rate / 2]
     errors = derivative_errors(frequencies, rate, seed)
     result = {"source_rate": rate, "unit": "percent", "errors": [asdict(row) for row in errors]}
-    _report(result, markdown_table(errors, rate), as_json, out)
+    _report("derivatives", result, markdown_table(errors, rate), as_json, out)
 
 
 @app.command()
@@ -66,16 +66,30 @@ def estimate(
         names = None if datasets is None else [name.strip() for name in datasets.split(",") if name.strip()]
         found, failed = estimate_datasets(data, names)
     result = {"unit": "SI", "estimates": {name: asdict(item) for name, item in found.items()}, "failed": failed}
-    _report(result, markdown_table(found, failed), as_json, out)
+    _report("sensor_noise", result, markdown_table(found, failed), as_json, out)
 
 
-def _report(result: dict[str, Any], table: str, as_json: bool, out: Path | None) -> None:
-    """Prints the table or the JSON, and writes the JSON where asked, first under a temporary name."""
+@app.command()
+def check(
+    mvnx: Annotated[Path | None, typer.Option(help="MVNX file (version 3) that holds the trackers' signals.")] = None,
+    utd: Annotated[Path | None, typer.Option(help="Folder of UTD-MHAD with Skeleton/ and Inertial/.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for simulation_check.json and .png.")] = Path("results"),
+) -> None:
+    """The simulator beside real sensors: trackers from body segments, and a filmed wrist."""
+    from .evaluation.simulation_check import report
+
+    for line in report(mvnx, utd, out):
+        typer.echo(line)
+
+
+def _report(name: str, result: dict[str, Any], table: str, as_json: bool, out: Path | None) -> None:
+    """Prints the table or the JSON, and writes OUT/name.json where asked, first under a temporary name."""
     text = json.dumps(result, indent=2)
     typer.echo(text if as_json else table)
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        temporary = out.with_name(out.name + ".part")
+        out.mkdir(parents=True, exist_ok=True)
+        path = out / f"{name}.json"
+        temporary = path.with_name(path.name + ".part")
         temporary.write_text(text + "\n", encoding="utf-8")
-        os.replace(temporary, out)
-        typer.echo(f"written: {out}", err=True)
+        os.replace(temporary, path)
+        typer.echo(f"written: {path}", err=True)

@@ -1,6 +1,6 @@
 """The simulator beside real sensors: Xsens trackers from body segments, and a wrist from a depth camera.
 
-python -m anymo_hf.evaluation.simulation_check --mvnx kicking-003.mvnx --utd DIR --out results
+anymo sensor check --mvnx kicking-003.mvnx --utd DIR --out results
 
 **Trackers** (`compare_trackers`). An MVNX file holds 23 body segments and the 17 real sensors they were estimated from, so
 this checks conventions and kinematics, not independence. Each tracker is simulated from its segment alone. Its turn on
@@ -15,11 +15,10 @@ by the ends of the trial, so the best lag within 0.4 s is given as well.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -31,6 +30,7 @@ from scipy.spatial.transform import Rotation
 
 from ..modeling.body_graph import SEGMENTS
 from ..motion.body_motion import BodyMotion
+from ..motion.mvnx import read_mvnx
 from ..simulation.kinematics import GRAVITY, angular_velocity, rotation_matrices, second_difference
 from ..simulation.surface import SurfaceTemplate, load_template
 
@@ -45,7 +45,8 @@ _LAST_WRIST_ACTION = 21  # later ones wear the sensor on the thigh
 
 @dataclass(frozen=True)
 class TrackerRow:
-    """One tracker; correlations are over all three axes at once, after removal of each axis's mean.
+    """One tracker. Root mean squares and correlations are over the samples of all three axes together; correlations after
+    removal of each axis's mean.
 
     Args:
         name: of the tracker; segment: that carries it.
@@ -150,8 +151,8 @@ def _smooth(values: np.ndarray, rate: float, cutoff: float = CUTOFF) -> np.ndarr
 
 
 def _rms(values: np.ndarray) -> float:
-    """Root mean square length of `(T, 3)` vectors, or of a single axis `(T,)`."""
-    return float(np.sqrt(np.square(values).reshape(len(values), -1).sum(-1).mean()))
+    """Root mean square over samples and axes."""
+    return float(np.sqrt(np.mean(np.square(values))))
 
 
 def _correlation(first: np.ndarray, second: np.ndarray) -> float:
@@ -262,43 +263,43 @@ def draw_trackers(rows: Sequence[TrackerRow], path: Path) -> None:
     os.replace(draft, path)
 
 
-def main() -> None:
-    """Prints the tables; writes simulation_check.json, and simulation_check.png where there are trackers."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--mvnx", help="MVNX file that holds sensor data")
-    parser.add_argument("--utd", help="folder of UTD-MHAD with Skeleton/ and Inertial/")
-    parser.add_argument("--out", default="results", help="folder for the report (default: results)")
-    arguments = parser.parse_args()
-    if not arguments.mvnx and not arguments.utd:
-        parser.error("give --mvnx FILE, --utd DIR or both")
-    out, report = Path(arguments.out), {}
-    out.mkdir(parents=True, exist_ok=True)
-    if arguments.mvnx:
-        from ..motion.mvnx import read_mvnx
+def report(mvnx: str | Path | None, utd: str | Path | None, out: str | Path) -> Iterator[str]:
+    """Lines of the report; writes simulation_check.json to `out`, and simulation_check.png where there are trackers.
 
-        recording = read_mvnx(arguments.mvnx)
+    Args:
+        mvnx: MVNX file that holds sensor data; utd: folder of UTD-MHAD; at least one of them.
+        out: folder for the files.
+
+    Raises:
+        ValueError: neither was given, or the MVNX has no sensor signals.
+        OSError: no trials of UTD-MHAD there.
+    """
+    if mvnx is None and utd is None:
+        raise ValueError("give --mvnx FILE, --utd DIR or both")
+    out, found = Path(out), {}
+    if mvnx is not None:
+        recording = read_mvnx(mvnx)
         if recording.acceleration is None or recording.angular_velocity is None:
-            raise SystemExit(f"{arguments.mvnx} has no sensorAcceleration and sensorAngularVelocity; export version 3")
+            raise ValueError(f"{mvnx} has no sensorAcceleration and sensorAngularVelocity; export MVNX version 3")
         rows = compare_trackers(
             recording.motion, recording.tracker_names, recording.tracker_segments, recording.orientation,
             recording.acceleration, recording.angular_velocity,
         )  # fmt: skip
-        print(tracker_table(rows), flush=True)
+        out.mkdir(parents=True, exist_ok=True)
         draw_trackers(rows, out / "simulation_check.png")
-        report |= {"mvnx": Path(arguments.mvnx).name, "cutoff_hz": CUTOFF, "trackers": [asdict(row) for row in rows]}
-    if arguments.utd:
-        summary = compare_kinect(arguments.utd)
-        print(
+        found |= {"mvnx": Path(mvnx).name, "cutoff_hz": CUTOFF, "trackers": [asdict(row) for row in rows]}
+        yield tracker_table(rows)
+    if utd is not None:
+        summary = compare_kinect(utd)
+        found["utd_mhad"] = {"cutoff_hz": KINECT_CUTOFF, **asdict(summary)}
+        yield (
             f"UTD-MHAD wrist: {summary.trials} trials, camera {summary.frame_rate:.1f} Hz; correlation of |acceleration| "
             f"below {KINECT_CUTOFF:g} Hz {summary.correlation:.2f}, at the best lag {summary.lagged_correlation:.2f}; "
             f"RMSE {summary.rmse:.2f} m/s², worn signal's deviation {summary.real_deviation:.2f} m/s²"
         )
-        report["utd_mhad"] = {"cutoff_hz": KINECT_CUTOFF, **asdict(summary)}
-    draft = out / "simulation_check.json.part"
-    draft.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    os.replace(draft, out / "simulation_check.json")
-    print(f"written: {out / 'simulation_check.json'}")
-
-
-if __name__ == "__main__":
-    main()
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / "simulation_check.json"
+    draft = path.with_name(path.name + ".part")
+    draft.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    os.replace(draft, path)
+    yield f"written: {path}"
