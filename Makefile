@@ -34,13 +34,13 @@ test: $(VENV)/.ready
 	$(BIN)/python -m pytest -q tests
 
 quality: $(VENV)/.ready
-	$(BIN)/ruff format --check src tests training
-	$(BIN)/ruff check src tests training
+	$(BIN)/ruff format --check src tests training benchmarks dataset_scripts
+	$(BIN)/ruff check src tests training benchmarks dataset_scripts
 	$(BIN)/mypy src/anymo_hf/modeling
 
 style: $(VENV)/.ready
-	$(BIN)/ruff format src tests training
-	$(BIN)/ruff check --fix src tests training
+	$(BIN)/ruff format src tests training benchmarks dataset_scripts
+	$(BIN)/ruff check --fix src tests training benchmarks dataset_scripts
 
 clean:
 	rm -rf $(VENV) build .pytest_cache .ruff_cache .mypy_cache src/*.egg-info

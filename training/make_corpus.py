@@ -1,4 +1,4 @@
-"""Simulates the motion corpus: every activity with many people, plus BVH files where given; finished parts are kept.
+"""Simulates the motion corpus: every activity with many people, plus motion capture where given; finished parts are kept.
 
 python training/make_corpus.py --output runs/nano --seeds 80
 """
@@ -23,7 +23,7 @@ def main() -> None:
     )
     parser.add_argument("--frames", type=int, default=360, help="clip length at 60 Hz (default 360: six seconds)")
     parser.add_argument("--activities", nargs="+", help="only these (default: all)")
-    parser.add_argument("--motion", help="folder with BVH files to add")
+    parser.add_argument("--motion", help="folder with motion files to add: BVH, MVNX, ASF/AMC, AMASS, Nymeria")
     parser.add_argument("--texts", help="text file with more sentences for the language stages, one a line")
     parser.add_argument("--workers", type=int, default=2, help="processes (default 2)")
     arguments = parser.parse_args()

@@ -12,6 +12,8 @@ from typing import Annotated, Any
 
 import typer
 
+from .cli_archive import app as archive_app
+from .cli_archive import simulate
 from .cli_data import app as data_app
 from .cli_motion import app as motion_app
 from .cli_nymeria import app as nymeria_app
@@ -24,7 +26,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(simulate)
 for name, group in (
+    ("archive", archive_app),
     ("data", data_app), ("motion", motion_app), ("nymeria", nymeria_app), ("sensor", sensor_app), ("show", show_app),
 ):  # fmt: skip
     app.add_typer(group, name=name)

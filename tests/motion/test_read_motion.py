@@ -1,6 +1,7 @@
 """One reader for all motion files: the format by name or content, clear refusals, and folders in numerical order."""
 
 import os
+import runpy
 from pathlib import Path
 
 import numpy as np
@@ -136,3 +137,14 @@ def test_real_files_of_every_format_are_read():
         report = inspect_motion(root / name)
         assert report.format == kind and 1.5 < report.height < 1.9
     assert len(motion_files(root / "cmu_asf_amc")) == 28
+
+
+def test_a_nymeria_sequence_is_one_motion(tmp_path):
+    write_sequence = runpy.run_path(str(Path(__file__).with_name("nymeria_recordings.py")))["write_sequence"]
+    sequence, _, _ = write_sequence(tmp_path / "data")
+    write_bvh(tmp_path / "data" / "walk.bvh")
+    found = motion_files(tmp_path / "data")
+    assert {path.name for path in found} == {"walk.bvh", Path(sequence).name}
+    assert motion_format(sequence) == "nymeria"
+    motion = read_motion(sequence)
+    assert motion.source == "nymeria" and motion.narrations and motion.mesh is None

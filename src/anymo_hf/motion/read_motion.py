@@ -18,6 +18,7 @@ from .asf_amc import map_asf_amc
 from .body_motion import BodyMotion
 from .bvh import map_bvh
 from .mvnx import MvnxRecording, read_mvnx
+from .nymeria import read_nymeria
 
 FORMATS = {
     "bvh": "BVH (.bvh)",
@@ -25,10 +26,19 @@ FORMATS = {
     "asf/amc": "Acclaim motion (.amc with its .asf)",
     "amass": "AMASS (.npz with poses and trans)",
     "smpl": "SMPL (.npz with global_orient and body_pose)",
+    "nymeria": "Nymeria (a sequence folder with body/xdata.npz or body/xdata.mvnx)",
 }
 _SUFFIXES = {".bvh": "bvh", ".mvnx": "mvnx", ".mvnx.xz": "mvnx", ".mvnx.gz": "mvnx", ".amc": "asf/amc"}
+_SEQUENCE = ("body/xdata.npz", "body/xdata.mvnx")  # either makes a folder a Nymeria sequence
+
+
+def _sequence_motion(path: Path, mesh: bool = False) -> BodyMotion:
+    return read_nymeria(path, mesh=mesh).motion
+
+
 _READERS: dict[str, Callable[..., Any]] = {
     "bvh": map_bvh, "mvnx": read_mvnx, "asf/amc": map_asf_amc, "amass": read_amass, "smpl": read_smpl,
+    "nymeria": _sequence_motion,
 }  # fmt: skip
 
 
@@ -66,8 +76,9 @@ def read_motion(path: str | Path, **options: Any) -> BodyMotion:
     """Reads a motion file of any of `FORMATS`.
 
     Args:
-        path: the file.
-        **options: of the format's own reader (`read_bvh`, `read_mvnx`, `read_asf_amc`, `read_amass`, `read_smpl`).
+        path: the file, or the folder of a Nymeria sequence.
+        **options: of the format's own reader (`read_bvh`, `read_mvnx`, `read_asf_amc`, `read_amass`, `read_smpl`; `mesh` of
+            `read_nymeria`, which is left out unless it is True).
 
     Raises:
         OSError: no such file.
@@ -91,7 +102,7 @@ def inspect_motion(path: str | Path, **options: Any) -> MotionReport:
     if isinstance(read, MvnxRecording):
         return MotionReport(read.motion, kind, "z", 1.0, recording=read)
     if isinstance(read, BodyMotion):
-        return MotionReport(read, kind, options.get("up", "z" if kind == "amass" else "y"), 1.0)
+        return MotionReport(read, kind, options.get("up", "y" if kind == "smpl" else "z"), 1.0)
     return MotionReport(read.motion, kind, read.up, read.metres_per_unit, read.joints)
 
 
@@ -105,6 +116,8 @@ def motion_format(path: str | Path) -> str:
     path = Path(path)
     name = path.name.lower()
     known = f"known are {'; '.join(FORMATS.values())}"
+    if path.is_dir() and any((path / name).is_file() for name in _SEQUENCE):
+        return "nymeria"
     if path.is_dir():
         raise ValueError(f"{path}: a folder, not a motion file; give one of its files")
     if not path.is_file():
@@ -143,7 +156,7 @@ def _npz_names(path: Path) -> set[str]:
 def motion_files(folder: str | Path) -> list[Path]:
     """Motion files in a folder and below it, told by name, numbers in their order (walk_2 before walk_10).
 
-    An .npz counts if it holds motion.
+    An .npz counts if it holds motion; a Nymeria sequence counts once, as its folder.
 
     Raises:
         OSError: no such folder.
@@ -151,7 +164,9 @@ def motion_files(folder: str | Path) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder}: no such folder; give the folder that holds the motion files")
-    return sorted((path for path in folder.rglob("*") if path.is_file() and _is_motion(path)), key=_numerically)
+    sequences = {path.parents[1] for name in _SEQUENCE for path in folder.rglob(name)}
+    files = (path for path in folder.rglob("*") if path.is_file() and _is_motion(path))
+    return sorted([*sequences, *(path for path in files if not sequences & set(path.parents))], key=_numerically)
 
 
 def _is_motion(path: Path) -> bool:

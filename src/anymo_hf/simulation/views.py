@@ -103,10 +103,10 @@ def sample_views(
         force, lever, omega = force[:, :, chosen], lever[:, :, chosen], omega[:, :, chosen]
     batch, frames, placements = force.shape[:3]
 
-    offset, surface = _pick_candidates(template, chosen, batch, generator, options.pocket)
+    offset, surface = pick_candidates(template, chosen, batch, generator, options.pocket)
     if options.belt > 0:
-        surface = _upright(surface, chosen, generator, options.belt)
-    frame = surface @ _mountings(batch, placements, generator, options)
+        surface = upright_frames(surface, chosen, generator, options.belt)
+    frame = surface @ draw_mountings(batch, placements, generator, options)
     offset, frame = offset.to(force), frame.to(force)
     acceleration = force + (lever * offset[:, None, :, None, :]).sum(-1)
     # (B, P, T, 3) @ (B, P, 3, 3): rows times S is Sᵀ times columns.
@@ -126,7 +126,7 @@ def _uniform(generator: torch.Generator, *shape: int) -> torch.Tensor:
     return torch.rand(shape, generator=generator, device=generator.device)
 
 
-def _pick_candidates(
+def pick_candidates(
     template: SurfaceTemplate, segments: list[int], batch: int, generator: torch.Generator, pocket: float = 0.0
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Lever arms `(B, P, 3)` and surface frames `(B, P, 3, 3)` of drawn candidates, uniform but for pockets."""
@@ -149,7 +149,9 @@ def _pick_candidates(
     return offset[pick], frame[pick]
 
 
-def _upright(surface: torch.Tensor, segments: list[int], generator: torch.Generator, chance: float) -> torch.Tensor:
+def upright_frames(
+    surface: torch.Tensor, segments: list[int], generator: torch.Generator, chance: float
+) -> torch.Tensor:
     """Surface frames `(B, P, 3, 3)` with the normal laid level in segment axes, on the trunk, with this chance."""
     trunk = torch.tensor([index in _TRUNK for index in segments], device=surface.device)
     normal = surface[..., 2] * surface.new_tensor([1.0, 1.0, 0.0])
@@ -162,7 +164,7 @@ def _upright(surface: torch.Tensor, segments: list[int], generator: torch.Genera
     return torch.where(held[..., None, None], level, surface)
 
 
-def _mountings(batch: int, placements: int, generator: torch.Generator, options: ViewOptions) -> torch.Tensor:
+def draw_mountings(batch: int, placements: int, generator: torch.Generator, options: ViewOptions) -> torch.Tensor:
     """Rotations `(B, P, 3, 3)` from surface axes (tangent, binormal, normal) to sensor axes."""
     if options.any_rotation:
         quaternion = torch.randn(batch, placements, 4, generator=generator, device=generator.device)

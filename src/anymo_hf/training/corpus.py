@@ -80,16 +80,16 @@ def simulated_clip(activity: str, seed: int, frames: int) -> tuple[BodyMotion, C
 
 
 def captured_clips(path: Path, frames: int) -> Iterator[tuple[BodyMotion, Clip]]:
-    """Non-overlapping windows of a BVH file, with words where its name says what happens (`captured_names`).
+    """Non-overlapping windows of a motion file, with words where its name says what happens (`captured_names`).
 
     A rest shorter than a window is left out, and no window spans frames that no body can make (`_possible_runs`).
     Clips of the Bandai-Namco Research Motiondataset ("bandai_namco") are under CC BY-NC 4.0, so a model trained on them is
     non-commercial; those of the CMU Graphics Lab Motion Capture Database ("cmu_bvh") are free to use, with
-    acknowledgement of mocap.cs.cmu.edu and NSF EIA-0196217; for others ("bvh") ask their owner.
+    acknowledgement of mocap.cs.cmu.edu and NSF EIA-0196217; for others ask their owner.
     """
-    from ..motion.bvh import read_bvh
+    from ..motion.read_motion import read_motion
 
-    motion, name = read_bvh(path), captured_name(path.stem)
+    motion, name = read_motion(path), captured_name(path.stem)
     length = round(frames * motion.frame_rate / FRAME_RATE) + 1  # a spare frame against rounding at the new rate
     number = 0
     for first, last in _possible_runs(motion):
@@ -200,16 +200,16 @@ def build_corpus(
     progress: bool = True,
     everyday_times: int = 1,
 ) -> int:
-    """Simulates every activity with `seeds` seeds, and adds BVH files; finished shards are kept.
+    """Simulates every activity with `seeds` seeds, and adds captured motion; finished shards are kept.
 
     Args:
         folder: where shards go.
         seeds: seeds 0 .. seeds - 1 of each activity; those from `HELD_OUT_SEED` up are never used.
         frames: length of a clip at 60 Hz.
         activities: keys of `ACTIVITIES`; all when left out.
-        motion: folder searched for `*.bvh`.
+        motion: folder searched for motion files of every format of `read_motion`.
         workers: processes.
-        shard_clips: clips, or BVH files, in a shard.
+        shard_clips: clips, or motion files, in a shard.
         progress: show a bar.
         everyday_times: so many times as many people for the activities of `EVERYDAY`.
 
@@ -218,7 +218,7 @@ def build_corpus(
 
     Raises:
         ValueError: an unknown activity, a bad number, or shards of another recipe in the folder.
-        OSError: `motion` is not a folder or holds no BVH file.
+        OSError: `motion` is not a folder or holds no motion file.
     """
     folder = Path(folder)
     names = sorted(ACTIVITIES) if activities is None else list(activities)
@@ -249,9 +249,11 @@ def build_corpus(
         for start in range(0, len(pairs), shard_clips)
     ]
     if motion is not None:
-        files = sorted(Path(motion).rglob("*.bvh")) if Path(motion).is_dir() else []
+        from ..motion.read_motion import motion_files
+
+        files = motion_files(motion) if Path(motion).is_dir() else []
         if not files:
-            raise OSError(f"--motion {motion}: no *.bvh file there; give the folder that holds them")
+            raise OSError(f"--motion {motion}: no motion file there; give the folder that holds them")
         shards += [
             _Shard(
                 folder / f"captured-{start // shard_clips:05d}", frames, files=tuple(files[start : start + shard_clips])

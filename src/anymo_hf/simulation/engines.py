@@ -1,0 +1,76 @@
+"""Where independent jobs run: in this process, in processes of this machine, or on a Ray cluster."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from typing import Any
+
+ENGINES = ("local", "ray")
+
+
+def run_jobs(
+    function: Callable[[Any], Any], jobs: Sequence[Any], engine: str = "local", num_proc: int = 1
+) -> Iterator[tuple[int, Any]]:
+    """Yields `(index, function(jobs[index]))` in whatever order jobs finish.
+
+    Args:
+        function: importable by name, so that other processes find it.
+        jobs: picklable arguments.
+        engine: "local" for this machine, "ray" for the cluster that `ray.init` finds (`RAY_ADDRESS`), or a local one of
+            `num_proc` workers; its machines must see the same paths.
+        num_proc: jobs at a time.
+
+    Raises:
+        ValueError: an unknown engine or a count below 1.
+        ImportError: ray is not installed.
+    """
+    if engine not in ENGINES:
+        raise ValueError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")
+    if num_proc < 1:
+        raise ValueError(f"num_proc must be at least 1, got {num_proc}")
+    if engine == "ray":
+        yield from _with_ray(function, jobs, num_proc)
+    elif num_proc == 1 or len(jobs) < 2:
+        yield from ((index, function(job)) for index, job in enumerate(jobs))
+    else:
+        # spawn: a fork after torch has started threads may hang
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(min(num_proc, len(jobs)), mp_context=context) as pool:
+            futures = {pool.submit(function, job): index for index, job in enumerate(jobs)}
+            try:
+                for future in as_completed(futures):
+                    yield futures[future], future.result()
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+
+def _with_ray(function, jobs, num_proc) -> Iterator[tuple[int, Any]]:
+    try:
+        import ray
+    except ImportError as error:
+        raise ImportError("the engine ray needs Ray: pip install 'anymo-hf[ray]', or use the engine local") from error
+    import os
+
+    started = not ray.is_initialized()
+    if started and os.environ.get("RAY_ADDRESS"):
+        ray.init(log_to_driver=False)
+    elif started:
+        ray.init(num_cpus=num_proc, include_dashboard=False, log_to_driver=False)
+    try:
+        remote = ray.remote(num_cpus=1)(function)
+        waiting: dict[Any, int] = {}
+        rest = iter(enumerate(jobs))
+        # a few more than run at a time, so that no worker waits and no queue grows with the archive
+        limit = 2 * max(num_proc, int(ray.cluster_resources().get("CPU", 1)))
+        while True:
+            while len(waiting) < limit and (job := next(rest, None)) is not None:
+                waiting[remote.remote(job[1])] = job[0]
+            if not waiting:
+                return
+            for reference in ray.wait(list(waiting))[0]:
+                yield waiting.pop(reference), ray.get(reference)
+    finally:
+        if started:
+            ray.shutdown()
