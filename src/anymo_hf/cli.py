@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from .cli_annotate import app as annotate_app
 from .cli_archive import app as archive_app
 from .cli_archive import simulate
 from .cli_data import app as data_app
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 app.command()(simulate)
 for name, group in (
+    ("annotate", annotate_app),
     ("archive", archive_app),
     ("data", data_app), ("motion", motion_app), ("nymeria", nymeria_app), ("sensor", sensor_app), ("show", show_app),
 ):  # fmt: skip
@@ -503,6 +505,6 @@ def main() -> None:
     except (ValueError, OSError) as error:
         message, code = str(error), 2
     except ImportError as error:
-        message, code = f"{error}; install the extras: pip install 'anymo-hf[eval,viz]'", 2
+        message, code = f"{error}; install the extras: pip install 'anymo-hf[eval,viz,annotate,vrs]'", 2
     typer.echo(f"anymo: {' '.join(message.split())}", err=True)
     sys.exit(code)

@@ -1,0 +1,472 @@
+"""Questions to a language model: structured answers, checked, kept, paid for within a budget.
+
+Every reply is kept as it came, usable or not, under a hash of model, messages and schema. A run that is started again
+therefore goes through the same conversations without asking, up to the first message that was never answered.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar, cast
+
+import httpx2
+from huggingface_hub import InferenceClient, get_token
+from huggingface_hub.errors import HfHubHTTPError, InferenceTimeoutError, OfflineModeIsEnabled
+
+from .stage_cache import StageCache, key_of
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+_TRANSIENT = {408, 409, 425, 429, 500, 502, 503, 504, 529}
+_REFUSED = ("content_filter", "content_policy", "responsible_ai")
+_REFUSAL = re.compile(
+    r"^\W*(i['’]?m (very )?sorry|sorry\b|as an ai\b|i (can['’]?t|cannot|can not|won['’]?t|am unable|am not able)\b)",
+    re.I,
+)
+_BROKEN = (json.JSONDecodeError, UnicodeDecodeError)
+_CHARACTERS = 3  # of a token, to guess a prompt's tokens from above; English has about four
+
+
+class BudgetReached(Exception):
+    """The budget does not allow the next request; what was answered is kept."""
+
+
+class Unanswered(Exception):
+    """No usable reply to a question after all re-asks."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where models are, and how patient to be with them.
+
+    Args:
+        base_url: of an OpenAI-compatible server or a Hugging Face endpoint; None for Hugging Face's router.
+        api_key: without it Hugging Face's router gets the stored token, other servers none.
+        provider: of the router, such as "auto" or "together".
+        schema_style: how the schema is sent: "openai" (`json_schema`) or "tgi" (`json_object` with a value).
+        token_field: name of the limit of a reply; OpenAI's newer models want "max_completion_tokens".
+        max_tokens: of a reply, reasoning included.
+        reasoning_effort: sent to the server where given, such as "high".
+        timeout: seconds of one request.
+        tries: requests for one reply, while the server is busy or out of reach.
+        reasks: further questions after a refusal or an unusable reply.
+        first_wait: seconds before the second try; doubles with each, with jitter.
+        longest_wait: seconds; a server that asks for a longer rest ends the run.
+        workers: requests at a time.
+    """
+
+    base_url: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    provider: str = "auto"
+    schema_style: str = "openai"
+    token_field: str = "max_tokens"
+    max_tokens: int = 4096
+    reasoning_effort: str | None = None
+    timeout: float = 120.0
+    tries: int = 6
+    reasks: int = 2
+    first_wait: float = 1.0
+    longest_wait: float = 300.0
+    workers: int = 8
+
+    def __post_init__(self) -> None:
+        if self.base_url is not None and not self.base_url.startswith(("http://", "https://")):
+            raise ValueError(f"base_url must start with http:// or https://, got {self.base_url!r}")
+        if self.schema_style not in ("openai", "tgi"):
+            raise ValueError(f"schema_style must be openai or tgi, got {self.schema_style!r}")
+        if self.token_field not in ("max_tokens", "max_completion_tokens"):
+            raise ValueError(f"token_field must be max_tokens or max_completion_tokens, got {self.token_field!r}")
+        for name, least in (("max_tokens", 1), ("tries", 1), ("reasks", 0), ("workers", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        if self.timeout <= 0 or not 0 <= self.first_wait <= self.longest_wait:
+            raise ValueError("timeout must be above 0, and first_wait between 0 and longest_wait")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a run may spend; None is no limit.
+
+    Args:
+        requests: HTTP requests, failed ones included.
+        tokens: of prompts and replies.
+        cost: in the currency of `prices`.
+        prices: model -> price of a million prompt tokens and of a million reply tokens.
+    """
+
+    requests: int | None = None
+    tokens: int | None = None
+    cost: float | None = None
+    prices: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question with an answer of known shape.
+
+    Args:
+        model: name as the server knows it.
+        name: of the schema, letters and underscores.
+        system: what stays the same from question to question; comes first, so that servers may cache it.
+        user: the question.
+        schema: JSON schema of the answer, an object.
+        read: makes the answer from the parsed object; ValueError says to the model what is wrong.
+        sample: number of the independent sample, where one question is asked more than once.
+    """
+
+    model: str
+    name: str
+    system: str
+    user: str
+    schema: dict[str, Any]
+    read: Callable[[dict[str, Any]], Any]
+    sample: int = 0
+
+
+class _OpenAIClient(InferenceClient):
+    """Sends `json_schema` as it is: with a base URL the parent rewrites it for text-generation-inference."""
+
+    def _inner_post(self, request_parameters: Any, *, stream: bool = False) -> Any:
+        payload = request_parameters.json
+        shape = payload.get("response_format", {})
+        if "value" in shape:
+            shape = {"name": "answer", "schema": shape["value"], "strict": True}
+            payload["response_format"] = {"type": "json_schema", "json_schema": shape}
+        return super()._inner_post(request_parameters, stream=stream)
+
+
+class LanguageClient:
+    """Asks questions, in threads, with a cache and a budget; `counts` says what happened.
+
+    Args:
+        endpoint: the server.
+        cache: where replies are kept.
+        limits: what this client may spend.
+
+    Raises:
+        ValueError: a limit of cost without prices, at the first question to a model that has none.
+    """
+
+    def __init__(self, endpoint: Endpoint, cache: StageCache, limits: Limits | None = None) -> None:
+        self.endpoint, self.cache, self.limits = endpoint, cache, limits or Limits()
+        self.counts: Counter[str] = Counter()
+        self.cost = 0.0
+        if endpoint.base_url is None:
+            self._client = InferenceClient(
+                provider=cast(Any, endpoint.provider), api_key=endpoint.api_key, timeout=endpoint.timeout
+            )
+        else:
+            kind = _OpenAIClient if endpoint.schema_style == "openai" else InferenceClient
+            # without a key of its own a foreign server would be sent the user's Hugging Face token
+            key = endpoint.api_key or "none"
+            self._client = kind(base_url=endpoint.base_url, api_key=key, timeout=endpoint.timeout)
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._not_before = 0.0  # monotonic seconds; a busy server's rest holds for all threads
+        self._held = Counter[str]()  # worst case of the requests under way
+        self._held_cost = 0.0
+        self._jitter = random.Random()
+
+    # -- one question --------------------------------------------------------------------------------------------------
+
+    def ask(self, question: Question) -> Any:
+        """The answer, from the cache where it was given before.
+
+        Raises:
+            Unanswered: refused or unusable, re-asks included.
+            BudgetReached: the next request is not paid for.
+            OSError: the server cannot be reached, rejects the request or stays busy.
+        """
+        messages = [{"role": "system", "content": question.system}, {"role": "user", "content": question.user}]
+        room = 1  # times max_tokens; that itself is not in the key, so that another limit does not ask all again
+        for _ in range(self.endpoint.reasks + 1):
+            key = key_of(question.model, messages, question.schema, question.sample, room)
+            reply = self.cache.get(key)
+            if reply is None:
+                reply = self._post(key, question, messages, room * self.endpoint.max_tokens)
+            else:
+                with self._lock:
+                    self.counts["from_cache"] += 1
+            kind, value = _understand(reply, question.read)
+            if kind == "answer":
+                return value
+            with self._lock:
+                self.counts[kind] += 1
+            if kind == "cut_off":  # the same words again with more room
+                room *= 2
+            else:
+                messages = messages + [
+                    {"role": "assistant", "content": reply["text"] or "(nothing)"},
+                    {"role": "user", "content": f"That is not usable: {value}. Answer with the JSON object only."},
+                ]
+        with self._lock:
+            self.counts["unanswered"] += 1
+        raise Unanswered(f"{question.name}: {kind}: {value}")
+
+    def _post(self, key: str, question: Question, messages: list[dict[str, str]], max_tokens: int) -> dict[str, Any]:
+        if self.endpoint.base_url is None and not (self.endpoint.api_key or get_token()):
+            raise OSError(
+                "Hugging Face's router needs a token: run hf auth login, set ANYMO_LM_API_KEY, or name another server with "
+                "--base-url"
+            )
+        guess = sum(len(message["content"]) for message in messages) // _CHARACTERS + 1
+        shape = {"name": question.name, "schema": question.schema, "strict": True}
+        extra: dict[str, Any] = {self.endpoint.token_field: max_tokens}
+        if self.endpoint.reasoning_effort is not None:
+            extra["reasoning_effort"] = self.endpoint.reasoning_effort
+        options = {"response_format": {"type": "json_schema", "json_schema": shape}, "extra_body": extra}
+        problem = ""
+        for attempt in range(self.endpoint.tries):
+            self._rest()
+            price = self._reserve(question.model, guess, max_tokens)
+            used = (0, 0)
+            try:
+                output = self._client.chat_completion(messages, model=question.model, **options)  # type: ignore[call-overload]
+                reply, used = _reply(output, guess)
+                return self.cache.put(key, {"stage": question.name, "model": question.model} | reply)
+            except OfflineModeIsEnabled as error:
+                raise OSError(
+                    "HF_HUB_OFFLINE forbids every request, local servers included; set HF_HUB_OFFLINE=0"
+                ) from error
+            except HfHubHTTPError as error:
+                status = error.response.status_code
+                problem = f"HTTP {status}: {_body(error)}"
+                if status in (400, 403, 422) and any(word in problem for word in _REFUSED):
+                    reply = {"text": "", "refusal": problem, "finish": "content_filter", "tokens": [0, 0]}
+                    return self.cache.put(key, {"stage": question.name, "model": question.model} | reply)
+                if status not in _TRANSIENT:
+                    raise OSError(f"{self._where(question)}: {problem}; {_mend(status)}") from error
+                self._back_off(attempt, _retry_after(error), question, f"http_{status}")
+            except InferenceTimeoutError:
+                problem = f"no reply within {self.endpoint.timeout:g} s"
+                self._back_off(attempt, None, question, "timeouts")
+            except httpx2.TransportError as error:
+                problem = f"no connection ({error or type(error).__name__})"
+                self._back_off(attempt, None, question, "lost_connections")
+            except (*_BROKEN, KeyError, TypeError, AttributeError, IndexError) as error:
+                problem = f"not a chat completion ({error!r})"
+                self._back_off(attempt, None, question, "broken_replies")
+            except ValueError as error:  # the request could not even be made
+                raise ValueError(f"{self._where(question)}: {error}; check --provider and the model's name") from error
+            finally:
+                self._release(price, guess, max_tokens, used)
+        raise OSError(
+            f"{self._where(question)}: {problem}, {self.endpoint.tries} times; look at the server, then run the same "
+            "command again: it goes on where it stopped"
+        )
+
+    def _where(self, question: Question) -> str:
+        return f"{self.endpoint.base_url or 'Hugging Face router'}, model {question.model!r}"
+
+    # -- patience ------------------------------------------------------------------------------------------------------
+
+    def _rest(self) -> None:
+        while not self._stop.is_set() and (left := self._not_before - time.monotonic()) > 0:
+            self._stop.wait(left)
+        if self._stop.is_set():
+            raise BudgetReached("stopped")
+
+    def _back_off(self, attempt: int, asked: float | None, question: Question, kind: str) -> None:
+        with self._lock:
+            self.counts["retries"] += 1
+            self.counts[kind] += 1
+        if asked is not None and asked > self.endpoint.longest_wait:
+            raise OSError(
+                f"{self._where(question)}: asks to wait {asked:g} s, longer than longest_wait "
+                f"({self.endpoint.longest_wait:g} s); run the same command again later: it goes on where it stopped"
+            )
+        if attempt + 1 == self.endpoint.tries:
+            return
+        own = min(self.endpoint.longest_wait, self.endpoint.first_wait * 2**attempt) * self._jitter.uniform(0.5, 1.0)
+        if asked is not None:
+            with self._lock:
+                self._not_before = max(self._not_before, time.monotonic() + asked)
+        self._stop.wait(own)
+
+    # -- money ---------------------------------------------------------------------------------------------------------
+
+    def _reserve(self, model: str, prompt: int, reply: int) -> tuple[float, float]:
+        """Price of a token in and out; holds the worst case of a request, so that threads together stay within."""
+        limits = self.limits
+        price = limits.prices.get(model)
+        if price is None:
+            if limits.cost is not None:
+                raise ValueError(
+                    f"a limit of cost needs the price of {model!r}; give --price '{model}=IN/OUT' per million"
+                )
+            price = (0.0, 0.0)
+        price = (price[0] / 1e6, price[1] / 1e6)
+        with self._lock:
+            tokens = self.counts["tokens_in"] + self.counts["tokens_out"] + self._held["tokens"] + prompt + reply
+            cost = self.cost + self._held_cost + prompt * price[0] + reply * price[1]
+            for name, would, most in (
+                ("requests", self.counts["requests"] + 1, limits.requests),
+                ("tokens", tokens, limits.tokens),
+                ("cost", cost, limits.cost),
+            ):
+                if most is not None and would > most:
+                    raise BudgetReached(f"{name} would pass {most:,}")
+            self.counts["requests"] += 1
+            self._held["tokens"] += prompt + reply
+            self._held_cost += prompt * price[0] + reply * price[1]
+        return price
+
+    def _release(self, price: tuple[float, float], prompt: int, reply: int, used: tuple[int, int]) -> None:
+        with self._lock:
+            self._held["tokens"] -= prompt + reply
+            self._held_cost -= prompt * price[0] + reply * price[1]
+            self.counts["tokens_in"] += used[0]
+            self.counts["tokens_out"] += used[1]
+            self.cost += used[0] * price[0] + used[1] * price[1]
+
+    # -- many questions ------------------------------------------------------------------------------------------------
+
+    def map(self, work: Callable[[Item], Answer], items: Sequence[Item], title: str) -> list[Answer]:
+        """`work` of every item, in their order, in threads, with a progress bar.
+
+        Raises:
+            BudgetReached: says how many items are done. Requests under way are awaited and kept, here and on any error.
+            OSError: as `ask`.
+        """
+        from tqdm import tqdm
+
+        answers: dict[int, Answer] = {}
+        waiting: dict[Future[Answer], int] = {}
+        failure: BaseException | None = None
+        upcoming = iter(enumerate(items))
+        with (
+            ThreadPoolExecutor(self.endpoint.workers) as pool,
+            tqdm(total=len(items), desc=title, unit="item", delay=1, disable=None) as bar,
+        ):
+            try:
+                while True:
+                    while failure is None and len(waiting) < 2 * self.endpoint.workers:
+                        if (task := next(upcoming, None)) is None:
+                            break
+                        waiting[pool.submit(work, task[1])] = task[0]
+                    if not waiting:
+                        break
+                    done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        index = waiting.pop(future)
+                        error = None if future.cancelled() else future.exception()
+                        if future.cancelled():
+                            continue
+                        if error is None:
+                            answers[index] = future.result()
+                            bar.update()
+                        elif (
+                            failure is None
+                            or isinstance(failure, BudgetReached)
+                            and not isinstance(error, BudgetReached)
+                        ):
+                            failure = error
+                            self._stop.set()
+                            for other in waiting:
+                                other.cancel()
+            except BaseException:  # an interrupt by the user
+                self._stop.set()
+                for other in waiting:
+                    other.cancel()
+                raise
+        self._stop.clear()
+        if isinstance(failure, BudgetReached):
+            raise BudgetReached(f"{title}: {failure}; {len(answers):,} of {len(items):,} done") from failure
+        if failure is not None:
+            raise failure
+        return [answers[index] for index in range(len(items))]
+
+    def spent(self) -> dict[str, Any]:
+        """What this client did so far, for a report."""
+        return dict(sorted(self.counts.items())) | {"cost": round(self.cost, 6)}
+
+
+def _reply(output: Any, guess: int) -> tuple[dict[str, Any], tuple[int, int]]:
+    """What is kept of a chat completion, and its tokens in and out."""
+    choice = output.choices[0]
+    text = choice.message.content or ""
+    if not isinstance(text, str):
+        raise TypeError(f"content is no text: {text!r:.100}")
+    usage = output.get("usage") or {}
+    used = (usage.get("prompt_tokens") or guess, usage.get("completion_tokens") or len(text) // _CHARACTERS)
+    reply = {
+        "text": text, "refusal": choice.message.get("refusal"), "finish": choice.finish_reason, "tokens": list(used),
+    }  # fmt: skip
+    return reply, used
+
+
+def _understand(reply: dict[str, Any], read: Callable[[dict[str, Any]], Any]) -> tuple[str, Any]:
+    """`("answer", value)`, or what is wrong with a reply and the words for it."""
+    text = re.sub(r"<think>.*?</think>", "", reply["text"], flags=re.S).strip()
+    text = re.sub(r"^```(?:json)?\s*(.*?)\s*```$", r"\1", text, flags=re.S)
+    if reply.get("refusal") or reply.get("finish") == "content_filter" or _REFUSAL.match(text):
+        return "refusals", "it is no answer, and the task is harmless: it is about words for body motion"
+    if reply.get("finish") == "length":
+        return "cut_off", "the reply was cut off"
+    try:
+        parsed = json.loads(text)
+    except ValueError as error:
+        return "broken_json", f"it is not JSON ({error})"
+    if not isinstance(parsed, dict):
+        return "broken_json", "it is not a JSON object"
+    try:
+        return "answer", read(parsed)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        missing = f"the field {error} is missing" if isinstance(error, KeyError) else str(error)
+        return "wrong_answers", missing
+
+
+def _body(error: HfHubHTTPError) -> str:
+    try:
+        text = error.response.text
+    except Exception:  # the reply broke off
+        text = error.server_message or ""
+    return " ".join(text.split())[:300]
+
+
+def _retry_after(error: HfHubHTTPError) -> float | None:
+    """Seconds that the server asks to wait: a number or an HTTP date."""
+    value = error.response.headers.get("retry-after")
+    if value is None:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    except (TypeError, ValueError):
+        return None
+
+
+def _mend(status: int) -> str:
+    if status in (401, 403):
+        return "check ANYMO_LM_API_KEY, or log in to the Hub"
+    if status == 404:
+        return "check --base-url and the model's name"
+    return "check that the server knows the model, JSON schemas (--schema-style) and the token field (--token-field)"
+
+
+def text_object(**properties: dict[str, Any]) -> dict[str, Any]:
+    """JSON schema of an object with just these properties, all required."""
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+def one_line(value: Any, field_name: str) -> str:
+    """Text without line breaks and double spaces.
+
+    Raises:
+        ValueError: no text.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{field_name} must be a text, not {value!r}")
+    return " ".join(value.split())

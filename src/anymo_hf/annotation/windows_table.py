@@ -1,0 +1,126 @@
+"""The table of narrated windows: read from JSONL, CSV or Parquet, and written with augmentations and labels.
+
+Columns in: `sequence`, `start` and `end` (seconds in the sequence), `text`; optional `sample_id`, `session_id`,
+`subject_id`. Other columns are left aside. The names of the output are understood, too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+COLUMNS = ("sample_id", "session_id", "subject_id", "start_time_sec", "end_time_sec", "narration")
+_ALIASES = {"sequence": "session_id", "start": "start_time_sec", "end": "end_time_sec", "text": "narration"}
+_NYMERIA = re.compile(r"^\d{8}_s\d+_(?P<subject>.+?)_act\d+_")
+
+
+def read_windows(path: str | Path) -> pd.DataFrame:
+    """Narrated windows with the columns `COLUMNS`, sorted by session and time.
+
+    A missing `session_id` is the sequence, a missing `subject_id` the person in a Nymeria sequence's name or else the
+    session, a missing `sample_id` the session and the times in milliseconds.
+
+    Raises:
+        OSError: the file is missing or cannot be read.
+        ValueError: an unknown ending, a missing column, no rows; a row without text, with times that are no numbers or
+            out of order, or with a sample_id that another row has.
+    """
+    path = Path(path)
+    table = _read(path)
+    if {"sequence", "session_id"} <= set(table):
+        table["session_id"] = table["session_id"].where(table["session_id"].notna(), table["sequence"])
+        table = table.drop(columns="sequence")
+    table = table.rename(columns={old: new for old, new in _ALIASES.items() if old in table and new not in table})
+    if missing := [old for old, new in _ALIASES.items() if new not in table]:
+        raise ValueError(f"{path}: no column {', '.join(missing)}; it has {', '.join(map(str, table.columns))}")
+    if table.empty:
+        raise ValueError(f"{path}: holds no row; give a table of narrated windows")
+
+    def refuse(rows: np.ndarray, fault: str, mend: str) -> None:
+        if rows.any():
+            raise ValueError(f"{path}, row {int(np.argmax(rows)) + 1} of {len(rows)}: {fault}; {mend}")
+
+    for name in ("session_id", "narration"):
+        table[name] = table[name].map(lambda cell: "" if pd.isna(cell) else " ".join(str(cell).split()))
+        refuse((table[name] == "").to_numpy(), f"{name} is empty", "fill it in or drop the row")
+    for name in ("start_time_sec", "end_time_sec"):
+        table[name] = pd.to_numeric(table[name], errors="coerce").astype(float)
+        refuse(~np.isfinite(table[name].to_numpy()), f"{name} is no number", "give seconds, or drop the row")
+    start, end = table["start_time_sec"].to_numpy(), table["end_time_sec"].to_numpy()
+    refuse(start >= end, "ends before it starts", "correct start and end, or drop the row")
+    sessions = table["session_id"]
+    named = sessions.str.extract(_NYMERIA)["subject"]
+    _fill(table, "subject_id", named.where(named.notna(), sessions))
+    times = (f"{round(1000 * a):08d}_{round(1000 * b):08d}" for a, b in zip(start, end, strict=True))
+    _fill(table, "sample_id", sessions + "_" + pd.Series(list(times), index=table.index))
+    refuse(
+        table["sample_id"].duplicated().to_numpy(), "its sample_id is that of another row",
+        "drop the double row, or give every row a sample_id of its own",
+    )  # fmt: skip
+    table = table.sort_values(["session_id", "start_time_sec", "end_time_sec", "sample_id"], kind="stable")
+    return table[list(COLUMNS)].reset_index(drop=True)
+
+
+def _read(path: Path) -> pd.DataFrame:
+    kind = path.suffix.lower()
+    if kind not in (".jsonl", ".csv", ".parquet"):
+        raise ValueError(f"{path}: narrated windows must be .jsonl, .csv or .parquet")
+    if not path.is_file():
+        raise OSError(f"{path}: no such file")
+    ids = dict.fromkeys(("sequence", "text", *COLUMNS[:3], "narration"), str)  # an id such as 007 keeps its zeros
+    try:
+        if kind == ".parquet":
+            return pd.read_parquet(path)
+        if kind == ".csv":
+            return pd.read_csv(path, dtype=ids, keep_default_na=False, na_values=[""], encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig") as file:
+            return pd.DataFrame([_json_row(number, line) for number, line in enumerate(file, 1) if line.strip()])
+    except (ValueError, OSError, pd.errors.ParserError) as error:
+        raise OSError(f"{path}: not a readable {kind[1:]} file ({error})") from error
+
+
+def _json_row(number: int, line: str) -> dict[str, Any]:
+    try:
+        row = json.loads(line)
+    except ValueError as error:
+        raise ValueError(f"line {number}: {error}") from error
+    if not isinstance(row, dict):
+        raise ValueError(f"line {number}: not a JSON object")
+    return row
+
+
+def _fill(table: pd.DataFrame, name: str, default: pd.Series) -> None:
+    given = table[name].map(lambda cell: "" if pd.isna(cell) else str(cell).strip()) if name in table else default
+    table[name] = given.where(given != "", default)
+
+
+def annotate_rows(
+    windows: pd.DataFrame, augmentations: Mapping[str, Sequence[str]], labels: Sequence[str | None]
+) -> pd.DataFrame:
+    """`windows` with the columns `augmentations` (five texts) and `label` (None where no label was found)."""
+    table = windows.copy()
+    table["augmentations"] = [list(augmentations[text]) for text in windows["narration"]]
+    table["label"] = pd.Series(list(labels), index=table.index, dtype=object)
+    return table
+
+
+def write_table(table: pd.DataFrame, path: str | Path) -> None:
+    """Parquet or CSV by the file's ending; whole or not at all."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        if path.suffix == ".csv":
+            table.to_csv(draft, index=False)
+        else:
+            table.to_parquet(draft, index=False)
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
