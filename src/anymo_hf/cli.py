@@ -15,6 +15,8 @@ import typer
 from .cli_annotate import app as annotate_app
 from .cli_archive import app as archive_app
 from .cli_archive import simulate
+from .cli_bench import app as bench_app
+from .cli_bench import make_mini_nymeria
 from .cli_data import app as data_app
 from .cli_motion import app as motion_app
 from .cli_nymeria import app as nymeria_app
@@ -28,9 +30,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(simulate)
+app.command("make-mini-nymeria")(make_mini_nymeria)
 for name, group in (
     ("annotate", annotate_app),
-    ("archive", archive_app),
+    ("archive", archive_app), ("bench", bench_app),
     ("data", data_app), ("motion", motion_app), ("nymeria", nymeria_app), ("sensor", sensor_app), ("show", show_app),
 ):  # fmt: skip
     app.add_typer(group, name=name)

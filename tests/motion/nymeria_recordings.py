@@ -9,6 +9,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from anymo_hf.modeling.body_graph import PARENTS
+from anymo_hf.motion import vrs_writer
 from anymo_hf.motion.procedural import simulate_activity
 from anymo_hf.motion.skeleton import tpose_positions
 
@@ -198,120 +199,11 @@ def write_sequence(folder, mesh="blueman", narrations=True, name=NAME, **changes
 
 # -- VRS -----------------------------------------------------------------------------------------------------------------
 
-_FIXED = {"Bool": "<?", "uint32_t": "<I", "uint64_t": "<Q", "int64_t": "<q", "double": "<d", "float": "<3f"}
-IMU_CONFIGURATION = [
-    ("stream_index", "uint32_t"), ("device_type", "string"), ("device_version", "string"), ("device_serial", "string"),
-    ("device_id", "uint64_t"), ("sensor_model", "string"), ("nominal_rate", "double"), ("has_accelerometer", "Bool"),
-    ("has_gyroscope", "Bool"), ("has_magnetometer", "Bool"), ("factory_calibration", "string"),
-    ("online_calibration", "string"), ("description", "string"),
-]  # fmt: skip
-IMU_DATA = [
-    ("accelerometer_valid", "Bool"), ("gyroscope_valid", "Bool"), ("magnetometer_valid", "Bool"),
-    ("temperature_deg_c", "double"), ("capture_timestamp_ns", "int64_t"), ("arrival_timestamp_ns", "int64_t"),
-    ("accelerometer", "float"), ("gyroscope", "float"), ("magnetometer", "float"),
-]  # fmt: skip
-TIME_CONFIGURATION = [("stream_id", "uint32_t"), ("sample_rate_hz", "double"), ("mode", "string")]
-TIME_DATA = [("monotonic_timestamp_ns", "int64_t"), ("real_timestamp_ns", "int64_t")]
 
-
-def _layout(fields):
-    pieces, offset, index = [], 0, 0
-    for name, kind in fields:
-        if kind == "string":
-            pieces.append({"name": name, "type": "DataPieceString", "index": index})
-            index += 1
-            continue
-        piece = {"name": name, "type": f"DataPieceValue<{kind}>", "offset": offset}
-        if kind == "float":
-            piece |= {"type": "DataPieceArray<float>", "size": 3}
-        pieces.append(piece)
-        offset += struct.calcsize(_FIXED[kind])
-    form = "data_layout" + ("" if index else f"/size={offset}")
-    return json.dumps({"data_layout": pieces}, separators=(",", ":")), form
-
-
-def _payload(fields, values):
-    fixed, index, texts = b"", b"", b""
-    for name, kind in fields:
-        value = values.get(name, "" if kind == "string" else (0, 0, 0) if kind == "float" else 0)
-        if kind == "string":
-            index += struct.pack("<II", len(texts), len(value))
-            texts += value.encode()
-        else:
-            fixed += struct.pack(_FIXED[kind], *(value if kind == "float" else (value,)))
-    return fixed + index + texts
-
-
-def write_vrs(path, streams):
-    """A VRS file of `(type, instance, version, configuration fields, their values, data fields, [(s, values)])`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = lambda value: struct.pack("<I", len(value)) + value.encode()  # noqa: E731
-    description = struct.pack("<I", len(streams))
-    records = []
-    for kind, instance, version, configuration, values, data, rows in streams:
-        tags = {
-            "RF:State:0": "empty",
-            "VRS_Original_Recordable_Name": "stream",
-            "VRS_Serial_Number": f"{kind}-{instance}",
-        }
-        for word, fields in (("Configuration", configuration), ("Data", data)):
-            tags[f"DL:{word}:{version}:0"], tags[f"RF:{word}:{version}"] = _layout(fields)
-        description += struct.pack("<iHII", kind, instance, 0, len(tags))
-        description += b"".join(text(key) + text(tags[key]) for key in sorted(tags))
-        first = rows[0][0] if rows else 0.0
-        records.append((first - 0.001, 2, kind, instance, version, _payload(configuration, values)))
-        records += [(second, 3, kind, instance, version, _payload(data, row)) for second, row in rows]
-    records.sort(key=lambda record: (record[0], *record[2:4]))
-    description += struct.pack("<I", 0)
-    header = struct.Struct("<IIiIdHBBI")
-    body = header.pack(32 + len(description), 0, 2, 2, 1.7976931348623157e308, 0, 3, 0, 0) + description
-    index = struct.pack("<I", len(streams)) + b"".join(struct.pack("<iH", *stream[:2]) for stream in streams)
-    index += struct.pack("<I", len(records))
-    previous = 32 + len(description)
-    for second, type_, kind, instance, version, payload in records:
-        body += header.pack(32 + len(payload), previous, kind, version, second, instance, type_, 0, 0) + payload
-        previous = 32 + len(payload)
-        index += struct.pack("<dIBiH", second, previous, type_, kind, instance)
-    place = 80 + len(body)
-    body += header.pack(32 + len(index), previous, 1, 2, 1.7976931348623157e308, 0, 3, 0, 0) + index
-    head = b"VisionRe" + struct.pack("<QIIQQQQQQ", 7, 80, 32, place, 80, 0, 0, 0, 0) + b"cordVRS1"
-    path.write_bytes(head + body)
-
-
-def write_imu_vrs(path, samples, offset_ns=OFFSET_NS, drift_ppm=0.0, time_codes=True, first_ns=267_000_000_000):
+def write_imu_vrs(path, samples, offset_ns=OFFSET_NS, **options):
     """The VRS of a device: `samples` are `{"1202-1": (T, 6), ...}`; returns the DEVICE_TIME ns of each stream's samples."""
-    streams, times = [], {}
-    for name, signal in samples.items():
-        rate = {"1202-1": 1000.0, "1202-2": 800.0}[name]
-        times[name] = first_ns + np.rint(np.arange(len(signal)) * 1e9 / rate).astype(np.int64)
-        rows = [
-            (
-                ns * 1e-9,
-                {
-                    "accelerometer_valid": bool(np.isfinite(row[0])), "gyroscope_valid": bool(np.isfinite(row[3])),
-                    "capture_timestamp_ns": int(ns), "accelerometer": np.nan_to_num(row[:3]),
-                    "gyroscope": np.nan_to_num(row[3:]),
-                },
-            )
-            for ns, row in zip(times[name], signal, strict=True)
-        ]  # fmt: skip
-        values = {
-            "nominal_rate": rate, "has_accelerometer": True, "has_gyroscope": True, "device_type": "Aria",
-            "sensor_model": "imu", "device_serial": "1",
-        }  # fmt: skip
-        streams.append((1202, int(name[-1]), 2, IMU_CONFIGURATION, values, IMU_DATA, rows))
-    if time_codes:
-        seconds = max(len(signal) for signal in samples.values()) / 800
-        ticks = first_ns + np.arange(-1, int(seconds * 10) + 2) * 100_000_000
-        codes = [
-            (t, {"monotonic_timestamp_ns": int(t), "real_timestamp_ns": timecode(t, offset_ns, drift_ppm)})
-            for t in ticks
-        ]
-        rows = [(t * 1e-9, values) for t, values in codes]
-        streams.append((285, 1, 1, TIME_CONFIGURATION, {"sample_rate_hz": 10.0, "mode": "TIMECODE"}, TIME_DATA, rows))
-    write_vrs(path, streams)
-    return times
+    return vrs_writer.write_imu_vrs(path, samples, offset_ns, **options)
 
 
 def timecode(device_ns, offset_ns=OFFSET_NS, drift_ppm=0.0):
-    return int(device_ns) + offset_ns + round(int(device_ns) * drift_ppm * 1e-6)
+    return vrs_writer.timecode(device_ns, offset_ns, drift_ppm)
