@@ -28,14 +28,22 @@ NOTES = {
     "usc_had": "all 14 people, 5 s; the paper uses the UniMTS test split",
     "utd_mhad": "all 8 people, whole trials; the paper uses the UniMTS test split",
     "openpack": "every session found, 1-30 s; the paper uses the 2022 challenge test split",
+    "opportunity": "Challenge test sessions, 5 s, shorter stretches from 2 s; the paper uses the UniMTS split",
+    "w_har": "all 22 people, 5 s, shorter stretches from 2 s; the paper uses the UniMTS split",
+    **dict.fromkeys(
+        ("pamap2", "dsads", "realworld", "tnda_har", "wisdm_watch"),
+        "all people, 5 s; the paper uses the UniMTS test split",
+    ),
     "wisdm": "4 of 18 activities, pocket phone, 5 s, looked at; the paper's 18-class figures do not compare",
 }
-WRIST_NOTES = {  # dataset -> what the wrist setting of the processor means for the comparison
-    "utd_mhad": {
+# dataset -> what the wrist setting of the processor means for the comparison
+WRIST_NOTES = dict.fromkeys(
+    ("utd_mhad", "pamap2", "dsads", "tnda_har", "wisdm_watch"),
+    {
         "forearm": "wrists are the forearm segment here and the hand in the paper",
         "hand": "wrists are the hand, as in the paper",
     },
-}
+)
 SECONDS_PER_WINDOW = 5.0  # what the batch size counts in, so that long segments make smaller batches
 
 
