@@ -65,7 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--configs", default=str(HERE / "configs" / "nano"), help="folder with the four YAML files")
     parser.add_argument("--minutes", type=float, help="training time of all stages (default: as configured)")
     parser.add_argument("--seeds", type=int, default=80, help="people per activity in the corpus (default 80)")
-    parser.add_argument("--motion", help="folder with motion files to add: BVH, MVNX, ASF/AMC, AMASS, Nymeria to the corpus")
+    parser.add_argument("--motion", help="folder with motion files of any known format to add to the corpus")
     parser.add_argument("--texts", help="text file with more sentences, one a line")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that make the corpus")
     parser.add_argument("--threads", type=int, help="threads of a training process (default: CPUs / processes)")

@@ -20,6 +20,7 @@ from .cli_bench import make_mini_nymeria
 from .cli_data import app as data_app
 from .cli_motion import app as motion_app
 from .cli_nymeria import app as nymeria_app
+from .cli_push import app as push_app
 from .cli_sensor import app as sensor_app
 from .cli_show import app as show_app
 
@@ -34,7 +35,7 @@ app.command("make-mini-nymeria")(make_mini_nymeria)
 for name, group in (
     ("annotate", annotate_app),
     ("archive", archive_app), ("bench", bench_app),
-    ("data", data_app), ("motion", motion_app), ("nymeria", nymeria_app), ("sensor", sensor_app), ("show", show_app),
+    ("data", data_app), ("motion", motion_app), ("nymeria", nymeria_app), ("push", push_app), ("sensor", sensor_app), ("show", show_app),
 ):  # fmt: skip
     app.add_typer(group, name=name)
 

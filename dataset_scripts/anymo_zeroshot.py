@@ -1,0 +1,532 @@
+"""The data set `anymo-zeroshot`: labelled windows of the HAR datasets, one config each, from the user's own copies.
+
+    python dataset_scripts/anymo_zeroshot.py --data DIR --out anymo-zeroshot [--config usc_had] [--num-proc 2]
+
+`--data` holds the downloads, a folder or zip for each; without `--config` every dataset found is built. A config that is
+already there, from the same source, is left alone, so a build that was stopped goes on where it was. The card is written
+from what was counted. `load_dataset("anymo-zeroshot", "usc_had")` then works without this package, streaming too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+from datasets.exceptions import DatasetGenerationError
+from parquet_repository import new_config, read_json, write_json, write_split, write_text
+
+from anymo_hf import __version__
+from anymo_hf.recordings import dsads, openpack, opportunity, realworld, tnda_har
+from anymo_hf.recordings.catalogue import DATASETS, read_windows
+from anymo_hf.recordings.dataset_check import KNOWN, find_datasets
+from anymo_hf.recordings.download import Download
+from anymo_hf.recordings.imu_recording import ImuRecording, natural_key
+from anymo_hf.recordings.unimts_bundle import BUNDLES
+
+# every placement that a dataset's documents name; a column each
+PLACEMENTS: dict[str, tuple[str, ...]] = {
+    "uci_har": ("waist",),
+    "uci_hapt": ("waist",),
+    "usc_had": ("right_hip",),
+    "utd_mhad": ("right_wrist", "right_thigh"),
+    "openpack": tuple(openpack.PLACEMENTS.values()),
+    "wisdm": ("right_pocket",),
+    "wisdm_watch": ("right_wrist",),
+    "opportunity": tuple(opportunity.PLACEMENTS),
+    "w_har": ("right_ankle",),
+    "realworld": tuple(realworld.PLACEMENTS.values()),
+    "tnda_har": tuple(tnda_har.PLACEMENTS.values()),
+    # on the dominant side
+    "pamap2": ("right_wrist", "chest", "right_ankle", "left_wrist", "left_ankle"),
+    "dsads": dsads.PLACEMENTS,
+    "ego4d": ("head",),
+    "ego_exo4d": ("head",),
+    "mmea": ("head",),
+}
+_UCI = "CC BY 4.0 (UCI Machine Learning Repository, {})"
+_UNKNOWN = "no licence text in its documents; cite it, and ask its owners before you share this"
+_AGREEMENT = "its own licence agreement, which every user signs; do not share this"
+SOURCES: dict[str, tuple[str, str]] = {  # where a dataset comes from, its licence as far as it is known
+    "uci_har": ("https://doi.org/10.24432/C54S4K", _UCI.format("240") + "; its README forbids commercial use"),
+    "uci_hapt": ("https://doi.org/10.24432/C54G7M", _UCI.format("341") + "; its README forbids commercial use"),
+    "usc_had": ("https://sipi.usc.edu/had/", _UNKNOWN),
+    "utd_mhad": ("https://personal.utdallas.edu/~kehtar/UTD-MHAD.html", _UNKNOWN),
+    "openpack": ("https://doi.org/10.5281/zenodo.8145223", "CC BY-NC-SA 4.0"),
+    "wisdm": ("https://doi.org/10.24432/C5HK59", _UCI.format("507")),
+    "wisdm_watch": ("https://doi.org/10.24432/C5HK59", _UCI.format("507")),
+    "opportunity": ("https://doi.org/10.24432/C5M027", _UCI.format("226")),
+    "w_har": ("https://github.com/gmbhat/human-activity-recognition", "see LICENSE of its repository, if there is one"),
+    "realworld": ("https://sensor.informatik.uni-mannheim.de/", _UNKNOWN),
+    "tnda_har": ("https://doi.org/10.21227/4epb-pg26", "the terms of IEEE DataPort"),
+    "pamap2": ("https://doi.org/10.24432/C5NW2H", _UCI.format("231")),
+    "dsads": ("https://doi.org/10.24432/C5C59F", _UCI.format("256")),
+    "ego4d": ("https://ego4d-data.org", _AGREEMENT),
+    "ego_exo4d": ("https://ego-exo4d-data.org", _AGREEMENT),
+    "mmea": ("UESTC-MMEA-CL", _UNKNOWN),
+}
+_LISTS = {"train": "train", "validation": "val"}  # split -> what the readers, and COMODO's lists, call it
+_SIGNAL = datasets.Array2D((None, 6), "float32")
+# Files of one person, who can be read alone: who is in it by this file, and which files are theirs.
+_PEOPLE: dict[str, tuple[str, str]] = {
+    "usc_had": (r"Subject(\d+)/a\d+t\d+\.mat$",) * 2,
+    "utd_mhad": (r"a\d+_s(\d+)_t\d+_inertial\.mat$",) * 2,
+    "openpack": (r"(U\d{4})/annotation/openpack-operations/S\d+\.csv$", r"(U\d{4})/(?:atr|annotation)/"),
+    "wisdm": (r"raw/phone/gyro/data_(\d+)_gyro_phone\.txt$", r"raw/phone/(?:accel|gyro)/data_(\d+)_"),
+    "wisdm_watch": (r"raw/watch/gyro/data_(\d+)_gyro_watch\.txt$", r"raw/watch/(?:accel|gyro)/data_(\d+)_"),
+    "realworld": (r"proband(\d+)(?:\.zip$|/)",) * 2,
+    "tnda_har": (r"Subject(\d+)\.csv$",) * 2,
+    "pamap2": (r"Protocol/subject(10\d)\.dat$",) * 2,
+    "dsads": (r"a\d\d/p([1-8])/s\d\d\.txt$",) * 2,
+}
+
+
+def features(name: str) -> datasets.Features:
+    """Columns of a config. A placement that a window lacks is `(0, 6)`; `placements` names those it has."""
+    return datasets.Features(
+        {
+            "sample_id": datasets.Value("string"),
+            "dataset": datasets.Value("string"),
+            "subject": datasets.Value("string"),
+            "session": datasets.Value("string"),
+            "label": datasets.ClassLabel(names=list(DATASETS[name].labels)),
+            "original_label": datasets.Value("int64"),
+            "sampling_rate": datasets.Value("float64"),
+            "start_time": datasets.Value("float64"),
+            "placements": datasets.List(datasets.Value("string")),
+            **dict.fromkeys(PLACEMENTS[name], _SIGNAL),
+        }
+    )
+
+
+@dataclass
+class ZeroshotConfig(datasets.BuilderConfig):
+    """Where the source is.
+
+    Args:
+        source: folder or zip of this one dataset, as it was downloaded.
+        identity: of the source's files, so that a changed copy is not served from a cache; found by the builder.
+    """
+
+    source: str = ""
+    identity: str = ""
+
+
+class AnymoZeroshot(datasets.GeneratorBasedBuilder):
+    """The windows of `read_windows`; splits beside `test` where a dataset's authors or COMODO's lists define them."""
+
+    BUILDER_CONFIG_CLASS = ZeroshotConfig
+    BUILDER_CONFIGS = [ZeroshotConfig(name=name, version=datasets.Version("1.0.0")) for name in DATASETS]
+    DEFAULT_WRITER_BATCH_SIZE = 100  # rows that wait in memory; RealWorld's have seven placements
+
+    def __init__(self, *args: Any, source: str = "", **kwargs: Any) -> None:
+        if not Path(source).exists() or not source:
+            raise OSError(f"{source or 'source'}: no such folder or zip; give source=, the download of one dataset")
+        kwargs.setdefault("identity", source_identity(source))
+        super().__init__(*args, source=str(source), **kwargs)
+
+    def _info(self) -> datasets.DatasetInfo:
+        return datasets.DatasetInfo(features=features(self.config.name))
+
+    def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
+        name, source = self.config.name, Path(self.config.source)
+        parts = people(name, source)
+        return [
+            datasets.SplitGenerator(split, {"split": split, "parts": parts}) for split in official_splits(name, source)
+        ]
+
+    def _generate_examples(self, split: str, parts: list[list[str]]):
+        name, seen = self.config.name, dict[tuple[str, str], int]()
+        for recording in part_windows(name, Path(self.config.source), split, parts):
+            sitting = recording.subject, recording.session
+            number = seen[sitting] = seen.get(sitting, -1) + 1
+            row = window_row(name, recording, f"{name}/{split}/{recording.subject}/{recording.session}/{number}")
+            yield row["sample_id"], row
+
+
+def window_row(name: str, recording: ImuRecording, sample_id: str) -> dict[str, Any]:
+    """One row; signals `(T, 6)` float32, m/s^2 and rad/s.
+
+    Raises:
+        ValueError: a placement that the dataset does not have, or one without a gyroscope.
+    """
+    for placement, signal in recording.signals.items():
+        if placement not in PLACEMENTS[name] or signal.shape[1] != 6:
+            raise ValueError(
+                f"{recording.source or name}: {signal.shape[1]} channels at {placement!r}; {name} has six at "
+                f"{', '.join(PLACEMENTS[name])}"
+            )
+    none = np.zeros((0, 6), np.float32)
+    return {
+        "sample_id": sample_id,
+        "dataset": name,
+        "subject": recording.subject,
+        "session": recording.session,
+        "label": recording.label,
+        "original_label": recording.label_id,
+        "sampling_rate": recording.sampling_rate,
+        "start_time": recording.start_time,
+        "placements": [place for place in PLACEMENTS[name] if place in recording.signals],
+        **{place: np.asarray(recording.signals.get(place, none), np.float32) for place in PLACEMENTS[name]},
+    }
+
+
+# -- reading in parts ----------------------------------------------------------------------------------------------------
+
+
+def people(name: str, source: Path) -> list[list[str]]:
+    """The files of each person, relative to `source`, or one empty list: the source is read as a whole.
+
+    Files that are nobody's go with the first person.
+    """
+    if name not in _PEOPLE or not source.is_dir() or _bundle(name, source):
+        return [[]]
+    who, whose = (re.compile(rf"(?:^|/)(?:{pattern})", re.I) for pattern in _PEOPLE[name])
+    files = sorted(
+        Path(base, file).relative_to(source).as_posix() for base, _, names in os.walk(source) for file in names
+    )
+    found = sorted({match[1] for file in files if (match := who.search(file))}, key=lambda key: natural_key(Path(key)))
+    if len(found) < 2:
+        return [[]]
+    parts: dict[str, list[str]] = {key: [] for key in found}
+    for file in files:
+        match = whose.search(file)
+        parts[match[1] if match and match[1] in parts else found[0]].append(file)
+    return list(parts.values())
+
+
+def part_windows(name: str, source: Path, split: str, parts: list[list[str]]) -> Iterator[ImuRecording]:
+    """Windows of the parts one after the other, each read from a folder of links to its files only."""
+    for files in parts:
+        if not files:
+            yield from split_windows(name, source, split)
+            continue
+        with tempfile.TemporaryDirectory(prefix="anymo-") as folder:
+            for file in files:
+                link = Path(folder, file)
+                link.parent.mkdir(parents=True, exist_ok=True)
+                link.symlink_to((source / file).absolute())
+            try:
+                yield from split_windows(name, Path(folder), split)
+            except (ValueError, OSError) as error:  # with the place that the user knows
+                kind = OSError if isinstance(error, OSError) else ValueError
+                raise kind(str(error).replace(folder, str(source))) from error
+
+
+def split_windows(name: str, source: Path, split: str) -> Iterator[ImuRecording]:
+    """`read_windows` for the test split; for the others windows cut alike of other people or sessions."""
+    if split == "test":
+        yield from read_windows(name, source)
+        return
+    info = DATASETS[name]
+    reader: Callable[..., Iterator[ImuRecording]] = info.reader
+    for recording in reader(source, split=_LISTS[split]):
+        if recording.label in info.labels:
+            cut = info.window_seconds
+            yield from [recording] if cut is None else recording.windows(cut, info.shortest_seconds)
+
+
+def official_splits(name: str, source: Path) -> list[str]:
+    """Splits that this copy holds: always "test", which is all of it where there is no official split."""
+    if _bundle(name, source):
+        return ["test"]
+    train = False
+    if name == "uci_har":
+        train = next(source.rglob("train/Inertial Signals"), None) is not None
+    elif name == "opportunity":
+        with Download(source) as download:
+            members = download.find(r"S([1-4])-(ADL[1-5]|Drill)\.dat", "OPPORTUNITY", "S*-ADL*.dat")
+        train = any(member.groups in opportunity.TRAINING_SESSIONS for member in members)
+    elif name in ("ego4d", "ego_exo4d", "mmea"):  # COMODO's lists
+        lists = source if source.is_dir() else source.parent
+        held = [split for split, stem in _LISTS.items() if next(lists.rglob(f"{stem}.txt"), None) is not None]
+        return [*held, "test"]
+    return ["train", "test"] if train else ["test"]
+
+
+def _bundle(name: str, source: Path) -> bool:
+    """Whether `read_windows` takes the UniMTS bundle, whose windows have no subjects."""
+    bundle = DATASETS[name].bundle
+    return bundle is not None and any(source.rglob(f"{BUNDLES[bundle].folder}.json"))
+
+
+def source_identity(source: str | Path) -> str:
+    """Checksum of the names, sizes and times of the files, which are too many to be read twice."""
+    root, digest = Path(source), sha256(__version__.encode())
+    files = [root] if root.is_file() else sorted(Path(base, name) for base, _, names in os.walk(root) for name in names)
+    for path in files:
+        state = path.stat()
+        digest.update(f"{path.relative_to(root.parent).as_posix()} {state.st_size} {state.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def find_sources(data: str | Path, configs: list[str] | None = None) -> dict[str, Path]:
+    """Config -> folder or zip below `data`; all that are found, or those that are asked for.
+
+    A folder named as the config goes before others.
+
+    Raises:
+        ValueError: an unknown config, or two copies of one dataset.
+        OSError: no such folder, or one of the configs is not there.
+    """
+    data = Path(data)
+    for name in configs or []:
+        if name not in DATASETS:
+            raise ValueError(f"unknown config {name!r}; known: {', '.join(DATASETS)}")
+    found: dict[str, list[Path]] = {}
+    if configs is None or not all((data / name).is_dir() for name in configs):
+        for kind, place in find_datasets(data):
+            for name, info in DATASETS.items():
+                if kind in (_known(name), f"unimts_{info.bundle}") and _has_device(name, place):
+                    found.setdefault(name, []).append(place)
+    sources = {}
+    for name in DATASETS:
+        if name not in (found if configs is None else configs):
+            continue
+        own, places = data / name, found.get(name, [])
+        if own.is_dir() and (configs is not None or own in places):
+            places = [own]
+        if not places:
+            raise OSError(f"{data}: {KNOWN[_known(name)].title} is not there; unpack it into {own}")
+        if len(set(places)) > 1:
+            raise ValueError(
+                f"{data}: {name} lies in {', '.join(map(str, sorted(places)))}; name the one to take {name}"
+            )
+        sources[name] = places[0]
+    return sources
+
+
+def _known(name: str) -> str:
+    """The dataset of a config: WISDM has two."""
+    return name.removesuffix("_watch")
+
+
+def _has_device(name: str, place: Path) -> bool:
+    """False where an unpacked WISDM holds the other device only."""
+    device = {"wisdm": "phone", "wisdm_watch": "watch"}.get(name)
+    return device is None or any(place.rglob(f"raw/{device}/gyro")) or not any(place.rglob("raw/*/gyro"))
+
+
+# -- the repository ------------------------------------------------------------------------------------------------------
+
+
+def write_repository(
+    source: str | Path, out: str | Path, config: str, num_proc: int | None = None, rows_per_file: int | None = None
+) -> dict[str, Any]:
+    """Writes `data/<config>/<split>-00000-of-0000N.parquet` and the card.
+
+    A config's files are made beside the old ones and put in their place when all are there. What a killed build left
+    behind is taken away by the next one.
+
+    Args:
+        source: folder or zip of the dataset, as it was downloaded.
+        out: the repository; other configs in it stay.
+        config: key of `DATASETS`.
+        num_proc: processes that read, a person each, where the dataset has files for each person.
+        rows_per_file: rows of a Parquet file; without it files hold about 300 MB.
+
+    Returns:
+        What was counted.
+
+    Raises:
+        ValueError: an unknown config, or a source that its reader refuses.
+        OSError: no source, one that is damaged, or no room.
+    """
+    if config not in DATASETS:
+        raise ValueError(f"config must be one of {', '.join(DATASETS)}, got {config!r}")
+    source, out = Path(source), Path(out)
+    known = read_json(out / "counts.json")  # a damaged file is found before the work
+    with new_config(out, config) as work:
+        builder = AnymoZeroshot(cache_dir=str(work / "cache"), config_name=config, source=str(source))
+        try:
+            builder.download_and_prepare(num_proc=num_proc)
+        except DatasetGenerationError as error:
+            raise _reason(error) from error
+        counts: dict[str, Any] = {"identity": builder.config.identity, "splits": {}}
+        for split, rows in builder.as_dataset().items():
+            if not rows.num_rows:
+                raise ValueError(
+                    f"{source}: no window of {config} in split {split}; anymo data check says what is there"
+                )
+            write_split(rows, work / "data", split, rows_per_file)
+            counts["splits"][split] = _count(config, rows)
+        counts["whole"], counts["beside"] = _beside(config, counts["splits"])
+    known = known | {config: counts}
+    # a config whose files are gone is not in the card either
+    known = {name: known[name] for name in DATASETS if name in known and (out / "data" / name).is_dir()}
+    write_json(out / "counts.json", known)
+    write_text(out / "README.md", card(known))
+    return counts
+
+
+def is_written(source: str | Path, out: str | Path, config: str) -> bool:
+    """Whether the repository holds this config, made by this version from these files."""
+    known = read_json(Path(out) / "counts.json").get(config, {})
+    return (Path(out) / "data" / config).is_dir() and known.get("identity") == source_identity(source)
+
+
+def _reason(error: DatasetGenerationError) -> ValueError | OSError:
+    """What went wrong, from under the words of `datasets`; another process sends only its traceback."""
+    cause = error.__cause__
+    if isinstance(cause, (ValueError, OSError)):
+        return cause
+    told = re.findall(r"^(?:[\w.]+\.)?(?!Dataset)\w+Error: (.+)$", str(cause), re.M)
+    return ValueError(told[-1] if told else str(cause or error))
+
+
+def _count(config: str, rows: datasets.Dataset) -> dict[str, Any]:
+    columns = ["subject", "session", "label", "sampling_rate"]
+    table = rows.select_columns(columns).with_format("numpy")[:]
+    subjects, sessions, labels = (table[name].tolist() for name in columns[:3])
+    seconds = 0.0
+    for batch in rows.select_columns(["sampling_rate", *PLACEMENTS[config]]).with_format("arrow").iter(1000):
+        lengths = np.max([_lengths(batch.column(place)) for place in PLACEMENTS[config]], axis=0)
+        seconds += float((lengths / batch.column("sampling_rate").to_numpy()).sum())
+    names = rows.features["label"].names
+    whole = DATASETS[config].window_seconds is None  # rows are then the recordings
+    return {
+        "rows": rows.num_rows, "bytes": rows.data.nbytes, "hours": seconds / 3600,
+        "recordings": rows.num_rows if whole else len(set(zip(subjects, sessions, labels, strict=True))),
+        "sessions": 0 if whole else len(set(zip(subjects, sessions, strict=True))),
+        "subjects": sorted(set(subjects) - {""}, key=lambda text: natural_key(Path(text))),
+        "classes": [names[index] for index in sorted(set(labels))],
+    }  # fmt: skip
+
+
+def _lengths(column: Any) -> np.ndarray:
+    """Samples of each row of a chunked column of `Array2D`."""
+    chunks = [getattr(chunk, "storage", chunk) for chunk in column.chunks]
+    return np.concatenate([chunk.value_lengths().to_numpy() for chunk in chunks])
+
+
+def _beside(config: str, splits: dict[str, Any]) -> tuple[bool, list[str]]:
+    """Whether nothing is missing of what was published, and a line for each figure: ours, then the published one."""
+    info = DATASETS[config]
+    union = {key: {item for part in splits.values() for item in part[key]} for key in ("subjects", "classes")}
+    ours = {key: len(items) for key, items in union.items()} | {
+        key: sum(part[key] for part in splits.values()) for key in ("recordings", "sessions")
+    }
+    ours["seconds"] = round(3600 * sum(part["hours"] for part in splits.values()))
+    published = [(figure.count, figure.value, figure.meaning) for figure in KNOWN[_known(config)].published]
+    if config == "opportunity":  # the Challenge leaves out a person and what is only theirs
+        files = opportunity.TRAINING_SESSIONS + opportunity.TEST_SESSIONS
+        published = [("sessions", len(files), "files of the Challenge's splits")]
+        published.append(("subjects", len({person for person, _ in files}), "people in them"))
+    # a class is one of this config, where KNOWN counts WISDM's 18 for both; what is 0 here is not told by the source
+    published = [row for row in published if row[0] != "classes" and ours[row[0]]]
+    published.append(("classes", len(info.labels), "classes of this suite"))
+    lines = [f"{name} {ours[name]:,} of {value:,.0f} ({meaning})" for name, value, meaning in published]
+    return all(ours[name] >= value for name, value, _ in published), lines
+
+
+def _size(rows: int) -> str:
+    """The Hub's size category."""
+    steps = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M")
+    return next((text for power, text in enumerate(steps, 3) if rows < 10**power), "10M<n<100M")
+
+
+def card(counts: dict[str, Any]) -> str:
+    """README.md with the YAML that `load_dataset` reads; every number is from `counts`."""
+    import yaml
+
+    head = {
+        "pretty_name": "AnyMo zero-shot suite",
+        "language": "en",
+        "license": "other",
+        "license_name": "terms-of-each-dataset",
+        "license_link": "README.md",
+        "tags": ["imu", "wearable", "human-activity-recognition", "zero-shot"],
+        "size_categories": [_size(sum(part["rows"] for entry in counts.values() for part in entry["splits"].values()))],
+        "configs": [
+            {
+                "config_name": name,
+                "data_files": [{"split": split, "path": f"data/{name}/{split}-*.parquet"} for split in entry["splits"]],
+            }
+            for name, entry in counts.items()
+        ],
+        "dataset_info": [
+            {
+                "config_name": name,
+                "features": features(name)._to_yaml_list(),
+                "splits": [
+                    {"name": split, "num_bytes": part["bytes"], "num_examples": part["rows"]}
+                    for split, part in entry["splits"].items()
+                ],
+            }
+            for name, entry in counts.items()
+        ],
+    }
+    lines = [
+        "---", yaml.safe_dump(head, sort_keys=False, allow_unicode=True).rstrip(), "---", "", "# AnyMo zero-shot suite", "",
+        "Labelled windows of public datasets of human activity recognition, read from their original downloads by "
+        f"anymo-hf {__version__} and cut as the evaluation of AnyMo cuts them. A column for each placement holds "
+        "acceleration with gravity (m/s², at rest 9.81 along up), then angular velocity (rad/s), in the sensor's own axes "
+        "at the dataset's own rate; a placement that a window lacks is empty, and `placements` names those it has. `label` "
+        "is the class text, `original_label` the number in the dataset's own documents. Split `test` is what the zero-shot "
+        "evaluation uses; others are there where an official split is.", "",
+        "| config | split | windows | hours | subjects | classes | placements |", "|---|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for name, entry in counts.items():
+        for split, part in entry["splits"].items():
+            lines.append(
+                f"| {name} | {split} | {part['rows']:,} | {part['hours']:.3f} | {len(part['subjects']) or 'not told'} | "
+                f"{len(part['classes'])} | {', '.join(PLACEMENTS[name])} |"
+            )
+    lines += ["", "Counted here, beside the published figure:", ""]
+    for name, entry in counts.items():
+        lines.append(f"- `{name}` ({'whole' if entry['whole'] else 'partial'}): {'; '.join(entry['beside'])}")
+    lines += ["", "| config | source | licence |", "|---|---|---|"]
+    lines += [f"| {name} | {KNOWN[_known(name)].title}, {SOURCES[name][0]} | {SOURCES[name][1]} |"
+              for name in counts]  # fmt: skip
+    lines += ["", "```python", "from datasets import load_dataset", "",
+              f'load_dataset("REPO", "{next(iter(counts))}", split="test")', "```", ""]  # fmt: skip
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description="Write anymo-zeroshot as a Parquet repository for the Hub.")
+    parser.add_argument("--data", type=Path, required=True, help="holds the downloads, a folder or zip for each")
+    parser.add_argument("--out", type=Path, required=True, help="the repository")
+    parser.add_argument("--config", nargs="+", choices=list(DATASETS), help="only these; default: all that are found")
+    parser.add_argument("--num-proc", type=int, default=1)
+    parser.add_argument("--again", action="store_true", help="build what is already there, too")
+    args = parser.parse_args()
+    failed = []
+    try:
+        sources = find_sources(args.data, args.config)
+        if not sources:
+            raise OSError(f"{args.data}: none of the datasets found; anymo data check DIR says what is looked for")
+        for number, (name, source) in enumerate(sources.items(), 1):
+            if not args.again and is_written(source, args.out, name):
+                print(f"[{number}/{len(sources)}] {name}: already there")
+                continue
+            print(f"[{number}/{len(sources)}] {name}: reading {source}", flush=True)
+            try:
+                counts = write_repository(source, args.out, name, args.num_proc if args.num_proc > 1 else None)
+            except (ValueError, OSError) as error:  # the others can still be built
+                failed.append(f"{name}: {error}")
+                print(f"  refused: {error}")
+                continue
+            for split, part in counts["splits"].items():
+                print(
+                    f"  {split}: {part['rows']:,} windows, {part['hours']:.3f} hours, {len(part['subjects'])} subjects"
+                )
+            print(f"  {'whole' if counts['whole'] else 'partial'}: {'; '.join(counts['beside'])}")
+    except (ValueError, OSError) as error:
+        parser.exit(2, f"anymo_zeroshot: {error}\n")
+    if failed:
+        parser.exit(2, f"anymo_zeroshot: {'; '.join(failed)}\n")
+    print(f"written: {args.out}")
+
+
+if __name__ == "__main__":
+    main()
