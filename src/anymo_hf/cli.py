@@ -33,9 +33,8 @@ app = typer.Typer(
 app.command()(simulate)
 app.command("make-mini-nymeria")(make_mini_nymeria)
 for name, group in (
-    ("annotate", annotate_app),
-    ("archive", archive_app), ("bench", bench_app),
-    ("data", data_app), ("motion", motion_app), ("nymeria", nymeria_app), ("push", push_app), ("sensor", sensor_app), ("show", show_app),
+    ("annotate", annotate_app), ("archive", archive_app), ("bench", bench_app), ("data", data_app),
+    ("motion", motion_app), ("nymeria", nymeria_app), ("push", push_app), ("sensor", sensor_app), ("show", show_app),
 ):  # fmt: skip
     app.add_typer(group, name=name)
 
