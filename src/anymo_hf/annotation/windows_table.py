@@ -1,7 +1,8 @@
 """The table of narrated windows: read from JSONL, CSV or Parquet, and written with augmentations and labels.
 
 Columns in: `sequence`, `start` and `end` (seconds, passed on as they are: the builders are told their clock by `--times`),
-`text`; optional `sample_id`, `session_id`, `subject_id`. Other columns are left aside. The names of the output are understood, too.
+`text`; optional `sample_id`, `session_id`, `subject_id`. Other columns are left aside. The names of the output are
+understood, too.
 """
 
 from __future__ import annotations
