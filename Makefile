@@ -31,7 +31,7 @@ train-nano: $(VENV)/.train-ready
 	$(BIN)/python training/train_nano.py --output runs/nano --release anymo $(ARGS)
 
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest -q tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests
 
 quality: $(VENV)/.ready
 	$(BIN)/ruff format --check src tests training benchmarks dataset_scripts

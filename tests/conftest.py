@@ -4,6 +4,8 @@ import os
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# a process that forks after torch has started threads may hang; the dataset builders fork
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
