@@ -1,6 +1,7 @@
 """Readers: small fixtures in each raw format give SI units and right labels; broken variants are refused."""
 
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,56 @@ def test_uci_har_windows_are_in_si_units_with_labels(tmp_path):
     assert (first.label, second.label, third.label) == ("stand", "walk", "lay")
     np.testing.assert_allclose(first.signals["waist"][0], [G, 0.25 * G, 0.25 * G, 0.25, 0.25, 0.25])
     assert first.signals["waist"].shape == (128, 6) and first.sampling_rate == 50
+
+
+def _packed(folder, inner=False):
+    """A zip of what is in `folder`, within another zip if asked, in a folder of its own."""
+    target = folder.parent / (folder.name + "-packed") / "download.zip"
+    target.parent.mkdir()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(folder.rglob("*")):
+            archive.write(path, path.relative_to(folder.parent))
+    if inner:
+        outer = target.with_name("outer.zip")
+        with zipfile.ZipFile(outer, "w") as archive:
+            archive.write(target, "Human Activity/download.zip")
+        target.unlink()
+        return outer
+    return target
+
+
+def _assert_equal_recordings(first, second):
+    first, second = list(first), list(second)
+    assert first and len(first) == len(second)
+    for a, b in zip(first, second, strict=True):
+        assert (a.label, a.label_id, a.subject, a.session) == (b.label, b.label_id, b.subject, b.session)
+        for name in a.signals:
+            np.testing.assert_array_equal(a.signals[name], b.signals[name])
+
+
+def test_downloads_are_read_as_they_come_in_zips_and_zips_within_zips(tmp_path):
+    signal = np.tile([1.0, 0, 0, 180.0, 0, 0], (50, 1))
+    _uci_har(tmp_path / "uci")
+    raw = tmp_path / "hapt" / "RawData"
+    raw.mkdir(parents=True)
+    for kind in ("acc", "gyro"):
+        np.savetxt(raw / f"{kind}_exp01_user01.txt", np.arange(300).reshape(100, 3))
+    (raw / "labels.txt").write_text("1 1 4 11 70\n")
+    usc = tmp_path / "usc" / "USC-HAD" / "Subject3"
+    usc.mkdir(parents=True)
+    savemat(usc / "a2t1.mat", {"sensor_readings": signal})
+    savemat(usc / "a10t1.mat", {"sensor_readings": signal})
+    utd = tmp_path / "utd" / "Inertial"
+    utd.mkdir(parents=True)
+    savemat(utd / "a22_s1_t1_inertial.mat", {"d_iner": signal})
+    readers = {"uci": read_uci_har, "hapt": read_hapt, "usc": read_usc_had, "utd": read_utd_mhad}
+    for name, read in readers.items():
+        packed = _packed(tmp_path / name, inner=name == "uci")
+        _assert_equal_recordings(read(packed), read(tmp_path / name))
+        _assert_equal_recordings(read(packed.parent), read(tmp_path / name))
+        packed.write_bytes(packed.read_bytes()[: packed.stat().st_size // 2])
+        with pytest.raises(OSError, match=packed.name):
+            list(read(packed))
 
 
 def test_uci_har_refuses_missing_folder_cut_rows_and_unequal_files(tmp_path):
@@ -113,6 +164,7 @@ def test_openpack_keeps_the_true_clock_and_drops_null_and_long_operations(tmp_pa
     assert only.label == "Picking" and len(wrist) == 60
     np.testing.assert_allclose(np.diff(wrist[:, 0]), G / 30, rtol=1e-6)  # acc_x counts true seconds
     np.testing.assert_allclose(wrist[:, 5], np.pi / 2)
+    _assert_equal_recordings(read_openpack(_packed(tmp_path / "U0101")), [only])
     kept = [row for t, row in zip(clock, rows[1:], strict=True) if not 3200 < t - clock[0] < 4400]
     file.write_text("\n".join([rows[0], *kept]))  # a pause of 1.2 s leaves 1.18 and 0.6 s of the operation
     (part,) = read_openpack(tmp_path)

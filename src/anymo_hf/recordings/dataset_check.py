@@ -34,6 +34,7 @@ from . import (
     wisdm,
 )
 from .catalogue import DATASETS
+from .download import Download
 from .imu_recording import ImuRecording
 
 _CALM = 1.0  # m/s^2, standard deviation of the acceleration's magnitude within a second at rest
@@ -156,14 +157,17 @@ def _vrs_clock(path: Path) -> np.ndarray:
 
 
 def _read_uci_har(folder: Path) -> Iterator[ImuRecording]:
-    for split in ("train", "test"):
-        if split == "test" or any(folder.rglob("train/Inertial Signals")):
-            yield from uci_har.read_uci_har(folder, split)
+    with Download(folder) as download:
+        found = download.find(r"(train|test)/y_(?:train|test)\.txt", "UCI-HAR", "test/y_test.txt")
+    for split in sorted({member.groups[0] for member in found}, reverse=True):
+        yield from uci_har.read_uci_har(folder, split)
 
 
 def _read_wisdm(folder: Path) -> Iterator[ImuRecording]:
-    devices = [device for device in ("phone", "watch") if any(folder.rglob(f"raw/{device}/accel/*.txt"))]
-    for device in devices or ["phone"]:
+    with Download(folder) as download:
+        pattern = r"raw/(phone|watch)/accel/data_(\d+)_accel_(?:phone|watch)\.txt"
+        found = download.find(pattern, "WISDM", "raw/phone/accel/data_*.txt")
+    for device in sorted({member.groups[0] for member in found}):
         yield from wisdm.read_wisdm(folder, device)
 
 

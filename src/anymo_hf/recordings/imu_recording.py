@@ -74,21 +74,6 @@ def require_files(paths: list[Path], folder: str | Path, pattern: str, dataset: 
     return paths
 
 
-def load_table(path: Path, columns: int, delimiter: str | None = None) -> np.ndarray:
-    """A numeric text table `(rows, columns)`.
-
-    Raises:
-        ValueError: cut off, a foreign number of columns, or text where numbers belong; names the file.
-    """
-    try:
-        table = np.loadtxt(path, delimiter=delimiter, ndmin=2)
-    except ValueError as error:
-        raise ValueError(f"{path}: not a complete table of numbers ({error}); download the file again") from error
-    if table.shape[1] != columns or len(table) == 0:
-        raise ValueError(f"{path}: expected {columns} columns, got {table.shape}; is this another version of the file?")
-    return table
-
-
 def natural_key(path: Path) -> list:
     """Sort key that puts a2 before a10."""
     import re

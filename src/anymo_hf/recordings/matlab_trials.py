@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from .imu_recording import STANDARD_GRAVITY, ImuRecording, natural_key, require_files
+from .download import Download, Member
+from .imu_recording import STANDARD_GRAVITY, ImuRecording
 
 USC_HAD_LABELS = (
     "walk forward", "walk left", "walk right", "walk upstairs", "walk downstairs", "run forward", "jump up", "sit",
@@ -25,53 +26,59 @@ UTD_MHAD_LABELS = (
 )  # fmt: skip
 
 
-def _load(path: Path, key: str) -> np.ndarray:
+def _load(download: Download, member: Member, key: str) -> np.ndarray:
     """The `(T, 6)` array of a trial in m/s^2 and rad/s; files hold g and degrees a second."""
     from scipy.io import loadmat
 
     try:
-        content = loadmat(path)
+        with download.open(member) as file:
+            content = loadmat(io.BytesIO(file.read()))
     except Exception as error:  # scipy raises many kinds for a cut or foreign file
-        raise OSError(f"{path}: not a readable MATLAB file ({error}); download it again") from error
+        raise OSError(f"{member.source}: not a readable MATLAB file ({error}); download it again") from error
     if key not in content:
-        raise ValueError(f"{path}: variable {key!r} is missing; found {sorted(k for k in content if k[0] != '_')}")
+        found = sorted(name for name in content if name[0] != "_")
+        raise ValueError(f"{member.source}: variable {key!r} is missing; found {found}")
     signal = np.asarray(content[key], dtype=np.float64)
     if signal.ndim != 2 or signal.shape[1] != 6:
-        raise ValueError(f"{path}: {key!r} must be (T, 6), got {signal.shape}")
+        raise ValueError(f"{member.source}: {key!r} must be (T, 6), got {signal.shape}")
     return np.concatenate([signal[:, :3] * STANDARD_GRAVITY, np.deg2rad(signal[:, 3:])], axis=1)
 
 
 def read_usc_had(folder: str | Path) -> Iterator[ImuRecording]:
     """Trials at 100 Hz from the front right hip; the activity comes from the file name (fields in files vary).
 
+    Args:
+        folder: the unpacked dataset or its zip.
+
     Raises:
-        OSError: no trial below `folder`, or an unreadable one.
+        OSError: no trial below `folder`, an unreadable one, or a damaged zip.
         ValueError: a trial without `sensor_readings`, or an activity outside 1 to 12.
     """
-    paths = require_files(list(Path(folder).rglob("Subject*/a*t*.mat")), folder, "Subject*/a*t*.mat", "USC-HAD")
-    for path in sorted(paths, key=natural_key):
-        match = re.fullmatch(r"a(\d+)t(\d+)", path.stem)
-        if not match or not 1 <= int(match[1]) <= len(USC_HAD_LABELS):
-            raise ValueError(f"{path}: the name must read a<1..12>t<trial>.mat")
-        activity, subject = int(match[1]), path.parent.name.removeprefix("Subject")
-        signals = {"right_hip": _load(path, "sensor_readings")}
-        yield ImuRecording(signals, 100.0, USC_HAD_LABELS[activity - 1], activity, subject, path.stem, "usc_had")
+    with Download(folder) as download:
+        for member in download.find(r"Subject(\d+)/a(\d+)t(\d+)\.mat", "USC-HAD", "Subject*/a*t*.mat"):
+            subject, activity, trial = member.groups
+            if not 1 <= int(activity) <= len(USC_HAD_LABELS):
+                raise ValueError(f"{member.source}: the name must read a<1..12>t<trial>.mat")
+            signals, label = {"right_hip": _load(download, member, "sensor_readings")}, int(activity)
+            session = f"a{activity}t{trial}"
+            yield ImuRecording(signals, 100.0, USC_HAD_LABELS[label - 1], label, subject, session, "usc_had")
 
 
 def read_utd_mhad(folder: str | Path) -> Iterator[ImuRecording]:
     """Trials at 50 Hz: right wrist for actions 1 to 21, right thigh for 22 to 27.
 
+    Args:
+        folder: the unpacked dataset or its `Inertial.zip`.
+
     Raises:
-        OSError: no trial below `folder`, or an unreadable one.
+        OSError: no trial below `folder`, an unreadable one, or a damaged zip.
         ValueError: a trial without `d_iner`, or an action outside 1 to 27.
     """
-    paths = require_files(
-        list(Path(folder).rglob("a*_s*_t*_inertial.mat")), folder, "a*_s*_t*_inertial.mat", "UTD-MHAD"
-    )
-    for path in sorted(paths, key=natural_key):
-        match = re.fullmatch(r"a(\d+)_s(\d+)_t(\d+)_inertial", path.stem)
-        if not match or not 1 <= int(match[1]) <= len(UTD_MHAD_LABELS):
-            raise ValueError(f"{path}: the name must read a<1..27>_s<subject>_t<trial>_inertial.mat")
-        action = int(match[1])
-        signals = {"right_wrist" if action <= 21 else "right_thigh": _load(path, "d_iner")}
-        yield ImuRecording(signals, 50.0, UTD_MHAD_LABELS[action - 1], action, match[2], match[3], "utd_mhad")
+    pattern = r"a(\d+)_s(\d+)_t(\d+)_inertial\.mat"
+    with Download(folder) as download:
+        for member in download.find(pattern, "UTD-MHAD", "a*_s*_t*_inertial.mat"):
+            action, subject, trial = int(member.groups[0]), *member.groups[1:]
+            if not 1 <= action <= len(UTD_MHAD_LABELS):
+                raise ValueError(f"{member.source}: the name must read a<1..27>_s<subject>_t<trial>_inertial.mat")
+            signals = {"right_wrist" if action <= 21 else "right_thigh": _load(download, member, "d_iner")}
+            yield ImuRecording(signals, 50.0, UTD_MHAD_LABELS[action - 1], action, subject, trial, "utd_mhad")

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .imu_recording import STANDARD_GRAVITY, ImuRecording, require_files, to_grid, unbroken_spans
+from .download import CUT_OFF, Download, Member
+from .imu_recording import STANDARD_GRAVITY, ImuRecording, to_grid, unbroken_spans
 
 LABELS = {
     100: "Picking", 200: "Relocate Item Label", 300: "Assemble Box", 400: "Insert Items", 500: "Close Box",
@@ -25,14 +26,15 @@ RATE = 30.0
 _COLUMNS = ["unixtime", "acc_x", "acc_y", "acc_z", "gyro_x", "gyro_y", "gyro_z"]
 
 
-def _table(path: Path, columns: list[str]) -> pd.DataFrame:
+def _table(download: Download, member: Member, columns: list[str]) -> pd.DataFrame:
     try:
-        table = pd.read_csv(path)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, FileNotFoundError) as error:
-        raise OSError(f"{path}: not a readable CSV ({error}); download it again") from error
+        with download.open(member) as file:
+            table = pd.read_csv(file)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, *CUT_OFF) as error:
+        raise OSError(f"{member.source}: not a readable CSV ({error}); download it again") from error
     missing = [column for column in columns if column not in table.columns]
     if missing:
-        raise ValueError(f"{path}: columns {missing} are missing; found {list(table.columns)}")
+        raise ValueError(f"{member.source}: columns {missing} are missing; found {list(table.columns)}")
     return table
 
 
@@ -41,44 +43,57 @@ def read_openpack(folder: str | Path) -> Iterator[ImuRecording]:
 
     Where a sensor pauses for over a second, an operation falls into several recordings.
 
+    Args:
+        folder: the unpacked dataset, its zip, or a folder of one zip a person.
+
     Raises:
-        OSError: no session below `folder`, or an unreadable file.
+        OSError: no session below `folder`, an unreadable file, or a damaged zip.
         ValueError: missing columns or rows, or time stamps that are missing or run backward.
     """
-    paths = sorted(Path(folder).rglob("annotation/openpack-operations/S*.csv"))
-    for path in require_files(paths, folder, "annotation/openpack-operations/S*.csv", "OpenPack"):
-        user = path.parents[2]
-        operations = _table(path, ["id", "start", "end"])
-        streams: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-        origin = None  # unix milliseconds; times from here keep microseconds in float64
-        for device, placement in PLACEMENTS.items():
-            file = user / "atr" / device / path.name
-            if not file.exists():
+    with Download(folder) as download:
+        sessions = download.find(
+            r"([^/]+?)(?:\.zip)?/annotation/openpack-operations/(S\d+)\.csv",
+            "OpenPack", "annotation/openpack-operations/S*.csv",
+        )  # fmt: skip
+        found = download.find(r"([^/]+?)(?:\.zip)?/atr/(atr\d+)/(S\d+)\.csv", "OpenPack", "atr/atr0*/S*.csv")
+        sensors = {member.groups: member for member in found}
+        for session in sessions:
+            yield from _operations(download, session, sensors)
+
+
+def _operations(download: Download, session: Member, sensors: dict[tuple[str, ...], Member]) -> Iterator[ImuRecording]:
+    user, name = session.groups
+    operations = _table(download, session, ["id", "start", "end"])
+    streams: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    origin = None  # unix milliseconds; times from here keep microseconds in float64
+    for device, placement in PLACEMENTS.items():
+        member = sensors.get((user, device, name))
+        if member is None:
+            continue
+        values = _table(download, member, _COLUMNS)[_COLUMNS].to_numpy(float)
+        if not len(values):
+            raise ValueError(f"{member.source}: no row below the header; download the file again")
+        if not np.isfinite(values[:, 0]).all() or (np.diff(values[:, 0]) < 0).any():
+            raise ValueError(f"{member.source}: unixtime is missing in a row or runs backward; download the file again")
+        signal = values[:, 1:] * np.array([STANDARD_GRAVITY] * 3 + [np.pi / 180] * 3)
+        origin = values[0, 0] if origin is None else origin
+        streams[placement] = ((values[:, 0] - origin) / 1000, signal)
+    if not streams:
+        raise OSError(f"{session.source}: no atr/atr0*/{name}.csv of {user} beside it; unpack OpenPack again")
+    times = [
+        pd.to_datetime(operations[c], format="ISO8601").map(lambda t: t.timestamp()) - origin / 1000
+        for c in ("start", "end")
+    ]
+    spans = unbroken_spans(*(clock for clock, _ in streams.values()))
+    for number, start, end in zip(operations["id"], *times, strict=True):
+        first = max(start, *(clock[0] for clock, _ in streams.values()))
+        last = min(end, *(clock[-1] for clock, _ in streams.values()))
+        if int(number) not in LABELS or not 1 <= last - first <= 30:
+            continue
+        for begin, stop in spans:
+            begin, stop = max(begin, first), min(stop, last)
+            if stop - begin < 1:
                 continue
-            values = _table(file, _COLUMNS)[_COLUMNS].to_numpy(float)
-            if not len(values):
-                raise ValueError(f"{file}: no row below the header; download the file again")
-            if not np.isfinite(values[:, 0]).all() or (np.diff(values[:, 0]) < 0).any():
-                raise ValueError(f"{file}: unixtime is missing in a row or runs backward; download the file again")
-            signal = values[:, 1:] * np.array([STANDARD_GRAVITY] * 3 + [np.pi / 180] * 3)
-            origin = values[0, 0] if origin is None else origin
-            streams[placement] = ((values[:, 0] - origin) / 1000, signal)
-        if not streams:
-            raise OSError(f"{user}: no atr/atr0*/{path.name} beside {path}")
-        times = [
-            pd.to_datetime(operations[c], format="ISO8601").map(lambda t: t.timestamp()) - origin / 1000
-            for c in ("start", "end")
-        ]
-        spans = unbroken_spans(*(clock for clock, _ in streams.values()))
-        for number, start, end in zip(operations["id"], *times, strict=True):
-            first = max(start, *(clock[0] for clock, _ in streams.values()))
-            last = min(end, *(clock[-1] for clock, _ in streams.values()))
-            if int(number) not in LABELS or not 1 <= last - first <= 30:
-                continue
-            for begin, stop in spans:
-                begin, stop = max(begin, first), min(stop, last)
-                if stop - begin < 1:
-                    continue
-                grid = np.arange(int((stop - begin) * RATE)) / RATE + begin
-                signals = {name: to_grid(clock, signal, grid) for name, (clock, signal) in streams.items()}
-                yield ImuRecording(signals, RATE, LABELS[int(number)], int(number), user.name, path.stem, "openpack")
+            grid = np.arange(int((stop - begin) * RATE)) / RATE + begin
+            signals = {name: to_grid(clock, signal, grid) for name, (clock, signal) in streams.items()}
+            yield ImuRecording(signals, RATE, LABELS[int(number)], int(number), user, name, "openpack")

@@ -9,7 +9,7 @@ from typing import IO
 import numpy as np
 import pandas as pd
 
-from .download import CUT_OFF
+from .download import CUT_OFF, Download, Member
 
 BLOCK_BYTES = 1 << 24
 
@@ -69,6 +69,20 @@ def read_blocks(
             yield table.to_numpy()
     if last < 0:
         raise ValueError(f"{source}: holds no row of numbers; download it again")
+
+
+def read_table(download: Download, member: Member, columns: int) -> np.ndarray:
+    """A small table of numbers `(rows, columns)` in one piece.
+
+    Raises:
+        OSError, ValueError: as in `read_blocks`; also a NaN.
+    """
+    with download.open(member) as file:
+        table = np.concatenate(list(read_blocks(file, member.source, columns, range(columns))))
+    if not np.isfinite(table).all():
+        row = int(np.argmin(np.isfinite(table).all(axis=1)))
+        raise ValueError(f"{member.source}: row {row + 1} holds a NaN; download the file again")
+    return table
 
 
 def read_header(file: IO[bytes]) -> list[str]:
