@@ -30,6 +30,7 @@ from scipy.spatial.transform import Rotation
 
 from ..modeling.body_graph import SEGMENT_INDEX, SEGMENTS
 from .body_motion import BodyMotion
+from .joint_mapping import nearest_signed_axes
 from .momentum_glb import MomentumBody, read_momentum_glb
 from .nymeria_imu import DEVICES, STREAMS, find_vrs, open_vrs, read_nymeria_imu, vrs_reader
 from .nymeria_narration import (
@@ -374,7 +375,9 @@ def _turn_to_tpose(
         arms = [joints[SEGMENT_INDEX[f"{s}_Hand"]] - joints[SEGMENT_INDEX[f"{s}_UpperArm"]] for s in "RL"]
         stretched = all(np.abs(arm[1]) > 0.9 * np.linalg.norm(arm) > 0 for arm in arms)
         if stretched and np.linalg.norm(quaternions, axis=-1).min() > 0.5:
-            turns = _nearest_axes(Rotation.from_quat(quaternions, scalar_first=True))
+            # a calibrated T-pose is off by some degrees, the axes it shows are not
+            frames = Rotation.from_quat(quaternions, scalar_first=True).as_matrix()
+            turns = Rotation.from_matrix(np.stack([nearest_signed_axes(frame) for frame in frames]))
             break
     turned = int((turns.magnitude() > 1e-6).sum())
     if turned:
@@ -394,13 +397,6 @@ def _turn_to_tpose(
                 "orientations must be the identity in the T-pose, or the file must hold tpose_segment_tXYZ and _qWXYZ"
             )
     return orientations, turned
-
-
-def _nearest_axes(rotations: Rotation) -> Rotation:
-    """The nearest of the 24 turns of a cube: a calibrated T-pose is off by some degrees, the axes it shows are not."""
-    cube = Rotation.create_group("O")
-    nearest = [int(np.argmin((cube.inv() * rotation).magnitude())) for rotation in rotations]
-    return cube[nearest]
 
 
 # -- check ---------------------------------------------------------------------------------------------------------------

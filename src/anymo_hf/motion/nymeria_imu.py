@@ -84,7 +84,7 @@ def open_vrs(path: str | Path) -> VrsFile:
     if vrs_reader() is None:
         raise ImportError("reading VRS needs a package: pip install projectaria-tools, or pip install vrs")
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; give a VRS file of a Nymeria device")
+        raise FileNotFoundError(f"{path}: no such file; give the path of a VRS file")
     return _AriaFile(path) if _aria() else _PyvrsFile(path)
 
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from . import (
     dsads,
     ego4d,
@@ -148,34 +146,3 @@ def _labelled(info: DatasetInfo, folder: str | Path) -> Iterator[ImuRecording]:
     for recording in info.reader(folder):
         if recording.label in info.labels:
             yield recording
-
-
-def describe(folder: str | Path) -> Iterator[str]:
-    """One line per dataset found below `folder`: what was counted beside what was published, or why it was refused."""
-    for name, info in DATASETS.items():
-        if not (Path(folder) / name).is_dir():
-            continue
-        labels, people, magnitudes, seconds = set(), set(), [], 0.0
-        try:
-            for recording in read_windows(name, Path(folder) / name):
-                labels.add(recording.label)
-                people.add(recording.subject)
-                signal = next(iter(recording.signals.values()))
-                magnitudes.append(np.linalg.norm(signal[:, :3], axis=1).mean())
-                seconds += len(signal) / recording.sampling_rate
-        except (OSError, ValueError, ImportError) as error:
-            yield f"{name}: refused: {error}"
-            continue
-        of_people = "" if info.people is None else f" of {info.people}"
-        yield (
-            f"{name}: {len(magnitudes)} windows, {seconds:,.0f} s, {len(labels)} of {len(info.labels)} classes, "
-            f"{len(people - {''})}{of_people} people, median |acc| "
-            + (f"{np.median(magnitudes):.2f} m/s^2" if magnitudes else "none")
-        )
-
-
-if __name__ == "__main__":
-    import sys
-
-    for line in describe(sys.argv[1]):
-        print(line)

@@ -36,10 +36,8 @@ from . import (
 from .catalogue import DATASETS
 from .download import Download
 from .imu_recording import ImuRecording
+from .stretches import AT_REST, CALM, FASTEST
 
-_CALM = 1.0  # m/s^2, standard deviation of the acceleration's magnitude within a second at rest
-_GRAVITY = (9.0, 10.6)  # m/s^2, of the median over the seconds at rest: work and sport raise that over all
-_FASTEST = 40.0  # rad/s, of the 99th percentile
 _RATE_TOLERANCE = 0.2  # a rate that its document rounds, such as OpenPack's 30 Hz for 33.3, passes
 _CLOCK_FILES, _CLOCK_ROWS = 5, 5000
 
@@ -495,7 +493,7 @@ def _sample(signal: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]:
     """Median magnitude of the acceleration in each second at rest, and ten samples a second of everything."""
     size = max(1, round(rate))
     magnitude = np.linalg.norm(signal[: len(signal) // size * size, :3], axis=1).reshape(-1, size)
-    rest = np.median(magnitude[magnitude.std(axis=1) < _CALM], axis=1)
+    rest = np.median(magnitude[magnitude.std(axis=1) < CALM], axis=1)
     return rest, signal[:: max(1, int(rate / 10))].astype(np.float32)
 
 
@@ -504,7 +502,7 @@ def _check_units(place: Path, placement: str, rest: np.ndarray, values: np.ndarr
     fastest = float(np.percentile(np.abs(values[:, 3:]), 99)) if values.shape[1] == 6 else None
     report.sensors[placement] = SensorSummary(middle, fastest)
     where = f"{place}: {placement}"
-    low, high = _GRAVITY
+    low, high = AT_REST
     if not low <= middle <= high:
         turned = float(np.median(np.linalg.norm(values[:, 3:], axis=1))) if values.shape[1] == 6 else 0.0
         if low <= turned <= high:
@@ -517,9 +515,9 @@ def _check_units(place: Path, placement: str, rest: np.ndarray, values: np.ndarr
             f"{where}: the median acceleration at rest is {middle:.4g} instead of {low:g} to {high:g} m/s^2; {mend}; take "
             "the original download"
         )
-    if fastest is not None and fastest >= _FASTEST:
+    if fastest is not None and fastest >= FASTEST:
         report.problems.append(
-            f"{where}: the 99th percentile of the angular velocity is {fastest:.3g} rad/s, over {_FASTEST:g}; it is "
+            f"{where}: the 99th percentile of the angular velocity is {fastest:.3g} rad/s, over {FASTEST:g}; it is "
             "probably in deg/s; take the original download"
         )
 

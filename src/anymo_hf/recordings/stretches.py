@@ -11,10 +11,10 @@ from .imu_recording import LONGEST_GAP, ImuRecording, to_grid, unbroken_spans
 SHORT_GAP = 0.1  # seconds; radio sensors lose a few samples, which a straight line replaces
 SHORTEST = 1.0  # seconds; a shorter stretch is no recording
 _ROUNDING = 0.05  # of a sample, by which the last one may fall short: time stamps in whole milliseconds
-_CALM = 1.0  # m/s^2, standard deviation of the acceleration's magnitude within a second at rest
-_AT_REST = (9.0, 10.6)  # m/s^2
+CALM = 1.0  # m/s^2, standard deviation of the acceleration's magnitude within a second at rest
+AT_REST = (9.0, 10.6)  # m/s^2, of the median over the seconds at rest: work and sport raise that over all
 _IN_MOTION = (3.0, 30.0)  # m/s^2, of the median where nothing rests: rope jumping only
-_FASTEST = 40.0  # rad/s
+FASTEST = 40.0  # rad/s, of the 99th percentile
 
 Stream = tuple[np.ndarray, np.ndarray]  # times (T,) in seconds, values (T, C)
 
@@ -164,10 +164,10 @@ def proved(recordings: Iterable[ImuRecording]) -> Iterator[ImuRecording]:
             magnitude = np.linalg.norm(recording.signals[placement][:, :3], axis=1)
             size = max(1, round(recording.sampling_rate))
             seconds = magnitude[: len(magnitude) // size * size].reshape(-1, size)
-            calm.append(np.median(seconds[seconds.std(axis=1) < _CALM], axis=1))
+            calm.append(np.median(seconds[seconds.std(axis=1) < CALM], axis=1))
             moving.append(magnitude)
             medians.append(float(np.median(magnitude)))
-        low, high = _AT_REST if any(map(len, calm)) else _IN_MOTION
+        low, high = AT_REST if any(map(len, calm)) else _IN_MOTION
         middle = float(np.median(np.concatenate(calm if any(map(len, calm)) else moving)))
         if not low <= middle <= high:
             worst = int(np.argmax(np.abs(np.log(np.maximum(medians, 1e-9) / 9.8))))
@@ -177,9 +177,9 @@ def proved(recordings: Iterable[ImuRecording]) -> Iterator[ImuRecording]:
             )
         turning = [np.abs(r.signals[placement][:, 3:]).ravel() for r in worn if r.signals[placement].shape[1] == 6]
         fastest = [float(np.percentile(values, 99)) for values in turning]
-        if turning and (whole := float(np.percentile(np.concatenate(turning), 99))) >= _FASTEST:
+        if turning and (whole := float(np.percentile(np.concatenate(turning), 99))) >= FASTEST:
             raise ValueError(
                 f"{worn[int(np.argmax(fastest))].source}: the 99th percentile of the angular velocity at {placement!r} is "
-                f"{whole:.3g} rad/s, over {_FASTEST:g}; degrees a second, or columns swapped"
+                f"{whole:.3g} rad/s, over {FASTEST:g}; degrees a second, or columns swapped"
             )
     yield from held

@@ -7,15 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.interpolate import CubicSpline
-from scipy.signal import butter, sosfiltfilt
 
 from ..motion.body_motion import BodyMotion
-from .kinematics import SegmentKinematics, segment_kinematics
+from .kinematics import ANTI_ALIAS_SHARE, SegmentKinematics, low_pass, segment_kinematics
 
 Poses = tuple[np.ndarray, np.ndarray]  # positions (n, 23, 3) in metres, quaternions (n, 23, 4) wxyz
 _POSE_COLUMNS, _TERM_COLUMNS = 23 * 7, 23 * 15
-# As in `kinematics`: content above this share of the new rate is removed before the rate goes down (24 Hz of 60).
-_ANTI_ALIAS_SHARE = 0.4
 # What a chunk sees of its neighbours. The low-pass at 24 Hz forgets by e^(-58 t) and the spline by 0.27 a frame, so
 # 36 cut-off periods and 40 frames leave less than 1e-12 of a chunk's ends.
 _FILTER_PERIODS, _SPLINE_FRAMES = 36, 40
@@ -59,12 +56,10 @@ def pose_track(pieces: Iterable[Poses], source_rate: float, frame_rate: float) -
     if abs(source_rate - frame_rate) <= 1e-6 * frame_rate:
         yield from map(_frames, rows)
         return
-    sections, margin, padding = None, _SPLINE_FRAMES, 0
+    cutoff, margin = None, _SPLINE_FRAMES
     if source_rate > frame_rate:
-        cutoff = _ANTI_ALIAS_SHARE * frame_rate
-        sections = butter(4, cutoff, fs=source_rate, output="sos")
+        cutoff = ANTI_ALIAS_SHARE * frame_rate
         margin += int(np.ceil(_FILTER_PERIODS * source_rate / cutoff))
-        padding = int(np.ceil(2.5 * source_rate / cutoff))
         rows = _with_terms(rows, source_rate)
     kept: np.ndarray | None = None
     first = done = 0
@@ -74,8 +69,8 @@ def pose_track(pieces: Iterable[Poses], source_rate: float, frame_rate: float) -
         values = kept
         if len(values) < 3:
             raise ValueError(f"a motion needs 3 frames or more to change its rate, got {len(values)}")
-        if sections is not None:
-            values = sosfiltfilt(sections, values, axis=0, padlen=min(len(values) - 1, padding))
+        if cutoff is not None:
+            values = low_pass(values, source_rate, cutoff)
         times = np.arange(done, last + 1) * (source_rate / frame_rate) - first
         return _frames(CubicSpline(np.arange(len(values)), values)(times))
 

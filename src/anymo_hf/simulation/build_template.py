@@ -17,13 +17,14 @@ import trimesh
 from safetensors.numpy import save_file
 from scipy.spatial import ConvexHull
 
-from ..modeling.body_graph import PARENTS, SEGMENT_INDEX, SEGMENTS
+from ..modeling.body_graph import SEGMENT_INDEX, SEGMENTS
 from ..motion.skeleton import tpose_positions
 from .body_surface import HEIGHT, SURFACE_FILE, BodySurface, body_surface
 from .surface import (
     CANDIDATE_COUNTS,
     TEMPLATE_FILE,
     SurfaceTemplate,
+    anatomical_axes,
     farthest_points,
     load_template,
     surface_frames,
@@ -138,7 +139,7 @@ def build_template(folder: str | Path, height: float = HEIGHT) -> SurfaceTemplat
         weights.append(weight[rows[chosen]])
 
     centroids = np.array([np.average(p, axis=0, weights=w) for p, w in zip(points, weights, strict=True)])
-    axes = _anatomical_axes(centroids)
+    axes = anatomical_axes(centroids)
     segment = np.repeat(np.arange(len(SEGMENTS)), [len(p) for p in points])
     offset = np.concatenate(points) - origins[segment]
     return SurfaceTemplate(segment, offset, surface_frames(np.concatenate(directions), axes[segment]), height)
@@ -427,18 +428,6 @@ def _aligning(
         return np.stack([first, second, np.cross(first, second)], axis=-1)
 
     return basis(to_primary, to_secondary) @ basis(primary, secondary).T
-
-
-def _anatomical_axes(centroids: np.ndarray) -> np.ndarray:
-    """Axis of each segment `(23, 3)`: to the nearest child's centroid, or for a leaf away from its parent."""
-    axes = np.zeros_like(centroids)
-    for index, parent in enumerate(PARENTS):
-        children = [child for child, above in enumerate(PARENTS) if above == index]
-        if children:
-            axes[index] = min((centroids[child] - centroids[index] for child in children), key=np.linalg.norm)
-        else:
-            axes[index] = centroids[index] - centroids[parent]
-    return axes
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

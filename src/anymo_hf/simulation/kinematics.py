@@ -18,7 +18,7 @@ from ..motion.body_motion import BodyMotion
 
 GRAVITY = np.array([0.0, 0.0, -9.80665])
 # Before a rate is reduced, content above this share of the new rate is removed (0.4 x 60 Hz = 24 Hz).
-_ANTI_ALIAS_SHARE = 0.4
+ANTI_ALIAS_SHARE = 0.4
 _CHUNK = 200_000  # frames times segments that are differentiated at once
 
 
@@ -192,8 +192,8 @@ def _track(
             raise ValueError(f"cutoff_hz must lie between 0 and {limit:g} Hz, got {cutoff_hz}")
     if len(positions) > 2:
         if cutoff_hz is not None:
-            positions = _low_pass(positions, source, cutoff_hz)
-            quaternions = _low_pass(quaternions, source, cutoff_hz)
+            positions = low_pass(positions, source, cutoff_hz)
+            quaternions = low_pass(quaternions, source, cutoff_hz)
         if source < frame_rate and not _same_rate(source, frame_rate):
             positions, quaternions = (_resample(track, source, frame_rate) for track in (positions, quaternions))
     rate = source if source > frame_rate and not _same_rate(source, frame_rate) else float(frame_rate)
@@ -210,7 +210,7 @@ def _reduce(values: np.ndarray, rate: float, frame_rate: float) -> np.ndarray:
     """`(T, ...)` low-passed and brought down to `frame_rate`; as it is where `rate` is that already."""
     if _same_rate(rate, frame_rate):
         return values
-    return _resample(_low_pass(values, rate, _ANTI_ALIAS_SHARE * frame_rate), rate, frame_rate)
+    return _resample(low_pass(values, rate, ANTI_ALIAS_SHARE * frame_rate), rate, frame_rate)
 
 
 def _resample(values: np.ndarray, rate: float, frame_rate: float) -> np.ndarray:
@@ -230,8 +230,8 @@ def _sign_continuous(quaternions: np.ndarray) -> np.ndarray:
     return np.concatenate([quaternions[:1], quaternions[1:] * signs[..., None]])
 
 
-def _low_pass(values: np.ndarray, rate: float, cutoff: float) -> np.ndarray:
-    """Zero-phase Butterworth low-pass along axis 0 (4th order, run both ways)."""
+def low_pass(values: np.ndarray, rate: float, cutoff: float) -> np.ndarray:
+    """Zero-phase Butterworth low-pass along axis 0 (4th order, run both ways); rates in Hz."""
     sections = butter(4, cutoff, fs=rate, output="sos")
     # Half a cut-off period times five lets the start-up transient die inside the mirrored padding.
     padding = min(len(values) - 1, int(np.ceil(2.5 * rate / cutoff)))
