@@ -70,7 +70,9 @@ def make_mini_nymeria(
     folder: Annotated[Path, typer.Argument(help="A new folder.")],
     people: Annotated[int, typer.Option(min=1, max=120, help="How many.")] = 5,
     sessions: Annotated[int, typer.Option(min=1, max=99, help="Recordings of each.")] = 2,
-    seconds: Annotated[float, typer.Option(min=6, max=3600, help="Length of a recording.")] = 30.0,
+    seconds: Annotated[
+        float, typer.Option(min=6, max=3600, help="At most, for a recording; it ends after its last whole narration.")
+    ] = 30.0,
     seed: Annotated[int, typer.Option(min=0, help="Of people, motion and noise.")] = 0,
 ) -> None:
     """Write a small set of recordings in Nymeria's true layout from procedural motion, with annotations."""

@@ -63,7 +63,7 @@ def write_mini_nymeria(
         folder: a new folder, or an empty one.
         people: how many, with two or more a split has both sides.
         sessions: recordings of each person.
-        seconds: length of a recording; narrations that no longer fit are left out.
+        seconds: longest length of a recording; it ends after the last narration that fits whole.
         seed: of people, motion and noise.
         progress: show a bar.
 
