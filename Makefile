@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export HF_HUB_OFFLINE = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: test quality style demo train-nano clean
+.PHONY: test quality style demo train-nano ablations-nano clean
 all: test
 
 # torch first and by itself: a ranged requirement would pull CUDA packages on a CPU machine
@@ -29,6 +29,11 @@ demo: $(VENV)/.ready
 # every stage; ARGS are options of training/train_nano.py: make train-nano ARGS="--minutes 20 --motion DIR"
 train-nano: $(VENV)/.train-ready
 	$(BIN)/python training/train_nano.py --output runs/nano --release anymo $(ARGS)
+
+# the full model and every ablation of the paper, judged on the real datasets in DATA; writes results/ablations.json.
+# ARGS are options of training/ablations.py: make ablations-nano DATA=DIR ARGS="--only full no_contrast"
+ablations-nano: $(VENV)/.train-ready
+	$(BIN)/python training/ablations.py --output runs/ablations $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 test: $(VENV)/.ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests

@@ -273,7 +273,7 @@ def test_evaluate_recognition_keeps_what_is_done_and_adds_what_is_named(anymo, r
     words = ["evaluate", "recognition", "--data", real_data, "--out", out, "--model", release]
     code, text, err = anymo(*words)
     assert code == 2 and "| uci_har | 3 |" in text
-    assert "not evaluated: uci_hapt: acc_exp01" in err and "--datasets uci_hapt" in err and err.count("\n") == 1
+    assert "not evaluated: uci_hapt: " in err and "acc_exp01_user01.txt has 300 rows" in err and "--datasets uci_hapt" in err and err.count("\n") == 1
     saved = json.loads((out / "recognition.json").read_text())
     assert [row["dataset"] for row in saved["datasets"]] == ["uci_har"]
     hashes = {
@@ -281,7 +281,7 @@ def test_evaluate_recognition_keeps_what_is_done_and_adds_what_is_named(anymo, r
         for name in ("model.safetensors", "imu_tokenizer/model.safetensors")
     }
     common = {"unit": "percent", "model": "anymo", "weights_sha256": hashes, "wrist": "forearm",
-              "anymo_hf": anymo_hf.__version__, "max_windows": None, "seed": 0}  # fmt: skip
+              "anymo_hf": anymo_hf.__version__, "max_windows": None, "seed": 0, "text_prompt": "learned"}  # fmt: skip
     assert {name: value for name, value in saved.items() if name != "datasets"} == common
     np.savetxt(real_data / "uci_hapt" / "RawData" / "gyro_exp01_user01.txt", np.full((300, 3), 0.5))
     code, text, err = anymo(*words, "--datasets", "uci_hapt")
@@ -292,6 +292,10 @@ def test_evaluate_recognition_keeps_what_is_done_and_adds_what_is_named(anymo, r
     assert code == 0 and "other settings; a new one replaces it" in text and "uci_har " not in text
     saved = json.loads((out / "recognition.json").read_text())
     assert saved["wrist"] == "hand" and [row["dataset"] for row in saved["datasets"]] == ["uci_hapt"]
+    code, text, _ = anymo(*words, "--datasets", "uci_hapt", "--text-prompt", "person")
+    assert code == 0 and "recognition-person.json" in text
+    assert json.loads((out / "recognition-person.json").read_text())["text_prompt"] == "person"
+    assert json.loads((out / "recognition.json").read_text()) == saved
 
 
 def test_a_wrist_is_the_segment_that_is_asked_for(anymo, release, walk, tmp_path, few_activities, monkeypatch):

@@ -24,6 +24,8 @@ _CLASSES = {
     "AnyMoProcessor": "processing_anymo",
     "AnyMoSTGCNForPreTraining": "modeling_stgcn",
     "AnyMoSTGCNModel": "modeling_stgcn",
+    "AnyMoStream": "streaming_anymo",
+    "AnyMoStreamEvent": "streaming_anymo",
     "AnyMoTokenizer": "tokenization_anymo",
     "embed_recordings": "processing_anymo",
     "save_release": "processing_anymo",

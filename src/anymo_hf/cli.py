@@ -17,12 +17,14 @@ from .cli_archive import app as archive_app
 from .cli_archive import simulate
 from .cli_bench import app as bench_app
 from .cli_bench import make_mini_nymeria
+from .cli_convert import convert_official
 from .cli_data import app as data_app
 from .cli_motion import app as motion_app
 from .cli_nymeria import app as nymeria_app
 from .cli_push import app as push_app
 from .cli_sensor import app as sensor_app
 from .cli_show import app as show_app
+from .cli_stream import stream
 
 app = typer.Typer(
     help="Human motion from wearable IMUs in any wearing setup.",
@@ -31,7 +33,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(simulate)
+app.command()(stream)
 app.command("make-mini-nymeria")(make_mini_nymeria)
+app.command("convert-official")(convert_official)
 for name, group in (
     ("annotate", annotate_app), ("archive", archive_app), ("bench", bench_app), ("data", data_app),
     ("motion", motion_app), ("nymeria", nymeria_app), ("push", push_app), ("sensor", sensor_app), ("show", show_app),
@@ -63,6 +67,17 @@ class WristSegment(StrEnum):
 Wrist = Annotated[
     WristSegment | None, typer.Option(help="Segment that a wrist counts as; default: as the checkpoint was saved.")
 ]
+
+
+class TextPrompt(StrEnum):
+    """How a label is put into words, see `TEXT_PROMPTS`."""
+
+    learned = "learned"
+    bare = "bare"
+    person = "person"
+    imu = "imu"
+    activity = "activity"
+
 
 # what a checkpoint folder must hold; a large model's weights may come in parts with an index instead
 _WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -116,7 +131,7 @@ def _check_file(model: str, path: Path) -> None:
         raise OSError(f"--model {model!r}: {path} is damaged ({error}); {mend}") from error
 
 
-def _load(model: str, wrist: WristSegment | None = None) -> tuple[Any, Any]:
+def load_model(model: str, wrist: WristSegment | None = None) -> tuple[Any, Any]:
     """Model and processor; without `wrist` the processor keeps its own."""
     import transformers
 
@@ -136,14 +151,14 @@ def _load(model: str, wrist: WristSegment | None = None) -> tuple[Any, Any]:
 def _pipeline(task: str, model: str, wrist: WristSegment | None) -> Any:
     import transformers
 
-    loaded, processor = _load(model, wrist)
+    loaded, processor = load_model(model, wrist)
     return transformers.pipeline(task, model=loaded, processor=processor)
 
 
 # -- recordings ----------------------------------------------------------------------------------------------------------
 
 
-def _split(text: str, option: str, example: str) -> list[str]:
+def split_names(text: str, option: str, example: str) -> list[str]:
     """Parts of a comma-separated option, each once."""
     parts = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     if not parts:
@@ -174,7 +189,7 @@ def _inputs(
         raise ValueError(f"--rate must lie between 5 and 10,000 samples per second, got {rate:g}")
     if file.is_dir():
         raise OSError(f"{file} is a folder; give one CSV file")
-    names = None if columns is None else _split(columns, "--columns", "ax,ay,az,gx,gy,gz")
+    names = None if columns is None else split_names(columns, "--columns", "ax,ay,az,gx,gy,gz")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of a table without rows; the error below says it better
         recording = read_csv(file, placement, names, acceleration_unit, angular_velocity_unit, rate, time_column)
@@ -235,7 +250,7 @@ def recognize(
     """Which of some activities a recording shows, best first; of several windows also the mean."""
     from .evaluation.demo import activity_labels
 
-    candidates = list(activity_labels()) if labels is None else _split(labels, "--labels", "walking,sitting")
+    candidates = list(activity_labels()) if labels is None else split_names(labels, "--labels", "walking,sitting")
     pieces = _inputs(file, placement, rate, acceleration_unit, angular_velocity_unit, columns, time_column, window)
     classify = _pipeline("zero-shot-imu-classification", model, wrist)
     answers = [classify(piece, candidate_labels=candidates) for _, piece in pieces]
@@ -300,7 +315,7 @@ def retrieve(
     else:
         from .evaluation.demo import imu_embeddings, nearest_motions
 
-        loaded, processor = _load(model, wrist)
+        loaded, processor = load_model(model, wrist)
         found = [processor.feature_extractor(**piece, return_tensors="np") for _, piece in pieces]
         codes, places = ([item[name][0] for item in found] for name in ("imu_codes", "imu_placements"))
         near = nearest_motions(loaded, processor, imu_embeddings(loaded, processor, codes, places), places[0], top_k)
@@ -327,6 +342,12 @@ def evaluate(
         WristSegment | None,
         typer.Option(help="Segment that a wrist of real datasets counts as; default: as the checkpoint was saved."),
     ] = None,
+    text_prompt: Annotated[
+        TextPrompt,
+        typer.Option(
+            help="Wording of labels in recognition; a fixed one leaves the learned prompt out and has its own JSON file."
+        ),
+    ] = TextPrompt.learned,
     model: Model = "anymo",
 ) -> None:
     """Scores: recognition on real datasets; the others on simulated people that training never saw."""
@@ -338,13 +359,13 @@ def evaluate(
         typer.echo("recognition left out: it needs --data DIR")
     if data is not None and not data.is_dir():
         raise OSError(f"--data {data}: no such folder; give the one that holds the datasets")
-    names = None if datasets is None else _split(datasets, "--datasets", "uci_hapt,wisdm")
-    loaded, processor = _load(model, wrist)
+    names = None if datasets is None else split_names(datasets, "--datasets", "uci_hapt,wisdm")
+    loaded, processor = load_model(model, wrist)
     common = {"model": Path(model).resolve().name if Path(model).is_dir() else model}
     failed: dict[str, Exception] = {}
     if Evaluation.recognition in chosen:
         assert data is not None
-        failed = _recognition(model, loaded, processor, data, out, names, batch_size, max_windows)
+        failed = _recognition(model, loaded, processor, data, out, names, batch_size, max_windows, text_prompt.value)
         chosen.remove(Evaluation.recognition)
     if chosen:
         _simulated(chosen, loaded, processor, out, common, windows, batch_size, scorer)
@@ -353,7 +374,9 @@ def evaluate(
         raise ValueError(f"not evaluated: {reasons}; once mended, run again with --datasets {','.join(failed)}")
 
 
-def _recognition(model, loaded, processor, data, out, names, batch_size, max_windows) -> dict[str, Exception]:
+def _recognition(
+    model, loaded, processor, data, out, names, batch_size, max_windows, text_prompt
+) -> dict[str, Exception]:
     """Prints the table of what could be evaluated; gives the datasets that could not."""
     from .evaluation.recognition import (
         RecognitionSettings,
@@ -362,7 +385,8 @@ def _recognition(model, loaded, processor, data, out, names, batch_size, max_win
         read_recognition,
     )
 
-    settings, file = RecognitionSettings.of(model, processor, max_windows), out / "recognition.json"
+    settings = RecognitionSettings.of(model, processor, max_windows, text_prompt=text_prompt)
+    file = out / settings.file_name
     if names is not None and file.is_file() and not read_recognition(out, settings):
         typer.echo(f"{file} is of another model or other settings; a new one replaces it")
     rows, failed = evaluate_recognition_to_file(loaded, processor, data, out, settings, names, batch_size)
@@ -454,9 +478,9 @@ def demo(
     if data is not None:
         recording = real_recording(data, seed or 0)
     else:
-        worn = None if placements is None else _split(placements, "--placements", "left_wrist,head")
+        worn = None if placements is None else split_names(placements, "--placements", "left_wrist,head")
         recording = simulated_recording(HELD_OUT_SEED if seed is None else seed, activity, worn)
-    typer.echo(run_demo(*_load(model), recording, out).report())
+    typer.echo(run_demo(*load_model(model), recording, out).report())
 
 
 @app.command()
@@ -475,7 +499,7 @@ def info(
 
     from . import __version__
 
-    loaded, processor = _load(model)
+    loaded, processor = load_model(model)
     books = processor.feature_extractor.pqvae.config
     rows = {
         "checkpoint": model,

@@ -93,6 +93,61 @@ def test_recognition_row_and_files(tmp_path, monkeypatch):
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["recognition.json"]
 
 
+@pytest.mark.parametrize("prompt", recognition.TEXT_PROMPTS)
+def test_fixed_prompts_word_the_label_and_leave_the_soft_prompt_out(prompt):
+    templates = {"learned": "{}", "bare": "{}", "person": "a person is {}", "imu": "wearable IMU motion of {}",
+                 "activity": "the activity is {}"}  # paper E.1 # fmt: skip
+    model, seen = Model(), []
+    model.text_soft_prompt = torch.nn.Parameter(torch.ones(8, 3))
+    learned = model.text_soft_prompt
+
+    def processor(text, return_tensors):
+        seen.append((text, len(model.text_soft_prompt)))
+        return {"input_ids": torch.arange(len(text))}
+
+    recognition.embed_labels(model, processor, ["walking", "sitting"], prompt)
+    words = [templates[prompt].format(label) for label in ("walking", "sitting")]
+    assert seen == [(words, 8 if prompt == "learned" else 0)] and model.text_soft_prompt is learned
+
+
+def test_without_the_soft_prompt_a_model_is_one_that_never_had_it():
+    from anymo_hf.modeling.configuration_anymo import AnyMoConfig, AnyMoPQVAEConfig, AnyMoSTGCNConfig
+    from anymo_hf.modeling.modeling_anymo import AnyMoModel
+
+    config = AnyMoConfig(
+        stgcn_config=AnyMoSTGCNConfig.from_preset("nano"),
+        pqvae_config=AnyMoPQVAEConfig(input_dim=8, bottleneck_dim=8, codebook_size=8, decoder_dim=8),
+        text_config={"model_type": "qwen2", "vocab_size": 60, "hidden_size": 16, "intermediate_size": 24,
+                     "num_hidden_layers": 1, "num_attention_heads": 4, "num_key_value_heads": 2},
+        pooler_latents=4, pooler_heads=4, projection_dim=12, projector_hidden=10, imu_token_offset=40,
+    )  # fmt: skip
+    model = AnyMoModel(config).eval()
+    model.text_soft_prompt.data.normal_()
+    ids, mask = torch.tensor([[3, 4, 5], [6, 7, 0]]), torch.tensor([[1, 1, 1], [1, 1, 0]])
+    with torch.no_grad():
+        hidden = model.language_model.base_model(input_ids=ids, attention_mask=mask).last_hidden_state
+        plain = model.text_embedding_head(model.text_pooler(hidden, mask))
+        with recognition.without_soft_prompt(model):
+            without = model.get_text_features(ids, mask)
+        torch.testing.assert_close(without, torch.nn.functional.normalize(plain, dim=-1), atol=1e-6, rtol=1e-5)
+        assert (model.get_text_features(ids, mask) - without).abs().max() > 1e-3
+
+
+def test_a_fixed_prompt_has_its_own_file_and_an_old_file_counts_as_learned(suite):
+    suite.run(datasets=["wisdm"])
+    path = suite.out / "recognition.json"
+    content = json.loads(path.read_text())
+    del content["text_prompt"]
+    path.write_text(json.dumps(content))
+    assert [row.dataset for row in recognition.read_recognition(suite.out, SETTINGS)] == ["wisdm"]
+    bare = replace(SETTINGS, text_prompt="bare")
+    recognition.write_recognition(recognition.read_recognition(suite.out, SETTINGS), suite.out, bare)
+    assert json.loads((suite.out / "recognition-bare.json").read_text())["text_prompt"] == "bare"
+    assert len(recognition.read_recognition(suite.out, bare)) == 1
+    with pytest.raises(ValueError, match="text_prompt must be one of learned, bare"):
+        recognition.evaluate_recognition(Model(), Processor(), suite.out.parent / "data", text_prompt="poem")
+
+
 SETTINGS = recognition.RecognitionSettings("anymo", {"model.safetensors": "0f"}, "forearm", "0.1.0")
 
 

@@ -85,7 +85,8 @@ def test_a_stream_is_shuffled_and_the_same_for_the_same_seed_and_epoch(archive):
 @pytest.mark.parametrize(
     "options",
     [ViewOptions(noise=False), ViewOptions(noise=False, belt=0.5, pocket=0.5, flip_probability=0.2),
-     ViewOptions(noise=False, any_rotation=True), ViewOptions(noise=False, wobble=0.5, soft_attachment=0.5)],
+     ViewOptions(noise=False, any_rotation=True), ViewOptions(noise=False, wobble=0.5, soft_attachment=0.5),
+     ViewOptions(mounting="joint")],
 )  # fmt: skip
 def test_paired_views_are_those_of_sample_views(archive, options):
     dataset = ArchiveDataset(archive, 120, 360)

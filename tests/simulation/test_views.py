@@ -189,6 +189,20 @@ def test_pockets_are_near_the_hip_and_on_thighs_only(template, segment, kept):
     assert allowed.max() * 0.9 < depth.max() <= allowed.max() + 1e-5
 
 
+def test_a_joint_mounted_sensor_is_ideal_and_sits_in_the_segment_frame(terms, template):
+    everything = {"soft_attachment": 1.0, "wobble": 1.0, "belt": 1.0, "pocket": 1.0, "flip_probability": 1.0,
+                  "any_rotation": True, "noise": True}  # fmt: skip
+    views = sample_views(*terms, template, generator(), ViewOptions(mounting="joint", **everything))
+    assert views.shape == (3, 40, 23, 6)
+    for window in range(3):
+        kinematics = SegmentKinematics(*(term[window].double().numpy() for term in terms), 60.0)
+        # the exact signals of sensors without a lever arm, in segment axes
+        exact = placement_signals(kinematics, np.arange(23), np.zeros((23, 3)), np.tile(np.eye(3), (23, 1, 1)))
+        np.testing.assert_allclose(views[window].double().numpy(), exact, atol=1e-6)
+    some = sample_views(*terms, template, generator(5), ViewOptions(mounting="joint"), segments=[9, 2])
+    assert torch.equal(some, views[:, :, [9, 2]])
+
+
 def test_bad_input_is_refused(terms, template):
     force, lever, omega = terms
     with pytest.raises(ValueError, match="lever"):
@@ -201,3 +215,5 @@ def test_bad_input_is_refused(terms, template):
         ViewOptions(flip_probability=2)
     with pytest.raises(ValueError, match="toaster"):
         ViewOptions(noise=["toaster"])
+    with pytest.raises(ValueError, match="mounting must be surface or joint, got 'glued'"):
+        ViewOptions(mounting="glued")

@@ -1,6 +1,8 @@
 """The contrastive losses against loops that follow the paper, and how batches are drawn."""
 
 import math
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,8 +10,9 @@ import torch
 
 from anymo_hf.modeling.modeling_anymo import info_nce_loss, supervised_contrastive_loss
 from anymo_hf.training.collators import LabelPhrases
-from anymo_hf.training.contrastive_stage import _Batches, _same, matched_contrastive_loss
+from anymo_hf.training.contrastive_stage import _Batches, _contrast, _instructions, _same, matched_contrastive_loss
 from anymo_hf.training.corpus import Clip
+from anymo_hf.training.settings import ContrastiveSettings
 from anymo_hf.training.tokenizer_stage import CodedViews
 
 COUNT, TEMPERATURE = 6, 0.07
@@ -123,6 +126,66 @@ def test_a_share_of_the_batch_is_everyday():
         assert np.sum(everyday) / 60 == pytest.approx(expected, abs=0.35)
     views, clips = views_of(["wave", "knock"])
     assert len(_Batches(views, clips).draw(4, rng, 0.5)) == 4  # nothing everyday there
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"), [(0.5, [0, 1] * 4), (0.0, [0] * 8), (1.0, [1] * 8), (0.25, [0, 0, 0, 1] * 2)]
+)
+def test_multiple_choice_has_its_share_of_the_instructions(share, expected):
+    class Asked:
+        def language_example(self, codes, worn, task, answer, options=()):
+            assert (task == "multiple_choice") == bool(options)
+            return int(task == "multiple_choice")
+
+    views, clips = views_of(["a", "b", "c"])
+    clips = [replace(clip, label_phrases=(clip.activity,)) for clip in clips]
+    settings = ContrastiveSettings(lm_batch_size=8, multiple_choice_share=share, candidates=2)
+    batches, phrases = _Batches(views, clips), LabelPhrases(clips)
+    assert _instructions(Asked(), views, clips, batches, phrases, settings, np.random.default_rng(0)) == expected
+
+
+@pytest.mark.parametrize("weights", [(2.0, 3.0), (2.0, 0.0), (0.0, 3.0), (0.0, 0.0)])
+@pytest.mark.parametrize("chunk_size", [None, 2])
+def test_a_branch_of_weight_0_is_not_computed(pair, accelerator, weights, chunk_size):
+    """Texts are numbers here, and the model looks up their vectors."""
+    imu, text = (part.clone().requires_grad_() for part in pair)
+    seen = []
+
+    class Texts(dict):
+        def to(self, device):
+            return self
+
+    def processor(imu_codes=None, imu_placements=None, text=None, return_tensors=None):
+        seen.append(text or imu_codes)
+        return Texts(ids=torch.tensor(imu_codes if text is None else [int(word) for word in text]))
+
+    model = SimpleNamespace(
+        get_imu_features=lambda ids: imu[ids], get_text_features=lambda ids: torch.cat([text, -text])[ids]
+    )
+    narrations, names = [str(i) for i in range(COUNT)], [str(COUNT + i) for i in range(COUNT)]
+    settings = ContrastiveSettings(
+        narration_weight=weights[0], label_weight=weights[1], chunk_size=chunk_size, temperature=TEMPERATURE
+    )
+    same, nothing = torch.eye(COUNT, dtype=torch.bool), torch.zeros(COUNT, COUNT, dtype=torch.bool)
+    ids = torch.tensor([0, 1, 0, 2, 1, 0])
+    fits = ids[:, None] == ids
+    losses = _contrast(
+        model, processor, settings, accelerator, list(range(COUNT)), None, narrations, names, same, (fits, nothing)
+    )
+    wanted = [name for name, weight in zip(("narration", "label"), weights, strict=True) if weight]
+    assert list(losses) == wanted
+    if not wanted:
+        assert not seen and imu.grad is None
+        return
+    assert seen[1] == (narrations if weights[0] else []) + (names if weights[1] else [])
+    total, copies = 0, [part.detach().clone().requires_grad_() for part in pair]
+    if weights[0]:
+        total = total + weights[0] * info_nce_loss(*copies, TEMPERATURE)
+    if weights[1]:
+        total = total + weights[1] * supervised_contrastive_loss(copies[0], -copies[1], ids, TEMPERATURE)
+    total.backward()
+    for own, copy in zip((imu, text), copies, strict=True):
+        torch.testing.assert_close(own.grad, copy.grad, atol=1e-5, rtol=1e-4)
 
 
 def test_one_activity_is_too_few():

@@ -56,6 +56,8 @@ def test_shipped_configurations_load_and_keep_every_value(preset, stage):
         ("frames: [8, 300]", "frames"),
         ("views: {tilt: 3}", "tilt"),
         ("views: {tilt_degrees: 200}", "tilt_degrees"),
+        ("objective: full", "objective must be masked or full_view"),
+        ("views: {mounting: glued}", "ViewOptions.mounting must be surface or joint"),
         ("preset: mini", "preset must be nano or paper"),
         ("preset: null", "preset must be text"),
         ("steps: 10.5", "steps must be a whole number"),
@@ -113,6 +115,7 @@ def test_a_bad_value_names_file_and_key(tmp_path, text, key):
         ("language", "teacher_texts: -1"),
         ("language", "text_model: 3"),
         ("language", "freeze_words: 1"),
+        ("contrastive", "multiple_choice_share: 1.5"),
         ("contrastive", "candidates: 1"),
         ("contrastive", "temperature: 0"),
         ("contrastive", "broader: [walking]"),
@@ -124,6 +127,15 @@ def test_every_stage_refuses_what_its_own_settings_cannot_be(tmp_path, stage, te
     with pytest.raises(ValueError, match=rf"stage\.yaml: {text.split(':')[0]} must be") as error:
         load_settings(path, KINDS[stage])
     assert str(path) in str(error.value)
+
+
+def test_only_the_encoder_has_an_objective_and_contrastive_tuning_needs_a_loss(tmp_path):
+    with pytest.raises(ValueError, match="unknown settings.*objective"):
+        load_settings(written(tmp_path, "objective: masked"), TokenizerSettings)
+    nothing = "lm_weight: 0\nnarration_weight: 0\nlabel_weight: 0"
+    with pytest.raises(ValueError, match="lm_weight, narration_weight and label_weight are all 0"):
+        load_settings(written(tmp_path, nothing), ContrastiveSettings)
+    assert load_settings(written(tmp_path, nothing + ".5"), ContrastiveSettings).label_weight == 0.5
 
 
 def test_limits_themselves_are_allowed_and_kept_as_written(tmp_path):
@@ -161,7 +173,7 @@ def test_fingerprint_follows_what_is_learned_and_from_what():
     changed = {
         "preset": "paper", "batch_size": 8, "learning_rate": 0.1, "weight_decay": 0.1, "warmup": 0.1, "final_rate": 0.5,
         "gradient_clip": 0.5, "seed": 1, "frames": [150], "views": {"noise": False}, "worn_share": 0.5,
-        "height_range": [1.6, 1.7],
+        "height_range": [1.6, 1.7], "objective": "full_view",
     }  # fmt: skip
     assert {item.name for item in dataclasses.fields(EncoderSettings)} >= set(changed) | set(free)
     prints = [EncoderSettings(**{name: value}).fingerprint("data") for name, value in changed.items()]

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,15 @@ WRIST_NOTES = dict.fromkeys(
         "hand": "wrists are the hand, as in the paper",
     },
 )
+# Wordings of a label (paper E.1, Table 10). The fixed ones leave the learned soft prompt out, and all their words are
+# pooled.
+TEXT_PROMPTS = {
+    "learned": "{label}",
+    "bare": "{label}",
+    "person": "a person is {label}",
+    "imu": "wearable IMU motion of {label}",
+    "activity": "the activity is {label}",
+}
 SECONDS_PER_WINDOW = 5.0  # what the batch size counts in, so that long segments make smaller batches
 
 
@@ -90,7 +100,7 @@ class RecognitionSettings:
         weights_sha256: weight file -> its hash; model and motion tokenizer.
         wrist: the segment a wrist counts as.
         anymo_hf: version of this package.
-        max_windows, seed: as in `evaluate_recognition`.
+        max_windows, seed, text_prompt: as in `evaluate_recognition`.
     """
 
     model: str
@@ -99,10 +109,21 @@ class RecognitionSettings:
     anymo_hf: str
     max_windows: int | None = None
     seed: int = 0
+    text_prompt: str = "learned"
+
+    @property
+    def file_name(self) -> str:
+        """recognition.json; with a fixed prompt recognition-PROMPT.json."""
+        return "recognition.json" if self.text_prompt == "learned" else f"recognition-{self.text_prompt}.json"
 
     @classmethod
     def of(
-        cls, checkpoint: str | Path, processor: Any, max_windows: int | None = None, seed: int = 0
+        cls,
+        checkpoint: str | Path,
+        processor: Any,
+        max_windows: int | None = None,
+        seed: int = 0,
+        text_prompt: str = "learned",
     ) -> RecognitionSettings:
         """Those of a checkpoint, a folder or owner/name on the Hub, from which `processor` was loaded.
 
@@ -122,7 +143,7 @@ class RecognitionSettings:
         for path in files:
             with path.open("rb") as file:
                 hashes[path.relative_to(folder).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
-        return cls(name, hashes, processor.feature_extractor.wrist, __version__, max_windows, seed)
+        return cls(name, hashes, processor.feature_extractor.wrist, __version__, max_windows, seed, text_prompt)
 
 
 def evaluate_recognition(
@@ -133,6 +154,7 @@ def evaluate_recognition(
     batch_size: int = 64,
     max_windows: int | None = None,
     seed: int = 0,
+    text_prompt: str = "learned",
 ) -> list[RecognitionRow]:
     """Cosine of the IMU embedding with every label's text embedding.
 
@@ -144,15 +166,16 @@ def evaluate_recognition(
         batch_size: windows of 5 s in a batch; longer ones count for more.
         max_windows: at most so many windows of a dataset, drawn with the same share of every class.
         seed: of that draw.
+        text_prompt: key of `TEXT_PROMPTS`, how a label is put into words.
 
     Raises:
         OSError: `data_dir` holds no known dataset, or one that was asked for is missing.
-        ValueError: unknown dataset name, a dataset without windows, or a size below one.
+        ValueError: unknown dataset or prompt name, a dataset without windows, or a size below one.
     """
     root = Path(data_dir)
     return [
-        _evaluate_dataset(model, processor, name, root / name, batch_size, max_windows, seed)
-        for name in _find_datasets(root, datasets, batch_size, max_windows)
+        _evaluate_dataset(model, processor, name, root / name, batch_size, max_windows, seed, text_prompt)
+        for name in _find_datasets(root, datasets, batch_size, max_windows, text_prompt)
     ]
 
 
@@ -165,7 +188,7 @@ def evaluate_recognition_to_file(
     datasets: Sequence[str] | None = None,
     batch_size: int = 64,
 ) -> tuple[list[RecognitionRow], dict[str, Exception]]:
-    """`evaluate_recognition`, with `recognition.json` written anew after every dataset.
+    """`evaluate_recognition`, with `settings.file_name` written anew after every dataset.
 
     A dataset that cannot be read does not stop the others. Where `datasets` are named, rows of the others stay in a file
     that has the same settings; any other file is replaced once the first dataset is done.
@@ -177,14 +200,15 @@ def evaluate_recognition_to_file(
         OSError, ValueError: as in `evaluate_recognition`, before anything is evaluated.
     """
     root = Path(data_dir)
-    found = _find_datasets(root, datasets, batch_size, settings.max_windows)
+    found = _find_datasets(root, datasets, batch_size, settings.max_windows, settings.text_prompt)
     rows = {} if datasets is None else {row.dataset: row for row in read_recognition(out_dir, settings)}
     failed: dict[str, Exception] = {}
     for name in found:
         try:
             row = _evaluate_dataset(
-                model, processor, name, root / name, batch_size, settings.max_windows, settings.seed
-            )
+                model, processor, name, root / name, batch_size, settings.max_windows, settings.seed,
+                settings.text_prompt,
+            )  # fmt: skip
         except (OSError, ValueError) as error:
             failed[name] = error
             continue
@@ -193,11 +217,19 @@ def evaluate_recognition_to_file(
     return [rows[key] for key in DATASETS if key in rows], failed
 
 
-def _find_datasets(root: Path, datasets: Sequence[str] | None, batch_size: int, max_windows: int | None) -> list[str]:
+def _find_datasets(
+    root: Path,
+    datasets: Sequence[str] | None,
+    batch_size: int,
+    max_windows: int | None,
+    text_prompt: str,
+) -> list[str]:
     """Names of the datasets to score; errors as in `evaluate_recognition`."""
     for name, value in (("batch_size", batch_size), ("max_windows", max_windows)):
         if value is not None and value < 1:
             raise ValueError(f"{name} must be at least 1, got {value}")
+    if text_prompt not in TEXT_PROMPTS:
+        raise ValueError(f"text_prompt must be one of {', '.join(TEXT_PROMPTS)}, got {text_prompt!r}")
     names = list(DATASETS) if datasets is None else list(datasets)
     unknown = [name for name in names if name not in DATASETS]
     if unknown:
@@ -211,30 +243,52 @@ def _find_datasets(root: Path, datasets: Sequence[str] | None, batch_size: int, 
     return found
 
 
-def _evaluate_dataset(model, processor, name, folder, batch_size, max_windows, seed) -> RecognitionRow:
+def _evaluate_dataset(model, processor, name, folder, batch_size, max_windows, seed, text_prompt) -> RecognitionRow:
     reading = tqdm(read_windows(name, folder), f"{name}: reading", unit="window", delay=1, leave=False, disable=None)
     recordings = list(reading)
     if not recordings:
         raise ValueError(f"{folder}: no labelled window found")
-    return _score(model, processor, name, recordings, batch_size, max_windows, seed)
+    (row,) = score_recordings(model, processor, name, recordings, batch_size, max_windows, seed, [text_prompt])
+    return row
 
 
-def _score(model, processor, name, recordings, batch_size, max_windows, seed) -> RecognitionRow:
+def score_recordings(
+    model: Any,
+    processor: Any,
+    name: str,
+    recordings: Sequence[ImuRecording],
+    batch_size: int = 64,
+    max_windows: int | None = None,
+    seed: int = 0,
+    text_prompts: Sequence[str] = ("learned",),
+) -> list[RecognitionRow]:
+    """Scores labelled windows that have been read, one row for each of `text_prompts`; windows are embedded once.
+
+    Args:
+        name: of the dataset, whose labels are the candidates.
+        recordings: its windows.
+        model, processor, batch_size, max_windows, seed: as in `evaluate_recognition`.
+        text_prompts: keys of `TEXT_PROMPTS`.
+    """
     labels = tuple(DATASETS[name].labels)
     truth = np.array([labels.index(recording.label) for recording in recordings])
     chosen = stratified_subset(truth, max_windows, seed)
-    truth = truth[chosen]
-    text = embed_texts(model, processor, labels)
+    texts = [embed_labels(model, processor, labels, prompt) for prompt in text_prompts]
     imu = _embed_all(model, processor, [recordings[i] for i in chosen], batch_size, name)
-    similarity = imu @ text.T
+    wrist = processor.feature_extractor.wrist
+    return [_score(name, imu @ text.T, truth[chosen], len(recordings), wrist) for text in texts]
+
+
+def _score(name: str, similarity: np.ndarray, truth: np.ndarray, available: int, wrist: str) -> RecognitionRow:
+    labels = tuple(DATASETS[name].labels)
     ours, majority = recognition_scores(similarity, truth), majority_scores(truth, len(labels))
     confusion = np.zeros((len(labels), len(labels)), dtype=int)
     np.add.at(confusion, (truth, similarity.argmax(1)), 1)
-    notes = (NOTES.get(name), WRIST_NOTES.get(name, {}).get(processor.feature_extractor.wrist))
+    notes = (NOTES.get(name), WRIST_NOTES.get(name, {}).get(wrist))
     return RecognitionRow(
         dataset=name,
-        windows=len(chosen),
-        available=len(recordings),
+        windows=len(truth),
+        available=available,
         classes=len(labels),
         labels=labels,
         chance=100 / len(labels),
@@ -260,6 +314,26 @@ def stratified_subset(truth: np.ndarray, max_windows: int | None, seed: int = 0)
         members = shuffled[truth[shuffled] == label]
         position[members] = (np.arange(len(members)) + 0.5) / len(members)
     return np.sort(shuffled[np.argsort(position[shuffled], kind="stable")[:max_windows]])
+
+
+def embed_labels(model: Any, processor: Any, labels: Sequence[str], text_prompt: str = "learned") -> np.ndarray:
+    """Unit text embeddings `(labels, dim)` of labels worded as `TEXT_PROMPTS[text_prompt]`."""
+    texts = [TEXT_PROMPTS[text_prompt].format(label=label) for label in labels]
+    if text_prompt == "learned":
+        return embed_texts(model, processor, texts)
+    with without_soft_prompt(model):
+        return embed_texts(model, processor, texts)
+
+
+@contextmanager
+def without_soft_prompt(model: Any) -> Iterator[None]:
+    """Texts are embedded without the model's soft prompt inside this block."""
+    learned = model.text_soft_prompt
+    model.text_soft_prompt = torch.nn.Parameter(learned.detach()[:0], requires_grad=False)
+    try:
+        yield
+    finally:
+        model.text_soft_prompt = learned
 
 
 def embed_texts(model: Any, processor: Any, texts: Sequence[str], batch_size: int = 64) -> np.ndarray:
@@ -341,25 +415,27 @@ def _join(values: Iterable[float] | None) -> str:
 def write_recognition(
     rows: Sequence[RecognitionRow], out_dir: str | Path, settings: RecognitionSettings | None = None
 ) -> str:
-    """Write `recognition.json` (to a temporary name, then renamed) and return the Markdown table."""
+    """Write `settings.file_name` (to a temporary name, then renamed) and return the Markdown table."""
     folder = Path(out_dir)
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / "recognition.json.part"
+    name = "recognition.json" if settings is None else settings.file_name
+    temporary = folder / f"{name}.part"
     common = {} if settings is None else asdict(settings)
     content = {"unit": "percent", **common, "datasets": [asdict(row) for row in rows]}
     temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, folder / "recognition.json")
+    os.replace(temporary, folder / name)
     return markdown_table(rows)
 
 
 def read_recognition(out_dir: str | Path, settings: RecognitionSettings) -> list[RecognitionRow]:
-    """Rows of an earlier `recognition.json`; none where it is missing, unreadable or has other settings."""
+    """Rows of an earlier `settings.file_name`; none where it is missing, unreadable or has other settings."""
     try:
-        content = json.loads((Path(out_dir) / "recognition.json").read_text(encoding="utf-8"))
+        content = json.loads((Path(out_dir) / settings.file_name).read_text(encoding="utf-8"))
         rows = [RecognitionRow(**row) for row in content.pop("datasets")]
+        same = content.pop("unit") == "percent" and RecognitionSettings(**content) == settings
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return []
-    return rows if content == {"unit": "percent", **asdict(settings)} else []
+    return rows if same else []
 
 
 class RecognitionMetric(evaluate.Metric):

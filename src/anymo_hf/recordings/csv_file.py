@@ -13,13 +13,14 @@ from .imu_recording import LONGEST_GAP, STANDARD_GRAVITY, ImuRecording, to_grid
 
 ACCELERATION_UNITS = {"m/s^2": 1.0, "g": STANDARD_GRAVITY, "mg": STANDARD_GRAVITY / 1000}
 ANGULAR_VELOCITY_UNITS = {"rad/s": 1.0, "deg/s": np.pi / 180}
-_NAMES = (("acc_x", "ax", "accl_x", "accelerometer_x"), ("gyro_x", "gx", "gyr_x", "gyroscope_x"))
+CHANNEL_NAMES = (("acc_x", "ax", "accl_x", "accelerometer_x"), ("gyro_x", "gx", "gyr_x", "gyroscope_x"))
 _TIME = ("time", "timestamp", "time_s", "seconds", "t", "unixtime", "timestamp_ms", "timestamp_ns")
 _TIME_UNITS = (1.0, 1e-3, 1e-6, 1e-9)  # seconds
 _RATE_TOLERANCE = 0.05
 
 
-def _guess(columns: list[str], names: tuple[str, ...]) -> list[str] | None:
+def find_channels(columns: list[str], names: tuple[str, ...]) -> list[str] | None:
+    """The x, y and z columns that are called one of `names`, or None."""
     for name in names:
         triple = [name[:-1] + axis for axis in "xyz"]
         if set(triple) <= set(columns):
@@ -148,7 +149,7 @@ def read_csv(
     table.columns = [str(name).strip() for name in table.columns]
     lowered = {name.lower(): name for name in table.columns}
     if columns is None:
-        found = [_guess(list(lowered), names) for names in _NAMES]
+        found = [find_channels(list(lowered), names) for names in CHANNEL_NAMES]
         if found[0] is None:
             raise ValueError(f"{path}: no acceleration columns such as acc_x, acc_y, acc_z among {list(table.columns)}")
         columns = [lowered[name] for triple in found if triple for name in triple]

@@ -268,7 +268,7 @@ def window_views(
     options = options or ViewOptions()
     if terms.ndim != 4 or terms.shape[1] != 23 or terms.shape[3] != 15 or scale.shape != terms.shape[:1]:
         raise ValueError(f"terms and scale must be (B, 23, T, 15) and (B,), got {terms.shape} and {scale.shape}")
-    if options.soft_attachment > 0 or options.wobble > 0:
+    if options.soft_attachment > 0 or options.wobble > 0 or options.mounting == "joint":
         force, lever, omega = terms.transpose(1, 2).split([3, 9, 3], dim=-1)
         lever = lever.unflatten(-1, (3, 3)) * scale[:, None, None, None, None]
         return torch.stack([sample_views(force, lever, omega, template, generator, options) for _ in range(views)])

@@ -32,9 +32,11 @@ class ViewOptions:
         pocket: chance that a device on a thigh sits where pockets are, among the 40 % of candidates nearest the hip.
         noise: noise presets or models to draw from per placement; `True` means all presets, `False` none.
         frame_rate: of the windows, Hz.
+        mounting: "surface", or "joint" for the paper's ablation of all this (A.8): one ideal sensor rigidly at the origin
+            of each segment, in segment axes; then no other option has a say.
 
     Raises:
-        ValueError: an angle or chance out of range, or an unknown noise preset.
+        ValueError: an angle or chance out of range, an unknown noise preset or mounting.
     """
 
     tilt_degrees: float = 10.0
@@ -47,6 +49,7 @@ class ViewOptions:
     pocket: float = 0.0
     noise: bool | Sequence[str | NoiseModel] = True
     frame_rate: float = 60.0
+    mounting: str = "surface"
 
     def __post_init__(self) -> None:
         for name in ("tilt_degrees", "in_plane_degrees"):
@@ -57,6 +60,8 @@ class ViewOptions:
                 raise ValueError(f"ViewOptions.{name} must lie between 0 and 1, got {getattr(self, name)}")
         if not self.frame_rate > 0:
             raise ValueError(f"ViewOptions.frame_rate must be positive, got {self.frame_rate}")
+        if self.mounting not in ("surface", "joint"):
+            raise ValueError(f"ViewOptions.mounting must be surface or joint, got {self.mounting!r}")
         chosen = (PRESETS if self.noise else ()) if isinstance(self.noise, bool) else self.noise or ()
         object.__setattr__(self, "noise", noise_models(tuple(chosen)))
 
@@ -101,6 +106,8 @@ def sample_views(
         raise ValueError(f"segments must hold indices 0..{nodes - 1}, got {chosen}")
     if segments is not None:
         force, lever, omega = force[:, :, chosen], lever[:, :, chosen], omega[:, :, chosen]
+    if options.mounting == "joint":
+        return torch.cat([force, omega], dim=-1)
     batch, frames, placements = force.shape[:3]
 
     offset, surface = pick_candidates(template, chosen, batch, generator, options.pocket)

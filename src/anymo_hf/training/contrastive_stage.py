@@ -161,11 +161,19 @@ def _same(texts: Sequence[str]) -> torch.Tensor:
 def _contrast(
     model, processor, settings, accelerator, codes, worn, narrations, names, same, relations
 ) -> dict[str, torch.Tensor]:
-    """Narration and label losses of the global batch, with backward; in chunks when asked."""
+    """Narration and label losses of the global batch, with backward; in chunks when asked. Weight 0 leaves one out."""
     device = accelerator.device
+    # texts, weight, pairs that belong together, pairs left out
+    branches = {
+        "narration": (narrations, settings.narration_weight, same.to(device), None),
+        "label": (names, settings.label_weight, *(part.to(device) for part in relations)),
+    }
+    branches = {name: branch for name, branch in branches.items() if branch[1] > 0}
+    if not branches:
+        return {}
     imu = processor(imu_codes=codes, imu_placements=worn, return_tensors="pt").to(device)
-    text = processor(text=[*narrations, *names], return_tensors="pt").to(device)
-    same, (fits, silent) = same.to(device), (part.to(device) for part in relations)
+    texts = [text for branch in branches.values() for text in branch[0]]
+    text = processor(text=texts, return_tensors="pt").to(device)
     parts: dict[str, torch.Tensor] = {}
 
     def embed(method, batch, begin: int, end: int) -> torch.Tensor:
@@ -173,12 +181,12 @@ def _contrast(
             return method(**{name: value[begin:end] for name, value in batch.items()})
 
     def loss(windows: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
-        count = len(narrations)
-        windows = gather_rows(windows, accelerator)
-        sentences, labels = gather_rows(words[:count], accelerator), gather_rows(words[count:], accelerator)
-        parts["narration"] = matched_contrastive_loss(windows, sentences, same, None, settings.temperature)
-        parts["label"] = matched_contrastive_loss(windows, labels, fits, silent, settings.temperature)
-        return settings.narration_weight * parts["narration"] + settings.label_weight * parts["label"]
+        windows, total = gather_rows(windows, accelerator), windows.new_zeros(())
+        for (name, (_, weight, fits, silent)), own in zip(branches.items(), words.split(len(codes)), strict=True):
+            rows = gather_rows(own, accelerator)
+            parts[name] = matched_contrastive_loss(windows, rows, fits, silent, settings.temperature)
+            total = total + weight * parts[name]
+        return total
 
     groups = []
     for method, batch in ((model.get_imu_features, imu), (model.get_text_features, text)):
@@ -193,12 +201,12 @@ def _contrast(
 
 
 def _instructions(processor, views, clips, batches, phrases, settings, rng) -> list[dict[str, list[int]]]:
-    """Narration and multiple-choice examples in turn."""
-    examples = []
+    """Narration examples, and among them multiple choice at even distances, as many as their share says."""
+    examples, share = [], settings.multiple_choice_share
     for number, row in enumerate(batches.draw(settings.lm_batch_size, rng)):
         clip = clips[views.clip[row]]
         codes, worn = views.tokens(row, settings.latents, rng), views.worn(row)
-        if number % 2:
+        if int((number + 1) * share) > int(number * share):
             answer, options = multiple_choice(batches.names, clip.activity, phrases, settings.candidates, rng)
             examples.append(processor.language_example(codes, worn, "multiple_choice", answer, options))
         else:

@@ -16,7 +16,11 @@ from .setting_types import check_types
 Settings = TypeVar("Settings", bound="StageSettings")
 # These may change between a stop and a resume: they say how long and how often, not what is learned.
 _FREE = {"steps", "max_minutes", "checkpoint_every", "log_every", "mixed_precision", "start_from"}
-_CHOICES = {"preset": ("nano", "paper"), "mixed_precision": ("no", "bf16")}
+_CHOICES = {
+    "preset": ("nano", "paper"),
+    "mixed_precision": ("no", "bf16"),
+    "objective": ("masked", "full_view"),
+}
 _ABOVE_ZERO = ("learning_rate", "max_minutes", "temperature")
 # setting -> its least and its greatest value
 _RANGES: dict[str, tuple[float, float]] = {
@@ -26,6 +30,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("weight_decay", "gradient_clip", "text_weight", "lm_weight"), (0, math.inf)),
     **dict.fromkeys(("narration_weight", "label_weight", "teacher_weight", "teacher_texts"), (0, math.inf)),
     **dict.fromkeys(("warmup", "final_rate", "worn_share", "shortest_crop", "everyday_share"), (0, 1)),
+    "multiple_choice_share": (0, 1),
     "candidates": (2, math.inf),
     "seed": (0, 2**63 - 1),
 }
@@ -69,7 +74,7 @@ class StageSettings:
     def __post_init__(self) -> None:
         check_types(vars(self), type(self))
         for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
+            if hasattr(self, name) and getattr(self, name) not in choices:
                 raise ValueError(f"{name} must be {' or '.join(choices)}, got {getattr(self, name)!r}")
         for name in _ABOVE_ZERO:
             value = getattr(self, name, None)
@@ -90,8 +95,8 @@ class StageSettings:
 
 
 @dataclass
-class EncoderSettings(StageSettings):
-    """Masked cross-view pre-training (paper §3.2, A.3).
+class ViewSettings(StageSettings):
+    """Settings of the stages that simulate sensors on the corpus's motion.
 
     Args:
         frames: window lengths at 60 Hz; one is drawn per batch.
@@ -119,7 +124,19 @@ class EncoderSettings(StageSettings):
 
 
 @dataclass
-class TokenizerSettings(EncoderSettings):
+class EncoderSettings(ViewSettings):
+    """Pre-training of the encoder (paper §3.2, A.3).
+
+    Args:
+        objective: "masked", the cross-view prediction of full views from sparse ones; or "full_view", the paper's ablation
+            of it: full views are contrasted with each other, without a mask and a predictor (A.8).
+    """
+
+    objective: str = "masked"
+
+
+@dataclass
+class TokenizerSettings(ViewSettings):
     """PQ-VAE on latents of the frozen encoder, then codes of many sparse views (paper §3.2, A.3).
 
     Args:
@@ -161,9 +178,10 @@ class ContrastiveSettings(StageSettings):
     """Contrastive instruction tuning (paper §3.3, A.4).
 
     Args:
-        lm_weight, narration_weight, label_weight, temperature: of the losses.
+        lm_weight, narration_weight, label_weight, temperature: of the losses; one of weight 0 is not computed.
         latents, shortest_crop: as in `LanguageSettings`.
-        lm_batch_size: examples per step of the instruction loss; half narration, half multiple choice.
+        lm_batch_size: examples per step of the instruction loss.
+        multiple_choice_share: share of them that are multiple choice; the others are narrations.
         candidates: options of a multiple-choice question.
         chunk_size: GradCache chunk per process; None embeds the batch in one piece.
         everyday_share: share of a batch from everyday activities, which are hardest to tell apart; 0 draws all evenly.
@@ -179,6 +197,7 @@ class ContrastiveSettings(StageSettings):
     latents: int = 75
     shortest_crop: float = 1.0
     lm_batch_size: int = 16
+    multiple_choice_share: float = 0.5
     candidates: int = 35
     chunk_size: int | None = None
     everyday_share: float = 0.0
@@ -186,6 +205,13 @@ class ContrastiveSettings(StageSettings):
     teacher_texts: int = 2000
     broader: dict[str, str] = field(default_factory=dict)
     freeze_words: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.lm_weight + self.narration_weight + self.label_weight:
+            raise ValueError(
+                "lm_weight, narration_weight and label_weight are all 0; one must be above 0 to learn from"
+            )
 
 
 def check_views(values: dict[str, Any]) -> ViewOptions:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from accelerate import Accelerator
 from ..modeling.configuration_anymo import AnyMoPQVAEConfig
 from ..modeling.feature_extraction_anymo import AnyMoFeatureExtractor
 from ..modeling.modeling_pqvae import AnyMoPQVAEModel
-from ..modeling.modeling_stgcn import AnyMoSTGCNForPreTraining, AnyMoSTGCNModel
+from ..modeling.modeling_stgcn import AnyMoSTGCNModel
 from ..simulation.surface import load_template
 from ..simulation.views import sample_views
 from .corpus import MotionCorpus
@@ -69,12 +71,16 @@ class CodedViews:
 
 
 def load_codes(path: str | Path) -> CodedViews:
-    """Reads codes.npz; OSError when it is missing."""
+    """Reads codes.npz; OSError when it is missing or damaged."""
     path = Path(path)
     if not path.is_file():
         raise OSError(f"no motion codes at {path}; run training/train_tokenizer.py first")
-    with np.load(path, allow_pickle=False) as file:
-        return CodedViews(file["codes"], file["length"], file["clip"], file["placements"], int(file["codebook_size"]))
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            values = {name: file[name] for name in ("codes", "length", "clip", "placements", "codebook_size")}
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError) as error:
+        raise OSError(f"{path} is damaged ({error}); delete it and run training/train_tokenizer.py again") from error
+    return CodedViews(**values | {"codebook_size": int(values["codebook_size"])})
 
 
 def train_tokenizer(settings: TokenizerSettings, root: str | Path, accelerator: Accelerator) -> dict:
@@ -91,7 +97,7 @@ def train_tokenizer(settings: TokenizerSettings, root: str | Path, accelerator: 
     results = (folder / CODES, *(folder / EXTRACTOR / name for name in EXTRACTOR_FILES))
     if done := finished_metrics(folder, fingerprint, *results):
         return done
-    encoder = AnyMoSTGCNForPreTraining.from_pretrained(source).encoder.to(accelerator.device).eval()
+    encoder = AnyMoSTGCNModel.from_pretrained(source).to(accelerator.device).eval()
     encoder.config._name_or_path = ""  # the release does not tell where it was trained
     started = time.monotonic()
     _export_latents(settings, corpus, encoder, folder, fingerprint, accelerator)
