@@ -39,13 +39,13 @@ test: $(VENV)/.ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests
 
 quality: $(VENV)/.ready
-	$(BIN)/ruff format --check src tests training benchmarks dataset_scripts
-	$(BIN)/ruff check src tests training benchmarks dataset_scripts
+	$(BIN)/ruff format --check src tests training benchmarks dataset_scripts examples
+	$(BIN)/ruff check src tests training benchmarks dataset_scripts examples
 	$(BIN)/mypy src/anymo_hf/modeling
 
 style: $(VENV)/.ready
-	$(BIN)/ruff format src tests training benchmarks dataset_scripts
-	$(BIN)/ruff check --fix src tests training benchmarks dataset_scripts
+	$(BIN)/ruff format src tests training benchmarks dataset_scripts examples
+	$(BIN)/ruff check --fix src tests training benchmarks dataset_scripts examples
 
 clean:
 	rm -rf $(VENV) build .pytest_cache .ruff_cache .mypy_cache src/*.egg-info
