@@ -1,10 +1,11 @@
-"""Benchmark of the builders: windows a second and peak memory, reading speed beside memory-mapped npy, sizes, growth.
+"""Benchmark of the builders: windows a second and peak memory, growth with the source, reading speed beside npy, sizes.
 
-    python benchmarks/build_datasets.py [--data DIR] [--output results/dataset_benchmark.json]
+    python benchmarks/build_datasets.py [--data DIR] [--small] [--output results/dataset_benchmark.json]
 
-The sources are written first, in the raw formats of USC-HAD (MATLAB files) and TNDA-HAR (text), of invented signals; with
-`--data` a real USC-HAD is built as well. Every build is a process of its own. A build includes everything that the command
-does: reading, writing Parquet, counting, the card. Files are in the system's cache when they are read.
+The sources are written first: procedural motion, USC-HAD's MATLAB files and TNDA-HAR's text of invented signals, and a small
+Nymeria (which needs `vrs`); with `--data` a real USC-HAD is built as well. Every build is a process of its own and includes
+everything that the command does: reading, writing Parquet, counting, the card. Files are in the system's cache when they
+are read.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import datasets
@@ -31,13 +32,18 @@ from scipy.io import savemat
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "dataset_scripts"))
 
+import anymo_180  # noqa: E402
+import anymo_bench  # noqa: E402
 import anymo_synthetic  # noqa: E402
 import anymo_zeroshot  # noqa: E402
 
+from anymo_hf.motion import nymeria_imu  # noqa: E402
 from anymo_hf.simulation.archive import simulate_archive  # noqa: E402
+from anymo_hf.simulation.mini_nymeria import write_mini_nymeria  # noqa: E402
 
-BATCH, PEOPLE, GROWTH = 64, 8, (2, 8, 32)
+BATCH, GROWTH = 64, 4
 MEGABYTE = 1e6
+SIZES = ("source", "signals at 60 Hz", "Parquet", "Arrow cache", "npy")
 # ru_maxrss counts bytes on macOS, kibibytes elsewhere
 PEAK_UNIT = 1 if sys.platform == "darwin" else 1024
 
@@ -83,13 +89,24 @@ def own_memory() -> int:
     return next((1024 * int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon")), 0)
 
 
-def build(kind: str, source: Path, out: Path, processes: int) -> dict[str, float]:
+def write_source(title: str, folder: Path, size: int) -> Path:
+    """The source of a build; its recordings and people grow with `size`."""
+    if title == "anymo-synthetic views":
+        simulate_archive(folder, procedural=size, seconds=60.0, activities=["walking", "sitting"], progress=False)
+    elif title == "anymo-zeroshot usc_had":
+        write_usc_had(folder, 2 * size)
+    elif title == "anymo-zeroshot tnda_har":
+        write_tnda_har(folder, 2 * size)
+    else:
+        write_mini_nymeria(folder, people=max(2, size // 2), sessions=1, progress=False)
+    return folder
+
+
+def build(title: str, source: Path, out: Path, processes: int) -> dict[str, float]:
     """One build in this process; seconds, windows, and the peak of this process and of the largest below it.
 
-    The Arrow file that the rows are in is mapped into memory: `peak_megabytes` counts it, `own_peak_megabytes` does not.
+    The Arrow files that the rows are in are mapped into memory: `peak_megabytes` counts them, `own_peak_megabytes` does not.
     """
-    datasets.disable_progress_bars()
-    number = processes if processes > 1 else None
     before, highest, watching = own_memory(), [0], threading.Event()
 
     def watch() -> None:
@@ -98,12 +115,21 @@ def build(kind: str, source: Path, out: Path, processes: int) -> dict[str, float
 
     threading.Thread(target=watch, daemon=True).start()
     start = time.perf_counter()
+    options = {"num_proc": processes, "progress": False}
+    name, _, config = title.partition(" ")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if kind == "views":
-            counts = anymo_synthetic.write_repository(source, out, kind, number)
+        if name == "anymo-synthetic":
+            counts = anymo_synthetic.write_repository(source, out, config, **options)
+        elif name == "anymo-zeroshot":
+            counts = anymo_zeroshot.write_repository(source, out, config.split(",")[0], **options)
         else:
-            counts = anymo_zeroshot.write_repository(source, out, kind, number)
+            nymeria_imu._aria = lambda: None  # it prints
+            given = source, source / "annotations.parquet", out
+            if name == "anymo-180":
+                counts = anymo_180.write_repository(*given, **options)
+            else:
+                counts = anymo_bench.write_repository(*given, config, **options)
     seconds = time.perf_counter() - start
     watching.set()
     windows = sum(part["rows"] for part in counts["splits"].values())
@@ -111,17 +137,18 @@ def build(kind: str, source: Path, out: Path, processes: int) -> dict[str, float
     return {
         "windows": windows, "seconds": seconds, "windows_per_second": windows / seconds,
         "start_megabytes": before / MEGABYTE, "own_peak_megabytes": highest[0] / MEGABYTE,
-        "peak_megabytes": peaks[0] / MEGABYTE, "largest_worker_megabytes": peaks[1] / MEGABYTE if number else 0.0,
+        "peak_megabytes": peaks[0] / MEGABYTE, "largest_worker_megabytes": peaks[1] / MEGABYTE if processes > 1 else 0.0,
     }  # fmt: skip
 
 
-def build_apart(kind: str, source: Path, out: Path, processes: int) -> dict[str, float]:
+def build_apart(title: str, source: Path, out: Path, processes: int) -> dict[str, float]:
     """`build` in a fresh process, into a fresh folder."""
-    shutil.rmtree(out, ignore_errors=True)
-    command = [sys.executable, __file__, "--build", kind, str(source), str(out), str(processes)]
+    for old in (out, out.with_name(out.name + ".signals")):
+        shutil.rmtree(old, ignore_errors=True)
+    command = [sys.executable, __file__, "--build", title, str(source), str(out), str(processes)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"the build of {kind} from {source} failed: {done.stderr[-2000:]}")
+        raise RuntimeError(f"the build of {title} from {source} failed: {done.stderr[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -184,72 +211,110 @@ def size(folder: Path, pattern: str = "*") -> float:
     return sum(path.stat().st_size for path in folder.rglob(pattern) if path.is_file()) / MEGABYTE
 
 
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Markdown; the first column is text, the others numbers."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def tables(result: dict) -> str:
+    """The result in Markdown."""
+    rows = [
+        [
+            title, number, f"{run['windows']:,}", f"{run['seconds']:.1f}", f"{run['windows_per_second']:,.0f}",
+            f"{run['own_peak_megabytes']:.0f}", f"{run['peak_megabytes']:.0f}",
+            f"{run['largest_worker_megabytes']:.0f}" if number != "1" else "-",
+        ]
+        for title, runs in result["builds"].items()
+        for number, run in runs.items()
+    ]  # fmt: skip
+    head = [
+        "build",
+        "processes",
+        "windows",
+        "seconds",
+        "windows/s",
+        "own peak, MB",
+        "with mapped files",
+        "largest worker",
+    ]
+    text = [table(head, rows)]
+    rows = [
+        [title, *(f"{run[key]:,.0f}" for run in runs.values() for key in ("windows", "own_peak_megabytes"))]
+        for title, runs in result["growth"].items()
+    ]
+    factor = f"{GROWTH} x"
+    head = ["one process", "windows, 1 x", "own peak, MB, 1 x", f"windows, {factor}", f"own peak, MB, {factor}"]
+    text.append(table(head, rows))
+    rows = [[title, *(f"{sizes[key]:.1f}" if key in sizes else "-" for key in SIZES)]
+            for title, sizes in result["megabytes"].items()]  # fmt: skip
+    text.append(table(["MB", *SIZES], rows))
+    rows = [[title, f"{rate:,.0f}"] for title, rate in result["reading_windows_per_second"].items()]
+    text.append(table(["reading, batches of 64", "windows/s"], rows))
+    return "\n".join(text)
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description="Benchmark of the dataset builders.")
     parser.add_argument("--data", type=Path, help="a folder that holds USC-HAD; it is built as well")
+    parser.add_argument("--small", action="store_true", help="a quarter of the sources, to see that it runs")
     parser.add_argument("--output", type=Path, default=Path("results/dataset_benchmark.json"))
     parser.add_argument("--build", nargs=4, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.build:
-        kind, source, out, processes = args.build
-        print(json.dumps(build(kind, Path(source), Path(out), int(processes))))
+        title, source, out, processes = args.build
+        print(json.dumps(build(title, Path(source), Path(out), int(processes))))
         return
     datasets.disable_progress_bars()
-    load = os.getloadavg()[0]
+    load, people = os.getloadavg()[0], 1 if args.small else 4
+    titles = ["anymo-synthetic views", "anymo-zeroshot usc_had", "anymo-zeroshot tnda_har"]
+    if nymeria_imu._pyvrs() is not None:
+        titles += ["anymo-180", "anymo-bench fine150"]
+    else:
+        print("anymo-180 and anymo-bench are left out: pip install vrs")
     builds: dict[str, dict[str, dict[str, float]]] = {}
-    growth: dict[str, dict[str, float]] = {}
+    growth: dict[str, dict[str, dict[str, float]]] = {}
     sizes: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_usc_had(folder / "usc_had", PEOPLE)
-        write_tnda_har(folder / "tnda_har", 2 * PEOPLE)
-        simulate_archive(
-            folder / "views", procedural=4, seconds=60.0, activities=["walking", "sitting"], progress=False
-        )
-        sources = [("usc_had", folder / "usc_had"), ("tnda_har", folder / "tnda_har"), ("views", folder / "views")]
-        if args.data:
-            sources.append(("usc_had", anymo_zeroshot.find_sources(args.data, ["usc_had"])["usc_had"]))
-        for kind, source in sources:
-            title = {"views": "anymo-synthetic views"}.get(kind, f"anymo-zeroshot {kind}")
-            title += ", real" if folder not in source.parents else ""
-            out = folder / f"repo {title}"
-            builds[title] = {str(number): build_apart(kind, source, out, number) for number in (1, 2)}
-            sizes[title] = {"source_megabytes": size(source), "parquet_megabytes": size(out, "*.parquet")}
-        for people in GROWTH:
-            write_usc_had(folder / f"people{people}", people)
-            growth[str(people)] = build_apart("usc_had", folder / f"people{people}", folder / "grown", 1)
-        reading = measure_reading(folder / "repo anymo-zeroshot usc_had", folder)
-        for key, path in (("arrow_cache_megabytes", folder / "cache"), ("npy_megabytes", folder)):
-            sizes["anymo-zeroshot usc_had"][key] = size(path, "*.arrow" if path != folder else "windows.npy")
 
-    print(f"load {load:.1f} before the run, {os.cpu_count()} cores")
-    for title, runs in builds.items():
-        for number, run in runs.items():
-            workers = f", largest worker {run['largest_worker_megabytes']:.0f} MB" if number != "1" else ""
-            print(
-                f"{title}, {number} process(es): {run['windows_per_second']:,.0f} windows a second "
-                f"({run['windows']:,} in {run['seconds']:.1f} s), peak {run['peak_megabytes']:.0f} MB with mapped files, "
-                f"{run['own_peak_megabytes']:.0f} MB without (start: {run['start_megabytes']:.0f} MB){workers}"
-            )
-        print(f"  {', '.join(f'{key} {value:.1f}' for key, value in sizes[title].items())}")
-    for people, run in growth.items():
-        print(
-            f"usc_had of {people} people: {run['windows']:,} windows, peak {run['peak_megabytes']:.0f} MB with mapped "
-            f"files, {run['own_peak_megabytes']:.0f} MB without"
-        )
-    for title, rate in reading.items():
-        print(f"{rate:12,.0f} windows a second  {title}")
+        def measure(title: str, source: Path) -> None:
+            out = folder / f"repo {title}"
+            builds[title] = {str(number): build_apart(title, source, out, number) for number in (1, 2)}
+            sizes[title] = {"source": size(source), "Parquet": size(out, "*.parquet")}
+            if (signals := out.with_name(out.name + ".signals")).is_dir():
+                sizes[title]["signals at 60 Hz"] = size(signals)
+
+        for title in titles:
+            grown = []
+            for factor in (1, GROWTH):
+                source = folder / f"{title} {factor}"
+                if title.startswith(("anymo-180", "anymo-bench")):
+                    source = folder / f"nymeria {factor}"
+                if not source.exists():
+                    write_source(title, source, people * factor)
+                grown.append(source)
+            measure(title, grown[0])
+            many = build_apart(title, grown[1], folder / "grown", 1)
+            growth[title] = {"1": builds[title]["1"], str(GROWTH): many}
+        if args.data:
+            measure("anymo-zeroshot usc_had, real", anymo_zeroshot.find_sources(args.data, ["usc_had"])["usc_had"])
+        reading = measure_reading(folder / "repo anymo-zeroshot usc_had", folder)
+        sizes["anymo-zeroshot usc_had"]["Arrow cache"] = size(folder / "cache", "*.arrow")
+        sizes["anymo-zeroshot usc_had"]["npy"] = (folder / "windows.npy").stat().st_size / MEGABYTE
     result = {
-        "window": "usc_had: 500 steps x 6 channels, float32; tnda_har: 250 x 6 at 5 placements; views: up to 300 x 6 at 23",
+        "window": "usc_had: 500 steps x 6 channels, float32; tnda_har: 250 x 6 at 5 placements; views: up to 300 x 6 at 23; "
+        "anymo-180: 180 to 630 x 18; anymo-bench: up to 300 x 18",
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, datasets {datasets.__version__}",
-        "load_before": load, "batch": BATCH, "builds": builds, "sizes": sizes, "growth_by_people": growth,
-        "reading_windows_per_second": reading,
+        "load_before": load, "small": args.small, "batch": BATCH, "builds": builds, "growth": growth,
+        "megabytes": sizes, "reading_windows_per_second": reading,
     }  # fmt: skip
     args.output.parent.mkdir(parents=True, exist_ok=True)
     temporary = args.output.with_name(args.output.name + ".part")
     temporary.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     os.replace(temporary, args.output)
+    print(f"load {load:.1f} before the run, {result['machine']}\n\n{tables(result)}")
     print(f"written: {args.output}")
 
 

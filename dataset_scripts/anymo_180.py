@@ -18,9 +18,16 @@ from typing import Any
 import datasets
 import numpy as np
 import pyarrow.compute as pc
-from parquet_repository import card_head, make_rows, new_config, write_json, write_split, write_text
+from parquet_repository import (
+    files_identity,
+    fill_card,
+    split_files,
+    write_config,
+    write_json,
+    write_text,
+)
+from window_builder import WindowBuilder
 
-from anymo_hf import __version__
 from anymo_hf.annotation.bench_classes import HELD_OUT_SUBJECTS
 from anymo_hf.annotation.nymeria_windows import (
     CLOCKS,
@@ -35,6 +42,7 @@ from anymo_hf.motion.nymeria import read_metadata
 from anymo_hf.motion.nymeria_imu import DEVICES
 
 STREAM = "1202-1"
+LICENCE = "Nymeria is CC BY-NC 4.0 (Project Aria, Meta); windows made from it are too."
 FEATURES = datasets.Features(
     {
         "sample_id": datasets.Value("string"),
@@ -73,7 +81,7 @@ class AnyMo180Config(datasets.BuilderConfig):
         return NymeriaSource(self.nymeria, self.annotations, self.times, self.resampling, self.cache)
 
 
-class AnyMo180(datasets.GeneratorBasedBuilder):
+class AnyMo180(WindowBuilder):
     """Windows in the order of sequences and times."""
 
     BUILDER_CONFIG_CLASS = AnyMo180Config
@@ -125,7 +133,7 @@ def write_repository(
 ) -> dict[str, Any]:
     """Writes `data/default/<split>-*.parquet`, `metadata/labels.json`, `counts.json` and the card.
 
-    Signals at 60 Hz are kept in `<out>.signals`, so that a build that was killed reads no VRS file twice.
+    A build that was killed goes on where it was: signals at 60 Hz are kept in `<out>.signals`, rows in `.default.part`.
 
     Args:
         nymeria, annotations, times, resampling: as `NymeriaSource`.
@@ -148,20 +156,23 @@ def write_repository(
     source = NymeriaSource(str(Path(nymeria).resolve()), named, times, resampling, cache)
     names = [folder.name for folder in source.sessions()]
     left_out, outside = prepare(source, names, (STREAM,), num_proc, False, strict, progress)
-    counts: dict[str, Any] = {"left_out": left_out, "windows_outside": outside, "splits": {}}
-    with new_config(out, "default") as work:
-        builder = AnyMo180(
-            cache_dir=str(work / "cache"), config_name="default", **vars(source), left_out=tuple(left_out)
-        )
-        for split, rows in make_rows(builder, num_proc, progress).items():
-            write_split(rows, work / "data", split, rows_per_file)
-            counts["splits"][split] = _count(rows)
+    counts: dict[str, Any] = {"left_out": left_out, "windows_outside": outside}
+    counts["splits"] = write_config(
+        out, AnyMo180, "default", vars(source) | {"left_out": tuple(left_out)}, source_files(source, names), _count,
+        num_proc, rows_per_file, progress,
+    )  # fmt: skip
     write_json(out / "counts.json", counts)
     write_json(
         out / "metadata" / "labels.json", [{"label_id": n, "label": label} for n, label in enumerate(anymo180())]
     )
     write_text(out / "README.md", card(counts))
     return counts
+
+
+def source_files(source: NymeriaSource, sessions: list[str]) -> str:
+    """As `files_identity`, of annotations and sequences."""
+    tables = [] if source.annotations is None else [source.annotations]
+    return files_identity(*tables, *(source.folder(name) for name in sessions))
 
 
 def _count(rows: datasets.Dataset) -> dict[str, Any]:
@@ -177,7 +188,7 @@ def _count(rows: datasets.Dataset) -> dict[str, Any]:
         signals += sum(int(np.sum(length.to_numpy() > 0)) for length in lengths)
     unlabelled = labels.pop(None, 0)
     return {
-        "rows": rows.num_rows, "hours": seconds / 3600, "recordings": len(sessions), "subjects": len(subjects),
+        "hours": seconds / 3600, "recordings": len(sessions), "subjects": len(subjects),
         "rows_with_signals": signals, "unlabelled": unlabelled, "labels": dict(labels.most_common()),
     }  # fmt: skip
 
@@ -185,42 +196,41 @@ def _count(rows: datasets.Dataset) -> dict[str, Any]:
 def card(counts: dict[str, Any]) -> str:
     """README.md; every number but those of the column "paper" is from `counts`."""
     splits = counts["splits"]
-    files = {"default": {split: f"data/default/{split}-*.parquet" for split in splits}}
-    head = card_head(
-        "AnyMo-180", "cc-by-nc-4.0", files, {"default": FEATURES}, tags=["imu", "wearable", "motion", "nymeria"]
-    )
     total: Counter[str] = Counter()
     for part in splits.values():
         total.update(part["labels"])
-    lines = [
-        head, "# AnyMo-180", "",
-        f"Narrated, labelled windows of Nymeria with real IMU data of head and wrists, built by anymo-hf {__version__} from "
-        "a copy of Nymeria and a table of annotations. Times are TIME_CODE seconds. Signals are at 60 Hz: acceleration with "
-        "gravity (m/s²), then angular velocity (rad/s), of the IMU `1202-1` in its own axes; zero where the stream pauses, "
-        "no rows where a recording has no VRS files. `label_id` counts the table below from zero and is -1 without a "
-        "label. The split `test` holds the five people that training stages leave out.", "",
-        "Nymeria is CC BY-NC 4.0 (Project Aria, Meta); windows made from it are too.", "",
-        "| split | windows | hours | recordings | subjects | with signals | unlabelled |", "|---|---|---|---|---|---|---|",
-        *(
-            f"| {split} | {part['rows']:,} | {part['hours']:.3f} | {part['recordings']:,} | {part['subjects']:,} | "
-            f"{part['rows_with_signals']:,} | {part['unlabelled']:,} |"
-            for split, part in splits.items()
-        ),
-    ]  # fmt: skip
+    return fill_card(
+        "anymo_180", "AnyMo-180", "cc-by-nc-4.0", ["motion", "nymeria"],
+        {"default": split_files("default", splits)}, {"default": FEATURES},
+        "Narrated, labelled windows of Nymeria with real IMU data of head and wrists. Times are TIME_CODE seconds. Signals "
+        "are at 60 Hz: acceleration with gravity (m/s²), then angular velocity (rad/s), of the IMU `1202-1` in its own "
+        "axes; zero where the stream pauses, no rows where a recording has no VRS files. `label_id` counts the table below "
+        "from zero and is -1 without a label. The split `test` holds the five people that training stages leave out.",
+        [
+            "| split | windows | hours | recordings | subjects | with signals | unlabelled |",
+            "|---|---|---|---|---|---|---|",
+            *(
+                f"| {split} | {part['rows']:,} | {part['hours']:.3f} | {part['recordings']:,} | {part['subjects']:,} | "
+                f"{part['rows_with_signals']:,} | {part['unlabelled']:,} |"
+                for split, part in splits.items()
+            ),
+            *left_out(counts), "", f"### Labels ({len(total)} of {len(anymo180())} occur)", "",
+            "| id | label | windows here | paper, Table 7 |", "|---|---|---|---|",
+            *(f"| {n} | {label} | {total[label]:,} | {count:,} |" for n, (label, count) in enumerate(anymo180().items())),
+        ],
+        [LICENCE],
+    )  # fmt: skip
+
+
+def left_out(counts: dict[str, Any]) -> list[str]:
+    """What `prepare` found broken, in Markdown."""
+    lines = []
     if counts["left_out"]:
         lines += ["", f"Left out, because their IMU cannot be read: {', '.join(counts['left_out'])}."]
     if counts["windows_outside"]:
-        lines += [
-            "",
-            f"Left out, because they lie outside their recording: {sum(counts['windows_outside'].values())} windows.",
-        ]
-    lines += [
-        "", f"## Labels ({len(total)} of {len(anymo180())} occur)", "",
-        "| id | label | windows here | paper, Table 7 |", "|---|---|---|---|",
-        *(f"| {n} | {label} | {total[label]:,} | {count:,} |" for n, (label, count) in enumerate(anymo180().items())),
-        "", "```python", "from datasets import load_dataset", "", 'load_dataset("REPO", split="train")', "```", "",
-    ]  # fmt: skip
-    return "\n".join(lines)
+        lost = sum(counts["windows_outside"].values())
+        lines += ["", f"Left out, because they lie outside their recording: {lost} windows."]
+    return lines
 
 
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:

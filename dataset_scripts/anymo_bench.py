@@ -20,10 +20,18 @@ from typing import Any
 
 import datasets
 import numpy as np
-from anymo_180 import add_source_arguments
-from parquet_repository import card_head, make_rows, new_config, read_json, write_json, write_split, write_text
+from anymo_180 import LICENCE, add_source_arguments, left_out, source_files
+from parquet_repository import (
+    SplitFiles,
+    fill_card,
+    read_json,
+    split_files,
+    write_config,
+    write_json,
+    write_text,
+)
+from window_builder import WindowBuilder
 
-from anymo_hf import __version__
 from anymo_hf.annotation.bench_classes import (
     HELD_OUT_SUBJECTS,
     OFFICIAL_CONFIGS,
@@ -97,7 +105,7 @@ class BenchConfig(datasets.BuilderConfig):
         return read_label_space(self.labels, name, None if self.members is None else read_members(self.members))
 
 
-class AnymoBench(datasets.GeneratorBasedBuilder):
+class AnymoBench(WindowBuilder):
     """Rows in the order of sequences and times; a window that lies outside its recording is left out."""
 
     BUILDER_CONFIG_CLASS = BenchConfig
@@ -223,7 +231,8 @@ def write_repository(
 ) -> dict[str, Any]:
     """Writes `data/<config>/<split>-*.parquet`, `metadata/` and the card; the other config in the repository stays.
 
-    Signals at 60 Hz are kept in `<out>.signals`, so that a build that was killed, and the other config, read no VRS twice.
+    A build that was killed goes on where it was: signals at 60 Hz are kept in `<out>.signals`, for the other config too, and
+    rows in `.<config>.part`.
 
     Args:
         nymeria, annotations: as `NymeriaSource`.
@@ -276,13 +285,11 @@ def write_repository(
         raise ValueError(
             f"{split_path}: the other config has other people; write both from one source into a new folder"
         )
-    counts: dict[str, Any] = {}
+    names = [session for sessions in parts.values() for session in sessions]
     try:
-        with new_config(out, name) as work:
-            builder = AnymoBench(cache_dir=str(work / "cache"), config_name=name, **settings)
-            for split, rows in make_rows(builder, num_proc, progress).items():
-                shards = write_split(rows, work / "data", split, rows_per_file)
-                counts[split] = _count(rows) | {"shards": shards}
+        counts = write_config(
+            out, AnymoBench, name, settings, source_files(source, names), _count, num_proc, rows_per_file, progress
+        )
     finally:
         (out / f".{name}.split.json").unlink(missing_ok=True)
     kept = {side: [session for session in sessions if session not in broken] for side, sessions in parts.items()}
@@ -351,52 +358,35 @@ def _count(rows: datasets.Dataset) -> dict[str, int]:
     ] or [np.zeros(0, np.int64)]  # fmt: skip
     steps = np.concatenate(lengths)
     return {
-        "rows": len(steps), "min_timesteps": int(steps.min(initial=WINDOW)), "max_timesteps": int(steps.max(initial=0)),
+        "min_timesteps": int(steps.min(initial=WINDOW)), "max_timesteps": int(steps.max(initial=0)),
         "total_timesteps": int(steps.sum()),
     }  # fmt: skip
 
 
-def config_files(spaces: Iterable[str]) -> dict[str, dict[str, str]]:
+def config_files(summaries: dict[str, Any]) -> dict[str, dict[str, SplitFiles]]:
     """Config -> split -> files, for our names and the official ones; both name the same files."""
-    files = {}
-    for name in spaces:
-        files[name] = {split: f"data/{name}/{split}-*.parquet" for split in STREAMS}
-        for official, (of, cross) in OFFICIAL_CONFIGS.items():
-            if of == name:
-                files[official] = {
-                    "train": files[name]["train"], "test": files[name]["test_cross_device" if cross else "test"]
-                }  # fmt: skip
-    return files
+    files: dict[str, dict[str, SplitFiles]] = {}
+    for official, (name, cross) in OFFICIAL_CONFIGS.items():
+        if official in summaries:
+            test = "test_cross_device" if cross else "test"
+            own = split_files(name, {"train": summaries[official]["train"], test: summaries[official]["test"]})
+            files[name] = files.get(name, {}) | own
+            files[official] = {"train": own["train"], "test": own[test]}
+    return {name: files[name] for name in (*SPACES, *OFFICIAL_CONFIGS) if name in files}
 
 
 def card(info: dict[str, Any]) -> str:
     """README.md; every number is from `info`, the content of `metadata/dataset_info.json`."""
-    summaries = info["summaries"]
-    spaces = [name for name in SPACES if any(entry["benchmark_type"] == name for entry in summaries.values())]
-    files = config_files(spaces)
-    head = card_head(
-        "AnyMo Bench", "cc-by-nc-4.0", files, dict.fromkeys(files, FEATURES),
-        tags=["human-activity-recognition", "imu", "wearable", "nymeria"],
-    )  # fmt: skip
+    files = config_files(info["summaries"])
+    classes = {
+        "official file": "official",
+        "rebuilt": "rebuilt from the paper's numbers, may differ from the official lists",
+    }
     lines = [
-        head, "# AnyMo Bench", "",
-        f"Activity recognition on real IMU data of Nymeria, built by anymo-hf {__version__} from a copy of Nymeria and a "
-        "table of annotations. A row is a window of at most 300 steps at 60 Hz: `imu` is `[T, 18]`, of head, left wrist and "
-        "right wrist the acceleration with gravity (m/s²) and the angular velocity (rad/s) in sensor axes. Longer windows "
-        "are cut into pieces of 300 and the tail is dropped, nothing is padded, and gaps are zero. Times are TIME_CODE.", "",
-        "Splits have no subject in common (`metadata/split_subjects.json`); `test_cross_device` has the people of `test` "
-        "with the other IMU of each device.", "",
-        f"Resampling to 60 Hz: {info['resampling'].replace('_', '-')}. Classes: {info['labels_from']}"
-        + (
-            "; members of Fine150 and Core50 are rebuilt from the paper's numbers and may differ from the official lists."
-            if info["labels_from"] == "rebuilt"
-            else "."
-        ), "",
-        "Nymeria is CC BY-NC 4.0 (Project Aria, Meta); windows made from it are too.", "",
         "| config | official name | split | classes | rows | hours | shortest | longest |",
         "|---|---|---|---|---|---|---|---|",
-    ]  # fmt: skip
-    for official, entry in summaries.items():
+    ]
+    for official, entry in info["summaries"].items():
         cross = bool(entry["test_imu_index_within_position"])
         for side in ("train", "test"):
             part = entry[side]
@@ -405,16 +395,20 @@ def card(info: dict[str, Any]) -> str:
                 f"| {entry['benchmark_type']} | {official} ({side}) | {split} | {entry['num_classes']} | {part['rows']:,} | "
                 f"{part['total_timesteps'] / 216_000:.3f} | {part['min_timesteps']} | {part['max_timesteps']} |"
             )
-    if info["left_out"]:
-        lines += ["", f"Left out, because their IMU cannot be read: {', '.join(info['left_out'])}."]
-    if info["windows_outside"]:
-        lost = sum(info["windows_outside"].values())
-        lines += ["", f"Left out, because they lie outside their recording: {lost} windows."]
     lines += [
-        "", "`anymo bench statistics REPO` counts more, beside the paper's numbers.", "", "```python",
-        "from datasets import load_dataset", "", f'load_dataset("REPO", "{spaces[0]}", split="train")', "```", "",
+        "", f"Resampling to 60 Hz: {info['resampling'].replace('_', '-')}. Classes: {classes[info['labels_from']]}.",
+        *left_out(info), "", "`anymo bench statistics REPO` counts more, beside the paper's numbers.",
     ]  # fmt: skip
-    return "\n".join(lines)
+    return fill_card(
+        "anymo_bench", "AnyMo Bench", "cc-by-nc-4.0", ["human-activity-recognition", "nymeria"],
+        files, dict.fromkeys(files, FEATURES),
+        "Activity recognition on real IMU data of Nymeria. A row is a window of at most 300 steps at 60 Hz: `imu` is "
+        "`[T, 18]`, of head, left wrist and right wrist the acceleration with gravity (m/s²) and the angular velocity "
+        "(rad/s) in sensor axes. Longer windows are cut into pieces of 300 and the tail is dropped, nothing is padded, and "
+        "gaps are zero. Times are TIME_CODE. Splits have no subject in common (`metadata/split_subjects.json`); "
+        "`test_cross_device` has the people of `test` with the other IMU of each device.",
+        lines, [LICENCE],
+    )  # fmt: skip
 
 
 def main() -> None:

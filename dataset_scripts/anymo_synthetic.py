@@ -9,17 +9,15 @@ is written anew each time from what was counted. `load_dataset("REPO", "views")`
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import shutil
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import datasets
+from parquet_repository import add_counts, fill_card, split_files, write_config, write_text
+from window_builder import WindowBuilder
 
-from anymo_hf import __version__
 from anymo_hf.modeling.body_graph import SEGMENTS
 from anymo_hf.simulation.archive import Archive, simulate_archive
 from anymo_hf.simulation.archive_manifest import MANIFEST, file_sha256, verify_archive
@@ -93,7 +91,7 @@ class SyntheticConfig(datasets.BuilderConfig):
     test_share: float = 0.1
 
 
-class AnymoSynthetic(datasets.GeneratorBasedBuilder):
+class AnymoSynthetic(WindowBuilder):
     """Windows of an archive; train and test have no subject in common."""
 
     BUILDER_CONFIG_CLASS = SyntheticConfig
@@ -134,13 +132,14 @@ def write_repository(
     archive: str | Path,
     out: str | Path,
     config: str,
-    num_proc: int | None = None,
+    num_proc: int = 1,
     rows_per_file: int | None = None,
+    progress: bool = True,
     **options: Any,
 ) -> dict[str, Any]:
     """Writes `data/<config>/<split>-00000-of-0000N.parquet` and the card.
 
-    A config's files are made beside the old ones and put in their place when all are there.
+    A build that was killed goes on where it was: finished rows are kept in `.<config>.part`.
 
     Args:
         archive: folder of the kinematics.
@@ -148,6 +147,7 @@ def write_repository(
         config: "kinematics", "views" or "dense".
         num_proc: processes that make rows.
         rows_per_file: rows of a Parquet file; without it files hold about 300 MB.
+        progress: show a bar.
         options: fields of `SyntheticConfig`.
 
     Returns:
@@ -162,33 +162,11 @@ def write_repository(
     archive, out = Path(archive).resolve(), Path(out)
     if problems := verify_archive(archive):  # before anything is written
         raise OSError(f"{archive}: {'; '.join(problems)}")
-    work = out / f".{config}.part"
-    shutil.rmtree(work, ignore_errors=True)
-    try:
-        identity = file_sha256(archive / MANIFEST)
-        builder = AnymoSynthetic(
-            cache_dir=str(work / "cache"), config_name=config, archive=str(archive), identity=identity, **options
-        )
-        builder.download_and_prepare(num_proc=num_proc)
-        counts: dict[str, Any] = {"archive_sha256": identity, "splits": {}}
-        for split, rows in builder.as_dataset().items():
-            files = -(-rows.num_rows // rows_per_file) if rows_per_file else max(1, round(rows.data.nbytes / 300e6))
-            (work / "data").mkdir(exist_ok=True)
-            for index in range(files):
-                name = f"{split}-{index:05d}-of-{files:05d}.parquet"
-                rows.shard(files, index, contiguous=True).to_parquet(str(work / "data" / name))
-            counts["splits"][split] = _count(rows)
-        target = out / "data" / config
-        shutil.rmtree(target, ignore_errors=True)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(work / "data", target)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    known = _read_counts(out) | {config: counts}
-    # a config whose files are gone is not in the card either
-    known = {name: known[name] for name in ROWS if name in known and (out / "data" / name).is_dir()}
-    _write(out / "counts.json", json.dumps(known, indent=1, ensure_ascii=False) + "\n")
-    _write(out / "README.md", card(known))
+    identity = file_sha256(archive / MANIFEST)
+    settings = {"archive": str(archive), "identity": identity, **options}
+    splits = write_config(out, AnymoSynthetic, config, settings, identity, _count, num_proc, rows_per_file, progress)
+    counts = {"archive_sha256": identity, "splits": splits}
+    write_text(out / "README.md", card(add_counts(out, config, counts, ROWS)))
     return counts
 
 
@@ -206,24 +184,10 @@ def _count(rows: datasets.Dataset) -> dict[str, Any]:
     for (_, _, seconds), source in windows.items():
         hours[source] = hours.get(source, 0.0) + seconds / 3600
     return {
-        "rows": rows.num_rows, "windows": len(windows), "hours": sum(hours.values()),
+        "windows": len(windows), "hours": sum(hours.values()),
         "recordings": len(set(table["recording"].tolist())), "subjects": len(set(table["subject"].tolist())),
         "hours_by_source": dict(sorted(hours.items())),
     }  # fmt: skip
-
-
-def _read_counts(out: Path) -> dict[str, Any]:
-    path = out / "counts.json"
-    try:
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}); delete it and write every config again") from error
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
 
 
 def licence(source: str) -> str:
@@ -233,54 +197,28 @@ def licence(source: str) -> str:
 
 
 def card(counts: dict[str, Any]) -> str:
-    """README.md with the YAML that `load_dataset` reads; every number is from `counts`."""
-    import yaml
-
-    sources: dict[str, float] = {}
-    for entry in counts.values():
-        for split in entry["splits"].values():
-            for source, hours in split["hours_by_source"].items():
-                sources[source] = max(sources.get(source, 0.0), hours)
-    free = all(source == "procedural" for source in sources)
-    head = {
-        "pretty_name": "AnyMo synthetic IMU",
-        "license": "apache-2.0" if free else "other",
-        "tags": ["imu", "wearable", "motion", "simulation"],
-        "configs": [
-            {
-                "config_name": name,
-                "data_files": [{"split": split, "path": f"data/{name}/{split}-*.parquet"} for split in entry["splits"]],
-            }
-            for name, entry in counts.items()
-        ],
-        "dataset_info": [{"config_name": name, "features": FEATURES[name]._to_yaml_list()} for name in counts],
-    }
-    lines = [
-        "---", yaml.safe_dump(head, sort_keys=False, allow_unicode=True).rstrip(), "---", "", "# AnyMo synthetic IMU", "",
-        f"Virtual IMU data at 60 Hz, simulated from body motion by anymo-hf {__version__}: acceleration with gravity "
-        "(m/s², at rest 9.81 along up), then angular velocity (rad/s), in sensor axes. Every row is a window of one "
-        "recording: a narration's span where there are narrations, cut to the longest length. Splits have no subject in "
-        "common; a recording that names nobody counts as a subject of its own.", "",
-        *(f"- `{name}`: {_WORDS[name]}." for name in counts), "",
-        "| config | split | rows | windows | hours | recordings | subjects |", "|---|---|---|---|---|---|---|",
-    ]  # fmt: skip
-    for name, entry in counts.items():
-        for split, part in entry["splits"].items():
-            lines.append(
+    """README.md; every number is from `counts`."""
+    parts = [part for entry in counts.values() for part in entry["splits"].values()]
+    sources = sorted({source for part in parts for source in part["hours_by_source"]})
+    return fill_card(
+        "anymo_synthetic", "AnyMo synthetic IMU", "apache-2.0" if sources == ["procedural"] else "other",
+        ["motion", "simulation"], {name: split_files(name, entry["splits"]) for name, entry in counts.items()}, FEATURES,
+        "Virtual IMU data at 60 Hz, simulated from body motion: acceleration with gravity (m/s², at rest 9.81 along up), "
+        "then angular velocity (rad/s), in sensor axes. Every row is a window of one recording: a narration's span where "
+        "there are narrations, cut to the longest length. Splits have no subject in common; a recording that names nobody "
+        "counts as a subject of its own.",
+        [
+            *(f"- `{name}`: {_WORDS[name]}." for name in counts), "",
+            "| config | split | rows | windows | hours | recordings | subjects |", "|---|---|---|---|---|---|---|",
+            *(
                 f"| {name} | {split} | {part['rows']:,} | {part['windows']:,} | {part['hours']:.3f} | "
                 f"{part['recordings']:,} | {part['subjects']:,} |"
-            )
-    lines += [
-        "",
-        "| source of motion | licence |",
-        "|---|---|",
-        *(f"| {name} | {licence(name)} |" for name in sorted(sources)),
-    ]
-    example = next(iter(counts))
-    split = next(iter(counts[example]["splits"]))
-    lines += ["", "```python", "from datasets import load_dataset", "",
-              f'load_dataset("REPO", "{example}", split="{split}")', "```", ""]  # fmt: skip
-    return "\n".join(lines)
+                for name, entry in counts.items()
+                for split, part in entry["splits"].items()
+            ),
+        ],
+        ["| source of motion | licence |", "|---|---|", *(f"| {name} | {licence(name)} |" for name in sources)],
+    )  # fmt: skip
 
 
 def main() -> None:
@@ -303,7 +241,7 @@ def main() -> None:
             archive = args.out.with_name(args.out.name + ".archive")
             simulate_archive(archive, args.motion, num_proc=args.num_proc)
         counts = write_repository(
-            archive, args.out, args.config, args.num_proc if args.num_proc > 1 else None,
+            archive, args.out, args.config, args.num_proc,
             seconds=args.seconds, views=args.views, seed=args.seed, test_share=args.test_share,
         )  # fmt: skip
     except (ValueError, OSError) as error:

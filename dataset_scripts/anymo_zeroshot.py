@@ -15,16 +15,23 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from hashlib import sha256
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import datasets
 import numpy as np
-from datasets.exceptions import DatasetGenerationError
-from parquet_repository import new_config, read_json, write_json, write_split, write_text
+from parquet_repository import (
+    add_counts,
+    files_identity,
+    fill_card,
+    read_json,
+    split_files,
+    write_config,
+    write_text,
+)
+from window_builder import WindowBuilder
 
-from anymo_hf import __version__
 from anymo_hf.recordings import dsads, openpack, opportunity, realworld, tnda_har
 from anymo_hf.recordings.catalogue import DATASETS, read_windows
 from anymo_hf.recordings.dataset_check import KNOWN, find_datasets
@@ -52,26 +59,37 @@ PLACEMENTS: dict[str, tuple[str, ...]] = {
     "ego_exo4d": ("head",),
     "mmea": ("head",),
 }
-_UCI = "CC BY 4.0 (UCI Machine Learning Repository, {})"
-_UNKNOWN = "no licence text in its documents; cite it, and ask its owners before you share this"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a dataset comes from, the Hub's identifier of its licence, "unknown" where it is not certain, and in words."""
+
+    place: str
+    licence: str = "unknown"
+    words: str = "see the source, and ask its owners before you share this"
+
+
+_UCI = "https://archive.ics.uci.edu/dataset/{}"
+_README = "its README: cite it, no commercial use; see the source for what else it says today"
 _AGREEMENT = "its own licence agreement, which every user signs; do not share this"
-SOURCES: dict[str, tuple[str, str]] = {  # where a dataset comes from, its licence as far as it is known
-    "uci_har": ("https://doi.org/10.24432/C54S4K", _UCI.format("240") + "; its README forbids commercial use"),
-    "uci_hapt": ("https://doi.org/10.24432/C54G7M", _UCI.format("341") + "; its README forbids commercial use"),
-    "usc_had": ("https://sipi.usc.edu/had/", _UNKNOWN),
-    "utd_mhad": ("https://personal.utdallas.edu/~kehtar/UTD-MHAD.html", _UNKNOWN),
-    "openpack": ("https://doi.org/10.5281/zenodo.8145223", "CC BY-NC-SA 4.0"),
-    "wisdm": ("https://doi.org/10.24432/C5HK59", _UCI.format("507")),
-    "wisdm_watch": ("https://doi.org/10.24432/C5HK59", _UCI.format("507")),
-    "opportunity": ("https://doi.org/10.24432/C5M027", _UCI.format("226")),
-    "w_har": ("https://github.com/gmbhat/human-activity-recognition", "see LICENSE of its repository, if there is one"),
-    "realworld": ("https://sensor.informatik.uni-mannheim.de/", _UNKNOWN),
-    "tnda_har": ("https://doi.org/10.21227/4epb-pg26", "the terms of IEEE DataPort"),
-    "pamap2": ("https://doi.org/10.24432/C5NW2H", _UCI.format("231")),
-    "dsads": ("https://doi.org/10.24432/C5C59F", _UCI.format("256")),
-    "ego4d": ("https://ego4d-data.org", _AGREEMENT),
-    "ego_exo4d": ("https://ego-exo4d-data.org", _AGREEMENT),
-    "mmea": ("UESTC-MMEA-CL", _UNKNOWN),
+SOURCES = {
+    "uci_har": Source(_UCI.format(240), "other", _README),
+    "uci_hapt": Source(_UCI.format(341), "other", _README),
+    "usc_had": Source("https://sipi.usc.edu/had/"),
+    "utd_mhad": Source("https://personal.utdallas.edu/~kehtar/UTD-MHAD.html"),
+    "openpack": Source("https://doi.org/10.5281/zenodo.8145223", "cc-by-nc-sa-4.0", "CC BY-NC-SA 4.0"),
+    "wisdm": Source(_UCI.format(507)),
+    "wisdm_watch": Source(_UCI.format(507)),
+    "opportunity": Source(_UCI.format(226)),
+    "w_har": Source("https://github.com/gmbhat/human-activity-recognition"),
+    "realworld": Source("https://sensor.informatik.uni-mannheim.de/"),
+    "tnda_har": Source("https://doi.org/10.21227/4epb-pg26"),
+    "pamap2": Source(_UCI.format(231)),
+    "dsads": Source(_UCI.format(256)),
+    "ego4d": Source("https://ego4d-data.org", "other", _AGREEMENT),
+    "ego_exo4d": Source("https://ego-exo4d-data.org", "other", _AGREEMENT),
+    "mmea": Source("UESTC-MMEA-CL"),
 }
 _LISTS = {"train": "train", "validation": "val"}  # split -> what the readers, and COMODO's lists, call it
 _SIGNAL = datasets.Array2D((None, 6), "float32")
@@ -120,17 +138,16 @@ class ZeroshotConfig(datasets.BuilderConfig):
     identity: str = ""
 
 
-class AnymoZeroshot(datasets.GeneratorBasedBuilder):
+class AnymoZeroshot(WindowBuilder):
     """The windows of `read_windows`; splits beside `test` where a dataset's authors or COMODO's lists define them."""
 
     BUILDER_CONFIG_CLASS = ZeroshotConfig
     BUILDER_CONFIGS = [ZeroshotConfig(name=name, version=datasets.Version("1.0.0")) for name in DATASETS]
-    DEFAULT_WRITER_BATCH_SIZE = 100  # rows that wait in memory; RealWorld's have seven placements
 
     def __init__(self, *args: Any, source: str = "", **kwargs: Any) -> None:
         if not Path(source).exists() or not source:
             raise OSError(f"{source or 'source'}: no such folder or zip; give source=, the download of one dataset")
-        kwargs.setdefault("identity", source_identity(source))
+        kwargs.setdefault("identity", files_identity(source))
         super().__init__(*args, source=str(source), **kwargs)
 
     def _info(self) -> datasets.DatasetInfo:
@@ -258,16 +275,6 @@ def _bundle(name: str, source: Path) -> bool:
     return bundle is not None and any(source.rglob(f"{BUNDLES[bundle].folder}.json"))
 
 
-def source_identity(source: str | Path) -> str:
-    """Checksum of the names, sizes and times of the files, which are too many to be read twice."""
-    root, digest = Path(source), sha256(__version__.encode())
-    files = [root] if root.is_file() else sorted(Path(base, name) for base, _, names in os.walk(root) for name in names)
-    for path in files:
-        state = path.stat()
-        digest.update(f"{path.relative_to(root.parent).as_posix()} {state.st_size} {state.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
-
-
 def find_sources(data: str | Path, configs: list[str] | None = None) -> dict[str, Path]:
     """Config -> folder or zip below `data`; all that are found, or those that are asked for.
 
@@ -319,12 +326,16 @@ def _has_device(name: str, place: Path) -> bool:
 
 
 def write_repository(
-    source: str | Path, out: str | Path, config: str, num_proc: int | None = None, rows_per_file: int | None = None
+    source: str | Path,
+    out: str | Path,
+    config: str,
+    num_proc: int = 1,
+    rows_per_file: int | None = None,
+    progress: bool = True,
 ) -> dict[str, Any]:
     """Writes `data/<config>/<split>-00000-of-0000N.parquet` and the card.
 
-    A config's files are made beside the old ones and put in their place when all are there. What a killed build left
-    behind is taken away by the next one.
+    A build that was killed goes on where it was: what it finished is kept in `.<config>.part`.
 
     Args:
         source: folder or zip of the dataset, as it was downloaded.
@@ -332,6 +343,7 @@ def write_repository(
         config: key of `DATASETS`.
         num_proc: processes that read, a person each, where the dataset has files for each person.
         rows_per_file: rows of a Parquet file; without it files hold about 300 MB.
+        progress: show a bar.
 
     Returns:
         What was counted.
@@ -343,43 +355,24 @@ def write_repository(
     if config not in DATASETS:
         raise ValueError(f"config must be one of {', '.join(DATASETS)}, got {config!r}")
     source, out = Path(source), Path(out)
-    known = read_json(out / "counts.json")  # a damaged file is found before the work
-    with new_config(out, config) as work:
-        builder = AnymoZeroshot(cache_dir=str(work / "cache"), config_name=config, source=str(source))
-        try:
-            builder.download_and_prepare(num_proc=num_proc)
-        except DatasetGenerationError as error:
-            raise _reason(error) from error
-        counts: dict[str, Any] = {"identity": builder.config.identity, "splits": {}}
-        for split, rows in builder.as_dataset().items():
-            if not rows.num_rows:
-                raise ValueError(
-                    f"{source}: no window of {config} in split {split}; anymo data check says what is there"
-                )
-            write_split(rows, work / "data", split, rows_per_file)
-            counts["splits"][split] = _count(config, rows)
-        counts["whole"], counts["beside"] = _beside(config, counts["splits"])
-    known = known | {config: counts}
-    # a config whose files are gone is not in the card either
-    known = {name: known[name] for name in DATASETS if name in known and (out / "data" / name).is_dir()}
-    write_json(out / "counts.json", known)
-    write_text(out / "README.md", card(known))
+    read_json(out / "counts.json")  # a damaged file is found before the work
+    if not source.exists():
+        raise OSError(f"{source}: no such folder or zip")
+    identity = files_identity(source)
+    settings = {"source": str(source), "identity": identity}
+    splits = write_config(
+        out, AnymoZeroshot, config, settings, identity, partial(_count, config), num_proc, rows_per_file, progress
+    )
+    counts: dict[str, Any] = {"identity": identity, "splits": splits}
+    counts["whole"], counts["beside"] = _beside(config, splits)
+    write_text(out / "README.md", card(add_counts(out, config, counts, DATASETS)))
     return counts
 
 
 def is_written(source: str | Path, out: str | Path, config: str) -> bool:
     """Whether the repository holds this config, made by this version from these files."""
     known = read_json(Path(out) / "counts.json").get(config, {})
-    return (Path(out) / "data" / config).is_dir() and known.get("identity") == source_identity(source)
-
-
-def _reason(error: DatasetGenerationError) -> ValueError | OSError:
-    """What went wrong, from under the words of `datasets`; another process sends only its traceback."""
-    cause = error.__cause__
-    if isinstance(cause, (ValueError, OSError)):
-        return cause
-    told = re.findall(r"^(?:[\w.]+\.)?(?!Dataset)\w+Error: (.+)$", str(cause), re.M)
-    return ValueError(told[-1] if told else str(cause or error))
+    return (Path(out) / "data" / config).is_dir() and known.get("identity") == files_identity(source)
 
 
 def _count(config: str, rows: datasets.Dataset) -> dict[str, Any]:
@@ -393,7 +386,7 @@ def _count(config: str, rows: datasets.Dataset) -> dict[str, Any]:
     names = rows.features["label"].names
     whole = DATASETS[config].window_seconds is None  # rows are then the recordings
     return {
-        "rows": rows.num_rows, "bytes": rows.data.nbytes, "hours": seconds / 3600,
+        "hours": seconds / 3600,
         "recordings": rows.num_rows if whole else len(set(zip(subjects, sessions, labels, strict=True))),
         "sessions": 0 if whole else len(set(zip(subjects, sessions, strict=True))),
         "subjects": sorted(set(subjects) - {""}, key=lambda text: natural_key(Path(text))),
@@ -427,53 +420,9 @@ def _beside(config: str, splits: dict[str, Any]) -> tuple[bool, list[str]]:
     return all(ours[name] >= value for name, value, _ in published), lines
 
 
-def _size(rows: int) -> str:
-    """The Hub's size category."""
-    steps = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M")
-    return next((text for power, text in enumerate(steps, 3) if rows < 10**power), "10M<n<100M")
-
-
 def card(counts: dict[str, Any]) -> str:
-    """README.md with the YAML that `load_dataset` reads; every number is from `counts`."""
-    import yaml
-
-    head = {
-        "pretty_name": "AnyMo zero-shot suite",
-        "language": "en",
-        "license": "other",
-        "license_name": "terms-of-each-dataset",
-        "license_link": "README.md",
-        "tags": ["imu", "wearable", "human-activity-recognition", "zero-shot"],
-        "size_categories": [_size(sum(part["rows"] for entry in counts.values() for part in entry["splits"].values()))],
-        "configs": [
-            {
-                "config_name": name,
-                "data_files": [{"split": split, "path": f"data/{name}/{split}-*.parquet"} for split in entry["splits"]],
-            }
-            for name, entry in counts.items()
-        ],
-        "dataset_info": [
-            {
-                "config_name": name,
-                "features": features(name)._to_yaml_list(),
-                "splits": [
-                    {"name": split, "num_bytes": part["bytes"], "num_examples": part["rows"]}
-                    for split, part in entry["splits"].items()
-                ],
-            }
-            for name, entry in counts.items()
-        ],
-    }
-    lines = [
-        "---", yaml.safe_dump(head, sort_keys=False, allow_unicode=True).rstrip(), "---", "", "# AnyMo zero-shot suite", "",
-        "Labelled windows of public datasets of human activity recognition, read from their original downloads by "
-        f"anymo-hf {__version__} and cut as the evaluation of AnyMo cuts them. A column for each placement holds "
-        "acceleration with gravity (m/s², at rest 9.81 along up), then angular velocity (rad/s), in the sensor's own axes "
-        "at the dataset's own rate; a placement that a window lacks is empty, and `placements` names those it has. `label` "
-        "is the class text, `original_label` the number in the dataset's own documents. Split `test` is what the zero-shot "
-        "evaluation uses; others are there where an official split is.", "",
-        "| config | split | windows | hours | subjects | classes | placements |", "|---|---|---|---|---|---|---|",
-    ]  # fmt: skip
+    """README.md; every number is from `counts`, but those of the published figures."""
+    lines = ["| config | split | windows | hours | subjects | classes | placements |", "|---|---|---|---|---|---|---|"]
     for name, entry in counts.items():
         for split, part in entry["splits"].items():
             lines.append(
@@ -483,12 +432,27 @@ def card(counts: dict[str, Any]) -> str:
     lines += ["", "Counted here, beside the published figure:", ""]
     for name, entry in counts.items():
         lines.append(f"- `{name}` ({'whole' if entry['whole'] else 'partial'}): {'; '.join(entry['beside'])}")
-    lines += ["", "| config | source | licence |", "|---|---|---|"]
-    lines += [f"| {name} | {KNOWN[_known(name)].title}, {SOURCES[name][0]} | {SOURCES[name][1]} |"
-              for name in counts]  # fmt: skip
-    lines += ["", "```python", "from datasets import load_dataset", "",
-              f'load_dataset("REPO", "{next(iter(counts))}", split="test")', "```", ""]  # fmt: skip
-    return "\n".join(lines)
+    licences = {SOURCES[name].licence for name in counts}
+    return fill_card(
+        "anymo_zeroshot", "AnyMo zero-shot suite", licences.pop() if len(licences) == 1 else "other",
+        ["human-activity-recognition", "zero-shot"],
+        {name: split_files(name, entry["splits"]) for name, entry in counts.items()},
+        {name: features(name) for name in counts},
+        "Labelled windows of public datasets of human activity recognition, read from their original downloads and cut as "
+        "the evaluation of AnyMo cuts them. A column for each placement holds acceleration with gravity (m/s², at rest 9.81 "
+        "along up), then angular velocity (rad/s), in the sensor's own axes at the dataset's own rate; a placement that a "
+        "window lacks is empty, and `placements` names those it has. `label` is the class text, `original_label` the number "
+        "in the dataset's own documents. Split `test` is what the zero-shot evaluation uses; others are there where an "
+        "official split is.",
+        lines,
+        [
+            "| config | source | licence |", "|---|---|---|",
+            *(
+                f"| {name} | {KNOWN[_known(name)].title}, {SOURCES[name].place} | {SOURCES[name].words} |"
+                for name in counts
+            ),
+        ],
+    )  # fmt: skip
 
 
 def main() -> None:
@@ -511,7 +475,7 @@ def main() -> None:
                 continue
             print(f"[{number}/{len(sources)}] {name}: reading {source}", flush=True)
             try:
-                counts = write_repository(source, args.out, name, args.num_proc if args.num_proc > 1 else None)
+                counts = write_repository(source, args.out, name, args.num_proc)
             except (ValueError, OSError) as error:  # the others can still be built
                 failed.append(f"{name}: {error}")
                 print(f"  refused: {error}")

@@ -1,83 +1,217 @@
-"""What repositories of these builders share: whole Parquet files named as on the Hub, written text, the card's YAML."""
+"""The one home of Hub-layout repositories: rows made in parts that survive a kill, Parquet files, counts and the card.
+
+A config is made in `OUT/.<config>.part`: rows as Arrow files, a few recordings each, then the Parquet files, which take the
+place of the old ones when all are there. What a stopped build has finished is used again while source and options are the
+same.
+"""
 
 from __future__ import annotations
 
+import errno
 import json
+import multiprocessing
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import datasets
 import pyarrow.parquet as pq
-from datasets.exceptions import DatasetGenerationError
+from datasets.arrow_writer import ArrowWriter
+from huggingface_hub import DatasetCard, DatasetCardData
+from tqdm import tqdm
+from window_builder import WindowBuilder
 
+from anymo_hf import __version__
+from anymo_hf.simulation.engines import run_jobs
+
+TEMPLATE = Path(__file__).parents[1] / "hub_cards" / "dataset_card.md"
+PARTS = 256  # of a split, at most
+BYTES_PER_FILE = 300e6  # as Arrow data
 _ROW_GROUP = 256
 
 
-@contextmanager
-def new_config(out: Path, config: str) -> Iterator[Path]:
-    """A work folder whose `data/` replaces `out/data/<config>` when all went well; what a killed build left is removed."""
-    work = out / f".{config}.part"
-    shutil.rmtree(work, ignore_errors=True)
-    (work / "data").mkdir(parents=True)
+def write_config(
+    out: Path,
+    kind: type[WindowBuilder],
+    config: str,
+    settings: Mapping[str, Any],
+    sources: str,
+    count: Callable[[datasets.Dataset], dict[str, Any]],
+    num_proc: int = 1,
+    rows_per_file: int | None = None,
+    progress: bool = True,
+) -> dict[str, dict[str, Any]]:
+    """Writes `out/data/<config>/<split>-00000-of-0000N.parquet`.
+
+    Args:
+        out: the repository.
+        kind, config, settings: the builder, its config and the fields of that.
+        sources: as `files_identity`, of all that is read.
+        count: what to tell of a split.
+        num_proc: processes that make rows.
+        rows_per_file: rows of a Parquet file; without it files hold about 300 MB.
+        progress: show a bar.
+
+    Returns:
+        split -> what `count` and `write_split` gave.
+
+    Raises:
+        ValueError: as the builder, or a split without rows.
+        OSError: as the builder, a full disk, or a worker that the system ended. Finished parts stay for the next call,
+            unless the source is to blame.
+    """
+    work, target = out / f".{config}.part", out / "data" / config
+    told = repr((__version__, kind.__name__, sorted(settings.items()), sources, rows_per_file))
+    identity = sha256(told.encode()).hexdigest()
+    counts = {}
     try:
-        yield work
-        target = out / "data" / config
+        if not (work / "identity").is_file() or (work / "identity").read_text() != identity:
+            shutil.rmtree(work, ignore_errors=True)
+            write_text(work / "identity", identity)
+        for stale in work.rglob("*.tmp"):
+            stale.unlink()
+        builder = kind(cache_dir=str(work / "cache"), config_name=config, **settings)
+        for split, rows in make_rows(builder, work / "rows", num_proc, progress).items():
+            if not rows.num_rows:
+                raise ValueError(f"{config}: the source holds no window for the split {split}")
+            counts[split] = count(rows) | write_split(rows, work / "data", split, rows_per_file)
         shutil.rmtree(target, ignore_errors=True)
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(work / "data", target)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+    except BrokenProcessPool as error:
+        raise OSError(
+            f"{out}: the system ended a process that made {config}, for want of memory perhaps; run it again with fewer, "
+            f"finished parts are kept in {work.name}"
+        ) from error
+    except (ValueError, OSError) as error:
+        number = getattr(error, "errno", None)
+        if number is None:  # not the system's: the source must change first
+            shutil.rmtree(work, ignore_errors=True)
+        if number not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise OSError(
+            number,
+            f"the disk is full ({error}); free some and run it again, finished parts are kept; or delete them",
+            str(work),
+        ) from error
+    shutil.rmtree(work, ignore_errors=True)
+    return counts
 
 
 def make_rows(
-    builder: datasets.GeneratorBasedBuilder, num_proc: int = 1, progress: bool = True
-) -> datasets.DatasetDict:
-    """The splits of a builder; an error of our own comes out as it was raised, where one process makes the rows."""
-    bars = datasets.is_progress_bar_enabled()
-    if not progress:
-        datasets.disable_progress_bars()
+    builder: WindowBuilder, folder: Path, num_proc: int = 1, progress: bool = True
+) -> dict[str, datasets.Dataset]:
+    """The splits of a builder, from Arrow files in `folder`; those that are there already are not made again."""
+    files: dict[str, list[Path]] = {}
+    jobs = []
+    for generator in builder._split_generators(None):
+        (shared,) = (key for key, value in generator.gen_kwargs.items() if isinstance(value, list))
+        items = generator.gen_kwargs[shared]
+        size = -(-len(items) // PARTS) or 1
+        parts = [items[first : first + size] for first in range(0, len(items), size)]
+        paths = [folder / f"{generator.name}-{index:05d}.arrow" for index in range(len(parts))]
+        files[str(generator.name)] = paths
+        jobs += [
+            (builder, generator.gen_kwargs | {shared: part}, path)
+            for part, path in zip(parts, paths, strict=True)
+            if not path.is_file()
+        ]
+    folder.mkdir(parents=True, exist_ok=True)
+    total = sum(map(len, files.values()))
+    with tqdm(
+        total=total, initial=total - len(jobs), unit="part", desc=builder.config.name, disable=not progress
+    ) as bar:
+        for _ in run_jobs(_write_part, jobs, num_proc=num_proc):
+            bar.update()
+    return {
+        split: datasets.concatenate_datasets([datasets.Dataset.from_file(str(path)) for path in paths])
+        for split, paths in files.items()
+    }
+
+
+def _write_part(job: tuple[WindowBuilder, dict[str, Any], Path]) -> None:
+    builder, arguments, path = job
+    _end_with_parent()
+    temporary = path.with_name(path.name + ".tmp")
+    features = builder.info.features
     try:
-        builder.download_and_prepare(num_proc=num_proc if num_proc > 1 else None)
-        return builder.as_dataset()
-    except DatasetGenerationError as error:
-        if isinstance(error.__cause__, ValueError | OSError):
-            raise error.__cause__ from None
-        raise
+        with ArrowWriter(
+            path=str(temporary), features=features, writer_batch_size=builder.DEFAULT_WRITER_BATCH_SIZE
+        ) as writer:
+            for _, row in builder._generate_examples(**arguments):
+                writer.write(features.encode_example(row))
+            writer.finalize()
+        os.replace(temporary, path)
     finally:
-        if bars:
-            datasets.enable_progress_bars()
+        temporary.unlink(missing_ok=True)
 
 
-def write_split(rows: datasets.Dataset, folder: Path, split: str, rows_per_file: int | None = None) -> int:
-    """`<split>-00000-of-0000N.parquet`, zstd; without `rows_per_file` about 300 MB of Arrow data each.
+@cache
+def _end_with_parent() -> None:
+    """In a worker: ends it when the build is killed, which it would not notice by itself."""
+    if (parent := multiprocessing.parent_process()) is not None:
+        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+
+
+def write_split(rows: datasets.Dataset, folder: Path, split: str, rows_per_file: int | None = None) -> dict[str, int]:
+    """`<split>-00000-of-0000N.parquet`, zstd; files that are there already stay.
 
     Returns:
-        The number of files.
+        Numbers of rows, of their bytes as Arrow data and of files, as "rows", "bytes" and "shards".
     """
-    size = rows_per_file or -(-rows.num_rows // max(1, round(rows.data.nbytes / 300e6)))
+    size = rows_per_file or -(-rows.num_rows // max(1, round(rows.data.nbytes / BYTES_PER_FILE)))
     files = -(-rows.num_rows // size)
     schema = rows.features.arrow_schema
+    folder.mkdir(parents=True, exist_ok=True)
     for index in range(files):
+        path = folder / f"{split}-{index:05d}-of-{files:05d}.parquet"
+        if path.is_file():
+            continue
         part = rows.select(range(index * size, min((index + 1) * size, rows.num_rows))).with_format("arrow")
-        # small row groups: whoever streams or shuffles holds one at a time
-        with pq.ParquetWriter(
-            folder / f"{split}-{index:05d}-of-{files:05d}.parquet", schema, compression="zstd"
-        ) as file:  # fmt: skip
-            for batch in part.iter(_ROW_GROUP):
-                file.write_table(batch)
-    return files
+        temporary = path.with_name(path.name + ".tmp")
+        try:
+            # small row groups: whoever streams or shuffles holds one at a time
+            with pq.ParquetWriter(temporary, schema, compression="zstd") as file:
+                for batch in part.iter(_ROW_GROUP):
+                    file.write_table(batch)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    return {"rows": rows.num_rows, "bytes": rows.data.nbytes, "shards": files}
+
+
+def files_identity(*roots: str | Path) -> str:
+    """Checksum of the names, sizes and times of files, in folders too, which are too many to be read twice."""
+    digest = sha256(__version__.encode())
+    for root in map(Path, roots):
+        files = (
+            [root] if root.is_file() else sorted(Path(base, name) for base, _, names in os.walk(root) for name in names)
+        )
+        for path in files:
+            state = path.stat()
+            digest.update(f"{path.relative_to(root.parent).as_posix()} {state.st_size} {state.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+# -- text files ----------------------------------------------------------------------------------------------------------
 
 
 def write_text(path: Path, text: str) -> None:
     """Whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -97,33 +231,98 @@ def read_json(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is damaged ({error}); delete it and write every config again") from error
 
 
-def card_head(
-    pretty_name: str,
+def add_counts(out: Path, config: str, counts: dict[str, Any], order: Mapping[str, Any]) -> dict[str, Any]:
+    """Puts the counts of a config into `counts.json`, in the order of `order`, and gives all of them.
+
+    A config whose files are gone is left out, so that the card does not name it either.
+    """
+    known = read_json(out / "counts.json") | {config: counts}
+    known = {name: known[name] for name in order if name in known and (out / "data" / name).is_dir()}
+    write_json(out / "counts.json", known)
+    return known
+
+
+# -- the card ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class SplitFiles:
+    """Pattern of a split's files in the repository, its rows, and their bytes as Arrow data."""
+
+    pattern: str
+    rows: int
+    bytes: int
+
+
+def split_files(config: str, splits: Mapping[str, Mapping[str, Any]]) -> dict[str, SplitFiles]:
+    """From what `write_config` gave."""
+    return {
+        split: SplitFiles(f"data/{config}/{split}-*.parquet", part["rows"], part["bytes"])
+        for split, part in splits.items()
+    }
+
+
+def fill_card(
+    script: str,
+    title: str,
     licence: str,
-    files: Mapping[str, Mapping[str, str]],
+    tags: list[str],
+    files: Mapping[str, Mapping[str, SplitFiles]],
     features: Mapping[str, datasets.Features],
-    **more: Any,
+    summary: str,
+    contents: list[str],
+    licences: list[str],
 ) -> str:
-    """The YAML between dashes that `load_dataset` reads.
+    """`hub_cards/dataset_card.md` with the YAML that `load_dataset` reads.
 
     Args:
-        pretty_name, licence: of the data set.
-        files: config -> split -> pattern of its files.
+        script: name of the builder's file; the data set is called alike, with hyphens.
+        title: for people.
+        licence: the Hub's identifier, "other" for the terms that `licences` tells.
+        tags: for the Hub's search.
+        files: config -> split -> files; configs may share files.
         features: config -> its columns.
-        more: other keys.
+        summary: what the rows are.
+        contents, licences: Markdown lines.
     """
-    import yaml
-
-    head = {
-        "pretty_name": pretty_name,
-        "license": licence,
-        **more,
-        "configs": [
-            {"config_name": name, "data_files": [{"split": split, "path": path} for split, path in splits.items()]}
-            for name, splits in files.items()
+    rows = sum({part.pattern: part.rows for splits in files.values() for part in splits.values()}.values())
+    steps = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M")
+    first = next(iter(files))
+    split = "test" if "test" in files[first] else next(iter(files[first]))
+    name = script.replace("_", "-")
+    data = DatasetCardData(
+        pretty_name=title,
+        language="en",
+        license=licence,
+        size_categories=[next((text for power, text in enumerate(steps, 3) if rows < 10**power), "10M<n<100M")],
+        **({"license_name": "terms-of-the-sources", "license_link": "README.md"} if licence == "other" else {}),
+        tags=["imu", "wearable", *tags],
+        configs=[
+            {
+                "config_name": config,
+                "data_files": [{"split": name, "path": part.pattern} for name, part in splits.items()],
+            }
+            for config, splits in files.items()
         ],
-        "dataset_info": [
-            {"config_name": name, "features": columns._to_yaml_list()} for name, columns in features.items()
+        dataset_info=[
+            {
+                "config_name": config,
+                "features": features[config]._to_yaml_list(),
+                "splits": [
+                    {"name": name, "num_bytes": part.bytes, "num_examples": part.rows} for name, part in splits.items()
+                ],
+            }
+            for config, splits in files.items()
         ],
-    }
-    return f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---\n"
+    )
+    card = DatasetCard.from_template(
+        data,
+        template_path=str(TEMPLATE),
+        arguments=f'"{name}", ' + (f'"{first}", ' if first != "default" else "") + f'split="{split}"',
+        script=script,
+        version=__version__,
+        summary=summary,
+        contents="\n".join(contents),
+        licences="\n".join(licences),
+    )
+    return card.content + "\n"

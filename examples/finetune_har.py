@@ -187,7 +187,8 @@ def prepare(model: Any, processor: Any, method: str, init_head: str = "text") ->
     """The classifier's start, and which weights train; see `FinetuneSettings`."""
     if init_head == "text":
         names = [model.config.id2label[index] for index in range(model.config.num_labels)]
-        model.init_classifier(model.get_text_features(**processor(text=names, return_tensors="pt").to(model.device)))
+        texts = processor(text=names, text_kind="label", return_tensors="pt")
+        model.init_classifier(model.get_text_features(**texts.to(model.device)))
     if method == "linear":
         model.requires_grad_(False)
         model.classifier.requires_grad_(True)

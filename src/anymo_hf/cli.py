@@ -19,6 +19,7 @@ from .cli_bench import app as bench_app
 from .cli_bench import make_mini_nymeria
 from .cli_convert import convert_official
 from .cli_data import app as data_app
+from .cli_export import app as export_app
 from .cli_motion import app as motion_app
 from .cli_nymeria import app as nymeria_app
 from .cli_push import app as push_app
@@ -38,7 +39,8 @@ app.command("make-mini-nymeria")(make_mini_nymeria)
 app.command("convert-official")(convert_official)
 for name, group in (
     ("annotate", annotate_app), ("archive", archive_app), ("bench", bench_app), ("data", data_app),
-    ("motion", motion_app), ("nymeria", nymeria_app), ("push", push_app), ("sensor", sensor_app), ("show", show_app),
+    ("export", export_app), ("motion", motion_app), ("nymeria", nymeria_app), ("push", push_app),
+    ("sensor", sensor_app), ("show", show_app),
 ):  # fmt: skip
     app.add_typer(group, name=name)
 

@@ -36,7 +36,7 @@ class Processor:
     feature_extractor = SimpleNamespace(wrist="forearm")
 
     def __call__(self, imu=None, text=None, imu_codes=None, imu_placements=None, sampling_rate=None,
-                 return_tensors=None):  # fmt: skip
+                 return_tensors=None, text_kind="narration"):  # fmt: skip
         if text is not None:
             return {"input_ids": torch.tensor([self.words.index(item) for item in text])}
         if imu_codes is not None:
@@ -101,7 +101,8 @@ def test_fixed_prompts_word_the_label_and_leave_the_soft_prompt_out(prompt):
     model.text_soft_prompt = torch.nn.Parameter(torch.ones(8, 3))
     learned = model.text_soft_prompt
 
-    def processor(text, return_tensors):
+    def processor(text, return_tensors, text_kind):
+        assert text_kind == "label"
         seen.append((text, len(model.text_soft_prompt)))
         return {"input_ids": torch.arange(len(text))}
 

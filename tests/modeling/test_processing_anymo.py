@@ -20,6 +20,7 @@ from anymo_hf.modeling.modeling_pqvae import AnyMoPQVAEModel
 from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNModel
 from anymo_hf.modeling.processing_anymo import (
     AnyMoProcessor,
+    PromptStyle,
     check_same_codebook,
     embed_recordings,
     equal_spans,
@@ -183,6 +184,114 @@ def test_option_keys_and_sensor_words():
     assert [option_key(i) for i in (0, 25, 26, 27, 51, 52, 701, 702)] == ["a", "z", "aa", "ab", "az", "ba", "zz", "aaa"]
     assert sensor_context([WRIST]) == "left forearm"
     assert sensor_context([WRIST, HEAD, SEGMENT_INDEX["L5"]]) == "left forearm, head and waist"
+
+
+def test_prompts_of_the_default_style_are_written_out(tokenizer):
+    processor = AnyMoProcessor(None, tokenizer)
+    given = {"imu_codes": [[3, 9]], "imu_placements": [[WRIST, HEAD]]}
+    codes, user, assistant = "<imu_bos><imu_0003><imu_0009><imu_eos>", "<|im_start|>user\n", "<|im_end|>\n"
+    assistant += "<|im_start|>assistant\n"
+    labels = [" Sitting", *(f"Walking {number}" for number in range(27))]
+
+    def words(**arguments):
+        return tokenizer.decode(processor.generation_inputs(**(given | arguments))["input_ids"][0])
+
+    imu = f"Motion of a person with a wearable sensor on the left forearm and head: {codes}"
+    assert tokenizer.decode(processor(**given)["imu_input_ids"][0]) == imu
+    source = f"{user}{codes}\nThese motion tokens come from a wearable sensor on the user's left forearm and head. "
+    assert words() == f"{source}Describe what the person is doing.{assistant}"
+    choices = words(task="multiple_choice", candidates=labels)
+    assert choices.startswith(f"{source}Which activity is it? Answer with one option.\na. sitting\nb. walking 0\n")
+    assert choices.endswith(f"\nz. walking 24\naa. walking 25\nab. walking 26{assistant}")
+    motion = f"{user}Write the motion tokens of a wearable sensor on the user's left forearm and head.{assistant}"
+    assert words(task="motion") == motion
+    alone = processor.generation_inputs(imu_placements=[WRIST, HEAD], task="motion")
+    assert tokenizer.decode(alone["input_ids"][0]) == motion
+    # which kind a text is makes no difference
+    assert processor(text=" A  Man ") == processor(text="a man", text_kind="label")
+
+
+STYLE = {
+    "place_names": {"L_Forearm": "Left Wrist"}, "place_joiner": "; ", "last_place_joiner": " & ",
+    "option_format": "[{key}] {label}", "option_keys": "repeated", "lower_case": "none",
+}  # fmt: skip
+
+
+def test_a_style_changes_places_options_and_texts_and_is_saved(processor, tokenizer, tmp_path):
+    templates = {"motion": "Write {text} on the {sensor_context}."}
+    AnyMoProcessor(processor.feature_extractor, tokenizer, templates, None, STYLE).save_pretrained(tmp_path)
+    saved = json.loads((tmp_path / "processor_config.json").read_text())
+    assert saved["prompt_style"] == STYLE
+    styled = AnyMoProcessor.from_pretrained(tmp_path)
+    assert styled.prompt_style == PromptStyle(**STYLE) and styled.templates["motion"] == templates["motion"]
+    given = {"imu_codes": [[1]], "imu_placements": [[WRIST, HEAD, SEGMENT_INDEX["L5"]]]}
+    labels = ["Sitting", *(f"Walking {number}" for number in range(27))]
+    inputs = styled.generation_inputs(**given, task="multiple_choice", candidates=labels)
+    words = tokenizer.decode(inputs["input_ids"][0])
+    assert "on the user's Left Wrist; head & waist." in words
+    assert "\n[a] Sitting\n[b] Walking 0\n" in words and "\n[z] Walking 24\n[aa] Walking 25\n[bb] Walking 26<" in words
+    example = styled.language_example([1], [WRIST], "multiple_choice", " Walking 26 ", labels)
+    assert tokenizer.decode([i for i in example["labels"] if i != -100]) == "[bb] Walking 26<|im_end|>"
+    for kind in ("narration", "label"):
+        assert tokenizer.decode(styled(text="  A  Man ", text_kind=kind)["input_ids"][0]) == "A  Man"
+    # what a description holds is not taken for a field
+    inputs = styled.generation_inputs(
+        imu_placements=[[WRIST], [HEAD]], task="motion", description=["{sensor_context}", "B"], return_tensors=None
+    )
+    rows = [tokenizer.decode(row, skip_special_tokens=True) for row in inputs["input_ids"]]
+    assert "Write {sensor_context} on the Left Wrist." in rows[0] and "Write B on the head." in rows[1]
+    again = AnyMoProcessor.from_pretrained(tmp_path, prompt_style={"option_keys": "repeated"})
+    assert again.prompt_style == PromptStyle(option_keys="repeated")
+    del saved["prompt_style"]  # as releases from before the setting have it
+    (tmp_path / "processor_config.json").write_text(json.dumps(saved))
+    assert AnyMoProcessor.from_pretrained(tmp_path).prompt_style == PromptStyle()
+
+
+@pytest.mark.parametrize(
+    ("style", "message"),
+    [
+        ("official", "prompt_style must be a PromptStyle or a dict"),
+        (
+            {"place_joinr": ", "},
+            r"unknown settings \['place_joinr'\] of prompt_style; known are place_names, place_joiner",
+        ),
+        ({"place_names": ["Head"]}, "prompt_style.place_names must be a dict"),
+        ({"place_names": {"Elbow": "elbow"}}, r"prompt_style.place_names: unknown segments \['Elbow'\]"),
+        ({"place_names": {"Head": ""}}, r"prompt_style.place_names\['Head'\] must be a non-empty string, got ''"),
+        ({"place_joiner": None}, "prompt_style.place_joiner must be a non-empty string, got None"),
+        ({"last_place_joiner": 3}, "prompt_style.last_place_joiner must be a non-empty string, got 3"),
+        ({"option_format": "{key}"}, "prompt_style.option_format must hold {label} once"),
+        ({"option_keys": "numbers"}, "prompt_style.option_keys must be one of"),
+        ({"lower_case": True}, "prompt_style.lower_case must be one of"),
+    ],
+)
+def test_a_bad_style_is_named(processor, tmp_path, style, message):
+    with pytest.raises(ValueError, match=message):
+        AnyMoProcessor(None, processor.tokenizer, prompt_style=style)
+    processor.save_pretrained(tmp_path)
+    saved = json.loads((tmp_path / "processor_config.json").read_text()) | {"prompt_style": style}
+    (tmp_path / "processor_config.json").write_text(json.dumps(saved))
+    with pytest.raises(ValueError, match=message):
+        AnyMoProcessor.from_pretrained(tmp_path)
+
+
+def test_descriptions_are_asked_for_where_the_motion_prompt_holds_them(tokenizer):
+    plain = AnyMoProcessor(None, tokenizer)
+    described = AnyMoProcessor(None, tokenizer, {"motion": "{text}: {sensor_context}"})
+    place = {"imu_placements": [[HEAD]], "task": "motion"}
+    for call, message in (
+        (lambda: plain.generation_inputs(**place, description="a"), "takes no description"),
+        (lambda: plain.language_example([1], [HEAD], "narration", "a", description="b"), "takes no description"),
+        (lambda: described.language_example([1], [HEAD], "motion"), "needs description="),
+        (lambda: described.generation_inputs(**place, description=["a", "b"]), "1 rows but 2 descriptions"),
+        (lambda: described.generation_inputs(**place, description=" "), "non-empty string"),
+        (lambda: plain.generation_inputs(imu_placements=[], task="motion"), "imu_placements is empty"),
+        (lambda: plain.generation_inputs(task="motion"), "imu_codes="),
+        (lambda: AnyMoProcessor(None, tokenizer, {"motion": "{text}{text}{sensor_context}"}), "may hold {text} once"),
+        (lambda: plain(text="a", text_kind="poem"), "text_kind must be one of"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
 
 
 def test_a_saved_processor_comes_back(processor, tmp_path):

@@ -11,8 +11,11 @@ from safetensors.torch import load_file
 from transformers import AutoModel, AutoModelForCausalLM, AutoProcessor
 
 import anymo_hf  # noqa: F401  (registers the Auto classes)
+from anymo_hf.modeling.modeling_anymo import AnyMoForConditionalGeneration
 from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNForPreTraining
+from anymo_hf.modeling.processing_anymo import IGNORED
 from anymo_hf.training import contrastive_stage, encoder_stage, language_stage, tokenizer_stage
+from anymo_hf.training.collators import pad_examples, text_examples
 from anymo_hf.training.contrastive_stage import tune_contrastive
 from anymo_hf.training.corpus import MotionCorpus
 from anymo_hf.training.encoder_stage import train_encoder
@@ -139,7 +142,7 @@ def without_steps(monkeypatch):
     """Stages may load, but not train."""
 
     def loaded(plain):
-        return lambda name, module, step, *rest: plain(name, module, None, *rest)
+        return lambda name, module, step, *rest, **named: plain(name, module, None, *rest, **named)
 
     for module in STAGES.values():
         monkeypatch.setattr(module, "run_steps", loaded(module.run_steps))
@@ -197,13 +200,13 @@ def test_a_stage_stopped_after_two_steps_ends_where_the_whole_one_does(run, fini
     shutil.rmtree(run / stage)
     plain, last = STAGES[stage].run_steps, settings.steps - 1
 
-    def stopped(name, module, step, *rest):
+    def stopped(name, module, step, *rest, **named):
         def until(number, rng):
             if number == last:
                 raise KeyboardInterrupt
             return step(number, rng)
 
-        return plain(name, module, until, *rest)
+        return plain(name, module, until, *rest, **named)
 
     monkeypatch.setattr(STAGES[stage], "run_steps", stopped)
     with pytest.raises(KeyboardInterrupt):
@@ -225,6 +228,72 @@ def test_grad_cache_trains_as_one_piece_does(run, finished, accelerator):
     for ours, theirs in zip(metrics["history"], whole, strict=True):
         for name in ("narration", "label", "instruction"):
             assert ours[name] == pytest.approx(theirs[name], rel=1e-3)
+
+
+@pytest.mark.parametrize("chunk_size", [1, 4, 6])
+def test_grad_cache_gives_the_gradients_of_one_graph_with_dropout_on(run, accelerator, monkeypatch, chunk_size):
+    shutil.rmtree(run / "contrastive")
+    found = []
+
+    def one_graph(groups, loss, backward):
+        value = loss(*(torch.cat([embed() for embed in group]) for group in groups))
+        backward(value)
+        return value.detach()
+
+    def one_step(name, module, step, *rest):
+        module.double().train()
+        for layer in module.modules():
+            if hasattr(layer, "attention_dropout"):
+                layer.attention_dropout = 0.2
+        torch.manual_seed(3)  # dropout of every chunk falls alike in both ways
+        losses = step(0, np.random.default_rng(0))
+        found.append({key: value.grad for key, value in module.named_parameters() if value.grad is not None} | losses)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(contrastive_stage, "run_steps", one_step)
+    chosen = replace(CONTRASTIVE, chunk_size=chunk_size, lm_weight=0.0)
+    for backward in (contrastive_stage.cached_backward, one_graph):
+        monkeypatch.setattr(contrastive_stage, "cached_backward", backward)
+        with pytest.raises(KeyboardInterrupt):
+            tune_contrastive(chosen, run, run / "other", accelerator)
+    cached, plain = found
+    assert cached.keys() == plain.keys() and len(plain) > 20
+    for name in plain:
+        torch.testing.assert_close(cached[name], plain[name], rtol=1e-6, atol=1e-6, msg=name)
+
+
+def test_the_token_loss_of_mixed_lengths_is_that_of_single_texts(run, accelerator):
+    model = AnyMoForConditionalGeneration.from_pretrained(run / "language" / "model").double().train()
+    processor = AutoProcessor.from_pretrained(run / "anymo")
+    views = load_codes(run / "tokenizer" / "codes.npz")
+    examples = [processor.language_example(views.tokens(row, 3 + row), views.worn(row), "motion") for row in range(3)]
+    examples += text_examples(processor, ["sits", "walks round the room and sits down"])
+    assert len({len(example["input_ids"]) for example in examples}) > 3
+
+    def loss_and_gradients(rows):
+        model.zero_grad()
+        loss = language_stage.token_loss(model, pad_examples(rows, processor.tokenizer.pad_token_id), accelerator)
+        loss.backward()
+        return loss.detach(), [value.grad.clone() for value in model.parameters() if value.grad is not None]
+
+    total, gradients = loss_and_gradients(examples)
+    counts = [sum(label != IGNORED for label in example["labels"][1:]) for example in examples]
+    singles = [loss_and_gradients([example]) for example in examples]
+    share = [count / sum(counts) for count in counts]
+    expected = sum(part * loss for part, (loss, _) in zip(share, singles, strict=True))
+    torch.testing.assert_close(total, expected, rtol=1e-6, atol=0)
+    for index, gradient in enumerate(gradients):
+        wanted = sum(part * single[index] for part, (_, single) in zip(share, singles, strict=True))
+        torch.testing.assert_close(gradient, wanted, rtol=1e-4, atol=1e-7)
+
+
+def test_the_tokenizer_loss_of_mixed_lengths_is_that_of_single_windows(run):
+    pqvae = AutoProcessor.from_pretrained(run / "anymo").feature_extractor.pqvae.eval()
+    lengths, latents = [7, 3, 1], torch.randn(3, 7, pqvae.config.input_dim)
+    mask = torch.arange(7) < torch.tensor(lengths)[:, None]
+    with torch.no_grad():
+        singles = [pqvae(latents[row : row + 1, :length]).loss * length for row, length in enumerate(lengths)]
+        torch.testing.assert_close(pqvae(latents, mask).loss, sum(singles) / sum(lengths), rtol=1e-5, atol=1e-6)
 
 
 def test_a_teacher_takes_part_in_both_language_stages(run, accelerator, monkeypatch):
@@ -288,6 +357,44 @@ def test_stages_name_what_is_missing(corpus_folder, accelerator, tmp_path):
         tune_contrastive(CONTRASTIVE, tmp_path, tmp_path / "anymo", accelerator)
     with pytest.raises(ValueError, match="windows of 300.*clips of 120"):
         train_encoder(EncoderSettings(frames=[300]), tmp_path, accelerator)
+
+
+def test_a_bad_clip_stops_the_encoder_and_is_named(run, accelerator, monkeypatch):
+    """A clip of NaN in the third batch; the checkpoint of the second stays."""
+    shutil.rmtree(run / "encoder")
+    settings, read, calls = replace(ENCODER, checkpoint_every=1), MotionCorpus.read, []
+
+    def broken(self, rows, *rest):
+        calls.append(sorted(int(row) for row in rows))
+        terms = read(self, rows, *rest)
+        if len(calls) == 3:
+            terms[0][:] = float("nan")
+        return terms
+
+    monkeypatch.setattr(MotionCorpus, "read", broken)
+    with pytest.raises(ValueError, match="encoder: loss is nan at step 3") as error:
+        train_encoder(settings, run, accelerator)
+    assert f"corpus clips {calls[2]}" in str(error.value) and "good state of step 2 is kept" in str(error.value)
+    assert not (run / "encoder" / "model").exists()
+    monkeypatch.setattr(MotionCorpus, "read", read)
+    assert train_encoder(settings, run, accelerator)["steps"] == 3  # and goes on from there
+
+
+@pytest.mark.parametrize("keep", [0, 100, 0.5, -30, "text", "fields"])
+def test_damaged_codes_are_refused_with_what_to_do(run, accelerator, keep):
+    path = run / "tokenizer" / "codes.npz"
+    whole = path.read_bytes()
+    if keep == "text":
+        path.write_text("codes")
+    elif keep == "fields":
+        np.savez(path, codes=np.zeros((2, 3, 2), np.int16))
+    else:
+        path.write_bytes(whole[: int(keep * len(whole)) if isinstance(keep, float) else keep])
+    with pytest.raises(OSError, match=r"codes\.npz is damaged.*delete it and run training/train_tokenizer"):
+        train_language(LANGUAGE, run, accelerator)
+    path.unlink()
+    train_tokenizer(TOKENIZER, run, accelerator)  # what the message says
+    assert path.read_bytes() == whole
 
 
 def test_other_settings_do_not_continue_a_run(run, accelerator):

@@ -2,7 +2,9 @@
 
 import json
 import math
+import resource
 import types
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -236,6 +238,93 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_step(tmp_path, accelerato
     assert all(torch.isfinite(tensor).all() for tensor in good.state_dict().values())
 
 
+def test_a_gradient_that_is_not_finite_stops_before_the_weights_take_it(tmp_path, accelerator):
+    def step(number, rng):
+        losses = step_of(module)(number, rng)
+        if number == 4:
+            module[0].weight.grad[0, 0] = float("inf")
+        return losses
+
+    for clip, folder in ((1.0, tmp_path / "clipped"), (0, tmp_path / "free")):
+        module = network()
+        with pytest.raises(
+            ValueError, match=r"toy: the gradient's norm is (nan|inf) at step 5 \(rows 4\).*step 3 is kept"
+        ):
+            run_steps("toy", module, step, settings(gradient_clip=clip), folder, "f", accelerator,
+                      batch_of=lambda number: f"rows {number}")  # fmt: skip
+        assert all(torch.isfinite(tensor).all() for tensor in module.state_dict().values())
+        good = network()
+        assert load_checkpoint(folder / CHECKPOINT, good, torch.optim.AdamW(good.parameters()), "f").step == 3
+
+
+def test_before_the_first_checkpoint_a_bad_loss_says_that_there_is_none(tmp_path, accelerator):
+    module = network()
+    with pytest.raises(ValueError, match="at step 1; no checkpoint had been saved; lower"):
+        run_steps("toy", module, lambda number, rng: {"loss": torch.tensor(float("nan"))}, settings(), tmp_path, "f",
+                  accelerator)  # fmt: skip
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("where", ["running_mean", "exp_avg"])
+def test_weights_and_moments_that_are_not_finite_are_never_saved(tmp_path, where):
+    module = network()
+    optimizer = torch.optim.AdamW(module.parameters())
+    module(torch.randn(6, 4)).sum().backward()
+    optimizer.step()
+    save_checkpoint(tmp_path / CHECKPOINT, module, optimizer, RunLog(1), "f")
+    before = (tmp_path / CHECKPOINT).read_bytes()
+    broken = module[1].running_mean if where == "running_mean" else optimizer.state[module[0].weight]["exp_avg"]
+    broken[0] = float("nan")
+    with pytest.raises(ValueError, match=f"after step 2, .*{where} hold NaN or infinity"):
+        save_checkpoint(tmp_path / CHECKPOINT, module, optimizer, RunLog(2), "f")
+    assert (tmp_path / CHECKPOINT).read_bytes() == before and len(list(tmp_path.iterdir())) == 1
+
+
+@contextmanager
+def full_disk(size):
+    """Files may not grow beyond `size` bytes, as if the disk were full there."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_leaves_the_old_checkpoint_and_nothing_half_written(tmp_path, accelerator):
+    whole, module = network(), network()
+    run_steps("toy", whole, step_of(whole), settings(), tmp_path / "whole", "f", accelerator)
+    folder = tmp_path / "cut"
+
+    def step(number, rng):
+        if number == 5:  # the disk fills up after the checkpoint of step 3
+            resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+        return step_of(module)(number, rng)
+
+    with full_disk(resource.getrlimit(resource.RLIMIT_FSIZE)[0]), pytest.raises(OSError) as error:
+        run_steps("toy", module, step, settings(), folder, "f", accelerator)
+    for words in (CHECKPOINT, "what was there before is kept", "make room on the disk", "run the same command again"):
+        assert words in str(error.value)
+    assert [path.name for path in folder.iterdir()] == [CHECKPOINT]
+    resumed, seen = network(), []
+    run_steps("toy", resumed, step_of(resumed, seen=seen), settings(), folder, "f", accelerator)
+    assert seen == [3, 4, 5, 6, 7]
+    assert_bit_equal(state(whole), state(resumed))
+
+
+def test_a_full_disk_leaves_old_metrics_and_an_old_model(tmp_path):
+    write_metrics(tmp_path, {"steps": 1})
+    replace_folder(tmp_path / "model", lambda draft: save_file({"a": torch.ones(3)}, draft / "m"))
+    with full_disk(1000):
+        with pytest.raises(OSError, match=r"metrics\.json.*make room"):
+            write_metrics(tmp_path, {"steps": 2, "history": ["x" * 3000]})
+        with pytest.raises(OSError, match="model.*make room"):
+            replace_folder(tmp_path / "model", lambda draft: save_file({"a": torch.ones(3000)}, draft / "m"))
+    assert json.loads((tmp_path / METRICS).read_text()) == {"steps": 1}
+    assert load_file(tmp_path / "model" / "m")["a"].shape == (3,)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [METRICS, "model"]
+
+
 def test_an_ended_stage_is_loaded_with_the_metrics_it_had(tmp_path, accelerator):
     module, seen = network(), []
     metrics = run_steps("toy", module, step_of(module), settings(), tmp_path, "f", accelerator)
@@ -338,13 +427,14 @@ def test_a_batch_divides_over_processes():
 
 def test_mean_of_gradients_keeps_shapes_and_counts_absent_ones_as_zero():
     """Two processes are played by a reduction that adds what the other would send."""
-    parameters = [nn.Parameter(torch.zeros(2, 3)), nn.Parameter(torch.zeros(4))]
+    parameters = [nn.Parameter(torch.zeros(2, 3)), nn.Parameter(torch.zeros(4)), nn.Parameter(torch.zeros(2))]
     parameters[0].grad = torch.arange(6.0).view(2, 3)
-    other = torch.cat([torch.ones(6), 2 * torch.ones(4)])
+    other = torch.cat([torch.ones(6), 2 * torch.ones(4), torch.zeros(2), torch.tensor([1.0, 1.0, 0.0])])
     process = types.SimpleNamespace(num_processes=2, reduce=lambda tensor, kind: (tensor + other) / 2)
     average_gradients(parameters, process)
     torch.testing.assert_close(parameters[0].grad, (torch.arange(6.0).view(2, 3) + 1) / 2)
     torch.testing.assert_close(parameters[1].grad, torch.ones(4))
+    assert parameters[2].grad is None  # no process has one
 
 
 def test_a_folder_is_replaced_only_by_a_complete_one(tmp_path):

@@ -346,7 +346,8 @@ def run_demo(model: Any, processor: Any, recording: DemoRecording, out: str | Pa
     )
     codes, worn = features["imu_codes"], features["imu_placements"]
     imu = imu_embeddings(model, processor, codes, worn)
-    text = model.get_text_features(**processor(text=list(recording.labels), return_tensors="pt").to(model.device))
+    labels = processor(text=list(recording.labels), text_kind="label", return_tensors="pt")
+    text = model.get_text_features(**labels.to(model.device))
     cosine = torch.from_numpy(imu[0]) @ text.float().cpu().T
     scores = (cosine / model.config.contrastive_temperature).softmax(-1).tolist()
     ranked = sorted(zip(scores, recording.labels, strict=True), key=lambda pair: -pair[0])

@@ -320,9 +320,9 @@ def embed_labels(model: Any, processor: Any, labels: Sequence[str], text_prompt:
     """Unit text embeddings `(labels, dim)` of labels worded as `TEXT_PROMPTS[text_prompt]`."""
     texts = [TEXT_PROMPTS[text_prompt].format(label=label) for label in labels]
     if text_prompt == "learned":
-        return embed_texts(model, processor, texts)
+        return embed_texts(model, processor, texts, text_kind="label")
     with without_soft_prompt(model):
-        return embed_texts(model, processor, texts)
+        return embed_texts(model, processor, texts, text_kind="label")
 
 
 @contextmanager
@@ -336,10 +336,13 @@ def without_soft_prompt(model: Any) -> Iterator[None]:
         model.text_soft_prompt = learned
 
 
-def embed_texts(model: Any, processor: Any, texts: Sequence[str], batch_size: int = 64) -> np.ndarray:
-    """Unit text embeddings `(texts, dim)`."""
-    batches = (list(texts[i : i + batch_size]) for i in range(0, len(texts), batch_size))
-    return _embed(model, model.get_text_features, (processor(text=part, return_tensors="pt") for part in batches))
+def embed_texts(
+    model: Any, processor: Any, texts: Sequence[str], batch_size: int = 64, text_kind: str = "narration"
+) -> np.ndarray:
+    """Unit text embeddings `(texts, dim)`; `text_kind` as for the processor, "narration" or "label"."""
+    parts = (list(texts[i : i + batch_size]) for i in range(0, len(texts), batch_size))
+    batches = (processor(text=part, text_kind=text_kind, return_tensors="pt") for part in parts)
+    return _embed(model, model.get_text_features, batches)
 
 
 def _embed_all(

@@ -174,7 +174,7 @@ class AnyMoStream:
         self._texts: torch.Tensor | None = None
         if self.labels:
             with torch.no_grad():
-                batch = processor(text=self.labels, return_tensors="pt").to(model.device)
+                batch = processor(text=self.labels, text_kind="label", return_tensors="pt").to(model.device)
                 self._texts = model.get_text_features(**batch).float().cpu()
         self._answer({name: np.zeros((self._size, 6)) for name in self.placements})
         self.reset()

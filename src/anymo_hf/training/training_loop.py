@@ -13,7 +13,8 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -30,6 +31,7 @@ from .settings import StageSettings
 
 CHECKPOINT = "checkpoint.safetensors"
 METRICS = "metrics.json"
+_NORM = "the gradient's norm"
 MODEL_FILES = ("config.json", "model.safetensors")  # what save_pretrained leaves of any model
 Step = Callable[[int, np.random.Generator], dict[str, torch.Tensor]]
 
@@ -87,23 +89,49 @@ def same_shape(model: PreTrainedModel, config: PreTrainedConfig, start_from: str
         )
 
 
-def replace_folder(target: str | Path, write: Callable[[Path], object]) -> Path:
-    """Lets `write` fill a temporary folder, then puts it in the place of `target`."""
-    target = Path(target)
+@contextmanager
+def _draft(target: Path) -> Iterator[Path]:
+    """A temporary name beside `target`, free before and after, whatever a killed or failed run left there.
+
+    Raises:
+        OSError: the disk is full, or the like.
+    """
     draft = target.with_name(target.name + ".part")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    write(draft)
-    shutil.rmtree(target, ignore_errors=True)
-    os.replace(draft, target)
+    _remove(draft)
+    try:
+        yield draft
+    except (OSError, SafetensorError) as error:
+        raise OSError(
+            f"could not write {target} ({error}); what was there before is kept: make room on the disk and run the "
+            "same command again"
+        ) from error
+    finally:
+        _remove(draft)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def replace_folder(target: str | Path, write: Callable[[Path], object]) -> Path:
+    """Lets `write` fill a temporary folder, then puts it in the place of `target`; OSError when it cannot."""
+    target = Path(target)
+    with _draft(target) as draft:
+        draft.mkdir(parents=True)
+        write(draft)
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(draft, target)
     return target
 
 
 def write_metrics(folder: Path, metrics: dict) -> None:
     """metrics.json, by way of a temporary name."""
-    draft = folder / (METRICS + ".part")
-    draft.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
-    os.replace(draft, folder / METRICS)
+    with _draft(folder / METRICS) as draft:
+        draft.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+        os.replace(draft, folder / METRICS)
 
 
 def finished_metrics(folder: str | Path, fingerprint: str, *results: Path) -> dict | None:
@@ -134,16 +162,27 @@ def finished_metrics(folder: str | Path, fingerprint: str, *results: Path) -> di
 def save_checkpoint(
     path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, log: RunLog, fingerprint: str
 ) -> None:
-    """Weights, optimizer moments and the log in one safetensors file, by way of a temporary name."""
+    """Weights, optimizer moments and the log in one safetensors file, by way of a temporary name.
+
+    Raises:
+        OSError: the disk is full, or the like.
+        ValueError: a tensor holds NaN or infinity.
+    """
     tensors = {f"model.{name}": value for name, value in module.state_dict().items()}
     for index, moments in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in moments.items()}
     tensors = {name: value.detach().contiguous().clone() for name, value in tensors.items()}
+    if broken := [n for n, value in tensors.items() if value.is_floating_point() and not value.isfinite().all()]:
+        raise ValueError(
+            f"after step {log.step}, {', '.join(broken[:3])} hold NaN or infinity ({len(broken)} tensors); they are not "
+            f"saved, {path} stays as it was"
+        )
     notes = {"step": str(log.step), "seconds": repr(log.seconds), "fingerprint": fingerprint}
     notes |= {"averages": json.dumps(log.averages), "history": json.dumps(log.history)}
-    draft = path.with_name(path.name + ".part")
-    save_file(tensors, draft, notes)
-    os.replace(draft, path)
+    with _draft(path) as draft:
+        draft.mkdir()  # safetensors writes to a name of its own beside the file, which a killed run leaves behind
+        save_file(tensors, draft / path.name, notes)
+        os.replace(draft / path.name, path)
 
 
 def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, fingerprint: str) -> RunLog:
@@ -180,16 +219,18 @@ def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimi
 
 
 def average_gradients(parameters: list[nn.Parameter], accelerator: Accelerator) -> None:
-    """Mean of the gradients over processes, in one exchange; a process without a gradient counts as zero."""
+    """Mean of the gradients over processes, in one exchange; a process without a gradient counts as zero.
+
+    A parameter that has one nowhere is left without, since a zero would let weight decay and old moments move it.
+    """
     if accelerator.num_processes == 1:
         return
     gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-    mean = accelerator.reduce(torch.cat([gradient.flatten() for gradient in gradients]), "mean")
-    offset = 0
-    for parameter in parameters:
-        count = parameter.numel()
-        parameter.grad = mean[offset : offset + count].view_as(parameter).clone()
-        offset += count
+    there = gradients[0].new_tensor([p.grad is not None for p in parameters])
+    mean = accelerator.reduce(torch.cat([*(gradient.flatten() for gradient in gradients), there]), "mean")
+    *means, there = mean.split([*(p.numel() for p in parameters), len(parameters)])
+    for parameter, gradient, share in zip(parameters, means, there.tolist(), strict=True):
+        parameter.grad = gradient.view_as(parameter).clone() if share > 0 else None
 
 
 def mean_losses(losses: dict[str, torch.Tensor], accelerator: Accelerator) -> dict[str, float]:
@@ -231,6 +272,7 @@ def run_steps(
     fingerprint: str,
     accelerator: Accelerator,
     undecayed: Sequence[nn.Parameter] = (),
+    batch_of: Callable[[int], str] = lambda number: "",
 ) -> dict:
     """Trains `module` in place and returns the metrics so far; a stage that had ended is loaded from its checkpoint.
 
@@ -242,6 +284,12 @@ def run_steps(
         folder: for the checkpoint; it is continued when there is one.
         fingerprint: from `StageSettings.fingerprint`.
         undecayed: parameters without weight decay.
+        batch_of: names what a step reads, for the error about one that went wrong.
+
+    Raises:
+        OSError: a checkpoint is damaged or cannot be written; the one before it is kept.
+        ValueError: a checkpoint of something else, or a loss, gradient or weight that is not finite; the last good
+            checkpoint is kept, and no such weight is ever saved.
     """
     from tqdm import tqdm
 
@@ -261,6 +309,7 @@ def run_steps(
         module.eval()
         return done
     started, number, before, averages, history = time.monotonic(), log.step, log.seconds, log.averages, log.history
+    saved = number
     bar = tqdm(
         total=settings.steps,
         initial=number,
@@ -285,24 +334,32 @@ def run_steps(
         for group in optimizer.param_groups:
             group["lr"] = settings.learning_rate * learning_rate_factor(progress, settings.warmup, settings.final_rate)
         torch.manual_seed(int(step_generator(settings.seed, number, accelerator.process_index, 1).integers(2**62)))
-        losses = mean_losses(step(number, step_generator(settings.seed, number)), accelerator)
+        losses = step(number, step_generator(settings.seed, number))
         average_gradients(parameters, accelerator)
-        if settings.gradient_clip:
-            torch.nn.utils.clip_grad_norm_(parameters, settings.gradient_clip)
+        norm = torch.nn.utils.clip_grad_norm_(parameters, settings.gradient_clip or math.inf)
+        values = mean_losses(losses | {_NORM: norm}, accelerator)
+        if broken := [f"{key} is {value}" for key, value in values.items() if not math.isfinite(value)]:
+            batch = batch_of(number)
+            raise ValueError(
+                f"{name}: {broken[0]} at step {number + 1}{batch and f' ({batch})'}; "
+                + (f"the good state of step {saved} is kept in {path}" if saved else "no checkpoint had been saved")
+                + "; lower learning_rate or mend the data, and start in a new folder"
+            )
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         number += 1
-        for key, value in losses.items():
-            if not math.isfinite(value):
-                raise ValueError(f"{name}: {key} is {value} at step {number}; lower learning_rate and start again")
+        del values[_NORM]
+        for key, value in values.items():
             averages[key] = value if key not in averages else 0.95 * averages[key] + 0.05 * value
         if number % settings.log_every == 0 or number == 1:
             bar.set_postfix({key: f"{value:.3f}" for key, value in averages.items()}, refresh=False)
             history.append({"step": number, "seconds": round(seconds, 1), **averages})
         bar.update()
-        if number % settings.checkpoint_every == 0 and accelerator.is_main_process:
-            seconds = before + time.monotonic() - started
-            save_checkpoint(path, module, optimizer, RunLog(number, seconds, averages, history), fingerprint)
+        if number % settings.checkpoint_every == 0:
+            saved = number
+            if accelerator.is_main_process:
+                seconds = before + time.monotonic() - started
+                save_checkpoint(path, module, optimizer, RunLog(number, seconds, averages, history), fingerprint)
     bar.close()
     if accelerator.is_main_process:
         save_checkpoint(path, module, optimizer, RunLog(number, seconds, averages, history), fingerprint)
