@@ -13,6 +13,8 @@ from anymo_hf.modeling.modeling_stgcn import (
     AnyMoSTGCNForPreTraining,
     AnyMoSTGCNModel,
     SpatialConvolution,
+    _normalised,
+    _tiled_convolution,
     sequence_similarity,
 )
 
@@ -306,3 +308,49 @@ def test_running_statistics_come_from_sparse_views_only():
     for (name, value), expected in zip(model.encoder.named_buffers(), alone.buffers(), strict=True):
         if "running" in name:
             torch.testing.assert_close(value, expected)
+
+
+@pytest.mark.parametrize("frames", [1, 8, 9, 10, 27, 75])
+def test_tiled_convolution_is_the_plain_one(frames):
+    torch.manual_seed(frames)
+    x = torch.randn(3, frames, 5, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(4, 5, 9, 1, dtype=torch.float64, requires_grad=True)
+    bias = torch.randn(4, dtype=torch.float64, requires_grad=True)
+    plain = torch.nn.functional.conv1d(x.transpose(1, 2), weight[..., 0], bias, padding=4).transpose(1, 2)
+    tiled = _tiled_convolution(x, weight, bias)
+    torch.testing.assert_close(tiled, plain)
+    torch.testing.assert_close(
+        _tiled_convolution(x.float(), weight.float(), bias.float()), plain.float(), atol=1e-4, rtol=1e-5
+    )
+    along = torch.randn_like(plain)
+    for got, expected in zip(
+        torch.autograd.grad(tiled, (x, weight, bias), along),
+        torch.autograd.grad(plain, (x, weight, bias), along),
+        strict=True,
+    ):
+        torch.testing.assert_close(got, expected)
+
+
+def test_batch_statistics_are_exact_where_most_rows_are_alike():
+    torch.manual_seed(0)
+    x = torch.randn(184, 150, 8)
+    x[30:] = torch.randn(154, 1, 8) * 0.01 + 0.7
+    norm, exact = torch.nn.BatchNorm2d(8), torch.nn.BatchNorm2d(8).double()
+    for layer in (norm, exact):
+        torch.nn.init.constant_(layer.weight, 1.5)
+    rows = x.clone().requires_grad_()
+    # contiguous below: for the plain `permute(0, 2, 1)[..., None]` torch 2.13 returns wrong gradients
+    wide = x.double().requires_grad_()
+    got, expected = (
+        _normalised(norm, rows),
+        exact(wide.permute(0, 2, 1).contiguous()[..., None])[..., 0].permute(0, 2, 1),
+    )
+    torch.testing.assert_close(got.double(), expected, atol=1e-6, rtol=2e-6)
+    torch.testing.assert_close(norm.running_var.double(), exact.running_var, atol=0, rtol=1e-6)
+    torch.testing.assert_close(norm.running_mean.double(), exact.running_mean, atol=1e-7, rtol=1e-6)
+    assert norm.num_batches_tracked == 1
+    along = torch.randn_like(x)
+    got.backward(along)
+    expected.backward(along.double())
+    torch.testing.assert_close(rows.grad.double(), wide.grad, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(norm.weight.grad.double(), exact.weight.grad, atol=1e-2, rtol=1e-4)

@@ -1,0 +1,214 @@
+"""Profile of the four training stages: where a step's time goes, its top operators, and waits for the device.
+
+    python benchmarks/profile_stages.py [--steps 6] [--threads 2] [--output results/stage_profile.json]
+
+The stages run as they do in training, with the nano settings, on a small simulated corpus in a temporary folder; the
+sentence teacher, which needs a download, is left out. *Reads* are calls that would make a GPU wait: `.item()`, `.tolist()`,
+`.cpu()`, `.numpy()`, a tensor in an `if`, boolean indexing (`nonzero`) and `unique`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from encoder import machine, write_json
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.profiler import ProfilerActivity, profile
+
+from anymo_hf.training import contrastive_stage, encoder_stage, language_stage, tokenizer_stage
+from anymo_hf.training.corpus import build_corpus
+from anymo_hf.training.settings import (
+    ContrastiveSettings,
+    EncoderSettings,
+    LanguageSettings,
+    TokenizerSettings,
+    load_settings,
+)
+
+CONFIGS = Path(__file__).parents[1] / "training" / "configs" / "nano"
+ACTIVITIES = ["walking", "sitting", "running", "stairs_up", "jumping", "standing"]
+READS = ("item", "tolist", "cpu", "numpy", "__bool__", "__int__", "__float__")
+WAITING = ("aten::nonzero", "aten::_unique2")
+TOP = 6
+
+
+class Watch:
+    """Seconds of the parts of steps, reads, and operators of the last step.
+
+    A step is timed from its begin to the end of the optimizer's; the first two are left out.
+    """
+
+    def __init__(self, steps: int):
+        self.last, self.number, self.depth = steps - 1, 0, 0
+        self.seconds: Counter[str] = Counter()
+        self.reads: Counter[str] = Counter()
+        self.operators: list[tuple[str, float]] = []
+
+    @property
+    def counted(self) -> bool:
+        """Whether this step's time is kept; the last is profiled, which slows it."""
+        return 2 <= self.number < self.last
+
+    @contextlib.contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Adds the time inside to a part."""
+        start = time.perf_counter()
+        yield
+        if self.counted:
+            self.seconds[name] += time.perf_counter() - start
+
+    def step(self, work: Callable) -> Callable:
+        """The stage's step, watched."""
+
+        def watched(*arguments):
+            if self.number < self.last:
+                with self.part("step"):
+                    return work(*arguments)
+            with profile(activities=[ProfilerActivity.CPU]) as profiler, self.counting():
+                result = work(*arguments)
+            events = profiler.key_averages()
+            total = sum(event.self_cpu_time_total for event in events)
+            ranked = sorted(events, key=lambda event: -event.self_cpu_time_total)
+            self.operators = [(event.key, event.self_cpu_time_total / total) for event in ranked[:TOP]]
+            self.reads.update({event.key: event.count for event in events if event.key in WAITING})
+            return result
+
+        return watched
+
+    @contextlib.contextmanager
+    def counting(self) -> Iterator[None]:
+        """Counts reads by standing in for the tensor's methods."""
+        original = {name: getattr(torch.Tensor, name) for name in READS}
+
+        def counted(name: str) -> Callable:
+            def method(tensor, *arguments, **options):
+                self.reads[name] += 1
+                return original[name](tensor, *arguments, **options)
+
+            return method
+
+        for name in READS:
+            setattr(torch.Tensor, name, counted(name))
+        try:
+            yield
+        finally:
+            for name, method in original.items():
+                setattr(torch.Tensor, name, method)
+
+
+def run_stage(module, train: Callable[[Accelerator], object], steps: int) -> Watch:
+    """Runs one stage with a watch on its steps."""
+    watch, accelerator = Watch(steps), Accelerator(cpu=True)
+    loop, backward, optimize = module.run_steps, accelerator.backward, torch.optim.AdamW.step
+
+    def enter(*_) -> None:
+        if watch.depth == 0:
+            watch.entered = time.perf_counter()
+        watch.depth += 1
+
+    def leave(*_) -> None:
+        watch.depth -= 1
+        if watch.depth == 0 and watch.counted:
+            watch.seconds["forward"] += time.perf_counter() - watch.entered
+
+    def timed_backward(*arguments, **options):
+        with watch.part("backward"):
+            return backward(*arguments, **options)
+
+    def timed_optimizer(*arguments, **options):
+        with watch.part("optimizer"):
+            result = optimize(*arguments, **options)
+        watch.number += 1
+        return result
+
+    handles = [register_module_forward_pre_hook(enter), register_module_forward_hook(leave, always_call=True)]
+    accelerator.backward, torch.optim.AdamW.step = timed_backward, timed_optimizer
+    module.run_steps = lambda name, model, step, *rest, **named: loop(name, model, watch.step(step), *rest, **named)
+    try:
+        train(accelerator)
+    finally:
+        module.run_steps, torch.optim.AdamW.step = loop, optimize
+        for handle in handles:
+            handle.remove()
+    return watch
+
+
+def measure(root: Path, steps: int) -> dict[str, dict]:
+    """One entry for each stage."""
+    build_corpus(root / "corpus", 3, 180, ACTIVITIES, workers=1, progress=False)
+    kinds = {
+        "encoder": (EncoderSettings, encoder_stage, encoder_stage.train_encoder),
+        "tokenizer": (TokenizerSettings, tokenizer_stage, tokenizer_stage.train_tokenizer),
+        "language": (LanguageSettings, language_stage, language_stage.train_language),
+        "contrastive": (ContrastiveSettings, contrastive_stage, contrastive_stage.tune_contrastive),
+    }
+    result = {}
+    for name, (kind, module, train) in kinds.items():
+        settings = load_settings(CONFIGS / f"{name}.yaml", kind)
+        settings.steps, settings.max_minutes = steps, None
+        if hasattr(settings, "frames"):
+            settings.frames = [frames for frames in settings.frames if frames <= 180]
+        if isinstance(settings, (LanguageSettings, ContrastiveSettings)):
+            settings.teacher_weight = 0.0
+        more = (root / "release",) if name == "contrastive" else ()
+        watch = run_stage(module, lambda a, s=settings, m=more, t=train: t(s, root, *m, a), steps)
+        kept = steps - 3
+        parts = {part: watch.seconds[part] / kept for part in ("forward", "backward", "optimizer")}
+        whole = (watch.seconds["step"] + watch.seconds["optimizer"]) / kept
+        result[name] = {
+            "seconds_per_step": whole,
+            "shares": {part: seconds / whole for part, seconds in parts.items()},
+            "data_and_losses": (watch.seconds["step"] / kept - parts["forward"] - parts["backward"]) / whole,
+            "reads_per_step": dict(watch.reads),
+            "top_operators": watch.operators,
+        }
+    return result
+
+
+def markdown(result: dict) -> str:
+    """The table as RESULTS.md shows it."""
+    lines = [
+        f"Training stages at nano size. {result['machine']}.",
+        "",
+        "| stage | seconds a step | data, losses | forward | backward | optimizer | reads a step | top operators |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | --- | --- |",
+    ]
+    for name, row in result["stages"].items():
+        shares = [row["data_and_losses"], *row["shares"].values()]
+        reads = ", ".join(f"{key.removeprefix('aten::')} {count}" for key, count in row["reads_per_step"].items())
+        tops = ", ".join(f"{key.removeprefix('aten::')} {share:.0%}" for key, share in row["top_operators"])
+        cells = " | ".join(f"{share:.0%}" for share in shares)
+        lines.append(f"| {name} | {row['seconds_per_step']:.3f} | {cells} | {reads or 'none'} | {tops} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description="Profile of the training stages.")
+    parser.add_argument(
+        "--steps", type=int, default=8, help="of each stage, 4 or more; two warm up, the last is profiled"
+    )
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--output", type=Path, default=Path("results/stage_profile.json"))
+    args = parser.parse_args()
+    if args.steps < 4:
+        parser.error(f"--steps must be 4 or more, got {args.steps}")
+    torch.set_num_threads(args.threads)
+    described = machine()
+    with tempfile.TemporaryDirectory() as folder:
+        result = {"machine": described, "stages": measure(Path(folder), args.steps)}
+    print(markdown(result))
+    write_json(args.output, result)
+    print(f"\nwritten: {args.output}")
+
+
+if __name__ == "__main__":
+    main()
