@@ -193,6 +193,7 @@ class AnyMoConfig(PreTrainedConfig):
         pooler_latents, pooler_heads: of the latent-attention poolers.
         projection_dim: width of the embeddings.
         projector_hidden: hidden width of the code projector.
+        norm_eps: added to the mean square in the RMS norms of poolers and IMU branch.
         soft_prompt_length: learned vectors before a text.
         imu_residual_scale: weight of the averaged code embedding in the IMU branch.
         contrastive_temperature: divides the cosines of the contrastive losses and of zero-shot scores.
@@ -224,6 +225,7 @@ class AnyMoConfig(PreTrainedConfig):
         imu_token_offset: int | None = None,
         imu_bos_token_id: int | None = None,
         imu_eos_token_id: int | None = None,
+        norm_eps: float = 1e-6,
         **kwargs,
     ):
         if isinstance(stgcn_config, dict):
@@ -241,6 +243,7 @@ class AnyMoConfig(PreTrainedConfig):
         self.text_model_name = text_model_name
         self.pooler_latents = pooler_latents
         self.pooler_heads = pooler_heads
+        self.norm_eps = norm_eps
         self.projection_dim = projection_dim
         self.projector_hidden = projector_hidden
         self.soft_prompt_length = soft_prompt_length

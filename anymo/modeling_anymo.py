@@ -13,6 +13,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast, SequenceClassi
 from transformers.utils import ModelOutput
 
 from .configuration_anymo import AnyMoConfig
+from .int8_anymo import AnyMoInt8Config  # noqa: F401  # makes from_pretrained read int8 checkpoints
 from .modeling_pqvae import AnyMoPQVAEModel
 from .strict_loading import StrictLoadingMixin
 
@@ -113,9 +114,9 @@ class WordAndCodeEmbedding(nn.Embedding):
 class GatedFeedForward(nn.Module):
     """RMSNorm, then SwiGLU of twice the width."""
 
-    def __init__(self, dim: int):
+    def __init__(self, dim: int, eps: float):
         super().__init__()
-        self.norm = nn.RMSNorm(dim, eps=1e-6)
+        self.norm = nn.RMSNorm(dim, eps=eps)
         self.gate = nn.Linear(dim, 2 * dim)
         self.up = nn.Linear(dim, 2 * dim)
         self.down = nn.Linear(2 * dim, dim)
@@ -129,14 +130,14 @@ class GatedFeedForward(nn.Module):
 class LatentAttentionPooler(nn.Module):
     """Token states look up trainable latents, then the chosen tokens are averaged (paper §3.3; NV-Embed)."""
 
-    def __init__(self, dim: int, num_latents: int, heads: int):
+    def __init__(self, dim: int, num_latents: int, heads: int, eps: float):
         super().__init__()
         self.latents = nn.Parameter(torch.randn(num_latents, dim) * 0.02)
-        self.token_norm = nn.RMSNorm(dim, eps=1e-6)
-        self.latent_norm = nn.RMSNorm(dim, eps=1e-6)
+        self.token_norm = nn.RMSNorm(dim, eps=eps)
+        self.latent_norm = nn.RMSNorm(dim, eps=eps)
         self.attn = nn.MultiheadAttention(dim, heads, batch_first=True)
-        self.ffn = GatedFeedForward(dim)
-        self.norm = nn.RMSNorm(dim, eps=1e-6)
+        self.ffn = GatedFeedForward(dim, eps)
+        self.norm = nn.RMSNorm(dim, eps=eps)
 
     def forward(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """`tokens` `(batch, length, dim)`, `mask` `(batch, length)` True where averaged, to `(batch, dim)`."""
@@ -198,12 +199,12 @@ class AnyMoModel(AnyMoPreTrainedModel):
         self.language_model = AutoModelForCausalLM.from_config(config.text_config)
         padding = self.language_model.get_input_embeddings().padding_idx
         self.language_model.set_input_embeddings(WordAndCodeEmbedding(vocab_size, config, padding))
-        self.imu_pooler = LatentAttentionPooler(hidden, config.pooler_latents, config.pooler_heads)
-        self.text_pooler = LatentAttentionPooler(hidden, config.pooler_latents, config.pooler_heads)
+        self.imu_pooler = LatentAttentionPooler(hidden, config.pooler_latents, config.pooler_heads, config.norm_eps)
+        self.text_pooler = LatentAttentionPooler(hidden, config.pooler_latents, config.pooler_heads, config.norm_eps)
         self.imu_embedding_head = nn.Linear(hidden, config.projection_dim, bias=False)
         self.text_embedding_head = nn.Linear(hidden, config.projection_dim, bias=False)
         self.text_soft_prompt = nn.Parameter(torch.randn(config.soft_prompt_length, hidden) * 0.02)
-        self.imu_residual_norm = nn.RMSNorm(hidden, eps=1e-6)
+        self.imu_residual_norm = nn.RMSNorm(hidden, eps=config.norm_eps)
         self.imu_residual_head = nn.Linear(hidden, config.projection_dim, bias=False)
         self.register_buffer("imu_residual_scale", torch.tensor(float(config.imu_residual_scale)))
         self.post_init()
@@ -223,6 +224,27 @@ class AnyMoModel(AnyMoPreTrainedModel):
     def set_output_embeddings(self, new_embeddings: nn.Module) -> None:
         """Replaces the head over words and codes."""
         self.language_model.set_output_embeddings(new_embeddings)
+
+    def resize_token_embeddings(self, new_num_tokens: int | None = None, *args, **kwargs) -> nn.Module:
+        """As in `PreTrainedModel`: new words come after the motion codes, and no old id changes its meaning.
+
+        Raises:
+            ValueError: so few tokens that motion codes or the tokens around them would be cut off.
+        """
+        embedding, config = self.get_input_embeddings(), self.config
+        last_code = embedding.code_offset + embedding.num_codes - 1
+        least = max(last_code, config.imu_bos_token_id, config.imu_eos_token_id) + 1
+        if new_num_tokens is not None and new_num_tokens < least:
+            raise ValueError(
+                f"new_num_tokens {new_num_tokens} would cut off motion tokens, whose ids go up to {least - 1}; give at "
+                f"least {least}"
+            )
+        # transformers gives the whole new module the table's requires_grad, the projector included
+        learns = [parameter.requires_grad for parameter in embedding.imu_projector.parameters()]
+        resized = super().resize_token_embeddings(new_num_tokens, *args, **kwargs)
+        for parameter, flag in zip(self.imu_projector.parameters(), learns, strict=True):
+            parameter.requires_grad_(flag)
+        return resized
 
     @property
     def codebook(self) -> torch.Tensor:
@@ -423,12 +445,35 @@ class AnyMoForConditionalGeneration(AnyMoModel, GenerationMixin):
 
 
 class AnyMoForSequenceClassification(AnyMoModel):
-    """A linear classifier on the motion embedding, for a closed label set (`config.num_labels`)."""
+    """A linear classifier on the unit motion embedding, for a closed label set (`config.num_labels`).
+
+    Scores are divided by `config.contrastive_temperature` as in zero-shot recognition, so that a classifier whose rows
+    are embeddings of the labels' names (`init_classifier`) is zero-shot recognition, and training goes on from there.
+    """
 
     def __init__(self, config: AnyMoConfig):
         super().__init__(config)
         self.classifier = nn.Linear(config.projection_dim, config.num_labels)
         self.post_init()
+
+    @torch.no_grad()
+    def init_classifier(self, text_embeds: torch.Tensor) -> None:
+        """Starts from zero-shot recognition.
+
+        Args:
+            text_embeds (`torch.FloatTensor` of shape `(num_labels, projection_dim)`): `get_text_features` of the labels'
+                names, in the order of `config.id2label`.
+
+        Raises:
+            ValueError: of another shape.
+        """
+        if text_embeds.shape != self.classifier.weight.shape:
+            raise ValueError(
+                f"text_embeds must be {tuple(self.classifier.weight.shape)}, a row for each label, got "
+                f"{tuple(text_embeds.shape)}"
+            )
+        self.classifier.weight.copy_(text_embeds)
+        self.classifier.bias.zero_()
 
     def forward(  # type: ignore[override]
         self,
@@ -439,7 +484,7 @@ class AnyMoForSequenceClassification(AnyMoModel):
         **kwargs,
     ) -> SequenceClassifierOutput:
         """Class scores `(batch, num_labels)`; with `labels` `(batch,)` also the cross-entropy."""
-        embedding = self._imu_embedding(imu_input_ids, imu_attention_mask, imu_pooling_mask)
-        logits = self.classifier(embedding)
+        embedding = self.get_imu_features(imu_input_ids, imu_attention_mask, imu_pooling_mask)
+        logits = self.classifier(embedding) / self.config.contrastive_temperature
         loss = None if labels is None else F.cross_entropy(logits.float(), labels)
         return SequenceClassifierOutput(loss=loss, logits=logits)

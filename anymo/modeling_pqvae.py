@@ -64,12 +64,24 @@ class ProductQuantizer(nn.Module):
         )
         sums = torch.zeros(total, config.code_dim, device=codes.device)
         sums.index_add_(0, flat.reshape(-1), chunks.reshape(-1, config.code_dim))
-        draws = torch.randint(len(latents), (config.num_codebooks, config.codebook_size), device=codes.device)
-        fresh = chunks.gather(1, draws[..., None].expand(-1, -1, config.code_dim))
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
+        spread = torch.distributed.is_available() and torch.distributed.is_initialized()
+        rows, first = len(latents), 0
+        if spread:
             torch.distributed.all_reduce(counts)
             torch.distributed.all_reduce(sums)
-            torch.distributed.broadcast(fresh, 0)
+            rank = torch.distributed.get_rank()
+            held = torch.zeros(torch.distributed.get_world_size(), dtype=torch.long, device=codes.device)
+            held[rank] = rows
+            torch.distributed.all_reduce(held)
+            rows, first = int(held.sum()), int(held[:rank].sum())
+        draws = torch.randint(rows, (config.num_codebooks, config.codebook_size), device=codes.device)
+        if spread:  # rank 0 draws from the rows of all, and a row comes from the process that holds it
+            torch.distributed.broadcast(draws, 0)
+        own = (draws >= first) & (draws < first + len(latents))
+        place = (draws - first).clamp(0, len(latents) - 1)
+        fresh = chunks.gather(1, place[..., None].expand(-1, -1, config.code_dim)) * own[..., None]
+        if spread:
+            torch.distributed.all_reduce(fresh)
         decay = config.ema_decay
         self.cluster_size.mul_(decay).add_(counts.view_as(self.cluster_size), alpha=1 - decay)
         self.embed_avg.mul_(decay).add_(sums.view_as(self.embed_avg), alpha=1 - decay)

@@ -2,14 +2,16 @@
 
 Parameter names and shapes are those of the official encoder, so its weights fit tensor for tensor. Activations are kept
 as `(node, batch, time, channel)`: the graph product is then one matrix product, and a temporal convolution sees nodes as
-batch.
+batch and time as the last side of a channels-last image, along which kernels run fastest. Wide ones take fewer products
+on a CPU (`_tiled_convolution`); in eval mode batch norms are folded into the weights before them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -46,27 +48,140 @@ class SpatialConvolution(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(in_channels, partitions * out_channels, 1)
 
-    def forward(self, x: torch.Tensor, adjacency: torch.Tensor) -> torch.Tensor:
-        """`x` `(V, N, T, C)`, `adjacency` `(K, V, V)` indexed [partition, from, to] -> `(V, N, T, C_out)`."""
+    def forward(self, x: torch.Tensor, adjacency: torch.Tensor, norm: nn.BatchNorm2d | None = None) -> torch.Tensor:
+        """`x` `(V, N, T, C)`, `adjacency` `(K, V, V)` indexed [partition, from, to] -> `(V, N, T, C_out)`.
+
+        `norm` in eval mode, when given, is applied to the result.
+        """
         nodes, batch, frames, channels = x.shape
         partitions = adjacency.shape[0]
-        weight = self.conv.weight.view(partitions, -1, channels)
         assert self.conv.bias is not None
+        weight = self.conv.weight.view(partitions, -1, channels)
         bias = self.conv.bias.view(partitions, -1)
         # neighbours first, weights after: both are linear, and this order is one matrix product over all partitions
         mixing = adjacency.transpose(1, 2).reshape(partitions * nodes, nodes)
         mixed = (mixing @ x.reshape(nodes, -1)).view(partitions, -1, channels)
-        out = mixed[0] @ weight[0].t()
-        for k in range(1, partitions):
-            out = torch.addmm(out, mixed[k], weight[k].t())
         shift = adjacency.sum(1).t() @ bias  # (V, C_out): every incoming edge carries its partition's bias
-        return out.view(nodes, batch, frames, -1) + shift[:, None, None, :]
+        if norm is not None:
+            scale, offset = _scale_and_offset(norm)
+            weight, shift = weight * scale[:, None], shift * scale + offset
+        weight = weight.to(mixed.dtype).transpose(1, 2)  # autocast leaves products in place alone
+        # unbind, because the gradient of an index is a tensor of zeros each
+        first, *others = zip(mixed.unbind(0), weight.unbind(0), strict=True)
+        out = first[0] @ first[1]
+        for part in others:
+            out.addmm_(*part)
+        return out.view(nodes, batch, frames, -1).add_(shift.to(out.dtype)[:, None, None, :])
 
 
-def _channels_first(x: torch.Tensor) -> torch.Tensor:
-    """`(V, N, T, C)` seen as a channels-last `(V * N, C, T, 1)` image, without a copy."""
-    nodes, batch, frames, channels = x.shape
-    return x.reshape(nodes * batch, frames, 1, channels).permute(0, 3, 1, 2)
+def _scale_and_offset(norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]:
+    """Batch norm in eval mode is `scale * x + offset`, both `(C,)`."""
+    assert norm.running_mean is not None and norm.running_var is not None
+    scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
+    return scale, norm.bias - norm.running_mean * scale
+
+
+def _tiling() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Constant matrices of `_tiled_convolution`: `(25, 17)` of frames, `(25, 9)` of weights, `(9, 25)` of products.
+
+    Toom-Cook: polynomials of three terms are multiplied by their values at five points, and a short convolution is the
+    transpose of that product. Nested, nine taps are three groups of three.
+    """
+
+    def values(terms: int) -> torch.Tensor:
+        rows = [[point**power for power in range(terms)] for point in (0.0, 1.0, -1.0, 0.5)]
+        return torch.tensor([*rows, [0.0] * (terms - 1) + [1.0]], dtype=torch.float64, device="cpu")
+
+    three, five = values(3), torch.linalg.inv(values(5)).t()
+    steps = torch.arange(5, device="cpu")
+    order = 3 * steps[:, None] + steps  # point q of the outer and p of the inner see frame 3 q + p
+    frames = torch.kron(five, five) @ F.one_hot(order.flatten(), 17).double()
+    weights, products = torch.kron(three, three), torch.kron(three, three).t()
+    return frames, weights, products.contiguous()
+
+
+_FRAMES, _WEIGHTS, _PRODUCTS = _tiling()
+_EXACT = (torch.float32, torch.float64)
+_TILED_WIDTH = 128  # channels from which fewer products outweigh the copies
+
+
+def _tiled_convolution(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    """`x` `(R, T, C)`, `weight` `(C_out, C, 9, 1)` -> `(R, T, C_out)`, nine frames at a time from 25 products, not 81.
+
+    The result differs from the plain convolution's by rounding, about 1e-5 of its standard deviation in float32.
+    """
+    rows, frames, channels = x.shape
+    tiles = -(-frames // 9)
+    padded = F.pad(x, (0, 0, 4, 9 * tiles + 5 - frames)).view(rows, tiles + 1, 9, channels)
+    seen = torch.cat([padded[:, :-1].permute(2, 0, 1, 3), padded[:, 1:, :8].permute(2, 0, 1, 3)])
+    spread, stretch, gather = (matrix.to(x.dtype) for matrix in (_FRAMES, _WEIGHTS, _PRODUCTS))
+    points = (spread @ seen.view(17, -1)).view(25, rows * tiles, channels)
+    kernels = (stretch @ weight.squeeze(-1).permute(2, 1, 0).reshape(9, -1)).view(25, channels, -1)
+    out = (gather @ torch.bmm(points, kernels).view(25, -1)).view(9, rows, tiles, -1)
+    # the bias last: a slice alone would not be contiguous, and slow to normalise
+    return out.permute(1, 2, 0, 3).reshape(rows, 9 * tiles, -1)[:, :frames] + bias
+
+
+def _temporal_convolution(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, stride: int) -> torch.Tensor:
+    """`x` `(R, T, C)`, `weight` `(C_out, C, kernel, 1)` -> `(R, ceil(T / stride), C_out)`."""
+    kernel = weight.shape[2]
+    if (
+        (kernel, stride) == (9, 1)
+        and min(weight.shape[:2]) >= _TILED_WIDTH
+        and x.device.type == "cpu"
+        and x.dtype == weight.dtype
+        and x.dtype in _EXACT
+        and not torch.is_autocast_enabled("cpu")
+        and not torch.compiler.is_exporting()  # an exported graph keeps the plain convolution
+    ):
+        return _tiled_convolution(x, weight, bias)
+    image = x[:, None].permute(0, 3, 1, 2)  # (R, C, 1, T), channels last
+    image = F.conv2d(image, weight.transpose(2, 3), bias, (1, stride), (0, (kernel - 1) // 2))
+    return image.permute(0, 2, 3, 1).squeeze(1)
+
+
+class _BatchNorm(torch.autograd.Function):
+    """Batch norm of `(rows, C)` by the batch's statistics; returns them, too.
+
+    torch sums a channels-last batch row after row in float32: where most nodes read alike, as hidden ones do, variances
+    come out wrong by nearly 1e-4. Here they are summed pairwise.
+    """
+
+    @staticmethod
+    def forward(ctx, rows, weight, bias, eps):
+        mean = rows.mean(0)
+        variance = (rows - mean).square_().mean(0)
+        deviation = (variance + eps).rsqrt()
+        scale = weight * deviation
+        ctx.save_for_backward(rows, weight, mean, deviation)
+        ctx.eps = eps
+        ctx.mark_non_differentiable(mean, variance)
+        return torch.addcmul(bias - mean * scale, rows, scale), mean, variance
+
+    @staticmethod
+    def backward(ctx, gradient, *_):
+        rows, weight, mean, deviation = ctx.saved_tensors
+        images = (part.contiguous()[None, None].permute(0, 3, 1, 2) for part in (gradient, rows))
+        inner, scale, offset = torch.ops.aten.native_batch_norm_backward(
+            *images, weight, None, None, mean, deviation, True, ctx.eps, [True, True, True]
+        )
+        return inner[0, :, 0].t(), scale, offset, None
+
+
+def _normalised(norm: nn.BatchNorm2d, x: torch.Tensor) -> torch.Tensor:
+    """Batch norm of `(R, T, C)` over rows and frames; norms of another kind, and on other devices, compute it themselves."""
+    own = norm.training and type(norm) is nn.BatchNorm2d and norm.momentum is not None
+    if not own or x.device.type != "cpu" or x.dtype not in _EXACT:
+        return norm(x[:, None].permute(0, 3, 1, 2)).permute(0, 2, 3, 1).squeeze(1)
+    assert norm.momentum is not None
+    y, mean, variance = _BatchNorm.apply(x.flatten(0, 1), norm.weight, norm.bias, norm.eps)
+    assert norm.running_mean is not None and norm.running_var is not None and norm.num_batches_tracked is not None
+    count = x.shape[0] * x.shape[1]
+    with torch.no_grad():
+        norm.num_batches_tracked.add_(1)
+        norm.running_mean.lerp_(mean, norm.momentum)
+        norm.running_var.lerp_(variance * (count / max(count - 1, 1)), norm.momentum)
+    return y.view_as(x)
 
 
 class STGCNBlock(nn.Module):
@@ -93,22 +208,38 @@ class STGCNBlock(nn.Module):
 
     def forward(self, x: torch.Tensor, adjacency: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
         """`x` `(V, N, T, C)`, `mask` `(N, T)` float or None -> `(V, N, ceil(T / stride), C_out)`."""
-        nodes, batch = x.shape[:2]
-        image = _channels_first(self.gcn(x, adjacency))
-        norm, activation, convolution, *rest = self.tcn
-        image = activation(norm(image))
+        nodes, batch, frames, _ = x.shape
+        layers: Any = self.tcn  # a Sequential tells types of none
+        norm, _, convolution, last_norm, dropout = layers
+        folded = not self.training
+        y = self.gcn(x, adjacency, norm if folded else None).flatten(0, 1)
+        y = y.relu_() if folded else _normalised(norm, y).relu_()
         if mask is not None:
             # padding must look like the zeros a convolution sees past the end of a shorter window
-            image = image * mask.repeat(nodes, 1)[:, None, :, None]
-        image = convolution(image)
-        for layer in rest:
-            image = layer(image)
-        if self.residual is not None:
-            image = image + self.residual(_channels_first(x))
+            y = y * mask.repeat(nodes, 1)[:, :, None]
+        y = _convolved(y, convolution, last_norm, self.stride, folded)
+        y = dropout(y)
+        shortcut: Any = self.residual
+        if shortcut is not None:
+            short = x.flatten(0, 1)[:, :: self.stride]
+            y = y + _convolved(short, shortcut[0], shortcut[1], 1, folded)
         elif self.has_residual:
-            image = image + _channels_first(x)
-        image = F.relu(image)
-        return image.permute(0, 2, 3, 1).reshape(nodes, batch, -1, image.shape[1])
+            y = y + x.flatten(0, 1)
+        return y.relu_().view(nodes, batch, -1, y.shape[-1])
+
+
+def _convolved(
+    x: torch.Tensor, convolution: nn.Conv2d, norm: nn.BatchNorm2d, stride: int, folded: bool
+) -> torch.Tensor:
+    """Convolution over time of `(R, T, C)`, then batch norm, which eval mode folds into the weights."""
+    weight, bias = convolution.weight, convolution.bias
+    assert bias is not None
+    if folded:
+        scale, offset = _scale_and_offset(norm)
+        weight, bias = weight * scale[:, None, None, None], bias * scale + offset
+    single = weight.shape[2] == 1
+    y = F.linear(x, weight.flatten(1), bias) if single else _temporal_convolution(x, weight, bias, stride)
+    return y if folded else _normalised(norm, y)
 
 
 class AnyMoSTGCNPreTrainedModel(StrictLoadingMixin, PreTrainedModel):
@@ -310,8 +441,14 @@ class AnyMoSTGCNForPreTraining(AnyMoSTGCNPreTrainedModel):
         visible_a: torch.Tensor | None = None,
         visible_b: torch.Tensor | None = None,
         frame_mask: torch.Tensor | None = None,
+        gather: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        first_row: int = 0,
     ) -> AnyMoSTGCNPreTrainingOutput:
-        """Two views `(batch, frames, 23, 6)` of the same windows; visible sets are drawn when not given."""
+        """Two views `(batch, frames, 23, 6)` of the same windows; visible sets are drawn when not given.
+
+        Over several processes, `gather` returns the rows of all of them and `first_row` is where this one's begin. Then
+        `logits` is `(2, batch, all rows)`, and the mean of all losses is the loss of the whole batch.
+        """
         batch = imu_a.shape[0]
         visible_a = self.sample_visible(batch) if visible_a is None else visible_a
         visible_b = self.sample_visible(batch) if visible_b is None else visible_b
@@ -323,14 +460,18 @@ class AnyMoSTGCNForPreTraining(AnyMoSTGCNPreTrainedModel):
         masked = self.encoder(both, torch.cat([visible_a, visible_b]), frames)
         predicted = self.predictor(masked.last_hidden_state, masked.attention_mask)
         weight = masked.attention_mask[:batch].to(predicted.dtype)
+        # a prediction is told from the targets of the whole batch; they take no gradient, so none has to travel back
+        first, second, shown = (
+            part if gather is None else gather(part) for part in (target[:batch], target[batch:], weight)
+        )
         logits = torch.stack(
             [
-                sequence_similarity(predicted[:batch], target[batch:], weight),
-                sequence_similarity(predicted[batch:], target[:batch], weight),
+                sequence_similarity(predicted[:batch], second, weight, shown),
+                sequence_similarity(predicted[batch:], first, weight, shown),
             ]
         )
         logits = logits / self.config.contrastive_temperature
-        labels = torch.arange(batch, device=logits.device)
+        labels = torch.arange(first_row, first_row + batch, device=logits.device)
         loss = F.cross_entropy(logits[0], labels) + F.cross_entropy(logits[1], labels)
         return AnyMoSTGCNPreTrainingOutput(loss=loss, logits=logits)
 
@@ -349,14 +490,18 @@ def frozen_statistics(module: nn.Module) -> Iterator[None]:
             layer.momentum = momentum
 
 
-def sequence_similarity(predicted: torch.Tensor, target: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Mean cosine over time of every prediction with every target (paper §3.2).
+def sequence_similarity(
+    predicted: torch.Tensor, target: torch.Tensor, weight: torch.Tensor, target_weight: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Mean cosine over time of every prediction with every target (paper §3.2), `(batch, targets)`.
 
     Args:
-        predicted, target: `(batch, length, dim)`.
+        predicted, target: `(batch, length, dim)` and `(targets, length, dim)`.
         weight: `(batch, length)` 1 on real steps; a pair is compared on the steps both have.
+        target_weight: `(targets, length)` of the targets, when they are not the same windows.
     """
+    target_weight = weight if target_weight is None else target_weight
     predicted = F.normalize(predicted, dim=-1) * weight[..., None]
-    target = F.normalize(target, dim=-1) * weight[..., None]
-    shared = weight @ weight.t()
+    target = F.normalize(target, dim=-1) * target_weight[..., None]
+    shared = weight @ target_weight.t()
     return predicted.flatten(1) @ target.flatten(1).t() / shared.clamp_min(1)

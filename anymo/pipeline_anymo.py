@@ -56,7 +56,7 @@ class _EmbeddingPipeline(_ImuPipeline):
     see `embed_windows`.
     """
 
-    _texts_name = "candidate_labels"
+    _texts_name, _text_kind = "candidate_labels", "label"
 
     def _sanitize_parameters(self, temperature: float | None = None, top_k: int | None = None, **kwargs):
         texts = kwargs.pop(self._texts_name, None)
@@ -79,7 +79,7 @@ class _EmbeddingPipeline(_ImuPipeline):
         """Embeddings of `texts`; those of the last call are kept, since lists of recordings share their labels."""
         kept = getattr(self, "_kept", None)
         if kept is None or kept[0] != texts:
-            batch = self.processor(text=texts, return_tensors="pt").to(self.device)
+            batch = self.processor(text=texts, text_kind=self._text_kind, return_tensors="pt").to(self.device)
             self._kept = kept = (list(texts), self.model.get_text_features(**batch))
         return kept[1]
 
@@ -100,7 +100,7 @@ class ZeroShotImuClassificationPipeline(_EmbeddingPipeline):
     than the processor's `max_window_seconds` is cut into equal pieces, whose embeddings are averaged.
     """
 
-    _texts_name = "candidate_labels"
+    _texts_name, _text_kind = "candidate_labels", "label"
 
     def postprocess(  # type: ignore[override]
         self,
@@ -123,7 +123,7 @@ class ImuTextRetrievalPipeline(_EmbeddingPipeline):
     cosines and `index` the place in `candidate_texts`. Long recordings are cut as in zero-shot classification.
     """
 
-    _texts_name = "candidate_texts"
+    _texts_name, _text_kind = "candidate_texts", "narration"
 
     def postprocess(  # type: ignore[override]
         self,

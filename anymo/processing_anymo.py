@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from itertools import pairwise
 from math import ceil, floor, prod
 from pathlib import Path
@@ -16,7 +18,7 @@ import torch
 from transformers import BatchFeature, ProcessorMixin
 from transformers.utils import logging
 
-from .body_graph import PLACEMENT_WORDS
+from .body_graph import PLACEMENT_WORDS, SEGMENTS
 from .feature_extraction_anymo import TARGET_RATE, AnyMoFeatureExtractor, split_arguments, stack_recordings
 from .tokenization_anymo import AnyMoTokenizer
 
@@ -41,6 +43,9 @@ TEMPLATES = {
     ),
     "motion": ("Write the motion tokens of a wearable sensor on the user's {sensor_context}.", ("sensor_context",)),
 }
+OPTION_KEYS = ("spreadsheet", "repeated")
+LOWER_CASE = ("all", "labels", "none")
+TEXT_KINDS = ("narration", "label")
 IGNORED = -100  # the label that cross-entropy skips
 MAX_WINDOW_SECONDS = 6.0  # training windows last up to 5 s
 _PIECES_AT_ONCE = 64
@@ -68,8 +73,64 @@ def normalize_text(text: str) -> str:
     return " ".join(text.lower().split())
 
 
-def option_key(index: int) -> str:
-    """Key of a multiple-choice option: a, b, ..., z, aa, ab, ..."""
+@dataclass(frozen=True)
+class PromptStyle:
+    """How places, options and texts are written into prompts.
+
+    Args:
+        place_names: segment -> words, such as {"L_Forearm": "left wrist"}, in place of some of `PLACEMENT_WORDS`.
+        place_joiner: what stands between places.
+        last_place_joiner: what stands before the last of them.
+        option_format: line of an option, and of the answer to a multiple-choice question.
+        option_keys: how keys go on after z: "spreadsheet" is aa, ab, ac; "repeated" is aa, bb, cc.
+        lower_case: which texts get lower case and single spaces: "all"; "labels", those that come with
+            `text_kind="label"`; "none". Of other texts, and so of options and answers, only the ends are stripped.
+
+    Raises:
+        ValueError: a setting of another kind.
+    """
+
+    place_names: dict[str, str] = field(default_factory=dict)
+    place_joiner: str = ", "
+    last_place_joiner: str = " and "
+    option_format: str = "{key}. {label}"
+    option_keys: str = "spreadsheet"
+    lower_case: str = "all"
+
+    def __post_init__(self):
+        if not isinstance(self.place_names, dict):
+            raise ValueError(f"prompt_style.place_names must be a dict of segment -> words, got {self.place_names!r}")
+        if unknown := sorted(set(map(str, self.place_names)) - set(SEGMENTS)):
+            raise ValueError(f"prompt_style.place_names: unknown segments {unknown}; known are {', '.join(SEGMENTS)}")
+        texts = {f"place_names[{name!r}]": words for name, words in self.place_names.items()}
+        texts |= {name: getattr(self, name) for name in ("place_joiner", "last_place_joiner", "option_format")}
+        for name, text in texts.items():
+            if not isinstance(text, str) or not text:
+                raise ValueError(f"prompt_style.{name} must be a non-empty string, got {text!r}")
+        for part in ("{key}", "{label}"):
+            if self.option_format.count(part) != 1:
+                raise ValueError(f"prompt_style.option_format must hold {part} once, got {self.option_format!r}")
+        for name, choices in (("option_keys", OPTION_KEYS), ("lower_case", LOWER_CASE)):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"prompt_style.{name} must be one of {choices}, got {getattr(self, name)!r}")
+
+
+def _prompt_style(value: PromptStyle | Mapping[str, Any] | None) -> PromptStyle:
+    """A style from its saved form; settings that are not there have their defaults."""
+    if isinstance(value, PromptStyle):
+        return value
+    if value is not None and not isinstance(value, Mapping):
+        raise ValueError(f"prompt_style must be a PromptStyle or a dict of its settings, got {value!r}")
+    known = [setting.name for setting in fields(PromptStyle)]
+    if unknown := sorted(set(map(str, value or {})) - set(known)):
+        raise ValueError(f"unknown settings {unknown} of prompt_style; known are {', '.join(known)}")
+    return PromptStyle(**(value or {}))
+
+
+def option_key(index: int, keys: str = "spreadsheet") -> str:
+    """Key of a multiple-choice option: a, b, ..., z, then aa, ab, ... or, "repeated", aa, bb, ..."""
+    if keys == "repeated":
+        return chr(ord("a") + index % 26) * (index // 26 + 1)
     key = ""
     index += 1
     while index:
@@ -78,13 +139,15 @@ def option_key(index: int) -> str:
     return key
 
 
-def sensor_context(placements: Sequence[int]) -> str:
-    """Words for segment indices: `left forearm and head`."""
+def sensor_context(placements: Sequence[int], style: PromptStyle | None = None) -> str:
+    """Words for segment indices: `left forearm and head`, or in another style."""
+    style = style or PromptStyle()
     unknown = [index for index in placements if int(index) not in PLACEMENT_WORDS]
     if unknown or not len(placements):
         raise ValueError(f"imu_placements must be segment indices 0..{len(PLACEMENT_WORDS) - 1}, got {placements}")
-    words = list(dict.fromkeys(PLACEMENT_WORDS[int(index)] for index in placements))
-    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]
+    names = (style.place_names.get(SEGMENTS[int(index)], PLACEMENT_WORDS[int(index)]) for index in placements)
+    *words, last = dict.fromkeys(names)
+    return style.place_joiner.join(words) + style.last_place_joiner + last if words else last
 
 
 class AnyMoProcessor(ProcessorMixin):
@@ -93,13 +156,15 @@ class AnyMoProcessor(ProcessorMixin):
     Args:
         feature_extractor: makes motion codes from recordings; None where codes are given ready-made.
         tokenizer: words and codes to token ids.
-        templates: prompt templates by name, replacing some of `TEMPLATES`; kept in processor_config.json.
+        templates: prompt templates by name, replacing some of `TEMPLATES`; kept in processor_config.json. That of
+            "motion" may also hold {text}, a description of the motion to write.
         max_window_seconds: what `windows`, and with it `embed_recordings` and the pipelines, cut longer recordings to;
             None never cuts. A plain call takes any length and warns above this one. Kept in processor_config.json.
+        prompt_style: a `PromptStyle` or a dict of its settings; kept in processor_config.json.
 
     Raises:
-        ValueError: no tokenizer, a template without its fields, or windows under two seconds, whose halves could not be
-            read.
+        ValueError: no tokenizer, a template without its fields, an unknown or bad setting of the style, or windows under
+            two seconds, whose halves could not be read.
     """
 
     def __init__(
@@ -108,12 +173,13 @@ class AnyMoProcessor(ProcessorMixin):
         tokenizer: AnyMoTokenizer | None = None,
         templates: dict[str, str] | None = None,
         max_window_seconds: float | None = MAX_WINDOW_SECONDS,
+        prompt_style: PromptStyle | Mapping[str, Any] | None = None,
     ):
         if tokenizer is None:
             raise ValueError("AnyMoProcessor needs a tokenizer")
         if max_window_seconds is not None and not 2 <= max_window_seconds < float("inf"):
             raise ValueError(f"max_window_seconds must be at least 2, or None never to cut, got {max_window_seconds}")
-        self.max_window_seconds = max_window_seconds
+        self.max_window_seconds, self.prompt_style = max_window_seconds, _prompt_style(prompt_style)
         if feature_extractor is not None:
             super().__init__(feature_extractor, tokenizer)
         self.feature_extractor, self.tokenizer, self.chat_template = feature_extractor, tokenizer, None
@@ -121,10 +187,12 @@ class AnyMoProcessor(ProcessorMixin):
         if unknown:
             raise ValueError(f"unknown templates {sorted(unknown)}; known are {sorted(TEMPLATES)}")
         self.templates = {name: text for name, (text, _) in TEMPLATES.items()} | (templates or {})
-        for name, (_, fields) in TEMPLATES.items():
-            for field in fields:
-                if self.templates[name].count("{" + field + "}") != 1:
-                    raise ValueError(f"template {name!r} must hold {{{field}}} once, got {self.templates[name]!r}")
+        for name, (_, needed) in TEMPLATES.items():
+            for part in needed:
+                if self.templates[name].count("{" + part + "}") != 1:
+                    raise ValueError(f"template {name!r} must hold {{{part}}} once, got {self.templates[name]!r}")
+        if self.templates["motion"].count("{text}") > 1:
+            raise ValueError(f"template 'motion' may hold {{text}} once, got {self.templates['motion']!r}")
 
     @classmethod
     def get_attributes(cls) -> list[str]:
@@ -143,6 +211,7 @@ class AnyMoProcessor(ProcessorMixin):
             "processor_class": type(self).__name__,
             "templates": self.templates,
             "max_window_seconds": self.max_window_seconds,
+            "prompt_style": asdict(self.prompt_style),
         }
 
     def save_pretrained(self, save_directory, push_to_hub: bool = False, **kwargs) -> list[str]:
@@ -163,14 +232,14 @@ class AnyMoProcessor(ProcessorMixin):
 
         Args:
             pretrained_model_name_or_path: the folder or the repository's name.
-            kwargs: `wrist` (see `AnyMoFeatureExtractor`), `max_window_seconds` or `templates` in place of the saved
-                ones; the usual Hub arguments, such as `revision` and `token`.
+            kwargs: `wrist` (see `AnyMoFeatureExtractor`), `max_window_seconds`, `templates` or `prompt_style` in place
+                of the saved ones; the usual Hub arguments, such as `revision` and `token`.
 
         Raises:
             OSError: a local folder whose processor or tokenizer file is missing or cut off.
             ValueError: an unknown argument, or a value that a part refuses.
         """
-        known = ("max_window_seconds", "templates")
+        known = ("max_window_seconds", "templates", "prompt_style")
         own, hub = split_arguments(kwargs, ("wrist", *known), "AnyMoProcessor.from_pretrained")
         settings, _ = cls.get_processor_dict(pretrained_model_name_or_path, **hub)
         _check_json_files(pretrained_model_name_or_path)
@@ -208,13 +277,26 @@ class AnyMoProcessor(ProcessorMixin):
 
     def _imu_prompt(self, codes: Sequence[int], placements: Sequence[int]) -> tuple[list[int], list[int]]:
         wrapped = self._code_ids(codes)
-        ids, mask = self._fill(self.templates["imu"], "imu", wrapped, sensor_context=sensor_context(placements))
+        ids, mask = self._fill(self.templates["imu"], "imu", wrapped, sensor_context=self._places(placements))
         first = mask.index(1)
         mask[first] = mask[first + len(wrapped) - 1] = 0  # <imu_bos> and <imu_eos> carry no motion
         return ids, mask
 
-    def _text_prompt(self, text: str) -> tuple[list[int], list[int]]:
-        return self._fill(self.templates["text"], "text", self._words(normalize_text(text)))
+    def _text_prompt(self, text: str, kind: str) -> tuple[list[int], list[int]]:
+        return self._fill(self.templates["text"], "text", self._words(self._clean(text, kind)))
+
+    def _clean(self, text: str, kind: str = "narration") -> str:
+        """The text as prompts hold it; ValueError for an empty or non-string one."""
+        lower = normalize_text(text)
+        which = self.prompt_style.lower_case
+        return lower if which == "all" or (which == "labels" and kind == "label") else text.strip()
+
+    def _places(self, placements: Sequence[int]) -> str:
+        return sensor_context(placements, self.prompt_style)
+
+    def _option(self, index: int, label: str) -> str:
+        style = self.prompt_style
+        return _replace(style.option_format, {"key": option_key(index, style.option_keys), "label": label})
 
     def _pad(self, rows: list[list[int]], value: int, left: bool = False) -> list[list[int]]:
         longest = max(map(len, rows))
@@ -244,9 +326,7 @@ class AnyMoProcessor(ProcessorMixin):
             rows = [row[np.asarray(mask, dtype=bool)] for row, mask in zip(rows, masks, strict=True)]
         if imu_placements is None:
             raise ValueError("imu_codes needs imu_placements: for each recording a list of segment indices")
-        places = list(imu_placements)
-        if places and np.ndim(places[0]) == 0:
-            places = [places]
+        places = _place_rows(imu_placements)
         if len(places) != len(rows):
             raise ValueError(f"{len(rows)} rows of imu_codes but {len(places)} of imu_placements")
         return rows, places
@@ -306,6 +386,7 @@ class AnyMoProcessor(ProcessorMixin):
         imu_codes=None,
         imu_placements=None,
         imu_code_mask=None,
+        text_kind: str = "narration",
         return_tensors: str | None = None,
         **kwargs,
     ) -> BatchFeature:
@@ -317,6 +398,8 @@ class AnyMoProcessor(ProcessorMixin):
             text: a label or narration, or a list.
             imu_codes: ready-made codes (`code + size * book`, time-major) instead of `imu`, with `imu_placements`
                 (segment indices for each recording) and, where rows are padded, `imu_code_mask`.
+            text_kind: what `text` is, "narration" or "label" (the name of an activity to recognise). It makes a
+                difference only where `prompt_style.lower_case` is "labels", as in a converted official checkpoint.
             return_tensors: "pt", "np" or None for lists.
 
         Returns:
@@ -326,9 +409,12 @@ class AnyMoProcessor(ProcessorMixin):
         A recording of any length is taken as one window, as in the official protocol; `embed_recordings` cuts long ones.
 
         Raises:
-            ValueError: nothing given, an empty text, a code or placement out of range, or more tokens than the language
-                model has positions, where the tokenizer's `model_max_length` tells them (a release's does).
+            ValueError: nothing given, an empty text, an unknown kind of text, a code or placement out of range, or more
+                tokens than the language model has positions, where the tokenizer's `model_max_length` tells them (a
+                release's does).
         """
+        if text_kind not in TEXT_KINDS:
+            raise ValueError(f"text_kind must be one of {TEXT_KINDS}, got {text_kind!r}")
         data: dict[str, list] = {}
         if imu is not None or imu_codes is not None:
             rows, places = self._codes(imu, imu_codes, imu_placements, imu_code_mask, kwargs)
@@ -340,7 +426,7 @@ class AnyMoProcessor(ProcessorMixin):
             texts = [text] if isinstance(text, str) else list(text)
             if not texts:
                 raise ValueError("text is an empty list; give at least one label or narration")
-            data |= self._batch([self._text_prompt(item) for item in texts])
+            data |= self._batch([self._text_prompt(item, text_kind) for item in texts])
         if not data:
             raise ValueError("give imu=, imu_codes= or text=")
         return BatchFeature(data, tensor_type=return_tensors)
@@ -356,18 +442,25 @@ class AnyMoProcessor(ProcessorMixin):
             "pooling_mask": self._pad([mask for _, mask in prompts], 0),
         }
 
-    def _question(self, codes, placements, task: str, candidates: Sequence[str] | None) -> list[int]:
+    def _question(
+        self, codes, placements, task: str, candidates: Sequence[str] | None, description: str | None
+    ) -> list[int]:
         """ChatML up to and including the assistant's header."""
-        context = sensor_context(placements)
+        words = {"sensor_context": self._places(placements)}
+        described = task == "motion" and "{text}" in self.templates[task]
+        if described and description is None:
+            raise ValueError("task 'motion' of this processor needs description=: its prompt has a {text} field")
+        if not described and description is not None:
+            raise ValueError(f"task {task!r} of this processor takes no description: its prompt has no {{text}} field")
         if task == "motion":
-            ids = self._words(_replace(self.templates[task], {"sensor_context": context}))
+            if description is not None:
+                words["text"] = self._clean(description)
+            ids = self._words(_replace(self.templates[task], words))
         elif task in ("narration", "multiple_choice"):
-            words = {"sensor_context": context}
             if task == "multiple_choice":
                 if not candidates:
                     raise ValueError("task 'multiple_choice' needs candidates: a non-empty list of activities")
-                options = (f"{option_key(i)}. {normalize_text(text)}" for i, text in enumerate(candidates))
-                words["options"] = "\n".join(options)
+                words["options"] = "\n".join(self._option(i, self._clean(text)) for i, text in enumerate(candidates))
             ids, _ = self._fill(self.templates[task], "imu", self._code_ids(codes), **words)
         else:
             raise ValueError(f"unknown task {task!r}; known are narration, multiple_choice, motion")
@@ -382,18 +475,32 @@ class AnyMoProcessor(ProcessorMixin):
         imu_code_mask=None,
         task: str = "narration",
         candidates: Sequence[str] | None = None,
+        description: str | Sequence[str] | None = None,
         return_tensors: str | None = "pt",
         **kwargs,
     ) -> BatchFeature:
         """Prompts for `generate`, padded on the left: `input_ids` and `attention_mask`, `(batch, length)`.
 
         Args:
-            imu, imu_codes, imu_placements, imu_code_mask, kwargs: as in `__call__`.
+            imu, imu_codes, imu_placements, imu_code_mask, kwargs: as in `__call__`; "motion" needs `imu_placements` only.
             task: "narration", "multiple_choice" (needs `candidates`), or "motion" (write codes).
             candidates: activities to choose from, offered in this order.
+            description: of the motion to write, for all rows or one for each; needed where the motion prompt has a
+                {text} field, and only there.
         """
-        rows, places = self._codes(imu, imu_codes, imu_placements, imu_code_mask, kwargs)
-        prompts = [self._question(row, place, task, candidates) for row, place in zip(rows, places, strict=True)]
+        given = imu is not None or imu_codes is not None or imu_code_mask is not None or kwargs
+        if task == "motion" and imu_placements is not None and not given:
+            places = _place_rows(imu_placements)
+            rows: list = [None] * len(places)
+        else:
+            rows, places = self._codes(imu, imu_codes, imu_placements, imu_code_mask, kwargs)
+        texts = [description] * len(rows) if description is None or isinstance(description, str) else list(description)
+        if len(texts) != len(rows):
+            raise ValueError(f"{len(rows)} rows but {len(texts)} descriptions")
+        prompts = [
+            self._question(row, place, task, candidates, words)
+            for row, place, words in zip(rows, places, texts, strict=True)
+        ]
         self._check_length(prompts)
         data = {
             "input_ids": self._pad(prompts, self.tokenizer.pad_token_id, left=True),
@@ -408,6 +515,7 @@ class AnyMoProcessor(ProcessorMixin):
         task: str,
         answer: str | None = None,
         candidates: Sequence[str] | None = None,
+        description: str | None = None,
     ) -> dict[str, list[int]]:
         """One training example in ChatML, loss on the answer and its end only.
 
@@ -417,22 +525,23 @@ class AnyMoProcessor(ProcessorMixin):
             task: "narration", "multiple_choice", or "motion" (the answer is the codes themselves, paper Fig. 7).
             answer: the narration, or the right one of `candidates`.
             candidates: the options of a multiple-choice question; the answer becomes key and label.
+            description: as in `generation_inputs`.
 
         Returns:
             `input_ids` and `labels`, -100 where there is no loss.
         """
-        question = self._question(codes, placements, task, candidates)
+        question = self._question(codes, placements, task, candidates, description)
         if task == "motion":
             reply = self._code_ids(codes)
         else:
             if answer is None:
                 raise ValueError(f"task {task!r} needs an answer")
-            text = normalize_text(answer)
+            text = self._clean(answer)
             if task == "multiple_choice":
-                options = [normalize_text(item) for item in candidates or ()]
+                options = [self._clean(item) for item in candidates or ()]
                 if text not in options:
                     raise ValueError(f"answer {text!r} is not among the candidates {options}")
-                text = f"{option_key(options.index(text))}. {text}"
+                text = self._option(options.index(text), text)
             reply = self._words(text)
         reply = reply + self._words("<|im_end|>")
         end = self._words("\n")
@@ -455,9 +564,16 @@ def _check_json_files(folder) -> None:
 
 
 def _replace(text: str, words: dict[str, str]) -> str:
-    for name, value in words.items():
-        text = text.replace("{" + name + "}", value)
-    return text
+    """Fields in place of `{name}`; what a field holds is not searched again."""
+    return re.sub(r"\{(\w+)\}", lambda found: words.get(found[1], found[0]), text)
+
+
+def _place_rows(placements) -> list:
+    """One list of segment indices or a batch of them as a batch."""
+    rows = list(placements)
+    if not rows:
+        raise ValueError("imu_placements is empty; give for each recording a list of segment indices")
+    return [rows] if np.ndim(rows[0]) == 0 else rows
 
 
 def _rows(values) -> list[np.ndarray]:
