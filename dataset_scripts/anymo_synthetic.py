@@ -60,12 +60,12 @@ _WORDS = {
     "views": "one virtual IMU for each of 23 body segments, its place and mounting drawn at random, with sensor noise",
     "dense": "every candidate placement, noise-free, a row each, with its lever arm (m) and sensor axes (columns)",
 }
-# of the motion; for any other source the card says that nobody told
+# of the motion, by the name of its folder; for any other the card says that nobody told
 LICENCES = {
     "procedural": "made by this package, Apache-2.0",
     "bandai_namco": "Bandai-Namco Research Motiondataset, CC BY-NC 4.0",
-    "cmu": "CMU Graphics Lab Motion Capture Database: free to use and to sell in products, not to resell as data; "
-    "acknowledge mocap.cs.cmu.edu and NSF EIA-0196217",
+    "cmu": "CMU Graphics Lab Motion Capture Database: free for research, see the source for its terms; acknowledge "
+    "mocap.cs.cmu.edu and NSF EIA-0196217",
     "nymeria": "Nymeria, CC BY-NC 4.0",
 }
 

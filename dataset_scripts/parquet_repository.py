@@ -9,14 +9,10 @@ from __future__ import annotations
 
 import errno
 import json
-import multiprocessing
 import os
 import shutil
-import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -85,7 +81,7 @@ def write_config(
         shutil.rmtree(target, ignore_errors=True)
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(work / "data", target)
-    except BrokenProcessPool as error:
+    except ChildProcessError as error:
         raise OSError(
             f"{out}: the system ended a process that made {config}, for want of memory perhaps; run it again with fewer, "
             f"finished parts are kept in {work.name}"
@@ -138,7 +134,6 @@ def make_rows(
 
 def _write_part(job: tuple[WindowBuilder, dict[str, Any], Path]) -> None:
     builder, arguments, path = job
-    _end_with_parent()
     temporary = path.with_name(path.name + ".tmp")
     features = builder.info.features
     try:
@@ -151,13 +146,6 @@ def _write_part(job: tuple[WindowBuilder, dict[str, Any], Path]) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-@cache
-def _end_with_parent() -> None:
-    """In a worker: ends it when the build is killed, which it would not notice by itself."""
-    if (parent := multiprocessing.parent_process()) is not None:
-        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
 
 def write_split(rows: datasets.Dataset, folder: Path, split: str, rows_per_file: int | None = None) -> dict[str, int]:

@@ -258,13 +258,15 @@ def real_data(tmp_path):
     har = tmp_path / "data" / "uci_har" / "test"
     (har / "Inertial Signals").mkdir(parents=True)
     for number, name in enumerate(f"{kind}_{axis}" for kind in ("total_acc", "body_gyro") for axis in "xyz"):
-        np.savetxt(har / "Inertial Signals" / f"{name}_test.txt", np.full((3, 128), number / 10))
+        np.savetxt(
+            har / "Inertial Signals" / f"{name}_test.txt", np.full((3, 128), [1, 0.1, 0.2, 0.3, 0.4, 0.5][number])
+        )
     (har / "y_test.txt").write_text("1\n4\n5\n")
     raw = tmp_path / "data" / "uci_hapt" / "RawData"
     raw.mkdir(parents=True)
     (raw / "labels.txt").write_text("1 1 4 1 300\n")
     for kind, rows in (("acc", 300), ("gyro", 299)):
-        np.savetxt(raw / f"{kind}_exp01_user01.txt", np.full((rows, 3), 0.5))
+        np.savetxt(raw / f"{kind}_exp01_user01.txt", np.full((rows, 3), 0.58))  # 1 g along the diagonal
     return tmp_path / "data"
 
 
@@ -273,7 +275,8 @@ def test_evaluate_recognition_keeps_what_is_done_and_adds_what_is_named(anymo, r
     words = ["evaluate", "recognition", "--data", real_data, "--out", out, "--model", release]
     code, text, err = anymo(*words)
     assert code == 2 and "| uci_har | 3 |" in text
-    assert "not evaluated: uci_hapt: " in err and "acc_exp01_user01.txt has 300 rows" in err and "--datasets uci_hapt" in err and err.count("\n") == 1
+    assert "not evaluated: uci_hapt: " in err and "acc_exp01_user01.txt has 300 rows" in err
+    assert "--datasets uci_hapt" in err and err.count("\n") == 1
     saved = json.loads((out / "recognition.json").read_text())
     assert [row["dataset"] for row in saved["datasets"]] == ["uci_har"]
     hashes = {
@@ -419,7 +422,9 @@ def test_every_import_is_declared_and_every_requirement_imported():
     used = set().union(*sources.values())
     assert required - used == {"peft"}  # fine-tuning with adapters is part of the design, code or not
     developers = required | set().union(*extras.values())
-    scripts = [path for folder in ("dataset_scripts", "benchmarks", "examples") for path in (ROOT / folder).glob("*.py")]
+    scripts = [
+        path for folder in ("dataset_scripts", "benchmarks", "examples") for path in (ROOT / folder).glob("*.py")
+    ]
     ours = {"tests", *(path.stem for path in scripts)}
     assert {module for module in _imported("tests") - ours if not owner(module) & developers} == set()
     pinned = _declared((ROOT / "constraints.txt").read_text())

@@ -11,7 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from anymo_hf.annotation.vocabulary import anymo180
+from anymo_hf.annotation.windows_table import read_windows
 from anymo_hf.cli_annotate import app
+from anymo_hf.simulation.mini_nymeria import write_mini_nymeria
 
 _spec = importlib.util.spec_from_file_location("played", Path(__file__).parent / "annotation" / "model_server.py")
 played = importlib.util.module_from_spec(_spec)
@@ -87,6 +89,22 @@ def test_the_budget_ends_with_code_3_and_says_how_far(server, tmp_path, windows)
     assert priced.exit_code == 0, priced.output
     report = json.loads((tmp_path / "work" / "reports" / "label.json").read_text())
     assert report["asked"]["cost"] == pytest.approx((10 * 0.1 + 5 * 0.5) / 1e6, abs=1e-6) and len(server.log) == 2
+
+
+def test_windows_of_nymeria_are_its_annotations_up_to_the_wearers_name(tmp_path):
+    annotations = pd.read_parquet(write_mini_nymeria(tmp_path / "mini", people=1, sessions=2, seconds=8.0))
+    broken = next(path for path in sorted((tmp_path / "mini").iterdir()) if path.is_dir())
+    done = run("windows", tmp_path / "mini", tmp_path / "windows.parquet")
+    assert done.exit_code == 0 and f"written: {len(annotations)} windows of 2 recordings" in done.output
+    table = read_windows(tmp_path / "windows.parquet")
+    for column in ("session_id", "subject_id"):
+        assert table[column].tolist() == annotations[column].tolist()
+    for column in ("start_time_sec", "end_time_sec"):
+        np.testing.assert_allclose(table[column], annotations[column], atol=0.05)
+    (broken / "narration" / "atomic_action.csv").unlink()
+    done = run("windows", tmp_path / "mini", tmp_path / "windows.csv")
+    assert "windows of 1 recordings" in done.output and f"left out: {broken.name}: no atomic action" in done.output
+    assert isinstance(run("windows", tmp_path / "mini", tmp_path / "windows.txt").exception, ValueError)
 
 
 @pytest.mark.parametrize("price", ["m", "m=1", "m=a/b", "=1/2", "m=-1/2"])

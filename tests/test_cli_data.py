@@ -27,13 +27,15 @@ def test_a_good_copy_ends_with_zero_and_stands_beside_the_published_counts(folde
     assert result.exit_code == 0, result.output
     lines = [" ".join(line.split()) for line in result.output.splitlines()]
     assert "subjects 1 published 14 (people in its documents)" in lines
+    assert "people here 1" in lines and "no recording of walk left" in " ".join(lines)
     assert "right_hip |acc| at rest 9.81 m/s^2, 99 % of gyroscope under 0.5 rad/s" in lines
     assert lines[-1] == "1 datasets: 0 whole, 1 partial, 0 wrong"
     assert _run(folder, "--strict").exit_code == 1
 
 
 def test_json_holds_counts_published_figures_and_problems(folder):
-    savemat(folder / "usc_had" / "Subject1" / "a2t1.mat", {"other": np.zeros((5, 6))})
+    (folder / "usc_had" / "Subject2").mkdir()
+    savemat(folder / "usc_had" / "Subject2" / "a2t1.mat", {"other": np.zeros((5, 6))})
     result = _run(folder, "--json")
     assert result.exit_code == 1
     (report,) = json.loads(result.output)

@@ -161,6 +161,23 @@ def _say(report: Report | None) -> None:
 
 
 @app.command()
+def windows(
+    nymeria: Annotated[Path, typer.Argument(help="Folder of Nymeria's sequences.")],
+    out: Annotated[Path, typer.Argument(help="Parquet or CSV file, for --windows of the other commands.")],
+) -> None:
+    """Write the atomic actions of a Nymeria copy as a table of narrated windows, times in TIME_CODE seconds."""
+    from .annotation.windows_table import narrated_windows, write_table
+
+    if out.suffix not in (".parquet", ".csv"):
+        raise ValueError(f"{out}: must end in .parquet or .csv")
+    table, left_out = narrated_windows(nymeria, progress=True)
+    write_table(table, out)
+    for name, why in left_out.items():
+        typer.echo(f"left out: {name}: {why}", err=True)
+    typer.echo(f"written: {len(table):,} windows of {table['session_id'].nunique():,} recordings in {out}")
+
+
+@app.command()
 @_asks
 def augment(curation: Curation, windows: Windows = None, model: Model = _GENERATOR) -> Report:
     """Write five variants of every narration, verified, and regenerated or repaired where they fail."""

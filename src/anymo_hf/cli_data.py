@@ -66,6 +66,8 @@ def _lines(report: DatasetReport) -> list[str]:
         count = f"{report.counts[name]:,.0f}" if name in report.counts else "-"
         beside = f"   published {published[name].value:,.0f} ({published[name].meaning})" if name in published else ""
         lines.append(f"  {name:12} {count:>10}{beside}")
+    if report.people and any(figure.count == "subjects" for figure in report.incomplete):
+        lines.append(f"  {'people here':12} {', '.join(report.people)}")
     if report.missing_classes and report.classes:
         lines.append(f"  {'no recording':12} of {', '.join(report.missing_classes)}")
     if report.sampling_rate is not None:

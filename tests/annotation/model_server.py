@@ -7,6 +7,9 @@ import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+STATUS = {
+    "overloaded": 503, "gateway": 524, "unauthorized": 401, "filter": 400, "no_credit": 402, "no_quota": 429
+}  # fmt: skip
 STYLES = ("rewording", "concise", "temporal", "body_motion", "general_scene")
 
 
@@ -93,12 +96,12 @@ class ModelServer:
         time.sleep(self.delay)
         status, headers, finish, refusal = 200, {}, "stop", None
         text = json.dumps(
-            self.answers[stage](user, times) if fault in (None, "cut_off") else {"label": "no such label"}
+            self.answers[stage](user, times) if fault in (None, "cut_off", "bare") else {"label": "no such label"}
         )
         if fault == "rate_limit":
             status, headers = 429, {"Retry-After": self.retry_after()}
-        elif fault in ("overloaded", "unauthorized", "filter"):
-            status = {"overloaded": 503, "unauthorized": 401, "filter": 400}[fault]
+        elif fault in STATUS:
+            status = STATUS[fault]
         elif fault == "hang":
             time.sleep(1.5)
         elif fault == "drop":
@@ -126,7 +129,13 @@ class ModelServer:
             "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
         }  # fmt: skip
         if status != 200:
-            reply = {"error": {"message": fault, "code": "content_filter" if fault == "filter" else fault}}
+            code = {"filter": "content_filter", "no_quota": "insufficient_quota"}.get(fault, fault)
+            reply = {"error": {"message": fault, "code": code}}
+        elif fault == "bare":  # what small servers leave out, and what others add
+            reply = {
+                "choices": [{"message": {"content": text, "reasoning_content": "hm"}, "logprobs": None}],
+                "extra": 1,
+            }
         elif fault == "no_chat":
             reply = {"hello": "world"}
         data = json.dumps(reply).encode()

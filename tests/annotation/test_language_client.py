@@ -30,7 +30,8 @@ def once(fault):
 @pytest.mark.parametrize(
     ("fault", "count"),
     [
-        ("rate_limit", "http_429"), ("overloaded", "http_503"), ("hang", "timeouts"), ("drop", "lost_connections"),
+        ("rate_limit", "http_429"), ("overloaded", "http_503"), ("gateway", "http_524"), ("hang", "timeouts"),
+        ("drop", "lost_connections"),
         ("no_chat", "broken_replies"), ("refusal", "refusals"), ("apology", "refusals"), ("filter", "refusals"),
         ("broken_json", "broken_json"), ("cut_off", "cut_off"), ("wrong", None),
     ],
@@ -100,8 +101,9 @@ def test_the_router_needs_a_token_and_a_known_provider(serve, tmp_path, monkeypa
     assert server.log[0][3]["response_format"]["json_schema"]["strict"] is True
 
 
-def test_fences_and_thoughts_around_json_are_no_fault(serve, tmp_path):
-    asking = client(serve(lambda *_: "fenced"), tmp_path)
+@pytest.mark.parametrize("kind", ["fenced", "bare"])
+def test_fences_thoughts_and_missing_fields_are_no_fault(serve, tmp_path, kind):
+    asking = client(serve(lambda *_: kind), tmp_path)
     assert free_label("walks", asking, "m") == "The walks!" and asking.counts["requests"] == 1
     close(asking)
 
@@ -157,6 +159,30 @@ def test_a_wrong_key_ends_the_run_at_once(serve, tmp_path):
     with pytest.raises(OSError, match="HTTP 401.*check ANYMO_LM_API_KEY"):
         asking.map(lambda text: free_label(text, asking, "m"), [str(n) for n in range(50)], "label")
     assert len(server.log) <= 2 * QUICK["workers"]  # those under way, or begun before the error was seen
+    close(asking)
+
+
+def test_a_model_that_never_answers_ends_the_run_and_another_schema_style_is_asked_anew(serve, tmp_path):
+    server = serve(lambda *_: "broken_json")
+    asking = client(server, tmp_path, reasks=0)
+    with pytest.raises(
+        OSError, match="no usable answer to 20 questions free_label; the last: it is not JSON.*replies.jsonl"
+    ):
+        asking.map(lambda text: free_label(text, asking, "m"), [f"walks {n}" for n in range(100)], "label")
+    assert 20 <= len(server.log) < 40
+    close(asking)
+    server.fault = lambda *_: None
+    again = client(server, tmp_path, reasks=0, schema_style="tgi")
+    assert None not in again.map(lambda text: free_label(text, again, "m"), [f"walks {n}" for n in range(25)], "label")
+    close(again)
+
+
+@pytest.mark.parametrize("fault", ["no_credit", "no_quota"])
+def test_an_empty_account_ends_the_run_at_once(serve, tmp_path, fault):
+    asking = client(server := serve(lambda *_: fault), tmp_path)
+    with pytest.raises(OSError, match="top up the account, then run the same command again"):
+        free_label("walks", asking, "m")
+    assert len(server.log) == 1 and len(asking.cache) == 0
     close(asking)
 
 

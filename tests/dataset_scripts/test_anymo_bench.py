@@ -85,6 +85,10 @@ def test_one_code_reads_official_and_own(built, tmp_path):
     pq.write_table(table.drop_columns("imu"), folder / "test-00000.parquet")
     with pytest.raises(ValueError, match="no column imu"):
         bench_statistics(tmp_path / "official")
+    (tmp_path / "official" / "metadata").mkdir(exist_ok=True)
+    (tmp_path / "official" / "metadata" / "dataset_info.json").write_text("{cut")
+    with pytest.raises(ValueError, match="dataset_info.json: not the builder's JSON"):
+        bench_statistics(tmp_path / "official")
 
 
 def test_signals_are_the_recordings_low_passed(built):

@@ -55,7 +55,7 @@ def _uci_hapt(folder):
     raw = folder / "HAPT Data Set" / "RawData"
     raw.mkdir(parents=True)
     for user in (1, 2):
-        ramp = np.linspace(0, user, 600)[:, None] * np.ones(3)
+        ramp = np.linspace(0, user / 100, 600)[:, None] * np.ones(3) + [1, 0, 0]
         for kind in ("acc", "gyro"):
             np.savetxt(raw / f"{kind}_exp0{user}_user0{user}.txt", ramp)
     (raw / "labels.txt").write_text("1 1 4 11 570\n1 1 7 571 590\n2 2 6 1 260\n")
@@ -69,7 +69,7 @@ def _openpack(folder):
         times = "2022-03-29 14:25:23.000000+09:00,2022-03-29 14:25:25.500000+09:00"
         (operations / "S0100.csv").write_text(f"id,start,end\n100,{times}\n8100,{times}\n")
         for device in ("atr01", "atr02") if user == "U0101" else ("atr01",):
-            rows = [f"{time},0,{index / 400},1,0,0,90" for index, time in enumerate(clock)]
+            rows = [f"{time},0,{index / 4000},1,0,0,90" for index, time in enumerate(clock)]
             path = folder / user / "atr" / device / "S0100.csv"
             path.parent.mkdir(parents=True)
             path.write_text("\n".join(["unixtime,acc_x,acc_y,acc_z,gyro_x,gyro_y,gyro_z", *rows]))
@@ -257,7 +257,7 @@ def test_a_source_that_is_refused_leaves_the_old_files_and_is_named_as_the_user_
     before = {path: path.read_bytes() for path in (tmp_path / "repo").rglob("*") if path.is_file()}
     for path in (tmp_path / "raw" / "data" / "a09" / "p2").iterdir():
         path.write_text(path.read_text().replace("9.81", "1.0"))  # in g
-    with pytest.raises(ValueError, match=r"raw/data/a09/p2/s01.txt: .*other units, gravity taken out") as caught:
+    with pytest.raises(ValueError, match=r"raw/data/a09/p2/s01.txt: .*it is probably in g") as caught:
         anymo_zeroshot.write_repository(tmp_path / "raw", tmp_path / "repo", "dsads", processes)
     assert str(caught.value).startswith(str(tmp_path))
     assert before == {path: path.read_bytes() for path in (tmp_path / "repo").rglob("*") if path.is_file()}

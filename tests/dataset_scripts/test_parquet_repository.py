@@ -257,7 +257,7 @@ def test_a_worker_that_the_system_ends_is_told(sources, tmp_path):
     with pytest.MonkeyPatch.context() as patch, pytest.raises(OSError, match="ended a process that made usc_had"):
 
         def end(*_, **__):
-            raise home.BrokenProcessPool
+            raise ChildProcessError
 
         patch.setattr(home, "run_jobs", end)
         write(sources, "anymo_zeroshot", tmp_path / "repo")

@@ -146,7 +146,7 @@ def _unlabelled(path):
         (_text, "text where numbers belong"),
         (_in_g, "median acceleration at 'chest' is 0.989"),
         (_in_degrees, "angular velocity at 'right_wrist' is .* degrees a second"),
-        (_swapped, "columns swapped"),
+        (_swapped, "accelerometer and gyroscope are swapped"),
         (_backward, "row 501 lies before"),
         (_milliseconds, "another unit of time"),
         (_silent, "no number in a column of chest"),

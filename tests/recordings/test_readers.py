@@ -12,7 +12,7 @@ from anymo_hf.recordings.catalogue import DATASETS, read_windows
 from anymo_hf.recordings.csv_file import read_csv
 from anymo_hf.recordings.imu_recording import ImuRecording, unbroken_spans
 from anymo_hf.recordings.matlab_trials import read_usc_had, read_utd_mhad
-from anymo_hf.recordings.openpack import read_openpack
+from anymo_hf.recordings.openpack import SPLITS, read_openpack
 from anymo_hf.recordings.uci_har import read_hapt, read_uci_har
 from anymo_hf.recordings.wisdm import read_wisdm
 
@@ -69,7 +69,7 @@ def test_downloads_are_read_as_they_come_in_zips_and_zips_within_zips(tmp_path):
     raw = tmp_path / "hapt" / "RawData"
     raw.mkdir(parents=True)
     for kind in ("acc", "gyro"):
-        np.savetxt(raw / f"{kind}_exp01_user01.txt", np.arange(300).reshape(100, 3))
+        np.savetxt(raw / f"{kind}_exp01_user01.txt", np.arange(300).reshape(100, 3) / 10000 + [1, 0, 0])
     (raw / "labels.txt").write_text("1 1 4 11 70\n")
     usc = tmp_path / "usc" / "USC-HAD" / "Subject3"
     usc.mkdir(parents=True)
@@ -103,13 +103,13 @@ def test_uci_har_refuses_missing_folder_cut_rows_and_unequal_files(tmp_path):
 def test_hapt_cuts_labelled_samples_and_drops_transitions(tmp_path):
     raw = tmp_path / "HAPT Data Set" / "RawData"
     raw.mkdir(parents=True)
-    ramp = np.arange(100)[:, None] * np.ones(3)
+    ramp = np.arange(100)[:, None] / 1000 * np.ones(3) + [0, 1, 0]
     np.savetxt(raw / "acc_exp01_user01.txt", ramp)
     np.savetxt(raw / "gyro_exp01_user01.txt", ramp)
     (raw / "labels.txt").write_text("1 1 4 11 70\n1 1 7 71 90\n")
     (only,) = read_hapt(tmp_path)
     assert only.label == "sit" and len(only.signals["waist"]) == 60
-    np.testing.assert_allclose(only.signals["waist"][0, [0, 3]], [10 * G, 10])
+    np.testing.assert_allclose(only.signals["waist"][0, [0, 3]], [0.01 * G, 0.01])
     (raw / "labels.txt").write_text("1 1 4 11 170\n")
     with pytest.raises(ValueError, match="lie outside"):
         list(read_hapt(tmp_path))
@@ -152,7 +152,7 @@ def test_openpack_keeps_the_true_clock_and_drops_null_and_long_operations(tmp_pa
     clock = 1_648_531_521_000 + 30 * np.arange(2000)  # 33.3 Hz
     seconds = (clock - clock[0]) / 1000
     rows = ["unixtime,acc_x,acc_y,acc_z,gyro_x,gyro_y,gyro_z"]
-    rows += [f"{t},{s},0,1,0,0,90" for t, s in zip(clock, seconds, strict=True)]
+    rows += [f"{t},{s / 1000},0,1,0,0,90" for t, s in zip(clock, seconds, strict=True)]
     file = user / "atr" / "atr01" / "S0100.csv"
     file.write_text("\n".join(rows))
     times = [f"2022-03-29 14:25:2{second}.000000+09:00" for second in (3, 5)]
@@ -162,13 +162,13 @@ def test_openpack_keeps_the_true_clock_and_drops_null_and_long_operations(tmp_pa
     (only,) = read_openpack(tmp_path)
     wrist = only.signals["right_wrist"]
     assert only.label == "Picking" and len(wrist) == 60
-    np.testing.assert_allclose(np.diff(wrist[:, 0]), G / 30, rtol=1e-6)  # acc_x counts true seconds
+    np.testing.assert_allclose(np.diff(wrist[:, 0]), G / 30_000, rtol=1e-6)  # acc_x counts true milliseconds
     np.testing.assert_allclose(wrist[:, 5], np.pi / 2)
     _assert_equal_recordings(read_openpack(_packed(tmp_path / "U0101")), [only])
     kept = [row for t, row in zip(clock, rows[1:], strict=True) if not 3200 < t - clock[0] < 4400]
     file.write_text("\n".join([rows[0], *kept]))  # a pause of 1.2 s leaves 1.18 and 0.6 s of the operation
     (part,) = read_openpack(tmp_path)
-    np.testing.assert_allclose(part.signals["right_wrist"][:, 0] / G, 2 + np.arange(35) / 30, atol=1e-6)
+    np.testing.assert_allclose(part.signals["right_wrist"][:, 0] / G * 1000, 2 + np.arange(35) / 30, atol=1e-6)
     (user / "atr" / "atr02").mkdir()
     other = user / "atr" / "atr02" / "S0100.csv"
     other.write_text("\n".join(rows))
@@ -180,9 +180,121 @@ def test_openpack_keeps_the_true_clock_and_drops_null_and_long_operations(tmp_pa
         other.write_text("\n".join([*rows, cells]))
         with pytest.raises(ValueError, match="unixtime is missing in a row or runs backward"):
             list(read_openpack(tmp_path))
+    other.write_text("\n".join([*rows[:-1], rows[-1].replace("90", "fast")]))
+    with pytest.raises(ValueError, match="atr02/S0100.csv: text where numbers belong.*fast"):
+        list(read_openpack(tmp_path))
     file.write_text("unixtime,acc_x\n1,2\n")
     with pytest.raises(ValueError, match="acc_y"):
         list(read_openpack(tmp_path))
+
+
+def _preprocessed(folder, operations, name="U0101-S0100"):
+    """Ten seconds of each operation at 33.3 Hz, in the 42 columns of the preprocessed release."""
+    channels = [f"acc_{a}" for a in "xyz"] + [f"gyro_{a}" for a in "xyz"] + [f"quat_{a}" for a in "wxyz"]
+    header = ["unixtime", "operation", *(f"atr0{device}/{channel}" for device in range(1, 5) for channel in channels)]
+    sensors = ",".join(f"0,{device / 100},1,0,0,{90 * device},0,0,0,0" for device in range(1, 5))
+    rows = [f"{1_648_531_521_000 + 30 * i},{operations[i // 333]},{sensors}" for i in range(333 * len(operations))]
+    path = folder / "imuWithOperationLabel" / f"{name}.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join([",".join(header), *rows]))
+
+
+@pytest.mark.parametrize("operations", [(100, 1000, 8100, 300), (0, 9, 10, 2)])
+def test_openpack_preprocessed_with_ids_and_with_counted_operations(tmp_path, operations):
+    _preprocessed(tmp_path, operations)
+    recordings = list(read_openpack(tmp_path))
+    assert [(r.label, r.label_id) for r in recordings] == [
+        ("Picking", 100), ("Fill out Order", 1000), ("Assemble Box", 300)
+    ]  # fmt: skip
+    assert {(r.subject, r.session, r.sampling_rate) for r in recordings} == {("U0101", "S0100", 30.0)}
+    for recording in recordings:
+        assert list(recording.signals) == ["right_wrist", "left_wrist", "right_upper_arm", "left_upper_arm"]
+        for device, signal in enumerate(recording.signals.values(), 1):
+            np.testing.assert_allclose(signal, np.tile([0, device / 100 * G, G, 0, 0, device * np.pi / 2], (299, 1)))
+    _preprocessed(tmp_path, (100, 150))
+    with pytest.raises(ValueError, match="U0101-S0100.csv: operation 150 in row 335 is not one of"):
+        list(read_openpack(tmp_path))
+
+
+def test_openpack_splits_are_those_of_the_challenge(tmp_path):
+    sizes = {name: len(sessions) for name, sessions in SPLITS.items()}
+    assert sizes == {"train": 44, "val": 7, "test": 4} and len(set().union(*SPLITS.values())) == 55
+    for name in ("U0102-S0300", "U0101-S0300", "U0101-S0100", "U0209-S0500"):
+        _preprocessed(tmp_path, (100,), name)
+    for split, user, session in (("test", "U0102", "S0300"), ("val", "U0101", "S0300"), ("train", "U0101", "S0100")):
+        assert [(r.subject, r.session) for r in read_openpack(tmp_path, split)] == [(user, session)]
+    assert len(list(read_openpack(tmp_path))) == 4
+    (tmp_path / "imuWithOperationLabel" / "U0102-S0300.csv").unlink()
+    with pytest.raises(OSError, match="no session of the split test"):
+        list(read_openpack(tmp_path, "test"))
+    with pytest.raises(ValueError, match="split must be one of train, val, test"):
+        list(read_openpack(tmp_path, "validation"))
+
+
+# what each reader takes for the stored acceleration at rest and for a slow turn
+STORED = {
+    "uci_har": (1, 0.5),
+    "hapt": (1, 0.5),
+    "usc_had": (1, 30),
+    "utd_mhad": (1, 30),
+    "openpack": (1, 30),
+    "wisdm": (G, 0.5),
+}
+
+
+def _stored(name, folder, acceleration, turning):
+    """A small original of one of the datasets, whose sensors read these numbers along one axis."""
+    values = np.tile([0, acceleration, 0, 0, turning, 0], (300, 1))
+    if name == "uci_har":
+        signals = _uci_har(folder)
+        for kind, value in (("total_acc", acceleration), ("body_gyro", turning)):
+            for axis in "xyz":
+                np.savetxt(signals / f"{kind}_{axis}_test.txt", np.full((3, 128), value * (axis == "y")))
+        return read_uci_har(folder)
+    if name == "hapt":
+        raw = folder / "RawData"
+        raw.mkdir(parents=True)
+        np.savetxt(raw / "acc_exp01_user01.txt", values[:, :3])
+        np.savetxt(raw / "gyro_exp01_user01.txt", values[:, 3:])
+        (raw / "labels.txt").write_text("1 1 4 1 300\n")
+        return read_hapt(folder)
+    if name in ("usc_had", "utd_mhad"):
+        file, key = {
+            "usc_had": ("Subject1/a1t1.mat", "sensor_readings"), "utd_mhad": ("a1_s1_t1_inertial.mat", "d_iner")
+        }[name]  # fmt: skip
+        (folder / file).parent.mkdir(parents=True)
+        savemat(folder / file, {key: values})
+        return {"usc_had": read_usc_had, "utd_mhad": read_utd_mhad}[name](folder)
+    if name == "openpack":
+        _preprocessed(folder, (100,))
+        path = folder / "imuWithOperationLabel" / "U0101-S0100.csv"
+        cells = ",".join([f"0,{acceleration},0,0,{turning},0,0,0,0,0"] * 4)
+        head, *rows = path.read_text().splitlines()
+        path.write_text("\n".join([head, *(",".join(row.split(",")[:2]) + "," + cells for row in rows)]))
+        return read_openpack(folder)
+    for number, kind in ((acceleration, "accel"), (turning, "gyro")):
+        path = folder / "raw" / "phone" / kind / f"data_1600_{kind}_phone.txt"
+        path.parent.mkdir(parents=True)
+        path.write_text("".join(f"1600,A,{int(i * 5e7)},0,{number},0;\n" for i in range(300)))
+    return read_wisdm(folder)
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_other_units_and_swapped_channels_are_refused_by_file(tmp_path, name):
+    rest, turning = STORED[name]
+    assert all(recording.source for recording in _stored(name, tmp_path / "right", rest, turning))
+    per_unit = {1: G, G: 1}[rest]  # to m/s^2
+    degree = np.pi / 180 if turning == 30 else 1
+    for case, acceleration, turn, message in (
+        ("twice", rest * G, turning, r"at '\w+' is 96.* instead of 9.0 to 10.6 m/s\^2; it is probably scaled twice"),
+        ("g", rest / G, turning, "is 1 instead of .* probably in g; take the original"),
+        ("linear", rest * 0.02, turning, "probably without gravity, or in another unit"),
+        ("swapped", 0.5 / per_unit, 9.8 / degree, "the columns of accelerometer and gyroscope are swapped"),
+        ("degrees", rest, 60 / degree, "99th percentile of the angular velocity .* is 60 rad/s, over 40; degrees"),
+    ):
+        folder = tmp_path / case
+        with pytest.raises(ValueError, match=f"{folder}.*{message}"):
+            list(_stored(name, folder, acceleration, turn))
 
 
 def _wisdm(folder, text, gyro=None):
@@ -195,9 +307,10 @@ def _wisdm(folder, text, gyro=None):
 def test_wisdm_aligns_two_clocks_splits_gaps_and_skips_single_broken_lines(tmp_path):
     def lines(offset):
         stamps = [int((offset + i / 20 + (5 if i >= 100 else 0)) * 1e9) for i in range(200)]
-        return "".join(f"1600,B,{t},{t / 1e9},0,9.8;\n" for t in stamps)
+        return "".join(f"1600,B,{t},{(t / 1e9 - 100) / 10},0,9.8;\n" for t in stamps)
 
-    _wisdm(tmp_path, "1600,B,12\n" + lines(100.0), lines(100.013))
+    shuffled = np.random.default_rng(0).permutation(lines(100.0).splitlines(keepends=True))  # blocks are not in order
+    _wisdm(tmp_path, "1600,B,12\n" + "".join(shuffled), lines(100.013))
     recordings = list(read_wisdm(tmp_path))
     assert [r.label for r in recordings] == ["jogging", "jogging"]
     for recording in recordings:

@@ -104,7 +104,7 @@ def test_pauses_split_and_missing_phones_are_named(tmp_path):
         (_csv("acc")[:-9], _csv("gyr"), "acc_sitting_chest.csv, line 401: 3 columns instead of 5"),
         (_csv("acc").replace("9.8", "oops"), _csv("gyr"), "text where numbers belong"),
         (_csv("acc").replace(",9.8,", ",1,"), _csv("gyr"), "median acceleration at 'chest' is 1"),
-        (_csv("gyr"), _csv("acc"), "gravity taken out, or columns swapped"),
+        (_csv("gyr"), _csv("acc"), "accelerometer and gyroscope are swapped"),
         (_csv("acc"), _csv("gyr", value=57.3), "the 99th percentile of the angular velocity"),
         (_csv("acc"), _csv("gyr", rate=1.0, seconds=60), "Gyroscope_sitting_chest.csv: time stamps step by 1 s"),
         (_csv("acc").replace(",9.8,", ",nan,", 100), _csv("gyr"), "over 5 % of the rows hold no number"),

@@ -25,7 +25,9 @@ def _write(folder, lines, header=HEADER):
 
 def test_labels_sessions_and_units(tmp_path):
     lines = _rows("walk") + _rows("transition") + _rows("liedown", trial=2) + _rows("stairsup", user=12)
-    _write(tmp_path, lines + _rows("jumpundefined", user=12))
+    for typed in ("jumpundefined", "undefined", "unkown"):
+        lines += _rows(typed, user=12)
+    _write(tmp_path, lines)
     walk, lie, stairs = read_w_har(tmp_path)
     assert [r.label for r in (walk, lie, stairs)] == ["walk", "lie down", "stairs up"]
     assert (lie.session, stairs.subject, stairs.label_id) == ("scenario1-trial2", "12", 5)

@@ -26,13 +26,15 @@ from .stage_cache import StageCache, key_of
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
-_TRANSIENT = {408, 409, 425, 429, 500, 502, 503, 504, 529}
+_TRANSIENT = (408, 409, 425, 429, *range(500, 600))  # gateways have numbers of their own above 504
+_NO_CREDIT = ("insufficient_quota", "exceeded your current quota")  # OpenAI says so with 429, as if waiting helped
 _REFUSED = ("content_filter", "content_policy", "responsible_ai")
 _REFUSAL = re.compile(
     r"^\W*(i['’]?m (very )?sorry|sorry\b|as an ai\b|i (can['’]?t|cannot|can not|won['’]?t|am unable|am not able)\b)",
     re.I,
 )
 _BROKEN = (json.JSONDecodeError, UnicodeDecodeError)
+_HOPELESS = 20  # questions without a usable answer, and none with one: the model cannot do it
 _CHARACTERS = 3  # of a token, to guess a prompt's tokens from above; English has about four
 
 
@@ -175,6 +177,8 @@ class LanguageClient:
         self._held = Counter[str]()  # worst case of the requests under way
         self._held_cost = 0.0
         self._jitter = random.Random()
+        self._useful: set[tuple[str, str]] = set()  # model and name of questions that were answered ever
+        self._useless = Counter[tuple[str, str]]()
 
     # -- one question --------------------------------------------------------------------------------------------------
 
@@ -184,12 +188,14 @@ class LanguageClient:
         Raises:
             Unanswered: refused or unusable, re-asks included.
             BudgetReached: the next request is not paid for.
-            OSError: the server cannot be reached, rejects the request or stays busy.
+            OSError: the server cannot be reached, rejects the request, stays busy, or the model cannot answer at all.
         """
         messages = [{"role": "system", "content": question.system}, {"role": "user", "content": question.user}]
         room = 1  # times max_tokens; that itself is not in the key, so that another limit does not ask all again
         for _ in range(self.endpoint.reasks + 1):
-            key = key_of(question.model, messages, question.schema, question.sample, room)
+            # another form of the schema is asked anew: the first may have been ignored
+            style = [] if self.endpoint.schema_style == "openai" else [self.endpoint.schema_style]
+            key = key_of(question.model, messages, question.schema, question.sample, room, *style)
             reply = self.cache.get(key)
             if reply is None:
                 reply = self._post(key, question, messages, room * self.endpoint.max_tokens)
@@ -198,6 +204,7 @@ class LanguageClient:
                     self.counts["from_cache"] += 1
             kind, value = _understand(reply, question.read)
             if kind == "answer":
+                self._useful.add((question.model, question.name))
                 return value
             with self._lock:
                 self.counts[kind] += 1
@@ -210,6 +217,13 @@ class LanguageClient:
                 ]
         with self._lock:
             self.counts["unanswered"] += 1
+            self._useless[question.model, question.name] += 1
+        told = (question.model, question.name)
+        if told not in self._useful and self._useless[told] >= _HOPELESS:
+            raise OSError(
+                f"{self._where(question)}: no usable answer to {_HOPELESS} questions {question.name}; the last: {value}; "
+                f"see {self.cache.path}, and try another --schema-style or model"
+            )
         raise Unanswered(f"{question.name}: {kind}: {value}")
 
     def _post(self, key: str, question: Question, messages: list[dict[str, str]], max_tokens: int) -> dict[str, Any]:
@@ -243,6 +257,8 @@ class LanguageClient:
                 if status in (400, 403, 422) and any(word in problem for word in _REFUSED):
                     reply = {"text": "", "refusal": problem, "finish": "content_filter", "tokens": [0, 0]}
                     return self.cache.put(key, {"stage": question.name, "model": question.model} | reply)
+                if status == 429 and any(word in problem for word in _NO_CREDIT):
+                    status = 402
                 if status not in _TRANSIENT:
                     raise OSError(f"{self._where(question)}: {problem}; {_mend(status)}") from error
                 self._back_off(attempt, _retry_after(error), question, f"http_{status}")
@@ -451,6 +467,8 @@ def _retry_after(error: HfHubHTTPError) -> float | None:
 def _mend(status: int) -> str:
     if status in (401, 403):
         return "check ANYMO_LM_API_KEY, or log in to the Hub"
+    if status == 402:
+        return "top up the account, then run the same command again: it goes on where it stopped"
     if status == 404:
         return "check --base-url and the model's name"
     return "check that the server knows the model, JSON schemas (--schema-style) and the token field (--token-field)"

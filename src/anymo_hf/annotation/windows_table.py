@@ -1,4 +1,4 @@
-"""The table of narrated windows: read from JSONL, CSV or Parquet, and written with augmentations and labels.
+"""The table of narrated windows: from a Nymeria copy or a JSONL, CSV or Parquet file, and with augmentations and labels.
 
 Columns in: `sequence`, `start` and `end` (seconds, passed on as they are: the builders are told their clock by `--times`),
 `text`; optional `sample_id`, `session_id`, `subject_id`. Other columns are left aside. The names of the output are
@@ -16,6 +16,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from ..motion.nymeria import find_time_map, read_metadata, read_xdata, sequence_folders
+from ..motion.nymeria_narration import read_narrations
 
 COLUMNS = ("sample_id", "session_id", "subject_id", "start_time_sec", "end_time_sec", "narration")
 _ALIASES = {"sequence": "session_id", "start": "start_time_sec", "end": "end_time_sec", "text": "narration"}
@@ -67,6 +70,44 @@ def read_windows(path: str | Path) -> pd.DataFrame:
     )  # fmt: skip
     table = table.sort_values(["session_id", "start_time_sec", "end_time_sec", "sample_id"], kind="stable")
     return table[list(COLUMNS)].reset_index(drop=True)
+
+
+def narrated_windows(nymeria: str | Path, progress: bool = False) -> tuple[pd.DataFrame, dict[str, str]]:
+    """The atomic actions of a Nymeria copy, with the columns `COLUMNS`; times are TIME_CODE seconds.
+
+    The wearer "C" becomes "a person", "a human" or "an individual", always alike.
+
+    Args:
+        nymeria: the folder of sequences.
+        progress: show a bar.
+
+    Returns:
+        The table, and sequence -> why its narrations are not in it.
+
+    Raises:
+        OSError: no sequence there.
+        ValueError: no narration of any sequence can be used.
+    """
+    from tqdm import tqdm
+
+    rows: list[tuple[Any, ...]] = []
+    left_out: dict[str, str] = {}
+    for folder in tqdm(sequence_folders(nymeria), unit="recording", delay=2, disable=not progress):
+        try:
+            subject, times = read_metadata(folder).subject, read_xdata(folder / "body" / "xdata.npz")[1].timestamps_us
+            origin, seconds = int(times[0]), float(times[-1] - times[0]) * 1e-6
+            found, _ = read_narrations(folder, find_time_map(folder, origin), origin, seconds, name_seed=0)
+        except (OSError, ValueError) as error:
+            left_out[folder.name] = str(error)
+            continue
+        if not found:
+            left_out[folder.name] = "no atomic action"
+        for number, item in enumerate(found):
+            start, end = (origin * 1e-6 + second for second in (item.start, item.end))
+            rows.append((f"{folder.name}:{number:04d}", folder.name, subject, start, end, item.text))
+    if not rows:
+        raise ValueError(f"{nymeria}: no narration can be used; the first: {next(iter(left_out.values()))}")
+    return pd.DataFrame(rows, columns=list(COLUMNS)), left_out
 
 
 def _read(path: Path) -> pd.DataFrame:

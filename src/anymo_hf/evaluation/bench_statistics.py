@@ -170,7 +170,10 @@ def bench_statistics(repository: str | Path, progress: bool = False) -> dict[str
     """
     result = {}
     info = Path(repository) / "metadata" / "dataset_info.json"
-    summaries = json.loads(info.read_text(encoding="utf-8")).get("summaries", {}) if info.is_file() else {}
+    try:
+        summaries = json.loads(info.read_text(encoding="utf-8")).get("summaries", {}) if info.is_file() else {}
+    except (ValueError, AttributeError) as error:
+        raise ValueError(f"{info}: not the builder's JSON ({error}); build it again, or delete this file") from error
     for config, splits in find_configs(repository).items():
         space = space_of(config)
         counts = {split: count_split(files, progress) for split, files in splits.items()}

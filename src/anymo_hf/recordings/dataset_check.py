@@ -35,8 +35,8 @@ from . import (
 )
 from .catalogue import DATASETS
 from .download import Download
-from .imu_recording import ImuRecording
-from .stretches import AT_REST, CALM, FASTEST
+from .imu_recording import ImuRecording, natural_key
+from .stretches import CALM
 
 _RATE_TOLERANCE = 0.2  # a rate that its document rounds, such as OpenPack's 30 Hz for 33.3, passes
 _CLOCK_FILES, _CLOCK_ROWS = 5, 5000
@@ -80,6 +80,7 @@ class DatasetReport:
         counts: "recordings", "sessions", "windows" as the evaluation cuts them, "seconds", "classes" and "subjects".
         classes: class text -> recordings.
         missing_classes: class texts without a recording.
+        people: subject ids in natural order.
         sampling_rate: Hz that the reader gives, None where nothing could be read.
         measured_rates: Hz by the time stamps of some files, lowest and highest; None where there are none.
         sensors: placement -> what it reads.
@@ -93,6 +94,7 @@ class DatasetReport:
     counts: dict[str, float] = field(default_factory=dict)
     classes: dict[str, int] = field(default_factory=dict)
     missing_classes: list[str] = field(default_factory=list)
+    people: list[str] = field(default_factory=list)
     sampling_rate: float | None = None
     measured_rates: tuple[float, float] | None = None
     sensors: dict[str, SensorSummary] = field(default_factory=dict)
@@ -252,7 +254,7 @@ KNOWN: dict[str, Known] = {
     ),
     "openpack": Known(
         "OpenPack",
-        r"annotation/openpack-operations/S\d+\.csv",
+        r"annotation/openpack-operations/S\d+\.csv|imuWithOperationLabel/U\d+-S\d+\.csv",
         openpack.read_openpack,
         tuple(openpack.LABELS.values()),
         _figures(
@@ -464,6 +466,7 @@ def _read(known: Known, place: Path, report: DatasetReport) -> None:
         report.counts = counts | {
             "sessions": len(sessions), "classes": len(report.classes), "subjects": len(people)
         }  # fmt: skip
+        report.people = sorted(people, key=lambda name: natural_key(Path(name)))
         report.missing_classes = [label for label in known.labels if label not in report.classes]
     unlabelled = counts["recordings"] - sum(report.classes.values())
     if unlabelled:
@@ -471,7 +474,7 @@ def _read(known: Known, place: Path, report: DatasetReport) -> None:
     _check_labels(known, place, report, ids)
     for placement, parts in samples.items():
         rest, values = (np.concatenate(part) for part in zip(*parts, strict=True))
-        _check_units(place, placement, rest, values, report)
+        report.sensors[placement] = _summary(rest, values)
     if not counts["recordings"]:
         report.problems.append(f"{place}: no recording of {known.title} could be read; unpack it again")
 
@@ -497,29 +500,10 @@ def _sample(signal: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]:
     return rest, signal[:: max(1, int(rate / 10))].astype(np.float32)
 
 
-def _check_units(place: Path, placement: str, rest: np.ndarray, values: np.ndarray, report: DatasetReport) -> None:
+def _summary(rest: np.ndarray, values: np.ndarray) -> SensorSummary:
+    """What is printed; the readers have proved it."""
     middle = float(np.median(rest if len(rest) else np.linalg.norm(values[:, :3], axis=1)))
-    fastest = float(np.percentile(np.abs(values[:, 3:]), 99)) if values.shape[1] == 6 else None
-    report.sensors[placement] = SensorSummary(middle, fastest)
-    where = f"{place}: {placement}"
-    low, high = AT_REST
-    if not low <= middle <= high:
-        turned = float(np.median(np.linalg.norm(values[:, 3:], axis=1))) if values.shape[1] == 6 else 0.0
-        if low <= turned <= high:
-            mend = "accelerometer and gyroscope columns are swapped"
-        else:
-            scales = {"in g": 1 / 9.80665, "in milli-g": 1000 / 9.80665, "scaled from g twice": 9.80665}
-            close = [what for what, scale in scales.items() if 0.8 < middle / 9.80665 / scale < 1.2]
-            mend = f"the acceleration is probably {close[0] if close else 'without gravity, or not in m/s^2'}"
-        report.problems.append(
-            f"{where}: the median acceleration at rest is {middle:.4g} instead of {low:g} to {high:g} m/s^2; {mend}; take "
-            "the original download"
-        )
-    if fastest is not None and fastest >= FASTEST:
-        report.problems.append(
-            f"{where}: the 99th percentile of the angular velocity is {fastest:.3g} rad/s, over {FASTEST:g}; it is "
-            "probably in deg/s; take the original download"
-        )
+    return SensorSummary(middle, float(np.percentile(np.abs(values[:, 3:]), 99)) if values.shape[1] == 6 else None)
 
 
 def _check_clock(known: Known, place: Path, report: DatasetReport) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
 from .download import Download, Member
 from .imu_recording import STANDARD_GRAVITY, ImuRecording
+from .stretches import proved
 
 USC_HAD_LABELS = (
     "walk forward", "walk left", "walk right", "walk upstairs", "walk downstairs", "run forward", "jump up", "sit",
@@ -52,16 +54,21 @@ def read_usc_had(folder: str | Path) -> Iterator[ImuRecording]:
 
     Raises:
         OSError: no trial below `folder`, an unreadable one, or a damaged zip.
-        ValueError: a trial without `sensor_readings`, or an activity outside 1 to 12.
+        ValueError: a trial without `sensor_readings`, an activity outside 1 to 12, or units that cannot be.
     """
     with Download(folder) as download:
-        for member in download.find(r"Subject(\d+)/a(\d+)t(\d+)\.mat", "USC-HAD", "Subject*/a*t*.mat"):
-            subject, activity, trial = member.groups
-            if not 1 <= int(activity) <= len(USC_HAD_LABELS):
-                raise ValueError(f"{member.source}: the name must read a<1..12>t<trial>.mat")
-            signals, label = {"right_hip": _load(download, member, "sensor_readings")}, int(activity)
-            session = f"a{activity}t{trial}"
-            yield ImuRecording(signals, 100.0, USC_HAD_LABELS[label - 1], label, subject, session, "usc_had")
+        members = download.find(r"Subject(\d+)/a(\d+)t(\d+)\.mat", "USC-HAD", "Subject*/a*t*.mat")
+        for _, mine in groupby(members, key=lambda member: member.groups[0]):
+            yield from proved(_usc_had_trial(download, member) for member in mine)
+
+
+def _usc_had_trial(download: Download, member: Member) -> ImuRecording:
+    subject, activity, trial = member.groups
+    label, session, source = int(activity), f"a{activity}t{trial}", member.source
+    if not 1 <= label <= len(USC_HAD_LABELS):
+        raise ValueError(f"{source}: the name must read a<1..12>t<trial>.mat")
+    signals = {"right_hip": _load(download, member, "sensor_readings")}
+    return ImuRecording(signals, 100.0, USC_HAD_LABELS[label - 1], label, subject, session, "usc_had", source=source)
 
 
 def read_utd_mhad(folder: str | Path) -> Iterator[ImuRecording]:
@@ -72,13 +79,18 @@ def read_utd_mhad(folder: str | Path) -> Iterator[ImuRecording]:
 
     Raises:
         OSError: no trial below `folder`, an unreadable one, or a damaged zip.
-        ValueError: a trial without `d_iner`, or an action outside 1 to 27.
+        ValueError: a trial without `d_iner`, an action outside 1 to 27, or units that cannot be.
     """
     pattern = r"a(\d+)_s(\d+)_t(\d+)_inertial\.mat"
     with Download(folder) as download:
-        for member in download.find(pattern, "UTD-MHAD", "a*_s*_t*_inertial.mat"):
-            action, subject, trial = int(member.groups[0]), *member.groups[1:]
-            if not 1 <= action <= len(UTD_MHAD_LABELS):
-                raise ValueError(f"{member.source}: the name must read a<1..27>_s<subject>_t<trial>_inertial.mat")
-            signals = {"right_wrist" if action <= 21 else "right_thigh": _load(download, member, "d_iner")}
-            yield ImuRecording(signals, 50.0, UTD_MHAD_LABELS[action - 1], action, subject, trial, "utd_mhad")
+        members = download.find(pattern, "UTD-MHAD", "a*_s*_t*_inertial.mat")
+        yield from proved(_utd_mhad_trial(download, member) for member in members)
+
+
+def _utd_mhad_trial(download: Download, member: Member) -> ImuRecording:
+    (action, subject, trial), source = member.groups, member.source
+    label = int(action)
+    if not 1 <= label <= len(UTD_MHAD_LABELS):
+        raise ValueError(f"{source}: the name must read a<1..27>_s<subject>_t<trial>_inertial.mat")
+    signals = {"right_wrist" if label <= 21 else "right_thigh": _load(download, member, "d_iner")}
+    return ImuRecording(signals, 50.0, UTD_MHAD_LABELS[label - 1], label, subject, trial, "utd_mhad", source=source)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from .imu_recording import LONGEST_GAP, ImuRecording, to_grid, unbroken_spans
+from .imu_recording import LONGEST_GAP, STANDARD_GRAVITY, ImuRecording, to_grid, unbroken_spans
 
 SHORT_GAP = 0.1  # seconds; radio sensors lose a few samples, which a straight line replaces
 SHORTEST = 1.0  # seconds; a shorter stretch is no recording
@@ -173,13 +173,22 @@ def proved(recordings: Iterable[ImuRecording]) -> Iterator[ImuRecording]:
             worst = int(np.argmax(np.abs(np.log(np.maximum(medians, 1e-9) / 9.8))))
             raise ValueError(
                 f"{worn[worst].source}: the median acceleration at {placement!r} is {middle:.3g} instead of {low} to "
-                f"{high} m/s^2; other units, gravity taken out, or columns swapped"
+                f"{high} m/s^2; {_likely(middle, worn[worst].signals[placement])}; take the original download"
             )
         turning = [np.abs(r.signals[placement][:, 3:]).ravel() for r in worn if r.signals[placement].shape[1] == 6]
         fastest = [float(np.percentile(values, 99)) for values in turning]
         if turning and (whole := float(np.percentile(np.concatenate(turning), 99))) >= FASTEST:
             raise ValueError(
                 f"{worn[int(np.argmax(fastest))].source}: the 99th percentile of the angular velocity at {placement!r} is "
-                f"{whole:.3g} rad/s, over {FASTEST:g}; degrees a second, or columns swapped"
+                f"{whole:.3g} rad/s, over {FASTEST:g}; degrees a second, or columns swapped; take the original download"
             )
     yield from held
+
+
+def _likely(middle: float, signal: np.ndarray) -> str:
+    """What an impossible acceleration `middle` probably comes from."""
+    if signal.shape[1] == 6 and AT_REST[0] <= np.median(np.linalg.norm(signal[:, 3:], axis=1)) <= AT_REST[1]:
+        return "the columns of accelerometer and gyroscope are swapped"
+    scales = {"in g": 1 / STANDARD_GRAVITY, "in milli-g": 1000 / STANDARD_GRAVITY, "scaled twice": STANDARD_GRAVITY}
+    close = [what for what, scale in scales.items() if 0.8 < middle / STANDARD_GRAVITY / scale < 1.2]
+    return f"it is probably {close[0] if close else 'without gravity, or in another unit'}"

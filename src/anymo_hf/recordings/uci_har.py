@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .download import Download
+from .download import Download, Member
 from .imu_recording import STANDARD_GRAVITY, ImuRecording
+from .stretches import proved
 from .text_table import read_table
 
 LABELS = ("walk", "walk upstairs", "walk downstairs", "sit", "stand", "lay")  # ids 1 to 6, paper Table 9
@@ -25,7 +26,7 @@ def read_uci_har(folder: str | Path, split: str = "test") -> Iterator[ImuRecordi
 
     Raises:
         OSError: a file of the split is missing below `folder`, or a damaged zip.
-        ValueError: a file is cut off, has another width, or files disagree in length.
+        ValueError: a file is cut off, has another width, files disagree in length, or units that cannot be.
     """
     with Download(folder) as download:
         found = download.find(
@@ -48,11 +49,23 @@ def read_uci_har(folder: str | Path, split: str = "test") -> Iterator[ImuRecordi
         )
     windows = np.stack(tables, axis=-1)
     windows[..., :3] *= STANDARD_GRAVITY
-    for index, (window, label) in enumerate(zip(windows, labels, strict=True)):
-        if not 1 <= label <= 6:
-            raise ValueError(f"{members['y'].source}: label {label} in row {index + 1} is not 1 to 6")
-        who = "" if subjects is None else str(subjects[index])
-        yield ImuRecording({"waist": window}, RATE, LABELS[label - 1], int(label), who, f"{split}-{index}", "uci_har")
+    strange = np.flatnonzero((labels < 1) | (labels > 6))
+    if len(strange):
+        raise ValueError(f"{members['y'].source}: label {labels[strange[0]]} in row {strange[0] + 1} is not 1 to 6")
+    people = [""] * len(labels) if subjects is None else subjects.astype(str)
+    yield from proved(
+        ImuRecording(
+            {"waist": window},
+            RATE,
+            LABELS[label - 1],
+            int(label),
+            str(who),
+            f"{split}-{index}",
+            "uci_har",
+            source=source,
+        )
+        for index, (window, label, who) in enumerate(zip(windows, labels, people, strict=True))
+    )
 
 
 def read_hapt(folder: str | Path) -> Iterator[ImuRecording]:
@@ -63,7 +76,8 @@ def read_hapt(folder: str | Path) -> Iterator[ImuRecording]:
 
     Raises:
         OSError: no `RawData/labels.txt` below `folder`, a recording that is missing, or a damaged zip.
-        ValueError: a label row lies outside its recording, or accelerometer and gyroscope differ in length.
+        ValueError: a label row lies outside its recording, accelerometer and gyroscope differ in length, or units that
+            cannot be.
     """
     with Download(folder) as download:
         (label_file,) = download.find(r"RawData/labels\.txt", "HAPT", "RawData/labels.txt")
@@ -71,24 +85,34 @@ def read_hapt(folder: str | Path) -> Iterator[ImuRecording]:
         members = {(kind, int(experiment), int(user)): m for m in found for kind, experiment, user in [m.groups]}
         rows = read_table(download, label_file, 5).astype(int)
         for experiment, user in np.unique(rows[:, :2], axis=0).tolist():
-            name = f"exp{experiment:02d}_user{user:02d}.txt"
-            parts = {}
-            for kind in ("acc", "gyro"):
-                if (kind, experiment, user) not in members:
-                    raise OSError(f"{label_file.source}: its recording {kind}_{name} is missing; unpack HAPT again")
-                parts[kind] = read_table(download, members[kind, experiment, user], 3)
-            if len(parts["acc"]) != len(parts["gyro"]):
-                raise ValueError(
-                    f"{members['acc', experiment, user].source} has {len(parts['acc'])} rows, gyro_{name} "
-                    f"{len(parts['gyro'])}; one is cut off"
-                )
-            signal = np.concatenate([parts["acc"] * STANDARD_GRAVITY, parts["gyro"]], axis=1)
-            chosen = rows[(rows[:, 0] == experiment) & (rows[:, 1] == user)]
-            for _, _, label, start, end in chosen:
-                if end > len(signal) or start < 1:
-                    raise ValueError(
-                        f"{label_file.source}: samples {start} to {end} lie outside acc_{name} ({len(signal)} rows)"
-                    )
-                if label <= 6:
-                    part = {"waist": signal[start - 1 : end]}
-                    yield ImuRecording(part, RATE, LABELS[label - 1], int(label), str(user), str(experiment), "hapt")
+            chosen = rows[(rows[:, 0] == experiment) & (rows[:, 1] == user), 2:]
+            yield from proved(_experiment(download, members, experiment, user, chosen, label_file.source))
+
+
+def _experiment(
+    download: Download,
+    members: dict[tuple[str, int, int], Member],
+    experiment: int,
+    user: int,
+    rows: np.ndarray,
+    label_file: str,
+) -> Iterator[ImuRecording]:
+    """The stretches of `rows`, label and first and last sample."""
+    name = f"exp{experiment:02d}_user{user:02d}.txt"
+    parts = {}
+    for kind in ("acc", "gyro"):
+        if (kind, experiment, user) not in members:
+            raise OSError(f"{label_file}: its recording {kind}_{name} is missing; unpack HAPT again")
+        parts[kind] = read_table(download, members[kind, experiment, user], 3)
+    source = members["acc", experiment, user].source
+    if len(parts["acc"]) != len(parts["gyro"]):
+        raise ValueError(f"{source} has {len(parts['acc'])} rows, gyro_{name} {len(parts['gyro'])}; one is cut off")
+    signal = np.concatenate([parts["acc"] * STANDARD_GRAVITY, parts["gyro"]], axis=1)
+    for label, start, end in rows:
+        if end > len(signal) or start < 1:
+            raise ValueError(f"{label_file}: samples {start} to {end} lie outside acc_{name} ({len(signal)} rows)")
+        if label <= 6:
+            part = {"waist": signal[start - 1 : end]}
+            yield ImuRecording(
+                part, RATE, LABELS[label - 1], int(label), str(user), str(experiment), "hapt", source=source
+            )

@@ -10,6 +10,7 @@ import numpy as np
 
 from .download import Download, Member
 from .imu_recording import ImuRecording, to_grid, unbroken_spans
+from .stretches import proved
 
 LABELS = {
     "A": "walking", "B": "jogging", "C": "stairs", "D": "sitting", "E": "standing", "F": "typing",
@@ -63,7 +64,7 @@ def read_wisdm(folder: str | Path, device: str = "phone") -> Iterator[ImuRecordi
 
     Raises:
         OSError: no `raw/<device>/accel` files below `folder`, no `gyro` file for any of them, or a damaged zip.
-        ValueError: a file whose lines are not WISDM's, or an unknown device.
+        ValueError: a file whose lines are not WISDM's, units that cannot be, or an unknown device.
     """
     if device not in ("phone", "watch"):
         raise ValueError(f"device must be 'phone' or 'watch', got {device!r}")
@@ -88,25 +89,21 @@ def read_wisdm(folder: str | Path, device: str = "phone") -> Iterator[ImuRecordi
         for subject, member in files["accel"].items():
             if subject in missing:
                 continue
-            acceleration, gyroscope = _parse(download, member), _parse(download, files["gyro"][subject])
-            for letter in sorted(set(acceleration) & set(gyroscope)):
-                (times, values), (gyro_times, gyro_values) = acceleration[letter], gyroscope[letter]
-                for first, last in unbroken_spans(times, gyro_times):
-                    if last - first < 1:
-                        continue
-                    grid = np.arange(int((last - first) * RATE)) / RATE + first
-                    signal = np.concatenate(
-                        [to_grid(times, values, grid), to_grid(gyro_times, gyro_values, grid)], axis=1
-                    )
-                    label_id = sorted(LABELS).index(letter)
-                    yield ImuRecording(
-                        {placement: signal},
-                        RATE,
-                        LABELS[letter],
-                        label_id,
-                        subject,
-                        letter,
-                        "wisdm",
-                        first,
-                        member.source,
-                    )
+            yield from proved(_person(download, subject, member, files["gyro"][subject], placement))
+
+
+def _person(
+    download: Download, subject: str, accelerometer: Member, gyroscope: Member, placement: str
+) -> Iterator[ImuRecording]:
+    acceleration, turning = _parse(download, accelerometer), _parse(download, gyroscope)
+    for letter in sorted(set(acceleration) & set(turning)):
+        (times, values), (gyro_times, gyro_values) = acceleration[letter], turning[letter]
+        for first, last in unbroken_spans(times, gyro_times):
+            if last - first < 1:
+                continue
+            grid = np.arange(int((last - first) * RATE)) / RATE + first
+            signal = np.concatenate([to_grid(times, values, grid), to_grid(gyro_times, gyro_values, grid)], axis=1)
+            yield ImuRecording(
+                {placement: signal}, RATE, LABELS[letter], sorted(LABELS).index(letter), subject, letter, "wisdm", first,
+                accelerometer.source,
+            )  # fmt: skip

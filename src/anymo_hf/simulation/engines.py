@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 ENGINES = ("local", "ray")
@@ -25,6 +28,7 @@ def run_jobs(
     Raises:
         ValueError: an unknown engine or a count below 1.
         ImportError: ray is not installed.
+        ChildProcessError: the system ended a process.
     """
     if engine not in ENGINES:
         raise ValueError(f"engine must be one of {', '.join(ENGINES)}, got {engine!r}")
@@ -37,13 +41,25 @@ def run_jobs(
     else:
         # spawn: a fork after torch has started threads may hang
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(min(num_proc, len(jobs)), mp_context=context) as pool:
+        with ProcessPoolExecutor(min(num_proc, len(jobs)), context, initializer=_end_with_parent) as pool:
             futures = {pool.submit(function, job): index for index, job in enumerate(jobs)}
             try:
                 for future in as_completed(futures):
                     yield futures[future], future.result()
+            except BrokenProcessPool as error:
+                raise ChildProcessError(
+                    "the system ended a process, for want of memory perhaps; run it again with fewer (--num-proc), it goes "
+                    "on where it was"
+                ) from error
             finally:
                 pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Ends this process when the one that started it is killed, which it would not notice by itself."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
 
 
 def _with_ray(function, jobs, num_proc) -> Iterator[tuple[int, Any]]:
@@ -51,8 +67,6 @@ def _with_ray(function, jobs, num_proc) -> Iterator[tuple[int, Any]]:
         import ray
     except ImportError as error:
         raise ImportError("the engine ray needs Ray: pip install 'anymo-hf[ray]', or use the engine local") from error
-    import os
-
     started = not ray.is_initialized()
     if started and os.environ.get("RAY_ADDRESS"):
         ray.init(log_to_driver=False)

@@ -1,0 +1,55 @@
+"""Jobs in processes: one that the system ends is told, and none outlives a parent that is killed."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from anymo_hf.simulation.engines import run_jobs
+
+
+def test_a_process_that_the_system_ends_is_told():
+    with pytest.raises(ChildProcessError, match="ended a process, for want of memory perhaps; run it again with fewer"):
+        list(run_jobs(os._exit, [9, 9], num_proc=2))
+
+
+def note_and_sleep(path):
+    with open(path, "w") as file:
+        file.write(str(os.getpid()))
+    time.sleep(120)
+
+
+def _runs(pid):
+    """False also for one that ended and nobody asked after."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="asks /proc which processes run")
+def test_workers_end_with_a_parent_that_is_killed(tmp_path):
+    jobs = [str(tmp_path / name) for name in "ab"]
+    code = (
+        "import sys; from anymo_hf.simulation.engines import run_jobs; from test_engines import note_and_sleep\n"
+        "if __name__ == '__main__': list(run_jobs(note_and_sleep, sys.argv[1:], num_proc=2))"
+    )
+    paths = os.pathsep.join([os.path.dirname(__file__), *sys.path])
+    parent = subprocess.Popen([sys.executable, "-c", code, *jobs], env=os.environ | {"PYTHONPATH": paths})
+    try:
+        end = time.monotonic() + 60
+        while not all(os.path.exists(path) and os.path.getsize(path) for path in jobs):
+            assert time.monotonic() < end and parent.poll() is None
+            time.sleep(0.05)
+    finally:
+        parent.kill()
+        parent.wait()
+    pids = [Path(path).read_text() for path in jobs]
+    end = time.monotonic() + 20
+    while any(_runs(pid) for pid in pids):
+        assert time.monotonic() < end, "the workers still run"
+        time.sleep(0.1)
