@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 import pytest
@@ -99,6 +101,38 @@ def test_stray_shards_are_refused(copy):
 def test_another_recipe_makes_the_shards_again(copy):
     assert build_corpus(copy, **(SMALL | {"frames": 150})) == 6
     assert MotionCorpus(copy).frames == 150
+
+
+class PoolThatDies:
+    """Makes the first shard; then its workers are gone, as when the system runs out of memory."""
+
+    def __init__(self, workers, mp_context):
+        self.made = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return False
+
+    def submit(self, make, shard):
+        future, self.made = Future(), self.made + 1
+        if self.made == 1:
+            future.set_result(make(shard))
+        else:
+            future.set_exception(BrokenProcessPool("a process was terminated abruptly"))
+        return future
+
+
+def test_a_killed_worker_is_named_and_finished_shards_are_kept(built, tmp_path, monkeypatch):
+    monkeypatch.setattr(corpus_module, "ProcessPoolExecutor", PoolThatDies)
+    folder = tmp_path / "corpus"
+    with pytest.raises(OSError, match="was killed.*--workers 2.*are kept: run the same command again"):
+        build_corpus(folder, **SMALL | {"workers": 2})
+    assert len(list(folder.glob("*/recipe.json"))) == 1
+    monkeypatch.undo()
+    assert build_corpus(folder, **SMALL) == 6
+    assert bytes_of(folder) == bytes_of(built)
 
 
 def test_worker_processes_give_the_same_bytes(built, tmp_path):

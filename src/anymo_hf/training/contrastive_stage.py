@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from operator import methodcaller
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from .language_stage import (
     MODEL,
     TOKENIZER_FILES,
     crop_length,
-    freeze_word_rows,
+    prepare_model,
     stage_texts,
     teacher_loss,
     teacher_texts,
@@ -29,6 +30,7 @@ from .language_stage import (
     token_loss,
 )
 from .settings import ContrastiveSettings
+from .sharding import run_within, whole_model
 from .tokenizer_stage import CODES, EXTRACTOR, EXTRACTOR_FILES, CodedViews, load_codes
 from .training_loop import MODEL_FILES, file_hash, finished_metrics, gather_rows, local_part, run_steps, write_metrics
 
@@ -53,6 +55,15 @@ def matched_contrastive_loss(
     rows = logits.logsumexp(1) - positives.logsumexp(1)
     columns = logits.logsumexp(0) - positives.logsumexp(0)
     return (rows.mean() + columns.mean()) / 2
+
+
+def draw_narration(narrations: Sequence[str], augmented_share: float | None, rng: np.random.Generator) -> str:
+    """One narration of a clip, evenly; or the first, and this share of the time one of the others."""
+    if augmented_share is None:
+        return narrations[int(rng.integers(len(narrations)))]
+    others = len(narrations) - 1
+    augmented, index = rng.random() < augmented_share, int(rng.integers(max(1, others)))
+    return narrations[1 + index if augmented and others else 0]
 
 
 class _Batches:
@@ -91,7 +102,7 @@ def tune_contrastive(
     """Reads `root/corpus`, `root/tokenizer`, `root/language`; writes `root/contrastive` and the folder `release`."""
     if settings.start_from:
         raise ValueError("start_from: contrastive tuning starts from the language stage; start that one from a release")
-    root = Path(root)
+    settings, root = settings.for_processes(accelerator.num_processes), Path(root)
     corpus, folder = MotionCorpus(root / "corpus"), root / "contrastive"
     codes_path, source = root / "tokenizer" / CODES, root / "language" / MODEL
     if not (source / "model.safetensors").is_file():
@@ -104,12 +115,12 @@ def tune_contrastive(
     done = finished_metrics(folder, fingerprint, *results)
     if done and done.get("weights") == file_hash(Path(release) / "model.safetensors"):
         return done
-    model = AnyMoForConditionalGeneration.from_pretrained(source).float().to(accelerator.device)
+    model = AnyMoForConditionalGeneration.from_pretrained(source).float()
     model.config.contrastive_temperature = settings.temperature
     model.config.lm_loss_weight = settings.lm_weight
     model.config.narration_loss_weight = settings.narration_weight
     model.config.label_loss_weight = settings.label_weight
-    undecayed = freeze_word_rows(model) if settings.freeze_words else ()
+    model, frozen = prepare_model(model, settings, accelerator)
     extractor = AnyMoFeatureExtractor.from_pretrained(root / "tokenizer" / EXTRACTOR)
     processor = AnyMoProcessor(extractor, AnyMoTokenizer.from_pretrained(source))
     phrases, batches = LabelPhrases(corpus.clips, settings.broader), _Batches(views, corpus.clips)
@@ -119,7 +130,9 @@ def tune_contrastive(
     def step(number: int, shared: np.random.Generator) -> dict[str, torch.Tensor]:
         rows = batches.draw(settings.batch_size, shared, settings.everyday_share)
         clips = [corpus.clips[views.clip[row]] for row in rows]
-        narrations = [normalize_text(clip.narrations[int(shared.integers(len(clip.narrations)))]) for clip in clips]
+        narrations = [
+            normalize_text(draw_narration(clip.narrations, settings.augmented_share, shared)) for clip in clips
+        ]
         names = [phrases.draw(clip.activity, shared) for clip in clips]
         most = crop_length(settings, shared)
         codes = [views.tokens(row, most, shared) for row in rows]
@@ -131,10 +144,9 @@ def tune_contrastive(
         )  # fmt: skip
         if settings.lm_weight > 0:
             examples = _instructions(processor, views, corpus.clips, batches, phrases, settings, shared)
-            batch = pad_examples(local_part(examples, accelerator), processor.tokenizer.pad_token_id)
-            with accelerator.autocast():
-                losses["instruction"] = token_loss(model, batch, accelerator)
-            accelerator.backward(settings.lm_weight * losses["instruction"])
+            losses["instruction"] = _instruct(
+                model, local_part(examples, accelerator), processor, settings, accelerator
+            )
         if teacher is not None:
             picked = local_part(shared.choice(len(taught), settings.batch_size), accelerator)
             with accelerator.autocast():
@@ -142,9 +154,10 @@ def tune_contrastive(
             accelerator.backward(settings.teacher_weight * losses["teacher"])
         return {name: value.detach() for name, value in losses.items()}
 
-    metrics = run_steps("contrastive", model, step, settings, folder, fingerprint, accelerator, undecayed)
+    metrics = run_steps("contrastive", model, step, settings, folder, fingerprint, accelerator, **frozen)
+    result = whole_model(model, accelerator)
     if accelerator.is_main_process:
-        save_release(release, model.cpu(), processor)
+        save_release(release, result.cpu(), processor)
         weights = file_hash(Path(release) / "model.safetensors")
         write_metrics(folder, metrics | {"finished": True, "weights": weights})
     accelerator.wait_for_everyone()
@@ -176,9 +189,9 @@ def _contrast(
     text = processor(text=texts, return_tensors="pt").to(device)
     parts: dict[str, torch.Tensor] = {}
 
-    def embed(method, batch, begin: int, end: int) -> torch.Tensor:
+    def embed(method: str, batch, begin: int, end: int) -> torch.Tensor:
         with accelerator.autocast():
-            return method(**{name: value[begin:end] for name, value in batch.items()})
+            return run_within(model, methodcaller(method, **{name: rows[begin:end] for name, rows in batch.items()}))
 
     def loss(windows: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
         windows, total = gather_rows(windows, accelerator), windows.new_zeros(())
@@ -189,7 +202,7 @@ def _contrast(
         return total
 
     groups = []
-    for method, batch in ((model.get_imu_features, imu), (model.get_text_features, text)):
+    for method, batch in (("get_imu_features", imu), ("get_text_features", text)):
         total = len(next(iter(batch.values())))
         size = settings.chunk_size or total
         groups.append([partial(embed, method, batch, b, min(b + size, total)) for b in range(0, total, size)])
@@ -198,6 +211,21 @@ def _contrast(
     else:
         accelerator.backward(loss(groups[0][0](), groups[1][0]()))
     return parts
+
+
+def _instruct(model, examples, processor, settings, accelerator) -> torch.Tensor:
+    """Instruction loss of this process's examples, with backward, in chunks when asked."""
+    batch = pad_examples(examples, processor.tokenizer.pad_token_id)
+    size, total = settings.chunk_size or len(examples), torch.zeros((), device=accelerator.device)
+    for begin in range(0, len(examples), size):
+        chunk = {name: value[begin : begin + size] for name, value in batch.items()}
+        longest = int(chunk["attention_mask"].sum(1).max())
+        with accelerator.autocast():
+            chunk = {name: value[:, :longest] for name, value in chunk.items()}
+            loss = token_loss(model, chunk, accelerator, batch["labels"])
+        accelerator.backward(settings.lm_weight * loss)
+        total += loss.detach()
+    return total
 
 
 def _instructions(processor, views, clips, batches, phrases, settings, rng) -> list[dict[str, list[int]]]:
@@ -210,6 +238,6 @@ def _instructions(processor, views, clips, batches, phrases, settings, rng) -> l
             answer, options = multiple_choice(batches.names, clip.activity, phrases, settings.candidates, rng)
             examples.append(processor.language_example(codes, worn, "multiple_choice", answer, options))
         else:
-            answer = clip.narrations[int(rng.integers(len(clip.narrations)))]
+            answer = draw_narration(clip.narrations, settings.augmented_share, rng)
             examples.append(processor.language_example(codes, worn, "narration", answer))
     return examples

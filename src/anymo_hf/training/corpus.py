@@ -10,6 +10,7 @@ import shutil
 import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import chain
@@ -218,7 +219,7 @@ def build_corpus(
 
     Raises:
         ValueError: an unknown activity, a bad number, or shards of another recipe in the folder.
-        OSError: `motion` is not a folder or holds no motion file.
+        OSError: `motion` is not a folder or holds no motion file; or a worker was killed.
     """
     folder = Path(folder)
     names = sorted(ACTIVITIES) if activities is None else list(activities)
@@ -279,10 +280,16 @@ def build_corpus(
         import multiprocessing
 
         # spawn: a fork after torch has started threads may hang
-        with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-            for future in as_completed([pool.submit(_make_shard, shard) for shard in missing]):
-                future.result()
-                bar.update()
+        try:
+            with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+                for future in as_completed([pool.submit(_make_shard, shard) for shard in missing]):
+                    future.result()
+                    bar.update()
+        except BrokenProcessPool as error:
+            raise OSError(
+                f"a process that makes the corpus was killed (is there too little memory for --workers {workers}?); "
+                f"finished shards in {folder} are kept: run the same command again"
+            ) from error
     bar.close()
     return len(MotionCorpus(folder))
 

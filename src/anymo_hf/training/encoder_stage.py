@@ -86,7 +86,7 @@ def batch_views(
 
 def train_encoder(settings: EncoderSettings, root: str | Path, accelerator: Accelerator) -> dict:
     """Reads `root/corpus`, writes `root/encoder/model` (loadable) and `root/encoder/metrics.json`; returns metrics."""
-    root = Path(root)
+    settings, root = settings.for_processes(accelerator.num_processes), Path(root)
     corpus, folder = MotionCorpus(root / "corpus"), root / "encoder"
     fingerprint = settings.fingerprint(corpus.identity() + start_hash(settings.start_from))
     if done := finished_metrics(folder, fingerprint, *(folder / WEIGHTS / name for name in MODEL_FILES)):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from operator import methodcaller
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +23,7 @@ from .collators import pad_examples, text_examples
 from .corpus import MotionCorpus, corpus_texts, read_texts
 from .sentence_teacher import cached_teacher, relational_loss
 from .settings import ContrastiveSettings, LanguageSettings
+from .sharding import own_rows, run_within, shard_model, whole_model
 from .tokenizer_stage import CODES, EXTRACTOR, load_codes
 from .training_loop import (
     MODEL_FILES,
@@ -46,22 +50,37 @@ def stage_texts(root: Path, corpus: MotionCorpus) -> list[str]:
 
 
 def token_loss(
-    model: AnyMoForConditionalGeneration, batch: dict[str, torch.Tensor], accelerator: Accelerator
+    model: AnyMoForConditionalGeneration,
+    batch: dict[str, torch.Tensor],
+    accelerator: Accelerator,
+    whole: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Cross-entropy per predicted token of the global batch; the mean over processes is exact."""
+    """Cross-entropy per predicted token of the global batch; the mean over processes is exact.
+
+    Args:
+        model: plain or sharded.
+        batch: from `pad_examples`.
+        accelerator: of this run.
+        whole: labels of the batch that `batch` is a chunk of; the losses of its chunks add up to that of the batch.
+    """
     batch = {name: value.to(accelerator.device) for name, value in batch.items()}
-    labels = batch["labels"][:, 1:]
-    hidden = model.language_model.base_model(
-        input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False
-    ).last_hidden_state
-    wanted = labels != IGNORED
-    # the head reads predicted positions only: prompts need no scores
-    logits = model.get_output_embeddings()(hidden[:, :-1][wanted])
-    total = F.cross_entropy(logits.float(), labels[wanted], reduction="sum")
-    count = wanted.sum().to(total.dtype)
+    total = run_within(model, _summed_loss, **batch)
+    count = ((batch["labels"] if whole is None else whole)[:, 1:] != IGNORED).sum().to(total)
     if accelerator.num_processes > 1:
         count = accelerator.reduce(count, "mean")
     return total / count.clamp_min(1)
+
+
+def _summed_loss(
+    model: AnyMoForConditionalGeneration, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor
+) -> torch.Tensor:
+    hidden = model.language_model.base_model(
+        input_ids=input_ids, attention_mask=attention_mask, use_cache=False
+    ).last_hidden_state
+    wanted = labels[:, 1:] != IGNORED
+    # the head reads predicted positions only: prompts need no scores
+    logits = model.get_output_embeddings()(hidden[:, :-1][wanted])
+    return F.cross_entropy(logits.float(), labels[:, 1:][wanted], reduction="sum")
 
 
 def crop_length(settings: LanguageSettings | ContrastiveSettings, rng: np.random.Generator) -> int:
@@ -69,25 +88,47 @@ def crop_length(settings: LanguageSettings | ContrastiveSettings, rng: np.random
     return int(rng.integers(max(1, round(settings.shortest_crop * settings.latents)), settings.latents + 1))
 
 
-def freeze_word_rows(model: AnyMoForConditionalGeneration) -> tuple[nn.Parameter, ...]:
-    """Takes the gradient from word rows of the embedding and the head; rows of motion tokens train (paper A.4).
+@dataclass(frozen=True)
+class WordRows:
+    """Rows of the embedding and the head that stay as they are; those of motion tokens train (paper A.4).
 
-    Returns:
-        Both tables. Weight decay needs no gradient, so they must be spared it, or words would shrink all the same.
+    Args:
+        tables: the parameters, whole or sharded. Weight decay needs no gradient, so it must spare them, or words would
+            shrink all the same.
+        first, last: rows `[first, last)` belong to motion tokens.
     """
-    config = model.config
+
+    tables: tuple[nn.Parameter, ...]
+    first: int
+    last: int
+
+    def clear_gradients(self) -> None:
+        """Sets the gradient of words to zero; AdamW then leaves their bits alone."""
+        for table in self.tables:
+            if table.grad is not None:
+                rows, numbers = own_rows(table.grad)
+                rows[(numbers < self.first) | (numbers >= self.last)] = 0
+
+
+def word_rows(model: AnyMoForConditionalGeneration) -> WordRows:
+    """The rows to freeze of a model, plain or sharded."""
+    config, embedding = model.config, model.get_input_embeddings()
     first = min(config.imu_bos_token_id, config.imu_token_offset)
-    last = max(config.imu_eos_token_id + 1, config.imu_token_offset + model.get_input_embeddings().num_codes)
+    last = max(config.imu_eos_token_id + 1, config.imu_token_offset + embedding.num_codes)
+    return WordRows((embedding.weight, model.get_output_embeddings().weight), first, last)
 
-    def keep_codes(gradient: torch.Tensor) -> torch.Tensor:
-        kept = torch.zeros_like(gradient)
-        kept[first:last] = gradient[first:last]
-        return kept
 
-    tables = (model.get_input_embeddings().weight, model.get_output_embeddings().weight)
-    for table in tables:
-        table.register_hook(keep_codes)
-    return tables
+def prepare_model(
+    model: AnyMoForConditionalGeneration, settings: LanguageSettings | ContrastiveSettings, accelerator: Accelerator
+) -> tuple[AnyMoForConditionalGeneration, dict[str, Any]]:
+    """The model on its device, sharded and checkpointed as asked, and what `run_steps` must know about its word rows."""
+    if settings.gradient_checkpointing:
+        model.activation_checkpointing_enable()  # replays random states
+    model = shard_model(model.to(accelerator.device), accelerator)
+    if not settings.freeze_words:
+        return model, {}
+    rows = word_rows(model)
+    return model, {"undecayed": rows.tables, "edit_gradients": rows.clear_gradients}
 
 
 def build_language_model(
@@ -116,7 +157,8 @@ def build_language_model(
 
         text_model = AutoModelForCausalLM.from_pretrained(settings.text_model)
         tokenizer = AnyMoTokenizer.from_text_tokenizer(AutoTokenizer.from_pretrained(settings.text_model), num_codes)
-        text_config = text_model.config.to_dict()
+        # weights are trained in float32, mixed precision casts them as it goes; Qwen2's config would make them bfloat16
+        text_config = text_model.config.to_dict() | {"dtype": "float32"}
     elif settings.vocab_size is not None:
         tokenizer = AnyMoTokenizer.train_from_texts(_with_templates(texts), settings.vocab_size, num_codes)
         text_config = config.text_config.to_dict()
@@ -170,7 +212,7 @@ def _with_templates(texts: list[str]) -> list[str]:
 
 def train_language(settings: LanguageSettings, root: str | Path, accelerator: Accelerator) -> dict:
     """Reads `root/corpus` and `root/tokenizer`; writes `root/language`: model/ (with tokenizer), metrics.json."""
-    root = Path(root)
+    settings, root = settings.for_processes(accelerator.num_processes), Path(root)
     corpus, folder = MotionCorpus(root / "corpus"), root / "language"
     codes_path = root / "tokenizer" / CODES
     views = load_codes(codes_path)
@@ -185,8 +227,7 @@ def train_language(settings: LanguageSettings, root: str | Path, accelerator: Ac
     extractor = AnyMoFeatureExtractor.from_pretrained(root / "tokenizer" / EXTRACTOR)
     torch.manual_seed(settings.seed)
     model, tokenizer = build_language_model(settings, extractor, texts)
-    model.to(accelerator.device)
-    undecayed = freeze_word_rows(model) if settings.freeze_words else ()
+    model, frozen = prepare_model(model, settings, accelerator)
     processor = AnyMoProcessor(extractor, tokenizer)
     taught = teacher_texts(texts, corpus, settings.teacher_texts, settings.seed)
     teacher = None
@@ -203,10 +244,12 @@ def train_language(settings: LanguageSettings, root: str | Path, accelerator: Ac
         examples, losses = local_part(examples, accelerator), {}
         with accelerator.autocast():
             losses["motion"] = token_loss(model, pad_examples(examples, tokenizer.pad_token_id), accelerator)
+            total = losses["motion"]
             chosen = local_part(shared.choice(len(texts), settings.text_batch_size), accelerator)
-            batch = pad_examples(text_examples(processor, [texts[i] for i in chosen]), tokenizer.pad_token_id)
-            losses["text"] = token_loss(model, batch, accelerator)
-            total = losses["motion"] + settings.text_weight * losses["text"]
+            if settings.text_weight > 0:
+                batch = pad_examples(text_examples(processor, [texts[i] for i in chosen]), tokenizer.pad_token_id)
+                losses["text"] = token_loss(model, batch, accelerator)
+                total = total + settings.text_weight * losses["text"]
             if teacher is not None:
                 picked = local_part(shared.choice(len(taught), settings.text_batch_size), accelerator)
                 losses["teacher"] = teacher_loss(model, processor, taught, teacher, picked, accelerator)
@@ -214,11 +257,12 @@ def train_language(settings: LanguageSettings, root: str | Path, accelerator: Ac
         accelerator.backward(total)
         return {name: value.detach() for name, value in losses.items()}
 
-    metrics = run_steps("language", model, step, settings, folder, fingerprint, accelerator, undecayed)
+    metrics = run_steps("language", model, step, settings, folder, fingerprint, accelerator, **frozen)
+    result = whole_model(model, accelerator)
     if accelerator.is_main_process:
 
         def write(draft: Path) -> None:
-            model.save_pretrained(draft)
+            result.save_pretrained(draft)
             tokenizer.save_pretrained(draft)
 
         replace_folder(folder / MODEL, write)
@@ -250,6 +294,6 @@ def teacher_vectors(texts: list[str], folder: Path, accelerator: Accelerator) ->
 def teacher_loss(model, processor, texts, teacher, rows, accelerator: Accelerator) -> torch.Tensor:
     """Distance of the student's cosine matrix from the teacher's, over the rows of all processes."""
     batch = processor(text=[texts[index] for index in rows], return_tensors="pt").to(accelerator.device)
-    student = gather_rows(model.get_text_features(**batch), accelerator)
+    student = gather_rows(run_within(model, methodcaller("get_text_features", **batch)), accelerator)
     target = gather_rows(teacher[torch.as_tensor(rows, device=teacher.device)], accelerator)
     return relational_loss(student, target)

@@ -14,8 +14,11 @@ from ..simulation.views import ViewOptions
 from .setting_types import check_types
 
 Settings = TypeVar("Settings", bound="StageSettings")
-# These may change between a stop and a resume: they say how long and how often, not what is learned.
+# These may change between a stop and a resume: they say how long, how often and in how much memory, not what is learned.
 _FREE = {"steps", "max_minutes", "checkpoint_every", "log_every", "mixed_precision", "start_from"}
+_FREE |= {"gradient_checkpointing", "batch_per_process"}
+_LATER = {"augmented_share"}  # left out of the fingerprint while null, so that older runs keep theirs
+_BATCHES = ("batch_size", "text_batch_size", "lm_batch_size")
 _CHOICES = {
     "preset": ("nano", "paper"),
     "mixed_precision": ("no", "bf16"),
@@ -30,7 +33,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("weight_decay", "gradient_clip", "text_weight", "lm_weight"), (0, math.inf)),
     **dict.fromkeys(("narration_weight", "label_weight", "teacher_weight", "teacher_texts"), (0, math.inf)),
     **dict.fromkeys(("warmup", "final_rate", "worn_share", "shortest_crop", "everyday_share"), (0, 1)),
-    "multiple_choice_share": (0, 1),
+    **dict.fromkeys(("multiple_choice_share", "augmented_share"), (0, 1)),
     "candidates": (2, math.inf),
     "seed": (0, 2**63 - 1),
 }
@@ -46,6 +49,8 @@ class StageSettings:
         steps: optimizer steps at most.
         max_minutes: wall-clock limit; the learning rate follows whichever of steps and time is further along.
         batch_size: windows per step over all processes.
+        batch_per_process: `batch_size`, `text_batch_size` and `lm_batch_size` count what one process takes, so that the
+            whole batch grows with the number of processes, as in the paper's contrastive stage.
         learning_rate, weight_decay: of AdamW.
         warmup: share of the run with a linearly rising rate; a cosine fall to `final_rate` of it follows.
         gradient_clip: largest gradient norm; 0 for none.
@@ -70,6 +75,7 @@ class StageSettings:
     log_every: int = 10
     mixed_precision: str = "no"
     start_from: str | None = None
+    batch_per_process: bool = False
 
     def __post_init__(self) -> None:
         check_types(vars(self), type(self))
@@ -88,9 +94,20 @@ class StageSettings:
         if self.warmup == 1:
             raise ValueError("warmup must be below 1 (a share of the run), got 1")
 
+    def for_processes(self: Settings, count: int) -> Settings:
+        """The same settings with batches that count the windows of all `count` processes."""
+        if not self.batch_per_process:
+            return self
+        whole = {name: count * getattr(self, name) for name in _BATCHES if hasattr(self, name)}
+        return dataclasses.replace(self, batch_per_process=False, **whole)
+
     def fingerprint(self, inputs: str = "") -> str:
         """Hash of what is learned from what; `inputs` names the files that the stage reads."""
-        kept = {name: value for name, value in dataclasses.asdict(self).items() if name not in _FREE}
+        kept = {
+            name: value
+            for name, value in dataclasses.asdict(self).items()
+            if name not in _FREE and not (name in _LATER and value is None)
+        }
         return hashlib.sha256((json.dumps(kept, sort_keys=True, default=str) + inputs).encode()).hexdigest()[:16]
 
 
@@ -160,6 +177,8 @@ class LanguageSettings(StageSettings):
         shortest_crop: a batch is cropped to between this share and all of `latents`; 1 leaves it alone.
         text_batch_size, text_weight: texts per step and weight of their next-token loss.
         teacher_weight, teacher_texts: weight of the distillation and how many texts the teacher reads; 0 turns it off.
+        gradient_checkpointing: keep each layer's input only and run the layer again for its gradient: less memory, a
+            third more work, the same result.
     """
 
     vocab_size: int | None = 2000
@@ -171,6 +190,7 @@ class LanguageSettings(StageSettings):
     text_weight: float = 1.0
     teacher_weight: float = 0.0
     teacher_texts: int = 2000
+    gradient_checkpointing: bool = False
 
 
 @dataclass
@@ -183,11 +203,13 @@ class ContrastiveSettings(StageSettings):
         lm_batch_size: examples per step of the instruction loss.
         multiple_choice_share: share of them that are multiple choice; the others are narrations.
         candidates: options of a multiple-choice question.
-        chunk_size: GradCache chunk per process; None embeds the batch in one piece.
+        chunk_size: GradCache chunk per process, and chunk of the instruction loss; None takes the batch in one piece.
+        augmented_share: how often a narration other than a clip's first is taken, where the first is a person's and the
+            others are paraphrases; None draws from all alike.
         everyday_share: share of a batch from everyday activities, which are hardest to tell apart; 0 draws all evenly.
         teacher_weight, teacher_texts: keep label and narration texts arranged as a sentence encoder has them.
         broader: activity -> wider one, whose phrases also name it (walking_slow: walking).
-        freeze_words: as in `LanguageSettings`.
+        freeze_words, gradient_checkpointing: as in `LanguageSettings`.
     """
 
     lm_weight: float = 1.0
@@ -205,6 +227,8 @@ class ContrastiveSettings(StageSettings):
     teacher_texts: int = 2000
     broader: dict[str, str] = field(default_factory=dict)
     freeze_words: bool = False
+    gradient_checkpointing: bool = False
+    augmented_share: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

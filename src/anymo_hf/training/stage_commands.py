@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -52,6 +53,11 @@ def run_stage(
             if (value := getattr(arguments, name)) is not None:
                 setattr(settings, name, value)
                 _check_option("--" + name.replace("_", "-"), settings)
+        if os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true":
+            # its engine takes an optimizer step in every backward call; a step here makes several, GradCache its own
+            raise ValueError(
+                "DeepSpeed cannot run these stages; use training/configs/accelerate/fsdp.yaml, which shards the same things"
+            )
         from accelerate import Accelerator
 
         accelerator = Accelerator(mixed_precision=settings.mixed_precision)

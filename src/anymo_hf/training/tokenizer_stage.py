@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -87,7 +88,7 @@ def train_tokenizer(settings: TokenizerSettings, root: str | Path, accelerator: 
     """Reads `root/corpus` and `root/encoder`; writes `root/tokenizer`: feature_extractor/, codes.npz, metrics.json."""
     import time
 
-    root = Path(root)
+    settings, root = settings.for_processes(accelerator.num_processes), Path(root)
     corpus, folder = MotionCorpus(root / "corpus"), root / "tokenizer"
     source = root / "encoder" / WEIGHTS
     if not (source / "model.safetensors").is_file():
@@ -118,13 +119,20 @@ def train_tokenizer(settings: TokenizerSettings, root: str | Path, accelerator: 
 
     def step(number: int, shared: np.random.Generator) -> dict[str, torch.Tensor]:
         count = len(views["length"])
-        rows = shared.choice(count, settings.batch_size, replace=count < settings.batch_size)
-        latents, mask = _latent_batch(views, np.sort(local_part(rows, accelerator)), accelerator.device)
+        # sorted before they are shared out, so that dead codes are refreshed from the rows one process would draw
+        rows = np.sort(shared.choice(count, settings.batch_size, replace=count < settings.batch_size))
+        latents, mask = _latent_batch(views, local_part(rows, accelerator), accelerator.device)
         with accelerator.autocast():
             output = model(latents, mask)
-        accelerator.backward(output.loss)
-        used = [output.codes[mask][:, book].unique().numel() for book in range(config.num_codebooks)]
-        return {"loss": output.loss.detach(), "codes_in_batch": torch.tensor(used, dtype=torch.float32).mean()}
+        loss = output.loss
+        if accelerator.num_processes > 1:  # a mean over latent steps, of which processes hold unequal numbers
+            steps = mask.sum().to(loss.dtype)
+            loss = loss * steps / accelerator.reduce(steps, "mean")
+        accelerator.backward(loss)
+        books = torch.arange(config.num_codebooks, device=mask.device)
+        used = torch.zeros(config.num_codebooks * config.codebook_size, device=mask.device)
+        used[output.codes[mask] + config.codebook_size * books] = 1.0
+        return {"loss": loss.detach(), "codes_in_batch": used.sum() / config.num_codebooks}
 
     metrics = run_steps("tokenizer", model, step, settings, folder, fingerprint, accelerator)
     if accelerator.is_main_process:
@@ -149,31 +157,57 @@ def _export_latents(
     fingerprint: str,
     accelerator: Accelerator,
 ) -> None:
-    """Latents of `views_per_clip` sparse views of every clip, once; the main process makes them."""
+    """Latents of `views_per_clip` sparse views of every clip, once; processes write every so-many-th call's rows.
+
+    Raises:
+        OSError: the disk is full, or the like.
+        ValueError: windows longer than the corpus's clips.
+    """
+    if max(settings.frames) > corpus.frames:
+        raise ValueError(f"frames asks for windows of {max(settings.frames)}, the corpus holds {corpus.frames}")
     target = folder / _LATENTS
     note = target / "fingerprint.txt"
-    if accelerator.is_main_process and not (note.is_file() and note.read_text() == fingerprint):
-        replace_folder(target, lambda draft: _write_latents(settings, corpus, encoder, draft, fingerprint, accelerator))
+    done = note.is_file() and note.read_text() == fingerprint
+    accelerator.wait_for_everyone()  # all have seen what is missing
+    if done:
+        return
+    draft = target.with_name(target.name + ".part")
+    total, steps = len(corpus) * settings.views_per_clip, -(-max(settings.frames) // 4)
+    columns = {
+        "latents": (np.float16, (total, steps, encoder.config.latent_dim)),
+        "length": (np.int16, (total,)),
+        "clip": (np.int32, (total,)),
+        "placements": (np.int8, (total, MOST_SENSORS)),
+    }
+    if accelerator.is_main_process:
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(parents=True)
+        for name, (kind, shape) in columns.items():
+            np.lib.format.open_memmap(draft / f"{name}.npy", mode="w+", dtype=kind, shape=shape).flush()
+    accelerator.wait_for_everyone()
+    views = {name: np.load(draft / f"{name}.npy", mmap_mode="r+", allow_pickle=False) for name in columns}
+    _write_latents(settings, corpus, encoder, views, accelerator)
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        (draft / "fingerprint.txt").write_text(fingerprint)
+        shutil.rmtree(target, ignore_errors=True)
+        draft.replace(target)
     accelerator.wait_for_everyone()
 
 
-def _write_latents(settings, corpus, encoder, draft: Path, fingerprint: str, accelerator: Accelerator) -> None:
+def _write_latents(settings, corpus, encoder, views: dict[str, np.ndarray], accelerator: Accelerator) -> None:
+    """Fills the rows of this process's calls; what a call holds does not depend on who makes it."""
     from tqdm import tqdm
 
-    template, options = load_template(), check_views(settings.views)
-    total, steps = len(corpus) * settings.views_per_clip, -(-max(settings.frames) // 4)
-    if max(settings.frames) > corpus.frames:
-        raise ValueError(f"frames asks for windows of {max(settings.frames)}, the corpus holds {corpus.frames}")
-    shape = (total, steps, encoder.config.latent_dim)
-    latents = np.lib.format.open_memmap(draft / "latents.npy", mode="w+", dtype=np.float16, shape=shape)
-    length = np.zeros(total, np.int16)
-    clip = np.zeros(total, np.int32)
-    placements = np.full((total, MOST_SENSORS), -1, np.int8)
+    template, options, total = load_template(), check_views(settings.views), len(views["length"])
     order = np.concatenate(
         [step_generator(settings.seed, turn, 0, 3).permutation(len(corpus)) for turn in range(settings.views_per_clip)]
     )
-    bar = tqdm(total=total, desc="sparse views", unit="view", mininterval=1)
-    for number, begin in enumerate(range(0, total, settings.rows_per_call)):
+    own = list(enumerate(range(0, total, settings.rows_per_call)))[
+        accelerator.process_index :: accelerator.num_processes
+    ]
+    bar = tqdm(own, desc="sparse views", unit="call", mininterval=1, disable=not accelerator.is_main_process)
+    for number, begin in bar:
         rng = step_generator(settings.seed, number, 0, 4)
         rows = order[begin : begin + settings.rows_per_call]
         frames = int(rng.choice(settings.frames))
@@ -188,16 +222,12 @@ def _write_latents(settings, corpus, encoder, draft: Path, fingerprint: str, acc
         mask = torch.zeros(len(rows), 23, dtype=torch.bool, device=imu.device)
         mask[:, worn] = True
         state = encoder(imu, mask).last_hidden_state
-        latents[begin : begin + len(rows), : state.shape[1]] = state.cpu().numpy().astype(np.float16)
-        length[begin : begin + len(rows)] = state.shape[1]
-        clip[begin : begin + len(rows)] = rows
-        placements[begin : begin + len(rows), : len(worn)] = worn
-        bar.update(len(rows))
-    bar.close()
-    latents.flush()
-    for name, values in (("length", length), ("clip", clip), ("placements", placements)):
-        np.save(draft / f"{name}.npy", values)
-    (draft / "fingerprint.txt").write_text(fingerprint)
+        part = slice(begin, begin + len(rows))
+        views["latents"][part, : state.shape[1]] = state.cpu().numpy().astype(np.float16)
+        views["length"][part], views["clip"][part], views["placements"][part] = state.shape[1], rows, -1
+        views["placements"][part, : len(worn)] = worn
+    for array in views.values():
+        array.flush()
 
 
 def _latent_batch(views: dict[str, np.ndarray], rows: np.ndarray, device) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,8 +1,9 @@
 """The loop of every stage: steps until a step or time limit, checkpoints without pickle, metrics, resume.
 
 Models are not wrapped by DDP, because a step calls several of a model's methods and DDP sees `forward` only; gradients
-are averaged over processes once per step instead. Every random draw is seeded by (seed, step, process), so a resumed
-run goes on as if it had never stopped.
+are averaged over processes once per step instead, and those of a sharded model by FSDP. Checkpoints hold whole tensors,
+so a run may go on sharded, plain or the other way round. Every random draw is seeded by (seed, step, process), so a
+resumed run goes on as if it had never stopped.
 """
 
 from __future__ import annotations
@@ -25,9 +26,11 @@ from accelerate import Accelerator
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
+from torch.distributed.tensor import DTensor
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from .settings import StageSettings
+from .sharding import shard_like, whole_tensor
 
 CHECKPOINT = "checkpoint.safetensors"
 METRICS = "metrics.json"
@@ -160,9 +163,12 @@ def finished_metrics(folder: str | Path, fingerprint: str, *results: Path) -> di
 
 
 def save_checkpoint(
-    path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, log: RunLog, fingerprint: str
+    path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, log: RunLog, fingerprint: str, write: bool = True
 ) -> None:
     """Weights, optimizer moments and the log in one safetensors file, by way of a temporary name.
+
+    Args:
+        write: False on processes that only give their part of a sharded model.
 
     Raises:
         OSError: the disk is full, or the like.
@@ -171,7 +177,13 @@ def save_checkpoint(
     tensors = {f"model.{name}": value for name, value in module.state_dict().items()}
     for index, moments in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in moments.items()}
-    tensors = {name: value.detach().contiguous().clone() for name, value in tensors.items()}
+    for name, value in tensors.items():
+        sharded, value = isinstance(value, DTensor), whole_tensor(value.detach())
+        if write:
+            # gathered tensors leave the device one by one, or it would have to hold the whole model
+            tensors[name] = value.cpu() if sharded else value.contiguous().clone()
+    if not write:
+        return
     if broken := [n for n, value in tensors.items() if value.is_floating_point() and not value.isfinite().all()]:
         raise ValueError(
             f"after step {log.step}, {', '.join(broken[:3])} hold NaN or infinity ({len(broken)} tensors); they are not "
@@ -194,10 +206,16 @@ def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimi
     """
     if not path.is_file():
         return RunLog()
+    like = {f"model.{name}": value for name, value in module.state_dict().items()}
+    numbered = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    like |= {f"optimizer.{index}": parameter for index, parameter in enumerate(numbered)}
     try:
         with safe_open(path, framework="pt") as file:
             notes = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {
+                name: shard_like(file.get_tensor(name), like.get(name.rpartition(".")[0], like.get(name)))
+                for name in file.keys()  # noqa: SIM118
+            }
     except SafetensorError as error:
         raise OSError(f"{path} is damaged ({error}); delete it to start this stage again") from error
     if notes.get("fingerprint") != fingerprint:
@@ -273,6 +291,7 @@ def run_steps(
     accelerator: Accelerator,
     undecayed: Sequence[nn.Parameter] = (),
     batch_of: Callable[[int], str] = lambda number: "",
+    edit_gradients: Callable[[], object] = lambda: None,
 ) -> dict:
     """Trains `module` in place and returns the metrics so far; a stage that had ended is loaded from its checkpoint.
 
@@ -285,6 +304,7 @@ def run_steps(
         fingerprint: from `StageSettings.fingerprint`.
         undecayed: parameters without weight decay.
         batch_of: names what a step reads, for the error about one that went wrong.
+        edit_gradients: called when the gradients of all processes are together, before they are clipped.
 
     Raises:
         OSError: a checkpoint is damaged or cannot be written; the one before it is kept.
@@ -302,6 +322,7 @@ def run_steps(
         for free, part in groupby(parameters, key=lambda parameter: id(parameter) in spared)
     ]
     optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate)
+    sharded = any(isinstance(parameter, DTensor) for parameter in parameters)
     path = folder / CHECKPOINT
     log, done = load_checkpoint(path, module, optimizer, fingerprint), finished_metrics(folder, fingerprint)
     if done and done.get("steps") == log.step:
@@ -318,6 +339,12 @@ def run_steps(
         disable=not accelerator.is_main_process,
         mininterval=1,
     )
+
+    def save(elapsed: float) -> None:
+        if accelerator.is_main_process or sharded:
+            now = RunLog(number, elapsed, averages, history)
+            save_checkpoint(path, module, optimizer, now, fingerprint, accelerator.is_main_process)
+
     module.train()
     seconds = before
     while True:
@@ -335,8 +362,10 @@ def run_steps(
             group["lr"] = settings.learning_rate * learning_rate_factor(progress, settings.warmup, settings.final_rate)
         torch.manual_seed(int(step_generator(settings.seed, number, accelerator.process_index, 1).integers(2**62)))
         losses = step(number, step_generator(settings.seed, number))
-        average_gradients(parameters, accelerator)
-        norm = torch.nn.utils.clip_grad_norm_(parameters, settings.gradient_clip or math.inf)
+        if not sharded:  # FSDP has averaged its own
+            average_gradients(parameters, accelerator)
+        edit_gradients()
+        norm = whole_tensor(torch.nn.utils.clip_grad_norm_(parameters, settings.gradient_clip or math.inf))
         values = mean_losses(losses | {_NORM: norm}, accelerator)
         if broken := [f"{key} is {value}" for key, value in values.items() if not math.isfinite(value)]:
             batch = batch_of(number)
@@ -357,12 +386,9 @@ def run_steps(
         bar.update()
         if number % settings.checkpoint_every == 0:
             saved = number
-            if accelerator.is_main_process:
-                seconds = before + time.monotonic() - started
-                save_checkpoint(path, module, optimizer, RunLog(number, seconds, averages, history), fingerprint)
+            save(before + time.monotonic() - started)
     bar.close()
-    if accelerator.is_main_process:
-        save_checkpoint(path, module, optimizer, RunLog(number, seconds, averages, history), fingerprint)
+    save(seconds)
     accelerator.wait_for_everyone()
     module.eval()
     return {

@@ -1,0 +1,204 @@
+"""A sharded model learns what a plain one learns, and their checkpoints are the same files.
+
+Run as a script, this file is what each of two sharded processes does: `python test_sharding.py FOLDER`.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from safetensors.torch import load_file
+from torch.distributed.tensor import DTensor
+from transformers import AutoModel
+
+import anymo_hf  # noqa: F401  (registers the Auto classes)
+from anymo_hf.training import contrastive_stage, language_stage
+from anymo_hf.training.contrastive_stage import tune_contrastive
+from anymo_hf.training.encoder_stage import train_encoder
+from anymo_hf.training.language_stage import train_language
+from anymo_hf.training.settings import ContrastiveSettings, EncoderSettings, LanguageSettings, TokenizerSettings
+from anymo_hf.training.sharding import shard_model
+from anymo_hf.training.stage_commands import run_stage
+from anymo_hf.training.tokenizer_stage import train_tokenizer
+
+ENCODER = EncoderSettings(steps=1, batch_size=4, frames=[48])
+TOKENIZER = TokenizerSettings(steps=1, batch_size=8, frames=[64], views_per_clip=4, rows_per_call=4)
+SAME = {"log_every": 1, "latents": 12, "teacher_weight": 1.0, "teacher_texts": 20, "freeze_words": True}
+SAME |= {"warmup": 0.0, "final_rate": 1.0, "learning_rate": 3e-4}  # steady, so that a run of 2 steps may go on to 4
+LANGUAGE = LanguageSettings(steps=4, batch_size=4, text_batch_size=4, vocab_size=400, **SAME)
+CONTRASTIVE = ContrastiveSettings(
+    steps=4, batch_size=8, lm_batch_size=4, candidates=3, chunk_size=2, gradient_checkpointing=True, **SAME
+)
+SHORT = {"language": replace(LANGUAGE, steps=2), "contrastive": replace(CONTRASTIVE, steps=2)}
+WHOLE = {"language": LANGUAGE, "contrastive": CONTRASTIVE}
+FSDP = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}
+
+
+def random_teacher(texts, cache, device):
+    rows = torch.randn(len(texts), 7, generator=torch.Generator().manual_seed(0))
+    return torch.nn.functional.normalize(rows, dim=-1)
+
+
+def train(stage, settings, root, accelerator):
+    if stage == "language":
+        return train_language(settings, root, accelerator)
+    return tune_contrastive(settings, root, root / "anymo", accelerator)
+
+
+def go_on(stage, root):
+    """A stage that had ended is let go on, as its message says."""
+    (root / stage / "metrics.json").unlink()
+
+
+@pytest.fixture(scope="module")
+def runs(corpus_folder, accelerator, tmp_path_factory):
+    """`plain`: 4 steps; by two sharded processes: `sharded` 4, `stopped` 2 and then 2 plain, `resumed` 2 after 2 plain."""
+    top = tmp_path_factory.mktemp("sharded")
+    plain = top / "plain"
+    shutil.copytree(corpus_folder, plain / "corpus")
+    train_encoder(ENCODER, plain, accelerator)
+    train_tokenizer(TOKENIZER, plain, accelerator)
+    kept = language_stage.cached_teacher
+    language_stage.cached_teacher = random_teacher
+    try:
+        for stage in WHOLE:
+            for name in ("sharded", "stopped", "resumed", "half"):  # each stage gets the plain one's inputs
+                shutil.copytree(plain, top / stage / name)
+            train(stage, SHORT[stage], top / stage / "resumed", accelerator)
+            go_on(stage, top / stage / "resumed")
+            train(stage, WHOLE[stage], plain, accelerator)
+        start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", __file__]
+        environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"} | FSDP
+        done = subprocess.run([*start, str(top)], env=environment, capture_output=True, text=True, timeout=500)
+        assert done.returncode == 0, done.stderr[-3000:]
+        for stage in WHOLE:
+            go_on(stage, top / stage / "stopped")
+            train(stage, WHOLE[stage], top / stage / "stopped", accelerator)
+    finally:
+        language_stage.cached_teacher = kept
+    return top
+
+
+def history(folder):
+    entries = json.loads((folder / "metrics.json").read_text())["history"]
+    return [{name: value for name, value in entry.items() if name != "seconds"} for entry in entries]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("run", ["sharded", "stopped", "resumed"])
+@pytest.mark.parametrize("stage", list(WHOLE))
+def test_losses_weights_and_moments_equal_those_of_the_plain_model(runs, stage, run):
+    ours, theirs = runs / stage / run / stage, runs / "plain" / stage
+    first, second = history(ours), history(theirs)
+    assert [entry["step"] for entry in first] == [1, 2, 3, 4]
+    for one, other in zip(first, second, strict=True):
+        assert one == pytest.approx(other, rel=1e-4)
+    one, other = (load_file(folder / "checkpoint.safetensors") for folder in (ours, theirs))
+    assert one.keys() == other.keys()
+    for name, value in other.items():
+        if name.startswith("model."):  # AdamW makes whole steps of gradients of float noise
+            torch.testing.assert_close(one[name], value, rtol=1e-3, atol=2e-4, msg=lambda m, n=name: f"{n}: {m}")
+        else:
+            assert one[name].shape == value.shape, name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", list(WHOLE))
+def test_in_bfloat16_losses_are_near_and_weights_float32(runs, stage):
+    for one, other in zip(history(runs / stage / "half" / stage), history(runs / "plain" / stage), strict=False):
+        assert one == pytest.approx(other, rel=0.03) and one != pytest.approx(other, rel=1e-6)
+    saved = load_file(runs / stage / "half" / stage / "checkpoint.safetensors")
+    assert {value.dtype for value in saved.values()} == {torch.float32}
+
+
+@pytest.mark.slow
+def test_the_release_of_a_sharded_run_is_whole_and_words_are_where_they_were(runs):
+    root = runs / "contrastive" / "sharded"
+    released, started = (
+        AutoModel.from_pretrained(root / "anymo"),
+        AutoModel.from_pretrained(root / "language" / "model"),
+    )
+    first = released.config.imu_bos_token_id
+    for name in ("get_input_embeddings", "get_output_embeddings"):
+        new, old = (getattr(model, name)().weight for model in (released, started))
+        assert torch.equal(new[:first], old[:first])
+    assert not torch.equal(new[first:], old[first:])  # the head's rows of codes
+    files = [
+        sorted(path.relative_to(top) for path in top.rglob("*") if path.is_file())
+        for top in (root / "anymo", runs / "plain" / "anymo")
+    ]
+    assert files[0] == files[1]
+    configs = [json.loads((top / "config.json").read_text()) for top in (root / "anymo", runs / "plain" / "anymo")]
+    for config in configs:
+        config.pop("_name_or_path", None)
+    assert configs[0] == configs[1]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "field"), [("FSDP_VERSION", "1", "fsdp_version"), ("FSDP_OFFLOAD_PARAMS", "true", "offload")]
+)
+def test_what_cannot_be_sharded_is_named(monkeypatch, variable, value, field):
+    class Two:
+        num_processes = 2
+
+    for name, text in (FSDP | {variable: value}).items():
+        monkeypatch.setenv(name, text)
+    with pytest.raises(ValueError, match=rf"{field}.*fsdp\.yaml"):
+        shard_model(torch.nn.Linear(2, 2), Two())
+
+
+def test_deepspeed_is_refused_before_anything_is_loaded(monkeypatch, capsys, tmp_path):
+    config = tmp_path / "stage.yaml"
+    config.write_text("steps: 1\n")
+    monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
+    monkeypatch.setattr(sys, "argv", ["stage", "--config", str(config), "--output", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        run_stage("a stage", LanguageSettings, None)
+    assert ended.value.code == 2 and "accelerate/fsdp.yaml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("name", "kind"), [("fsdp", "FSDP"), ("multi_gpu", "MULTI_GPU")])
+def test_accelerate_reads_the_shipped_launch_files(name, kind):
+    from accelerate.commands.config.config_args import load_config_from_file
+
+    path = Path(__file__).parents[2] / "training" / "configs" / "accelerate" / f"{name}.yaml"
+    config = load_config_from_file(str(path))
+    assert config.distributed_type == kind and config.mixed_precision == "no"
+    if kind == "FSDP":
+        assert config.fsdp_config["fsdp_version"] == 2 and not config.fsdp_config["fsdp_offload_params"]
+
+
+def checked(run_steps):
+    """Every process trains its half of the weights only."""
+
+    def run(name, module, *rest, **named):
+        parameters = list(module.parameters())
+        assert all(isinstance(parameter, DTensor) for parameter in parameters)
+        held = sum(parameter.to_local().numel() for parameter in parameters)
+        assert held < 0.51 * sum(parameter.numel() for parameter in parameters)
+        return run_steps(name, module, *rest, **named)
+
+    return run
+
+
+if __name__ == "__main__":
+    language_stage.cached_teacher = random_teacher
+    for module in (language_stage, contrastive_stage):
+        module.run_steps = checked(module.run_steps)
+    top, process = Path(sys.argv[1]), Accelerator(cpu=True)
+    for stage in WHOLE:
+        train(stage, WHOLE[stage], top / stage / "sharded", process)
+        train(stage, SHORT[stage], top / stage / "stopped", process)
+        train(stage, WHOLE[stage], top / stage / "resumed", process)
+    AcceleratorState._reset_state()
+    process = Accelerator(cpu=True, mixed_precision="bf16")
+    for stage in WHOLE:
+        train(stage, SHORT[stage], top / stage / "half", process)
