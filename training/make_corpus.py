@@ -1,6 +1,7 @@
-"""Simulates the motion corpus: every activity with many people, plus motion capture where given; finished parts are kept.
+"""Makes the motion corpus: simulated people, motion capture, or a Nymeria copy's annotated windows; goes on after a stop.
 
 python training/make_corpus.py --output runs/nano --seeds 80
+python training/make_corpus.py --output runs/paper --nymeria nymeria --annotations annotations.parquet
 """
 
 import argparse
@@ -9,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from anymo_hf.training.corpus import build_corpus, read_texts
+from anymo_hf.training.corpus import annotated_losses, build_corpus, read_texts
 from anymo_hf.training.training_loop import write_metrics
 
 
@@ -17,17 +18,42 @@ def main() -> None:
     """Parses the command line and builds `OUTPUT/corpus`."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", required=True, help="run folder; the corpus goes to OUTPUT/corpus")
-    parser.add_argument("--seeds", type=int, default=80, help="people per activity (default 80)")
+    parser.add_argument("--seeds", type=int, help="people per activity (default 80; with --nymeria none)")
     parser.add_argument(
         "--everyday-times", type=int, default=4, help="so many times more people for everyday activities (default 4)"
     )
-    parser.add_argument("--frames", type=int, default=360, help="clip length at 60 Hz (default 360: six seconds)")
+    parser.add_argument(
+        "--frames",
+        type=int,
+        help="clip length at 60 Hz (default 360: six seconds; with --nymeria 300, the paper's five)",
+    )
     parser.add_argument("--activities", nargs="+", help="only these (default: all)")
     parser.add_argument("--motion", help="folder with motion files to add: BVH, MVNX, ASF/AMC, AMASS, Nymeria")
+    parser.add_argument("--nymeria", help="Nymeria copy whose annotated windows become clips, with their words")
+    parser.add_argument(
+        "--annotations",
+        help="Parquet or CSV file, or folder of them, for --nymeria (default: the official files inside the sequences)",
+    )
+    parser.add_argument(
+        "--times",
+        default="timecode",
+        choices=("timecode", "motion"),
+        help="clock of the annotations: seconds of TIME_CODE (default), or from the first frame of a recording",
+    )
+    parser.add_argument(
+        "--held-out",
+        nargs="*",
+        metavar="PERSON",
+        help="people to leave out (default: the paper's five; none named: nobody)",
+    )
     parser.add_argument("--texts", help="text file with more sentences for the language stages, one a line")
     parser.add_argument("--workers", type=int, default=2, help="processes (default 2)")
     arguments = parser.parse_args()
     started, root = time.monotonic(), Path(arguments.output)
+    if arguments.seeds is None:
+        arguments.seeds = 80 if arguments.nymeria is None else 0
+    if arguments.frames is None:
+        arguments.frames = 360 if arguments.nymeria is None else 300
     try:
         if arguments.texts:
             read_texts(arguments.texts)
@@ -41,12 +67,25 @@ def main() -> None:
             arguments.motion,
             arguments.workers,
             everyday_times=arguments.everyday_times,
+            nymeria=arguments.nymeria,
+            annotations=arguments.annotations,
+            times=arguments.times,
+            held_out=arguments.held_out,
         )
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from error
     seconds = time.monotonic() - started
     write_metrics(root / "corpus", {"stage": "corpus", "clips": count, "seconds": round(seconds, 1)})
+    if arguments.nymeria is not None:
+        losses = annotated_losses(root / "corpus")
+        for name, reason in losses.broken.items():
+            print(f"left out {name}: {reason}", file=sys.stderr)
+        print(
+            f"annotated windows: {losses.windows}; without a clip: {losses.short} shorter than {arguments.frames} frames, "
+            f"{losses.spoiled} cut by the recording's ends or with impossible motion; "
+            f"recordings left out: {len(losses.broken)}"
+        )
     print(f"corpus: {count} clips of {arguments.frames} frames in {seconds:.0f} s; {root / 'corpus'}")
 
 

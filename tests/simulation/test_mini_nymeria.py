@@ -5,6 +5,7 @@ import csv
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.spatial.transform import Rotation
 
 from anymo_hf.annotation.bench_classes import label_space
 from anymo_hf.modeling.body_graph import SEGMENT_INDEX
@@ -13,8 +14,9 @@ from anymo_hf.motion.narration import LABELS
 from anymo_hf.motion.nymeria import check_nymeria, read_nymeria, sequence_folders
 from anymo_hf.motion.nymeria_imu import DEVICES, read_nymeria_imu
 from anymo_hf.motion.nymeria_narration import time_map_from_first_row
+from anymo_hf.motion.procedural import SubjectStyle
 from anymo_hf.simulation.kinematics import segment_kinematics
-from anymo_hf.simulation.mini_nymeria import ACTIVITIES, write_mini_nymeria
+from anymo_hf.simulation.mini_nymeria import ACTIVITIES, _motion, write_mini_nymeria
 
 needs_vrs = pytest.mark.skipif(nymeria_imu._pyvrs() is None, reason="needs vrs: pip install vrs")
 
@@ -113,3 +115,16 @@ def test_refuses_bad_arguments(tmp_path):
     (tmp_path / "b" / "file").touch()
     with pytest.raises(OSError, match="holds files already"):
         write_mini_nymeria(tmp_path / "b")
+
+
+def test_activities_flow_into_each_other_without_a_jump():
+    style = SubjectStyle.draw(np.random.default_rng([0, 0]))
+    _, quaternions, narrations = _motion(0, 40.0, 0, 0, style)
+    assert len(narrations) > 4
+    frames = (
+        Rotation.from_quat(quaternions.reshape(-1, 4), scalar_first=True)
+        .as_matrix()
+        .reshape(*quaternions.shape[:2], 3, 3)
+    )
+    step = Rotation.from_matrix((frames[:-1].swapaxes(-1, -2) @ frames[1:]).reshape(-1, 3, 3)).magnitude()
+    assert step.max() * 240 < 25  # rad/s; a fade that changes its way round turns by hundreds

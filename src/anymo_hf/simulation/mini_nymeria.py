@@ -38,6 +38,7 @@ ACTIVITIES = (
 )  # fmt: skip
 _SPANS = (5.0, 5.0, 10.5, 5.0, 3.0)  # seconds of the narrations, over and over; Nymeria's are mostly five
 _FADE = 0.5  # seconds
+_CONJUGATE = np.array([1.0, -1.0, -1.0, -1.0])
 _RATE = 240
 _FIRST = ("ada", "bruno", "clara", "dario", "elena", "felix", "greta", "hugo", "irene", "jonas", "karla", "leon")
 _LAST = ("alder", "birch", "cedar", "elm", "fir", "hazel", "larch", "maple", "oak", "pine")
@@ -181,16 +182,38 @@ def _motion(
         lead = 0.0
         place, turn = part.positions.copy(), part.orientations
         if len(positions):
-            place[..., :2] += positions[-fade, 0, :2] - place[0, 0, :2]
-            same = np.sign(np.sum(quaternions[-fade:] * turn[:fade], axis=-1, keepdims=True))
-            mixed = (1 - weight) * quaternions[-fade:] * np.where(same < 0, -1.0, 1.0) + weight * turn[:fade]
+            # the person goes on facing the same way, from the same place
+            w, _, _, z = _product(quaternions[-fade, 0], turn[0, 0] * _CONJUGATE)
+            heading = np.arctan2(z, w)  # half the angle about the vertical
+            turn = _product(np.array([np.cos(heading), 0, 0, np.sin(heading)]), turn)
+            cosine, sine = np.cos(2 * heading), np.sin(2 * heading)
+            place[..., :2] = (place[..., :2] - place[0, 0, :2]) @ np.array([[cosine, sine], [-sine, cosine]])
+            place[..., :2] += positions[-fade, 0, :2]
             place[:fade] = (1 - weight) * positions[-fade:] + weight * place[:fade]
-            turn = np.concatenate([mixed / np.linalg.norm(mixed, axis=-1, keepdims=True), turn[fade:]])
+            turn = np.concatenate([_blend(quaternions[-fade:], turn[:fade], weight), turn[fade:]])
             positions, quaternions = positions[:-fade], quaternions[:-fade]
         positions, quaternions = np.concatenate([positions, place]), np.concatenate([quaternions, turn])
         narrations.append([Narration(at, at + span, item.text, item.label) for item in part.narrations])
         at += span
     return positions, quaternions, narrations
+
+
+def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Quaternions `(..., 4)` wxyz, `a` after `b`."""
+    (p, *u), (q, *v) = np.moveaxis(a, -1, 0), np.moveaxis(b, -1, 0)
+    u, v = np.stack(np.broadcast_arrays(*u), -1), np.stack(np.broadcast_arrays(*v), -1)
+    vector = p[..., None] * v + q[..., None] * u + np.cross(u, v)
+    return np.concatenate([(p * q - np.sum(u * v, -1))[..., None], vector], -1)
+
+
+def _blend(before: np.ndarray, after: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Spherical interpolation frame by frame of `(n, 23, 4)`; the way round is one per segment, or it would jump."""
+    step = _product(before * _CONJUGATE, after)
+    step = step * np.where(step[len(step) // 2, :, :1] < 0, -1.0, 1.0)
+    size = np.linalg.norm(step[..., 1:], axis=-1, keepdims=True)
+    half = weight * np.arctan2(size, step[..., :1])
+    part = np.concatenate([np.cos(half), np.sin(half) * step[..., 1:] / np.maximum(size, 1e-12)], -1)
+    return _product(before, part)
 
 
 def _imu(positions: np.ndarray, quaternions: np.ndarray, rng: np.random.Generator) -> dict[str, dict[str, np.ndarray]]:

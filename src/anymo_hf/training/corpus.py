@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -15,6 +16,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -24,6 +26,10 @@ from ..motion.captured_names import CapturedName, activity_as_moved, captured_na
 from ..motion.procedural import ACTIVITIES, HELD_OUT_SEED, simulate_activity
 from ..simulation.kinematics import segment_kinematics
 
+if TYPE_CHECKING:
+    from ..annotation.nymeria_windows import Annotation
+    from ..motion.nymeria import NymeriaSequence
+
 FRAME_RATE = 60.0
 _ARRAYS = {"force": (23, 3), "lever": (23, 3, 3), "omega": (23, 3)}
 # Postures and ways of walking: they fill most label spaces, differ in small things, and people differ most in them.
@@ -31,12 +37,17 @@ EVERYDAY = (
     "standing", "sitting", "slouching", "lying_back", "lying_side", "walking", "walking_slow", "walking_fast",
     "stairs_up", "stairs_down", "running", "jogging", "jumping", "kicking", "walking_turning",
 )  # fmt: skip
+_SHARDS, _REPORT = "*-*", "report.json"
 _LARGEST = 60_000.0  # inside float16; a violent knock's lever term may exceed it
 
 
 @dataclass(frozen=True)
 class Clip:
-    """Words of one clip: `activity` is empty for motion capture without a known activity."""
+    """Words of one clip.
+
+    `activity` is a key of `ACTIVITIES`, or the AnyMo-180 label of an annotated window; empty where it is not known. The
+    first of an annotated window's `narrations` is the person's, the others are augmentations.
+    """
 
     name: str
     source: str
@@ -48,18 +59,26 @@ class Clip:
 
 @dataclass(frozen=True)
 class _Shard:
-    """What one worker makes: simulated (activity, seed) pairs, or the clips of some motion-capture files."""
+    """What one worker makes: simulated (activity, seed) pairs, or clips of motion files, or of an annotated recording."""
 
     folder: Path
     frames: int
     simulated: tuple[tuple[str, int], ...] = ()
     files: tuple[Path, ...] = ()
+    sequence: Path | None = None
+    windows: tuple[Annotation, ...] = ()
+    times: str = "timecode"
 
     @property
     def recipe(self) -> dict:
         """What decides the shard's content; kept beside it, so that a changed one is made again."""
         simulated, files = [list(pair) for pair in self.simulated], [[str(p), p.stat().st_size] for p in self.files]
-        return {"frames": self.frames, "simulated": simulated, "files": files, "code": _motion_code()}
+        recipe = {"frames": self.frames, "simulated": simulated, "files": files, "code": _motion_code()}
+        if self.sequence is not None:
+            skeletons = [path for path in sorted((self.sequence / "body").glob("xdata.*")) if path.suffix != ".glb"]
+            recipe["files"] = [[str(path), path.stat().st_size] for path in skeletons]
+            recipe["windows"] = hashlib.sha256(repr((self.windows, self.times)).encode()).hexdigest()[:16]
+        return recipe
 
 
 @cache
@@ -106,6 +125,60 @@ def captured_clips(path: Path, frames: int) -> Iterator[tuple[BodyMotion, Clip]]
             )
             yield window, _captured_words(window, name, f"{path.stem}-{number}")
             number += 1
+
+
+def annotated_clips(
+    sequence: NymeriaSequence, windows: Sequence[Annotation], frames: int, times: str = "timecode"
+) -> Iterator[tuple[BodyMotion, Clip]]:
+    """Clips of the annotated windows of a recording: the person's narration, its augmentations, the label.
+
+    As `captured_clips`: a window longer than a clip gives several that do not overlap, a rest or a window shorter than one
+    is left out, and so is a clip with frames that no body can make. A window that reaches beyond the recording is cut.
+
+    Args:
+        sequence: of `read_nymeria`; narrations and mesh are not needed.
+        windows: of `read_annotations`.
+        frames: length of a clip at 60 Hz.
+        times: clock of the windows: "timecode", or "motion" for seconds from the first frame.
+
+    Raises:
+        ValueError: a window lies outside the recording.
+    """
+    motion, rate = sequence.motion, sequence.motion.frame_rate
+    clock = (sequence.repairs.timestamps_us - (sequence.repairs.timestamps_us[0] if times == "motion" else 0)) * 1e-6
+    opening, close = clock[0], clock[-1] + 1 / rate
+    possible = np.zeros(len(clock), dtype=bool)
+    for first, last in _possible_runs(motion):
+        possible[first:last] = True
+    impossible = np.concatenate([[0], np.cumsum(~possible)])
+    length = round(frames * rate / FRAME_RATE) + 1
+    for item in windows:
+        start, end = max(item.start, opening), min(item.end, close)
+        if end <= start:
+            other = "motion" if times == "timecode" else "timecode"
+            raise ValueError(
+                f"{sequence.name}: window {item.sample_id} runs from {item.start:.3f} to {item.end:.3f} s, the recording "
+                f"from {opening:.3f} to {close:.3f} s; correct or drop it, or are its times on the other clock "
+                f"(--times {other})?"
+            )
+        narrations = tuple(dict.fromkeys([item.narration, *item.augmentations])) if item.narration else ()
+        label = item.label or ""
+        for piece in range(round((end - start) * FRAME_RATE) // frames):
+            first = int(np.searchsorted(clock, start + piece * frames / FRAME_RATE - 0.5 / rate))
+            first = min(first, len(clock) - length)  # the spare frame may be one too many at the recording's end
+            if first < 0 or impossible[first] < impossible[first + length]:
+                continue
+            window = BodyMotion(
+                rate,
+                motion.positions[first : first + length],
+                motion.orientations[first : first + length],
+                [],
+                motion.subject,
+                motion.name,
+                motion.source,
+            )
+            phrases = (label,) if label else ()
+            yield window, Clip(f"{item.sample_id}-{piece}", motion.source, label, label, phrases, narrations)
 
 
 # Hz. Above it optical capture is mostly noise: in CMU walking at 120 frames per second 57 % of the pelvis acceleration's
@@ -162,6 +235,15 @@ def _make_shard(shard: _Shard) -> int:
         (simulated_clip(name, seed, shard.frames) for name, seed in shard.simulated),
         chain.from_iterable(captured_clips(path, shard.frames) for path in shard.files),
     )
+    broken = None
+    if shard.sequence is not None:
+        from ..motion.nymeria import read_nymeria
+
+        try:
+            sequence = read_nymeria(shard.sequence, kinds=(), mesh=False)
+            pairs = annotated_clips(sequence, shard.windows, shard.frames, shard.times)
+        except (OSError, ValueError) as error:
+            broken = str(error)
     columns: dict[str, list[np.ndarray]] = {name: [] for name in _ARRAYS}
     clips = []
     for motion, clip in pairs:
@@ -179,6 +261,11 @@ def _make_shard(shard: _Shard) -> int:
     with (draft / "clips.jsonl").open("w", encoding="utf-8") as file:
         for clip in clips:
             file.write(json.dumps(asdict(clip), ensure_ascii=False) + "\n")
+    if shard.sequence is not None:
+        short = sum(round((item.end - item.start) * FRAME_RATE) < shard.frames for item in shard.windows)
+        used = len({clip.name.rpartition("-")[0] for clip in clips})
+        report = {"sequence": shard.sequence.name, "windows": len(shard.windows), "short": short, "used": used}
+        (draft / _REPORT).write_text(json.dumps(report | {"broken": broken}), encoding="utf-8")
     (draft / "recipe.json").write_text(json.dumps(shard.recipe), encoding="utf-8")
     shutil.rmtree(shard.folder, ignore_errors=True)
     os.replace(draft, shard.folder)
@@ -186,8 +273,54 @@ def _make_shard(shard: _Shard) -> int:
 
 
 def _is_done(shard: _Shard) -> bool:
-    recipe = shard.folder / "recipe.json"
-    return recipe.is_file() and json.loads(recipe.read_text(encoding="utf-8")) == shard.recipe
+    recipe, report = shard.folder / "recipe.json", shard.folder / _REPORT
+    if not recipe.is_file() or json.loads(recipe.read_text(encoding="utf-8")) != shard.recipe:
+        return False
+    # a broken recording is tried again: it may have been mended
+    return not report.is_file() or json.loads(report.read_text(encoding="utf-8"))["broken"] is None
+
+
+def _annotated_shards(
+    folder: Path,
+    frames: int,
+    nymeria: str | Path,
+    annotations: str | Path | None,
+    times: str,
+    held_out: Sequence[str] | None,
+) -> list[_Shard]:
+    """A shard for each annotated recording of a Nymeria copy, but those of people left out; as `build_corpus`."""
+    from ..annotation.bench_classes import HELD_OUT_SUBJECTS
+    from ..annotation.nymeria_windows import CLOCKS, NymeriaSource
+    from ..motion.nymeria import read_metadata
+
+    if times not in CLOCKS:
+        raise ValueError(f"times must be one of {', '.join(CLOCKS)}, got {times!r}")
+    left_out = set(HELD_OUT_SUBJECTS if held_out is None else held_out)
+    shards, people = [], set()
+    with tempfile.TemporaryDirectory() as cache:  # rows sorted by recording, so that each is read once
+        named = None if annotations is None else str(annotations)
+        source = NymeriaSource(str(nymeria), named, cache=cache)
+        for sequence in source.sessions():
+            place = folder / f"annotated-{sequence.name.replace('.', '_')}"
+            try:
+                person = read_metadata(sequence).subject
+            except ValueError:  # `_make_shard` meets it again and reports it
+                shards.append(_Shard(place, frames, sequence=sequence.absolute()))
+                continue
+            people.add(person)
+            if person not in left_out:
+                windows = tuple(source.read(sequence))
+                # official files are on TIME_CODE
+                clock = "timecode" if annotations is None else times
+                shards.append(_Shard(place, frames, sequence=sequence.absolute(), windows=windows, times=clock))
+    if held_out is not None and (strangers := sorted(left_out - people)):
+        raise ValueError(
+            f"--held-out {strangers[0]}: nobody of that name in the annotated recordings of {nymeria}; "
+            f"there are {', '.join(sorted(people))}"
+        )
+    if not shards:
+        raise ValueError(f"{nymeria}: every annotated recording is of a person held out ({', '.join(sorted(people))})")
+    return shards
 
 
 def build_corpus(
@@ -200,12 +333,17 @@ def build_corpus(
     shard_clips: int = 65,
     progress: bool = True,
     everyday_times: int = 1,
+    nymeria: str | Path | None = None,
+    annotations: str | Path | None = None,
+    times: str = "timecode",
+    held_out: Sequence[str] | None = None,
 ) -> int:
-    """Simulates every activity with `seeds` seeds, and adds captured motion; finished shards are kept.
+    """Simulates every activity with `seeds` seeds, and adds captured and annotated motion; finished shards are kept.
 
     Args:
         folder: where shards go.
-        seeds: seeds 0 .. seeds - 1 of each activity; those from `HELD_OUT_SEED` up are never used.
+        seeds: seeds 0 .. seeds - 1 of each activity; those from `HELD_OUT_SEED` up are never used. 0, for none, with
+            `nymeria` only.
         frames: length of a clip at 60 Hz.
         activities: keys of `ACTIVITIES`; all when left out.
         motion: folder searched for motion files of every format of `read_motion`.
@@ -213,22 +351,31 @@ def build_corpus(
         shard_clips: clips, or motion files, in a shard.
         progress: show a bar.
         everyday_times: so many times as many people for the activities of `EVERYDAY`.
+        nymeria: Nymeria copy whose annotated windows become clips (`annotated_clips`), a shard for each recording.
+            One that cannot be read is left out; `annotated_losses` names it.
+        annotations: Parquet or CSV file, or a folder of them; None for the official files inside the sequences.
+        times: clock of the annotations, "timecode" or "motion".
+        held_out: people left out; None for the five that no stage of the paper trains on.
 
     Returns:
         The number of clips.
 
     Raises:
-        ValueError: an unknown activity, a bad number, or shards of another recipe in the folder.
-        OSError: `motion` is not a folder or holds no motion file; or a worker was killed.
+        ValueError: an unknown activity, a bad number, or shards of another recipe in the folder; bad annotations, a
+            sequence that is not there, a window outside its recording, or nobody of a name held out.
+        OSError: `motion` is not a folder or holds no motion file; no sequence; or a worker was killed.
     """
     folder = Path(folder)
     names = sorted(ACTIVITIES) if activities is None else list(activities)
     if unknown := sorted(set(names) - set(ACTIVITIES)):
         raise ValueError(f"unknown activities {unknown}; known: {', '.join(sorted(ACTIVITIES))}")
-    if everyday_times < 1 or not 0 < seeds * everyday_times <= HELD_OUT_SEED:
+    least = 1 if nymeria is None else 0
+    if everyday_times < 1 or not least <= seeds * everyday_times <= HELD_OUT_SEED:
         raise ValueError(
-            f"seeds times everyday_times must lie between 1 and {HELD_OUT_SEED}, got {seeds} x {everyday_times}"
+            f"seeds times everyday_times must lie between {least} and {HELD_OUT_SEED}, got {seeds} x {everyday_times}"
         )
+    if nymeria is None and (annotations is not None or held_out is not None):
+        raise ValueError("--annotations and --held-out need --nymeria, the folder of sequences")
     if frames < 120:
         raise ValueError(f"frames must be at least 120 (two seconds), got {frames}")
     # seed by seed, so that every shard holds all activities and a half-made corpus is already balanced
@@ -261,9 +408,11 @@ def build_corpus(
             )
             for start in range(0, len(files), shard_clips)
         ]
+    if nymeria is not None:
+        shards += _annotated_shards(folder, frames, nymeria, annotations, times, held_out)
     folder.mkdir(parents=True, exist_ok=True)
     expected = {shard.folder.name for shard in shards}
-    stray = sorted(path.name for path in folder.glob("*-[0-9]*") if path.name.removesuffix(".part") not in expected)
+    stray = sorted(path.name for path in folder.glob(_SHARDS) if path.name.removesuffix(".part") not in expected)
     if stray:
         raise ValueError(
             f"{folder} holds shards of another corpus ({stray[0]} and {len(stray) - 1} more); use a new one"
@@ -282,16 +431,51 @@ def build_corpus(
         # spawn: a fork after torch has started threads may hang
         try:
             with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-                for future in as_completed([pool.submit(_make_shard, shard) for shard in missing]):
-                    future.result()
-                    bar.update()
+                futures = [pool.submit(_make_shard, shard) for shard in missing]
+                try:
+                    for future in as_completed(futures):
+                        future.result()
+                        bar.update()
+                finally:
+                    for future in futures:  # after an error, do not make the rest first
+                        future.cancel()
         except BrokenProcessPool as error:
             raise OSError(
                 f"a process that makes the corpus was killed (is there too little memory for --workers {workers}?); "
                 f"finished shards in {folder} are kept: run the same command again"
             ) from error
     bar.close()
+    losses = annotated_losses(folder)
+    if shards and len(losses.broken) == len(shards):
+        raise OSError(f"no recording can be read; the first: {next(iter(losses.broken.values()))}")
     return len(MotionCorpus(folder))
+
+
+@dataclass(frozen=True)
+class AnnotatedLosses:
+    """What of the annotated windows of a corpus gave no clip.
+
+    Args:
+        windows: of all recordings that can be read.
+        short: shorter than a clip.
+        spoiled: long enough, but cut by the recording's ends, or with impossible motion in every clip.
+        broken: sequence -> why it cannot be read.
+    """
+
+    windows: int
+    short: int
+    spoiled: int
+    broken: dict[str, str]
+
+
+def annotated_losses(folder: str | Path) -> AnnotatedLosses:
+    """Reads what `build_corpus` kept of each annotated recording."""
+    files = sorted(Path(folder).glob(f"annotated-*/{_REPORT}"))
+    reports = [json.loads(path.read_text(encoding="utf-8")) for path in files]
+    whole = [report for report in reports if report["broken"] is None]
+    windows, short, used = (sum(report[name] for report in whole) for name in ("windows", "short", "used"))
+    broken = {report["sequence"]: report["broken"] for report in reports if report["broken"] is not None}
+    return AnnotatedLosses(windows, short, windows - short - used, broken)
 
 
 class MotionCorpus:
@@ -304,7 +488,7 @@ class MotionCorpus:
 
     def __init__(self, folder: str | Path):
         self.folder = Path(folder)
-        shards = sorted(path.parent for path in self.folder.glob("*-[0-9]*/recipe.json") if path.parent.suffix == "")
+        shards = sorted(path.parent for path in self.folder.glob(f"{_SHARDS}/recipe.json") if path.parent.suffix == "")
         if not shards:
             raise OSError(f"no motion corpus in {folder}; make one with training/make_corpus.py")
         self.clips: list[Clip] = []
