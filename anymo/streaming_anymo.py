@@ -250,9 +250,17 @@ class AnyMoStream:
         """Ends the recording: one last, shorter window from the next hop on, then `reset`.
 
         It is left out if it would last under a second, or if no sample in it is new.
+
+        Raises:
+            ValueError: no window was complete, and time stamps differ from the rate, as in `push`.
         """
         start, end = self._start(self._number), min(sensor.count for sensor in self._sensors.values())
         whole = end > self._covered and end - start >= self.sampling_rate
+        if whole and self._stamped and not self._number:  # later ones end with samples of windows that fitted
+            for name, sensor in self._sensors.items():
+                taken = sensor.time(end - 1) - sensor.time(start)
+                if self._off_rate(taken, end - 1 - start):
+                    raise self._wrong_rate(name, sensor.time(end - 1), end - 1 - start, taken)
         events = [self._event(start, end, 0)] if whole else []
         self.reset()
         return events
@@ -365,15 +373,19 @@ class AnyMoStream:
         old = count + np.arange(len(times)) - steps
         held = sensor.times[old % len(sensor.times)]
         earlier = np.where(old < count, held, times[np.maximum(old - count, 0)])
+        if len(wrong := np.flatnonzero(self._off_rate(times - earlier, steps) & (old >= 0))):
+            raise self._wrong_rate(name, times[wrong[0]], steps, float(times[wrong[0]] - earlier[wrong[0]]))
+
+    def _off_rate(self, taken, steps: int):
+        """Whether seconds that `steps` samples took do not fit the rate."""
         expected = steps / self.sampling_rate
-        off = np.abs(times - earlier - expected) > max(_RATE_TOLERANCE * expected, self._max_gap)
-        if len(wrong := np.flatnonzero(off & (old >= 0))):
-            taken = float(times[wrong[0]] - earlier[wrong[0]])
-            raise ValueError(
-                f"{name!r}: timestamps (in seconds) up to {times[wrong[0]]:.3f} s say "
-                f"{steps / taken if taken else inf:.4g} Hz, sampling_rate is {self.sampling_rate:g}; correct it, or "
-                "reset() if many samples were lost"
-            )
+        return np.abs(taken - expected) > max(_RATE_TOLERANCE * expected, self._max_gap)
+
+    def _wrong_rate(self, name: str, until: float, steps: int, taken: float) -> ValueError:
+        return ValueError(
+            f"{name!r}: timestamps (in seconds) up to {until:.3f} s say {steps / taken if taken else inf:.4g} Hz, "
+            f"sampling_rate is {self.sampling_rate:g}; correct it, or reset() if many samples were lost"
+        )
 
     # -- answers -----------------------------------------------------------------------------------------------------
 

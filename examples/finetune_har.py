@@ -21,8 +21,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from datasets import Dataset, concatenate_datasets, load_dataset
+from datasets import ClassLabel, Dataset, concatenate_datasets, load_dataset
 from huggingface_hub import DatasetCard, EvalResult, ModelCardData
+from safetensors import SafetensorError
 from transformers import AutoModelForSequenceClassification, AutoProcessor, PreTrainedModel, Trainer, TrainingArguments
 
 from anymo_hf import save_release
@@ -76,8 +77,9 @@ def finetune(
         settings: how.
 
     Raises:
-        ValueError: windows without people, or a loss that is not finite.
+        ValueError: missing columns, windows without people, or a loss that is not finite.
     """
+    check_columns(windows)
     labels = windows.features["label"].names
     processor = AutoProcessor.from_pretrained(model_name)
     train, test = split_people(make_codes(windows, processor))
@@ -105,6 +107,22 @@ def finetune(
 
 
 # -- data ----------------------------------------------------------------------------------------------------------------
+
+
+def check_columns(windows: Dataset) -> None:
+    """ValueError that names the columns that are missing or hold something else."""
+    wanted = {"label", "subject", "placements", "sampling_rate"}
+    if "placements" in windows.column_names:
+        wanted |= {place for places in windows["placements"] for place in places}
+    if missing := sorted(wanted - set(windows.column_names)):
+        raise ValueError(
+            f"columns {missing} are missing among {windows.column_names}; rename those that hold the same, or build the "
+            "data set with dataset_scripts/anymo_zeroshot.py"
+        )
+    if not isinstance(windows.features["label"], ClassLabel):
+        raise ValueError(
+            f'column label is a {windows.features["label"]}, needed a ClassLabel; store class_encode_column("label")'
+        )
 
 
 def make_codes(windows: Dataset, processor: Any) -> Dataset:
@@ -369,7 +387,7 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"written: {output}")
         if args.push_to_hub:
             print(f"uploaded: {push_folder(output, args.push_to_hub, 'model')}")
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, SafetensorError) as error:
         parser.exit(2, f"finetune_har: {error}\n")
 
 

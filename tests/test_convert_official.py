@@ -689,7 +689,7 @@ def test_pickles_swaps_damage_and_an_existing_folder(small, tmp_path):
     torch.save({"encoder_state_dict": small.encoder, "x": Harmful()}, tmp_path / "pickle.pt")
     refuses(ValueError, "pickled Python objects", encoder=tmp_path / "pickle.pt")
     whole = (folder / "encoder.pt").read_bytes()
-    for cut in (whole[: len(whole) // 2], whole[:10], b""):
+    for cut in (whole[: len(whole) // 2], whole[:10], b"", b"hello\n", b"t,acc_x,acc_y\n0,1,2\n", b"<html>"):
         (tmp_path / "cut.pt").write_bytes(cut)
         refuses(OSError, "cut.pt is damaged or cut short", encoder=tmp_path / "cut.pt")
     weights = folder / "llm" / "model.safetensors"

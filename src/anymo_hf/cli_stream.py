@@ -99,7 +99,11 @@ def stream(
             return
     if checked < rate:
         raise ValueError(f"{where}: {checked} samples at {rate:g} Hz are under one second; give a longer recording")
-    for event in live.flush():
+    try:
+        rest = live.flush()
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
+    for event in rest:
         _print(event, top_k, as_json)
 
 

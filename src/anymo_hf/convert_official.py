@@ -178,16 +178,16 @@ def _load(path: Path) -> Mapping[str, Any]:
         value = torch.load(path, map_location="cpu", weights_only=True)
     except SafetensorError as error:
         raise OSError(f"{path} is damaged or cut short ({error}); fetch it again") from error
-    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # bytes that are no checkpoint end the unpickler in any way, such as KeyError
         if isinstance(error, pickle.UnpicklingError) and re.search(r"Unsupported (global|class)|Trying to", str(error)):
             raise ValueError(
                 f"{path} holds pickled Python objects, which could run code and are never loaded; save its state dicts "
                 "alone, with torch.save or safetensors"
             ) from error
-        raise OSError(
-            f"{path} is damaged or cut short ({str(error).splitlines()[0][:120] if str(error) else 'empty'}); "
-            "fetch it again"
-        ) from error
+        said = f"{type(error).__name__}: {error}".splitlines()[0][:120]
+        raise OSError(f"{path} is damaged or cut short, or no checkpoint ({said}); fetch it again") from error
     if not isinstance(value, Mapping):
         raise ValueError(f"{path} holds a {type(value).__name__}, needed a state dict or a dict of them")
     return value
@@ -609,7 +609,7 @@ def convert_official(
         compared; what was chosen.
 
     Raises:
-        OSError: a file is missing or damaged, or `out` exists.
+        OSError: a file is missing or damaged, `out` exists, or the disk is full.
         ValueError: a file would have to be unpickled or does not fit; nothing is written then.
     """
     target = Path(out).resolve()
@@ -657,6 +657,8 @@ def convert_official(
             stgcn.save_pretrained(draft / PRETRAINING_FOLDER)
         write_json(draft / REPORT_FILE, report)
         os.rename(draft, target)
+    except SafetensorError as error:
+        raise OSError(f"could not write {out} ({error}); make room there, or give another --out") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return report

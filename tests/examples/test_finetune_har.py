@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from datasets import Dataset, concatenate_datasets, load_dataset
+from datasets import Dataset, Value, concatenate_datasets, load_dataset
 from huggingface_hub import constants
 from peft import PeftModel
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoProcessor
@@ -158,6 +158,16 @@ def test_the_output_goes_to_the_hub(repository, tmp_path, monkeypatch, capsys):
         files = hub.repositories["models/me/anymo-usc"].files
     assert {"README.md", "config.json", "model.safetensors", "modeling_anymo.py"} <= set(files)
     assert "uploaded: " in capsys.readouterr().out
+
+
+def test_missing_columns_are_named(repository, tmp_path):
+    windows = concatenate_datasets(list(load_dataset(str(repository), "usc_had", cache_dir=str(tmp_path)).values()))
+    finetune_har.check_columns(windows)
+    for column in ("label", "subject", "placements", "sampling_rate", "right_hip"):
+        with pytest.raises(ValueError, match=rf"columns \['{column}'\] are missing"):
+            finetune_har.finetune(CHECKPOINT, windows.remove_columns(column), tmp_path, finetune_har.FinetuneSettings())
+    with pytest.raises(ValueError, match="column label is a Value.*needed a ClassLabel"):
+        finetune_har.check_columns(windows.cast_column("label", Value("string")))
 
 
 def test_faults_are_told(repository, tmp_path, capsys, monkeypatch):

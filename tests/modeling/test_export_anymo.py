@@ -1,6 +1,7 @@
 """The exported IMU tokenizer gives PyTorch's codes for any batch and length, and ONNX runs where there is no PyTorch."""
 
 import json
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +80,17 @@ def test_the_torch_program_gives_the_same_codes_for_any_batch_and_length(extract
     check_against(extractor, export_program(extractor).module())
     export_torch(folder, tmp_path / "out")
     check_against(extractor, torch.export.load(tmp_path / "out/tokenizer.pt2").module())
+
+
+def test_a_full_disk_is_told_and_leaves_no_half_program(folder, tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limits[1]))  # as if the disk were full there
+    try:
+        with pytest.raises(OSError, match=r"could not write .*out .*; make room there"):
+            export_torch(folder, tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(tmp_path.iterdir())
 
 
 def test_onnx_gives_the_same_codes_for_any_batch_and_length(extractor, exported):

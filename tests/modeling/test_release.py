@@ -1,6 +1,7 @@
 """A saved release: what a user types works through the Auto classes and pipelines, with and without the package."""
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -266,6 +267,19 @@ def test_a_save_that_is_cut_off_leaves_the_old_release_whole(release, tmp_path, 
     monkeypatch.setattr(AnyMoProcessor, "save_pretrained", fail)  # weights come first, then this
     with pytest.raises(KeyboardInterrupt):
         save_release(folder, model, processor)
+    assert files(folder) == before and [path.name for path in tmp_path.iterdir()] == ["anymo"]
+
+
+def test_a_full_disk_is_told_and_leaves_the_old_release_whole(release, tmp_path):
+    folder = tmp_path / "anymo"
+    shutil.copytree(release, folder)
+    before, limits = files(folder), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limits[1]))  # as if the disk were full there
+    try:
+        with pytest.raises(OSError, match=r"could not write .*anymo .*; make room there"):
+            save_release(folder, *tiny())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert files(folder) == before and [path.name for path in tmp_path.iterdir()] == ["anymo"]
 
 

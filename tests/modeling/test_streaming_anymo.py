@@ -294,6 +294,16 @@ def test_time_stamps_that_cannot_be(parts, stamps, message):
     same(stream.push(signal, np.arange(300) / 50), expected)
 
 
+def test_a_wrong_rate_is_found_in_a_recording_shorter_than_a_window(parts):
+    stream, signal = make(parts, window=3.0), walk(100)
+    assert stream.push(signal, np.arange(100) / 25) == []
+    with pytest.raises(ValueError, match="say 25 Hz, sampling_rate is 50"):
+        stream.flush()
+    stream.reset()
+    stream.push(signal, np.arange(100) / 50)
+    assert [event.end for event in stream.flush()] == [pytest.approx(2.0)]
+
+
 def test_a_rate_that_drifts_is_found_before_an_event_is_given(parts):
     stamps = np.arange(150) / 50 * 1.06
     stream, given = make(parts, window=3.0), 0

@@ -49,6 +49,14 @@ def test_a_limit_of_nothing_is_refused(command, capsys, option, value):
     assert f"error: {option}: " in said and f"got {value}" in said
 
 
+def test_an_error_is_one_line(command, capsys, tmp_path):
+    (tmp_path / "stage.yaml").write_text("steps: [3\n")
+    with pytest.raises(SystemExit, match="2"):
+        command()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {tmp_path / 'stage.yaml'} is not YAML") and "line 1, column 8" in line
+
+
 def test_a_stage_that_had_ended_says_so_and_what_to_do(command, capsys, tmp_path):
     command()
     assert "had ended" not in capsys.readouterr().out

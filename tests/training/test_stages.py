@@ -428,6 +428,18 @@ def test_a_run_may_go_on_from_the_models_of_an_earlier_one(run, tmp_path, accele
     assert codebook.shape == extractor.shape
 
 
+def test_a_language_model_of_another_depth_is_no_start(run, tmp_path):
+    model = AnyMoForConditionalGeneration.from_pretrained(run / "anymo")
+    text = model.config.text_config
+    text.num_hidden_layers, text.layer_types = 1, ["full_attention"]
+    AnyMoForConditionalGeneration(model.config).save_pretrained(tmp_path / "shallow")
+    extractor = AutoProcessor.from_pretrained(run / "anymo").feature_extractor
+    with pytest.raises(ValueError, match=r"start_from: .*shallow has .*'num_hidden_layers': 1.*asks for"):
+        language_stage.build_language_model(
+            replace(LANGUAGE, start_from=str(tmp_path / "shallow")), extractor, ["a text"]
+        )
+
+
 @pytest.mark.parametrize("stage", ["encoder", "tokenizer", "language", "contrastive"])
 def test_a_start_that_is_not_there_is_named(run, stage, accelerator, tmp_path):
     work = {"encoder": (train_encoder, ENCODER), "tokenizer": (train_tokenizer, TOKENIZER),

@@ -342,7 +342,7 @@ def embed_texts(
     """Unit text embeddings `(texts, dim)`; `text_kind` as for the processor, "narration" or "label"."""
     parts = (list(texts[i : i + batch_size]) for i in range(0, len(texts), batch_size))
     batches = (processor(text=part, text_kind=text_kind, return_tensors="pt") for part in parts)
-    return _embed(model, model.get_text_features, batches)
+    return embed_batches(model, model.get_text_features, batches)
 
 
 def _embed_all(
@@ -380,7 +380,7 @@ def _batches(recordings: Sequence[ImuRecording], batch_size: int) -> Iterator[li
 
 
 @torch.inference_mode()
-def _embed(model: Any, function: Any, inputs: Iterable[Any]) -> np.ndarray:
+def embed_batches(model: Any, function: Any, inputs: Iterable[Any]) -> np.ndarray:
     device, was_training = getattr(model, "device", "cpu"), getattr(model, "training", False)
     if hasattr(model, "eval"):
         model.eval()

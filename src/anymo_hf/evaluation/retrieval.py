@@ -12,7 +12,7 @@ import evaluate
 import numpy as np
 
 from .metrics import retrieval_scores
-from .recognition import _embed, embed_texts
+from .recognition import embed_batches, embed_texts
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def evaluate_retrieval(
         for i in range(0, len(texts), batch_size)
     )
     candidates = list(dict.fromkeys(texts))
-    imu = _embed(model, model.get_imu_features, codes)
+    imu = embed_batches(model, model.get_imu_features, codes)
     return score_retrieval(imu @ embed_texts(model, processor, candidates, batch_size).T, candidates, texts)
 
 

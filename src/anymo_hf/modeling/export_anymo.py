@@ -15,10 +15,10 @@ frames are free. `preprocessing.json` beside the program says how a recording be
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
 import logging
 import os
-import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +31,7 @@ from torch.overrides import TorchFunctionMode
 
 from .body_graph import PLACEMENTS, SEGMENTS, WRISTS, resolve_placement
 from .feature_extraction_anymo import TARGET_RATE, AnyMoFeatureExtractor
+from .processing_anymo import draft_folder
 
 INPUTS, OUTPUTS = ("imu", "node_mask", "frame_mask"), ("imu_codes", "imu_code_mask")
 ONNX_FILE, TORCH_FILE, FACTS_FILE = "tokenizer.onnx", "tokenizer.pt2", "preprocessing.json"
@@ -89,9 +90,7 @@ def export_program(extractor: AnyMoFeatureExtractor) -> torch.export.ExportedPro
 
 def export_torch(folder: str | os.PathLike, out: str | os.PathLike) -> Path:
     """Writes `tokenizer.pt2` for `torch.export.load(...).module()`, and `preprocessing.json`; see `export_onnx`."""
-    return _export(
-        folder, out, lambda extractor, draft: torch.export.save(export_program(extractor), draft / TORCH_FILE)
-    )
+    return _export(folder, out, _write_torch)
 
 
 def export_onnx(folder: str | os.PathLike, out: str | os.PathLike) -> Path:
@@ -102,13 +101,19 @@ def export_onnx(folder: str | os.PathLike, out: str | os.PathLike) -> Path:
         out: a new folder, or one that an earlier export wrote.
 
     Raises:
-        OSError: no such folder, or no tokenizer in it.
+        OSError: no such folder, no tokenizer in it, or a full disk.
         ValueError: the tokenizer's files do not fit each other, or `out` holds something else.
         ImportError: onnx or onnxscript is missing.
     """
     if missing := [name for name in _ONNX_PACKAGES if importlib.util.find_spec(name) is None]:
         raise ImportError(f"export to ONNX needs {' and '.join(missing)}: pip install {' '.join(_ONNX_PACKAGES)}")
     return _export(folder, out, _write_onnx)
+
+
+def _write_torch(extractor: AnyMoFeatureExtractor, draft: Path) -> None:
+    file = io.BytesIO()  # torch's own writer ends the whole process when the disk is full
+    torch.export.save(export_program(extractor), file)
+    (draft / TORCH_FILE).write_bytes(file.getbuffer())
 
 
 def _write_onnx(extractor: AnyMoFeatureExtractor, draft: Path) -> None:
@@ -136,17 +141,12 @@ def _export(
     if out.exists() and (not out.is_dir() or {path.name for path in out.iterdir()} - names):
         raise ValueError(f"{out}: holds something else than an export; give a new folder")
     extractor = AnyMoFeatureExtractor.from_pretrained(folder)
-    draft = out.resolve().with_name(f".{out.resolve().name}.part")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    try:
+    with draft_folder(out.resolve()) as draft:
         write(extractor, draft)
         (draft / FACTS_FILE).write_text(json.dumps(preprocessing_facts(extractor), indent=2) + "\n")
         out.mkdir(exist_ok=True)
         for path in draft.iterdir():
             os.replace(path, out / path.name)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return out
 
 

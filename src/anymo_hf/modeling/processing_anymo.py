@@ -6,7 +6,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from itertools import pairwise
 from math import ceil, floor, prod
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from transformers import BatchFeature, ProcessorMixin
 from transformers.utils import logging
 
@@ -708,6 +710,7 @@ def save_release(folder: str | os.PathLike, model: AnyMoModel, processor: AnyMoP
         processor: with a feature extractor.
 
     Raises:
+        OSError: the disk is full, or the like; an older release in the folder is kept.
         ValueError: the processor has no feature extractor, or its codes do not fit the model.
     """
     if processor.feature_extractor is None:
@@ -720,10 +723,7 @@ def save_release(folder: str | os.PathLike, model: AnyMoModel, processor: AnyMoP
         )
     check_same_codebook(model, processor)
     target = Path(folder).resolve()
-    draft = target.with_name(f".{target.name}.part")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    try:
+    with draft_folder(target) as draft:
         _write_release(draft, model, processor)
         files = sorted(path.relative_to(draft) for path in draft.rglob("*") if path.is_file())
         for file in files:
@@ -733,9 +733,25 @@ def save_release(folder: str | os.PathLike, model: AnyMoModel, processor: AnyMoP
         for old in target.glob("model*.safetensors*"):
             if old.relative_to(target) not in files:
                 old.unlink()
+    return Path(folder)
+
+
+@contextmanager
+def draft_folder(target: Path) -> Iterator[Path]:
+    """An empty folder beside `target`, whatever a killed run left there; gone at the end.
+
+    Raises:
+        OSError: the disk is full, or the like.
+    """
+    draft = target.with_name(f".{target.name}.part")
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        draft.mkdir(parents=True)
+        yield draft
+    except (OSError, SafetensorError) as error:
+        raise OSError(f"could not write {target} ({error}); make room there, or give another folder") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    return Path(folder)
 
 
 def _write_release(folder: Path, model: AnyMoModel, processor: AnyMoProcessor) -> None:

@@ -40,6 +40,7 @@ from .training_loop import (
 MODEL = "model"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 TEXTS = "texts.txt"
+_SIZES = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads")
 
 
 def stage_texts(root: Path, corpus: MotionCorpus) -> list[str]:
@@ -141,10 +142,13 @@ def build_language_model(
             raise ValueError("give text_model or start_from, not both")
         model = AnyMoForConditionalGeneration.from_pretrained(settings.start_from).float()
         text_config = AnyMoConfig.from_preset(settings.preset).text_config
-        if model.config.text_config.hidden_size != text_config.hidden_size:
+        own, wanted = (
+            {name: getattr(part, name) for name in _SIZES} for part in (model.config.text_config, text_config)
+        )
+        if own != wanted:
             raise ValueError(
-                f"start_from: the model in {settings.start_from} is {model.config.text_config.hidden_size} wide, the "
-                f"preset {settings.preset} asks for {text_config.hidden_size}"
+                f"start_from: the language model in {settings.start_from} has {own}, the preset {settings.preset} asks "
+                f"for {wanted}; name one that fits"
             )
         model.config._name_or_path = ""  # the release does not tell where it was trained
         model.set_codebook(extractor.pqvae)

@@ -63,7 +63,7 @@ def run_stage(
         accelerator = Accelerator(mixed_precision=settings.mixed_precision)
         metrics = work(settings, arguments, accelerator)
     except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         raise SystemExit(2) from error
     except RuntimeError as error:
         if not _lost_process(error):
