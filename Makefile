@@ -36,7 +36,7 @@ ablations-nano: $(VENV)/.train-ready
 	$(BIN)/python training/ablations.py --output runs/ablations $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 test: $(VENV)/.ready
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile tests
 
 quality: $(VENV)/.ready
 	$(BIN)/ruff format --check src tests training benchmarks dataset_scripts examples
