@@ -422,9 +422,8 @@ def test_every_import_is_declared_and_every_requirement_imported():
     used = set().union(*sources.values())
     assert required - used == {"peft"}  # fine-tuning with adapters is part of the design, code or not
     developers = required | set().union(*extras.values())
-    scripts = [
-        path for folder in ("dataset_scripts", "benchmarks", "examples") for path in (ROOT / folder).glob("*.py")
-    ]
+    folders = ("dataset_scripts", "benchmarks", "examples", "training")
+    scripts = [path for folder in folders for path in (ROOT / folder).glob("*.py")]
     ours = {"tests", *(path.stem for path in scripts)}
     assert {module for module in _imported("tests") - ours if not owner(module) & developers} == set()
     pinned = _declared((ROOT / "constraints.txt").read_text())
