@@ -11,9 +11,7 @@ as safetensors. Agreement compares greedy captions and their scores with those o
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import tempfile
 import time
 import warnings
@@ -21,6 +19,7 @@ from pathlib import Path
 
 import torch
 import transformers
+from encoder import processor_name, write_json
 from transformers import AutoModel, AutoModelForCausalLM, AutoProcessor
 
 from anymo_hf.evaluation.captioning import generate_captions
@@ -121,14 +120,6 @@ def agreement(folder: str, count: int) -> dict[str, float]:
     return {name: round(float(value), 5) for name, value in figures.items()}
 
 
-def processor_name() -> str:
-    """Model of the CPU."""
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.is_file() else []
-    found = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return found[0] if found else platform.processor() or platform.machine()
-
-
 @torch.inference_mode()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -156,10 +147,7 @@ def main() -> None:
         print(f"{name:>17}  " + "  ".join(f"{field}: {value}" for field, value in row.items()))
     for name, value in result["agreement"].items():
         print(f"{name:>27}  {value}")
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    draft = arguments.output.with_name(f".{arguments.output.name}.tmp")
-    draft.write_text(json.dumps(result, indent=2) + "\n")
-    os.replace(draft, arguments.output)
+    write_json(arguments.output, result)
     print(f"written: {arguments.output}")
 
 

@@ -10,7 +10,6 @@ would send them, as fast as the machine takes them. *Latency* is from the sample
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from encoder import write_json
 
 from anymo_hf import AnyMoForConditionalGeneration, AnyMoProcessor, AnyMoStream
 from anymo_hf.evaluation.demo import activity_labels, simulated_recording
@@ -89,10 +89,7 @@ def main() -> None:
         "model": args.model, "window_seconds": WINDOW, "hop_seconds": HOP, "sampling_rate": rate, "threads": args.threads,
         "load_before": load, "machine": machine, "streams": rows,
     }  # fmt: skip
-    args.output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = args.output.with_name(args.output.name + ".part")
-    temporary.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, args.output)
+    write_json(args.output, result)
     print(f"\nwritten: {args.output}")
 
 
