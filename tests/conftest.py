@@ -4,7 +4,7 @@ import os
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-# a process that forks after torch has started threads may hang; the dataset builders fork
+# two test processes share the cores, so each computes on one thread
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
