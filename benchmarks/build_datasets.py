@@ -38,8 +38,8 @@ import anymo_synthetic  # noqa: E402
 import anymo_zeroshot  # noqa: E402
 
 from anymo_hf.motion import nymeria_imu  # noqa: E402
-from anymo_hf.simulation.archive import simulate_archive  # noqa: E402
-from anymo_hf.simulation.mini_nymeria import write_mini_nymeria  # noqa: E402
+from anymo_hf.nymeria.mini_nymeria import write_mini_nymeria  # noqa: E402
+from anymo_hf.simulation.archive.writer import simulate_archive  # noqa: E402
 
 BATCH, GROWTH = 64, 4
 MEGABYTE = 1e6

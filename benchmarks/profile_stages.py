@@ -23,7 +23,6 @@ from encoder import machine, write_json
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.profiler import ProfilerActivity, profile
 
-from anymo_hf.training import contrastive_stage, encoder_stage, language_stage, tokenizer_stage
 from anymo_hf.training.corpus import build_corpus
 from anymo_hf.training.settings import (
     ContrastiveSettings,
@@ -32,6 +31,10 @@ from anymo_hf.training.settings import (
     TokenizerSettings,
     load_settings,
 )
+from anymo_hf.training.stages import contrastive as contrastive_stage
+from anymo_hf.training.stages import encoder as encoder_stage
+from anymo_hf.training.stages import language as language_stage
+from anymo_hf.training.stages import tokenizer as tokenizer_stage
 
 CONFIGS = Path(__file__).parents[1] / "training" / "configs" / "nano"
 ACTIVITIES = ["walking", "sitting", "running", "stairs_up", "jumping", "standing"]

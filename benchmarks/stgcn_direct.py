@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from anymo_hf.modeling.body_graph import spatial_partitions
+from anymo_hf.modeling.body_segments import spatial_partitions
 from anymo_hf.modeling.configuration_anymo import AnyMoSTGCNConfig
 from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNForPreTraining, AnyMoSTGCNOutput
 

@@ -29,7 +29,8 @@ from parquet_repository import (
 from window_builder import WindowBuilder
 
 from anymo_hf.annotation.bench_classes import HELD_OUT_SUBJECTS
-from anymo_hf.annotation.nymeria_windows import (
+from anymo_hf.motion.activity_labels import anymo180
+from anymo_hf.nymeria.annotated_windows import (
     CLOCKS,
     NymeriaSource,
     has_signals,
@@ -37,9 +38,8 @@ from anymo_hf.annotation.nymeria_windows import (
     prepare,
     signals_by_device,
 )
-from anymo_hf.annotation.vocabulary import anymo180
-from anymo_hf.motion.nymeria import read_metadata
-from anymo_hf.motion.nymeria_imu import DEVICES
+from anymo_hf.nymeria.imu import DEVICES
+from anymo_hf.nymeria.sequence import read_metadata
 
 STREAM = "1202-1"
 LICENCE = "Nymeria is CC BY-NC 4.0 (Project Aria, Meta); windows made from it are too."

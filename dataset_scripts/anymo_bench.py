@@ -42,7 +42,8 @@ from anymo_hf.annotation.bench_classes import (
     read_members,
     space_of,
 )
-from anymo_hf.annotation.nymeria_windows import (
+from anymo_hf.evaluation.bench_statistics import BODY_POSITION, CHANNELS, DEVICE_IDS
+from anymo_hf.nymeria.annotated_windows import (
     STEP_NS,
     WINDOW,
     Annotation,
@@ -51,8 +52,7 @@ from anymo_hf.annotation.nymeria_windows import (
     overlap,
     prepare,
 )
-from anymo_hf.evaluation.bench_statistics import BODY_POSITION, CHANNELS, DEVICE_IDS
-from anymo_hf.motion.nymeria import read_metadata
+from anymo_hf.nymeria.sequence import read_metadata
 
 ROWS_PER_FILE = 5000
 STREAMS = {"train": "1202-1", "test": "1202-1", "test_cross_device": "1202-2"}

@@ -18,10 +18,10 @@ import datasets
 from parquet_repository import add_counts, fill_card, split_files, write_config, write_text
 from window_builder import WindowBuilder
 
-from anymo_hf.modeling.body_graph import SEGMENTS
-from anymo_hf.simulation.archive import Archive, simulate_archive
-from anymo_hf.simulation.archive_manifest import MANIFEST, file_sha256, verify_archive
-from anymo_hf.simulation.archive_rows import ROWS
+from anymo_hf.modeling.body_segments import SEGMENTS
+from anymo_hf.simulation.archive.manifest import MANIFEST, file_sha256, verify_archive
+from anymo_hf.simulation.archive.rows import ROWS
+from anymo_hf.simulation.archive.writer import Archive, simulate_archive
 
 _COMMON = {
     "recording": datasets.Value("string"),

@@ -32,12 +32,12 @@ from parquet_repository import (
 )
 from window_builder import WindowBuilder
 
-from anymo_hf.recordings import dsads, openpack, opportunity, realworld, tnda_har
 from anymo_hf.recordings.catalogue import DATASETS, read_windows
 from anymo_hf.recordings.dataset_check import KNOWN, find_datasets
+from anymo_hf.recordings.datasets import dsads, openpack, opportunity, realworld, tnda_har
+from anymo_hf.recordings.datasets.unimts_bundle import BUNDLES
 from anymo_hf.recordings.download import Download
 from anymo_hf.recordings.imu_recording import ImuRecording, natural_key
-from anymo_hf.recordings.unimts_bundle import BUNDLES
 
 # every placement that a dataset's documents name; a column each
 PLACEMENTS: dict[str, tuple[str, ...]] = {

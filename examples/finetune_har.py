@@ -28,7 +28,7 @@ from transformers import AutoModelForSequenceClassification, AutoProcessor, PreT
 
 from anymo_hf import save_release
 from anymo_hf.evaluation.recognition import RecognitionMetric
-from anymo_hf.hub_upload import push_folder
+from anymo_hf.hub.upload import push_folder
 from anymo_hf.modeling.feature_extraction_anymo import stack_recordings
 
 TEST_SHARE = 0.3

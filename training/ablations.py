@@ -27,10 +27,7 @@ from anymo_hf.modeling.modeling_anymo import AnyMoModel
 from anymo_hf.modeling.processing_anymo import AnyMoProcessor
 from anymo_hf.recordings.catalogue import DATASETS, read_windows
 from anymo_hf.recordings.imu_recording import ImuRecording
-from anymo_hf.training.contrastive_stage import tune_contrastive
 from anymo_hf.training.corpus import MotionCorpus, build_corpus
-from anymo_hf.training.encoder_stage import train_encoder
-from anymo_hf.training.language_stage import train_language
 from anymo_hf.training.settings import (
     ContrastiveSettings,
     EncoderSettings,
@@ -39,7 +36,10 @@ from anymo_hf.training.settings import (
     TokenizerSettings,
     load_settings,
 )
-from anymo_hf.training.tokenizer_stage import train_tokenizer
+from anymo_hf.training.stages.contrastive import tune_contrastive
+from anymo_hf.training.stages.encoder import train_encoder
+from anymo_hf.training.stages.language import train_language
+from anymo_hf.training.stages.tokenizer import train_tokenizer
 
 HERE = Path(__file__).parent
 STAGES = {

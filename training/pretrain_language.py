@@ -3,9 +3,9 @@
 accelerate launch training/pretrain_language.py --config training/configs/nano/language.yaml --output runs/nano
 """
 
-from anymo_hf.training.language_stage import train_language
 from anymo_hf.training.settings import LanguageSettings
 from anymo_hf.training.stage_commands import run_stage
+from anymo_hf.training.stages.language import train_language
 
 if __name__ == "__main__":
     run_stage(

@@ -19,7 +19,7 @@ from torch import nn
 from tqdm import tqdm
 
 from anymo_hf.evaluation.metrics import recognition_scores
-from anymo_hf.modeling.body_graph import resolve_placement
+from anymo_hf.modeling.body_segments import resolve_placement
 from anymo_hf.recordings.catalogue import DATASETS, read_windows
 from anymo_hf.simulation.surface import load_template
 from anymo_hf.simulation.views import ViewOptions, sample_views

@@ -5,7 +5,7 @@ accelerate launch training/train_tokenizer.py --config training/configs/nano/tok
 
 from anymo_hf.training.settings import TokenizerSettings
 from anymo_hf.training.stage_commands import run_stage
-from anymo_hf.training.tokenizer_stage import train_tokenizer
+from anymo_hf.training.stages.tokenizer import train_tokenizer
 
 if __name__ == "__main__":
     run_stage(

@@ -3,9 +3,9 @@
 accelerate launch training/tune_contrastive.py --config training/configs/nano/contrastive.yaml --output runs/nano
 """
 
-from anymo_hf.training.contrastive_stage import tune_contrastive
 from anymo_hf.training.settings import ContrastiveSettings
 from anymo_hf.training.stage_commands import run_stage
+from anymo_hf.training.stages.contrastive import tune_contrastive
 
 if __name__ == "__main__":
     run_stage(

@@ -20,8 +20,8 @@ from anymo_hf.annotation.bench_classes import (
     removed_labels,
     space_of,
 )
-from anymo_hf.annotation.vocabulary import anymo180
-from anymo_hf.cli_bench import app
+from anymo_hf.cli.bench import app
+from anymo_hf.motion.activity_labels import anymo180
 
 
 def sizes(space):

@@ -8,7 +8,7 @@ import pytest
 from anymo_hf.annotation.classification import Votes, classify
 from anymo_hf.annotation.language_client import Endpoint, LanguageClient
 from anymo_hf.annotation.stage_cache import StageCache
-from anymo_hf.annotation.vocabulary import anymo180
+from anymo_hf.motion.activity_labels import anymo180
 
 LABELS = ["sitting", "walking", "lying"]
 

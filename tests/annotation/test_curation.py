@@ -165,7 +165,7 @@ def test_a_kill_in_the_middle_loses_nothing_and_asks_nothing_twice(serve, tmp_pa
     server.hold_after = 8
     work, cache = tmp_path / "work", tmp_path / "work" / "replies.jsonl"
     command = [
-        sys.executable, "-c", "from anymo_hf.cli_annotate import app; app()", "augment", str(work),
+        sys.executable, "-c", "from anymo_hf.cli.annotate import app; app()", "augment", str(work),
         "--windows", str(windows), "--base-url", server.url, "--workers", "3", "--timeout", "30", "--first-wait", "0.01",
     ]  # fmt: skip
     environment = os.environ | {"HF_HUB_OFFLINE": "0", "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
@@ -202,7 +202,7 @@ def test_an_interrupt_keeps_what_is_under_way(serve, tmp_path, windows):
     server = serve(delay=1.0)  # a busy machine delivers the signal late
     work = tmp_path / "work"
     command = [
-        sys.executable, "-c", "from anymo_hf.cli_annotate import app; app()", "label", str(work),
+        sys.executable, "-c", "from anymo_hf.cli.annotate import app; app()", "label", str(work),
         "--windows", str(windows), "--base-url", server.url, "--workers", "2",
     ]  # fmt: skip
     environment = os.environ | {"HF_HUB_OFFLINE": "0", "PYTHONPATH": str(Path(__file__).parents[2] / "src")}

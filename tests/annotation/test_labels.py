@@ -15,7 +15,7 @@ from anymo_hf.annotation.merging import Candidate, candidates_of, merge_cluster,
 from anymo_hf.annotation.normalization import normalize_label
 from anymo_hf.annotation.review import export_review, import_review, read_vocabulary, write_vocabulary
 from anymo_hf.annotation.stage_cache import StageCache
-from anymo_hf.annotation.vocabulary import anymo180
+from anymo_hf.motion.activity_labels import anymo180
 
 
 @pytest.mark.parametrize(

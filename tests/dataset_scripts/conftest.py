@@ -12,8 +12,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "dataset_scripts"))
 @pytest.fixture(scope="session")
 def mini_nymeria(tmp_path_factory):
     """Four people, half a minute each, the first of them under the name of a held-out subject; its annotations."""
-    from anymo_hf.motion import nymeria_imu
-    from anymo_hf.simulation.mini_nymeria import write_mini_nymeria
+    from anymo_hf.nymeria import imu as nymeria_imu
+    from anymo_hf.nymeria.mini_nymeria import write_mini_nymeria
 
     if nymeria_imu._pyvrs() is None:
         pytest.skip("needs vrs: pip install vrs")
@@ -33,6 +33,6 @@ def mini_nymeria(tmp_path_factory):
 @pytest.fixture
 def light_reader(monkeypatch):
     """`vrs` rather than projectaria-tools, which prints."""
-    from anymo_hf.motion import nymeria_imu
+    from anymo_hf.nymeria import imu as nymeria_imu
 
     monkeypatch.setattr(nymeria_imu, "_aria", lambda: None)

@@ -11,9 +11,9 @@ import pytest
 import yaml
 from datasets import Array2D, load_dataset
 
-from anymo_hf.annotation.vocabulary import anymo180
-from anymo_hf.hub_card import check_card
-from anymo_hf.motion import nymeria_imu
+from anymo_hf.hub.dataset_card import check_card
+from anymo_hf.motion.activity_labels import anymo180
+from anymo_hf.nymeria import imu as nymeria_imu
 
 SCRIPT = Path(__file__).parents[2] / "dataset_scripts" / "anymo_180.py"
 

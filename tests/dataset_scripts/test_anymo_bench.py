@@ -12,13 +12,13 @@ from datasets import load_dataset
 from scipy.signal import firwin
 from typer.testing import CliRunner
 
-from anymo_hf.annotation import nymeria_windows
-from anymo_hf.annotation.nymeria_windows import STEP_NS, cut_window, to_60_hz
-from anymo_hf.cli_bench import app
+from anymo_hf.cli.bench import app
 from anymo_hf.evaluation.bench_statistics import SCHEMA, bench_statistics, check_columns
-from anymo_hf.hub_card import check_card
-from anymo_hf.motion import nymeria_imu
-from anymo_hf.motion.nymeria_imu import read_nymeria_imu
+from anymo_hf.hub.dataset_card import check_card
+from anymo_hf.nymeria import annotated_windows as nymeria_windows
+from anymo_hf.nymeria import imu as nymeria_imu
+from anymo_hf.nymeria.annotated_windows import STEP_NS, cut_window, to_60_hz
+from anymo_hf.nymeria.imu import read_nymeria_imu
 
 pytestmark = pytest.mark.usefixtures("light_reader")
 

@@ -12,9 +12,9 @@ import pytest
 import yaml
 from datasets import Array2D, Array3D, load_dataset
 
-from anymo_hf.modeling.body_graph import SEGMENTS
-from anymo_hf.simulation.archive import Archive, simulate_archive
-from anymo_hf.simulation.archive_rows import view_rows
+from anymo_hf.modeling.body_segments import SEGMENTS
+from anymo_hf.simulation.archive.rows import view_rows
+from anymo_hf.simulation.archive.writer import Archive, simulate_archive
 from anymo_hf.simulation.kinematics import placement_signals
 
 SCRIPT = Path(__file__).parents[2] / "dataset_scripts" / "anymo_synthetic.py"

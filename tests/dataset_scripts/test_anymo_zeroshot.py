@@ -15,7 +15,7 @@ import pytest
 from datasets import Array2D, load_dataset
 from scipy.io import savemat
 
-from anymo_hf.hub_card import check_card
+from anymo_hf.hub.dataset_card import check_card
 from anymo_hf.recordings.catalogue import DATASETS, read_windows
 
 ROOT = Path(__file__).parents[2]

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from datasets import load_dataset
 
-from anymo_hf.hub_card import check_card
-from anymo_hf.motion import nymeria_imu
-from anymo_hf.simulation.archive import simulate_archive
+from anymo_hf.hub.dataset_card import check_card
+from anymo_hf.nymeria import imu as nymeria_imu
+from anymo_hf.simulation.archive.writer import simulate_archive
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = {"anymo_synthetic": "views", "anymo_zeroshot": "usc_had", "anymo_180": "default", "anymo_bench": "fine150"}
@@ -25,7 +25,7 @@ CONFIGS = {"anymo_synthetic": "views", "anymo_zeroshot": "usc_had", "anymo_180":
 START = f"""
 import json, os, signal, sys
 sys.path.insert(0, {str(ROOT / "dataset_scripts")!r})
-from anymo_hf.motion import nymeria_imu
+from anymo_hf.nymeria import imu as nymeria_imu
 nymeria_imu._aria = lambda: None
 import parquet_repository as home
 name, arguments = json.loads(sys.argv[1])

@@ -11,7 +11,7 @@ from huggingface_hub import constants
 from peft import PeftModel
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoProcessor
 
-from anymo_hf.hub_card import card_data, check_card
+from anymo_hf.hub.dataset_card import card_data, check_card
 from anymo_hf.recordings.catalogue import DATASETS
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from anymo_hf.modeling import export_anymo
-from anymo_hf.modeling.body_graph import SEGMENT_INDEX
+from anymo_hf.modeling.body_segments import SEGMENT_INDEX
 from anymo_hf.modeling.configuration_anymo import AnyMoPQVAEConfig, AnyMoSTGCNConfig
 from anymo_hf.modeling.export_anymo import INPUTS, export_onnx, export_program, export_torch
 from anymo_hf.modeling.feature_extraction_anymo import AnyMoFeatureExtractor

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoFeatureExtractor
 
 import anymo_hf  # noqa: F401  (registers the Auto classes)
-from anymo_hf.modeling.body_graph import SEGMENT_INDEX
+from anymo_hf.modeling.body_segments import SEGMENT_INDEX
 from anymo_hf.modeling.configuration_anymo import AnyMoPQVAEConfig, AnyMoSTGCNConfig
 from anymo_hf.modeling.feature_extraction_anymo import AnyMoFeatureExtractor, resample
 from anymo_hf.modeling.modeling_pqvae import AnyMoPQVAEModel

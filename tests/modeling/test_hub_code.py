@@ -7,7 +7,7 @@ import pytest
 from transformers.dynamic_module_utils import get_imports
 
 import anymo_hf
-from anymo_hf.modeling.body_graph import body_graph
+from anymo_hf.modeling.body_segments import body_graph
 
 FILES = sorted((Path(anymo_hf.__file__).parent / "modeling").glob("*.py"))
 NEEDED = {"numpy", "safetensors", "scipy", "tokenizers", "torch", "transformers"}

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch_geometric.nn import MessagePassing
 
-from anymo_hf.modeling.body_graph import PARENTS, SEGMENTS, body_graph, resolve_placement, spatial_partitions
+from anymo_hf.modeling.body_segments import PARENTS, SEGMENTS, body_graph, resolve_placement, spatial_partitions
 from anymo_hf.modeling.configuration_anymo import AnyMoSTGCNConfig
 from anymo_hf.modeling.modeling_stgcn import (
     AnyMoSTGCNForPreTraining,

@@ -12,7 +12,7 @@ import torch
 from transformers import Qwen2Config
 from transformers.utils import logging as transformers_logging
 
-from anymo_hf.modeling.body_graph import SEGMENT_INDEX
+from anymo_hf.modeling.body_segments import SEGMENT_INDEX
 from anymo_hf.modeling.configuration_anymo import AnyMoConfig, AnyMoPQVAEConfig, AnyMoSTGCNConfig
 from anymo_hf.modeling.feature_extraction_anymo import AnyMoFeatureExtractor
 from anymo_hf.modeling.modeling_anymo import AnyMoModel

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anymo_hf.motion.amass import read_amass
-from anymo_hf.motion.bvh import read_bvh
+from anymo_hf.motion.formats.amass import read_amass
+from anymo_hf.motion.formats.bvh import read_bvh
 from anymo_hf.motion.read_motion import FORMATS, inspect_motion, motion_files, motion_format, read_motion
 
 BVH = """HIERARCHY
@@ -140,7 +140,9 @@ def test_real_files_of_every_format_are_read():
 
 
 def test_a_nymeria_sequence_is_one_motion(tmp_path):
-    write_sequence = runpy.run_path(str(Path(__file__).with_name("nymeria_recordings.py")))["write_sequence"]
+    write_sequence = runpy.run_path(str(Path(__file__).parents[1] / "nymeria" / "nymeria_recordings.py"))[
+        "write_sequence"
+    ]
     sequence, _, _ = write_sequence(tmp_path / "data")
     write_bvh(tmp_path / "data" / "walk.bvh")
     found = motion_files(tmp_path / "data")

@@ -6,10 +6,10 @@ import shutil
 import numpy as np
 import pytest
 
-from anymo_hf.modeling.body_graph import SEGMENTS, resolve_placement
+from anymo_hf.modeling.body_segments import SEGMENTS, resolve_placement
 from anymo_hf.recordings.catalogue import DATASETS, read_windows
+from anymo_hf.recordings.datasets.wisdm import LABELS, read_wisdm
 from anymo_hf.recordings.imu_recording import ImuRecording
-from anymo_hf.recordings.wisdm import LABELS, read_wisdm
 
 TABLE_1 = {  # dataset -> classes, accuracy of AnyMo and of UniMTS
     "opportunity": (4, 59.4, 45.9), "uci_har": (6, 56.5, 35.2), "w_har": (7, 57.4, 59.0), "realworld": (8, 48.4, 43.6),

@@ -9,12 +9,12 @@ import pytest
 from scipy.io import savemat
 
 from anymo_hf.recordings.catalogue import DATASETS, read_windows
-from anymo_hf.recordings.csv_file import read_csv
+from anymo_hf.recordings.datasets.matlab_trials import read_usc_had, read_utd_mhad
+from anymo_hf.recordings.datasets.openpack import SPLITS, read_openpack
+from anymo_hf.recordings.datasets.uci_har import read_hapt, read_uci_har
+from anymo_hf.recordings.datasets.wisdm import read_wisdm
+from anymo_hf.recordings.devices.table import read_csv
 from anymo_hf.recordings.imu_recording import ImuRecording, unbroken_spans
-from anymo_hf.recordings.matlab_trials import read_usc_had, read_utd_mhad
-from anymo_hf.recordings.openpack import SPLITS, read_openpack
-from anymo_hf.recordings.uci_har import read_hapt, read_uci_har
-from anymo_hf.recordings.wisdm import read_wisdm
 
 G = 9.80665
 

@@ -9,7 +9,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 from scipy.spatial.transform import Rotation
 
-from anymo_hf.modeling.body_graph import SEGMENTS
+from anymo_hf.modeling.body_segments import SEGMENTS
 from anymo_hf.motion.body_motion import BodyMotion
 from anymo_hf.motion.posed_mesh import PosedMesh
 from anymo_hf.motion.skeleton import tpose_positions

@@ -13,18 +13,18 @@ import pytest
 import torch
 
 from anymo_hf.annotation.bench_classes import HELD_OUT_SUBJECTS
-from anymo_hf.annotation.nymeria_windows import Annotation
 from anymo_hf.modeling.processing_anymo import AnyMoProcessor
 from anymo_hf.motion.body_motion import BodyMotion
-from anymo_hf.motion.nymeria import read_nymeria
+from anymo_hf.nymeria.annotated_windows import Annotation
+from anymo_hf.nymeria.mini_nymeria import write_mini_nymeria
+from anymo_hf.nymeria.sequence import read_nymeria
 from anymo_hf.simulation.kinematics import segment_kinematics
-from anymo_hf.simulation.mini_nymeria import write_mini_nymeria
 from anymo_hf.training import corpus as corpus_module
 from anymo_hf.training.collators import LabelPhrases
-from anymo_hf.training.contrastive_stage import _Batches, _instructions, draw_narration
 from anymo_hf.training.corpus import MotionCorpus, annotated_clips, annotated_losses, build_corpus
 from anymo_hf.training.settings import ContrastiveSettings
-from anymo_hf.training.tokenizer_stage import CodedViews
+from anymo_hf.training.stages.contrastive import _Batches, _instructions, draw_narration
+from anymo_hf.training.stages.tokenizer import CodedViews
 
 ROOT = Path(__file__).parents[2]
 OPTIONS = {"seeds": 0, "frames": 300, "workers": 1, "progress": False}

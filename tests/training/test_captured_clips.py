@@ -9,7 +9,7 @@ import pytest
 
 from anymo_hf.motion.body_motion import BodyMotion
 from anymo_hf.motion.captured_names import _BANDAI_NAMCO, _CMU, _STYLES, activity_as_moved, captured_name
-from anymo_hf.motion.narration import LABELS
+from anymo_hf.motion.procedural.narration import LABELS
 from anymo_hf.training import corpus as corpus_module
 from anymo_hf.training.corpus import MotionCorpus, build_corpus, captured_clips
 

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
-from anymo_hf.training.contrastive_stage import tune_contrastive
-from anymo_hf.training.encoder_stage import train_encoder
-from anymo_hf.training.language_stage import train_language
 from anymo_hf.training.settings import ContrastiveSettings, EncoderSettings, LanguageSettings, TokenizerSettings
-from anymo_hf.training.tokenizer_stage import train_tokenizer
+from anymo_hf.training.stages.contrastive import tune_contrastive
+from anymo_hf.training.stages.encoder import train_encoder
+from anymo_hf.training.stages.language import train_language
+from anymo_hf.training.stages.tokenizer import train_tokenizer
 
 FORK = multiprocessing.get_context("fork")  # a process of its own, without the seconds of importing
 EVERY = {"checkpoint_every": 1, "log_every": 1}

@@ -16,12 +16,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
 import anymo_hf  # noqa: F401  (registers the Auto classes)
-from anymo_hf.motion.procedural import ACTIVITIES
-from anymo_hf.training import contrastive_stage, language_stage
-from anymo_hf.training.contrastive_stage import draw_narration, tune_contrastive
+from anymo_hf.motion.procedural.activities import ACTIVITIES
 from anymo_hf.training.corpus import build_corpus
-from anymo_hf.training.encoder_stage import train_encoder
-from anymo_hf.training.language_stage import train_language
 from anymo_hf.training.settings import (
     ContrastiveSettings,
     EncoderSettings,
@@ -29,7 +25,12 @@ from anymo_hf.training.settings import (
     TokenizerSettings,
     load_settings,
 )
-from anymo_hf.training.tokenizer_stage import train_tokenizer
+from anymo_hf.training.stages import contrastive as contrastive_stage
+from anymo_hf.training.stages import language as language_stage
+from anymo_hf.training.stages.contrastive import draw_narration, tune_contrastive
+from anymo_hf.training.stages.encoder import train_encoder
+from anymo_hf.training.stages.language import train_language
+from anymo_hf.training.stages.tokenizer import train_tokenizer
 
 CONFIGS = Path(__file__).parents[2] / "training" / "configs" / "paper"
 KINDS = {

@@ -20,14 +20,15 @@ from torch.distributed.tensor import DTensor
 from transformers import AutoModel
 
 import anymo_hf  # noqa: F401  (registers the Auto classes)
-from anymo_hf.training import contrastive_stage, language_stage
-from anymo_hf.training.contrastive_stage import tune_contrastive
-from anymo_hf.training.encoder_stage import train_encoder
-from anymo_hf.training.language_stage import train_language
 from anymo_hf.training.settings import ContrastiveSettings, EncoderSettings, LanguageSettings, TokenizerSettings
 from anymo_hf.training.sharding import shard_model
 from anymo_hf.training.stage_commands import run_stage
-from anymo_hf.training.tokenizer_stage import train_tokenizer
+from anymo_hf.training.stages import contrastive as contrastive_stage
+from anymo_hf.training.stages import language as language_stage
+from anymo_hf.training.stages.contrastive import tune_contrastive
+from anymo_hf.training.stages.encoder import train_encoder
+from anymo_hf.training.stages.language import train_language
+from anymo_hf.training.stages.tokenizer import train_tokenizer
 
 ENCODER = EncoderSettings(steps=1, batch_size=4, frames=[48])
 TOKENIZER = TokenizerSettings(steps=1, batch_size=8, frames=[64], views_per_clip=4, rows_per_call=4)

@@ -14,14 +14,17 @@ import anymo_hf  # noqa: F401  (registers the Auto classes)
 from anymo_hf.modeling.modeling_anymo import AnyMoForConditionalGeneration
 from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNForPreTraining
 from anymo_hf.modeling.processing_anymo import IGNORED
-from anymo_hf.training import contrastive_stage, encoder_stage, language_stage, tokenizer_stage
 from anymo_hf.training.collators import pad_examples, text_examples
-from anymo_hf.training.contrastive_stage import tune_contrastive
 from anymo_hf.training.corpus import MotionCorpus
-from anymo_hf.training.encoder_stage import train_encoder
-from anymo_hf.training.language_stage import train_language
 from anymo_hf.training.settings import ContrastiveSettings, EncoderSettings, LanguageSettings, TokenizerSettings
-from anymo_hf.training.tokenizer_stage import load_codes, train_tokenizer
+from anymo_hf.training.stages import contrastive as contrastive_stage
+from anymo_hf.training.stages import encoder as encoder_stage
+from anymo_hf.training.stages import language as language_stage
+from anymo_hf.training.stages import tokenizer as tokenizer_stage
+from anymo_hf.training.stages.contrastive import tune_contrastive
+from anymo_hf.training.stages.encoder import train_encoder
+from anymo_hf.training.stages.language import train_language
+from anymo_hf.training.stages.tokenizer import load_codes, train_tokenizer
 
 ENCODER = EncoderSettings(steps=3, batch_size=4, frames=[64], worn_share=0.5, views={"soft_attachment": 0.5})
 TOKENIZER = TokenizerSettings(steps=3, batch_size=8, frames=[64, 90], views_per_clip=4, rows_per_call=3, worn_share=1)

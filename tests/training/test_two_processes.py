@@ -24,15 +24,16 @@ from torch import nn
 from anymo_hf.modeling.configuration_anymo import AnyMoPQVAEConfig, AnyMoSTGCNConfig
 from anymo_hf.modeling.modeling_pqvae import ProductQuantizer
 from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNForPreTraining
-from anymo_hf.training import language_stage, tokenizer_stage
-from anymo_hf.training.contrastive_stage import matched_contrastive_loss, tune_contrastive
-from anymo_hf.training.encoder_stage import train_encoder
-from anymo_hf.training.full_view_contrast import FullViewContrast
-from anymo_hf.training.grad_cache import cached_backward
-from anymo_hf.training.language_stage import train_language
+from anymo_hf.training.losses.full_view_contrast import FullViewContrast
+from anymo_hf.training.losses.grad_cache import cached_backward
 from anymo_hf.training.settings import ContrastiveSettings, EncoderSettings, LanguageSettings, TokenizerSettings
+from anymo_hf.training.stages import language as language_stage
+from anymo_hf.training.stages import tokenizer as tokenizer_stage
+from anymo_hf.training.stages.contrastive import matched_contrastive_loss, tune_contrastive
+from anymo_hf.training.stages.encoder import train_encoder
+from anymo_hf.training.stages.language import train_language
+from anymo_hf.training.stages.tokenizer import train_tokenizer
 from anymo_hf.training.synchronized_norm import synchronize_norms
-from anymo_hf.training.tokenizer_stage import train_tokenizer
 from anymo_hf.training.training_loop import average_gradients, gather_rows, local_part
 
 TEACHER = {"teacher_weight": 1.0, "teacher_texts": 20}

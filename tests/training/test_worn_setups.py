@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from anymo_hf.modeling.body_graph import SEGMENT_INDEX, SEGMENTS
+from anymo_hf.modeling.body_segments import SEGMENT_INDEX, SEGMENTS
 from anymo_hf.training import worn_setups
 from anymo_hf.training.worn_setups import MOST_SENSORS, draw_setup, visible_masks
 

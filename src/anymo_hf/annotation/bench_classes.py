@@ -22,7 +22,7 @@ from functools import cache
 from pathlib import Path
 from statistics import median
 
-from .vocabulary import anymo180
+from ..motion.activity_labels import anymo180
 
 _FILE = Path(__file__).with_name("bench_classes.json")
 SPACES = ("fine150", "core50")

@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..motion.activity_labels import anymo180
 from .audit import audit_case, cases_of, decide, export_proposals
 from .augmentation import STYLES, augment
 from .classification import Votes, classify
@@ -37,7 +38,6 @@ from .merging import Candidate, candidates_of, merge_cluster
 from .normalization import normalize_label
 from .review import export_review, import_review, read_cells, read_vocabulary, write_json, write_vocabulary
 from .stage_cache import StageCache
-from .vocabulary import anymo180
 from .windows_table import annotate_rows, read_windows, write_table
 
 # the paper's models

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from ..modeling.body_graph import SEGMENTS
+from ..modeling.body_segments import SEGMENTS
 from ..motion.body_motion import BodyMotion
 from ..simulation.kinematics import GRAVITY, segment_kinematics
 

@@ -28,9 +28,9 @@ from scipy.io import loadmat
 from scipy.signal import butter, sosfiltfilt
 from scipy.spatial.transform import Rotation
 
-from ..modeling.body_graph import SEGMENTS
+from ..modeling.body_segments import SEGMENTS
 from ..motion.body_motion import BodyMotion
-from ..motion.mvnx import read_mvnx
+from ..motion.formats.mvnx import read_mvnx
 from ..simulation.kinematics import GRAVITY, angular_velocity, rotation_matrices, second_difference
 from ..simulation.surface import SurfaceTemplate, load_template
 

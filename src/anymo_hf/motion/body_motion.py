@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..modeling.body_graph import SEGMENTS
+from ..modeling.body_segments import SEGMENTS
 from .posed_mesh import PosedMesh
 
 

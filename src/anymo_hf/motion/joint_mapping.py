@@ -31,7 +31,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from ..modeling.body_graph import SEGMENT_INDEX, SEGMENTS
+from ..modeling.body_segments import SEGMENT_INDEX, SEGMENTS
 from .body_motion import BodyMotion
 from .skeleton import tpose_positions
 

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from ..modeling.body_graph import SEGMENT_INDEX
-from .amass import read_amass, read_smpl
-from .asf_amc import map_asf_amc
+from ..modeling.body_segments import SEGMENT_INDEX
+from ..nymeria.sequence import read_nymeria
 from .body_motion import BodyMotion
-from .bvh import map_bvh
-from .mvnx import MvnxRecording, read_mvnx
-from .nymeria import read_nymeria
+from .formats.amass import read_amass, read_smpl
+from .formats.asf_amc import map_asf_amc
+from .formats.bvh import map_bvh
+from .formats.mvnx import MvnxRecording, read_mvnx
 
 FORMATS = {
     "bvh": "BVH (.bvh)",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..modeling.body_graph import PARENTS, SEGMENTS
+from ..modeling.body_segments import PARENTS, SEGMENTS
 
 # Segment origin relative to its parent's origin in the T-pose, as a fraction of body height.
 # Limb lengths: Drillis and Contini (1966), as tabled by Winter, Biomechanics and Motor Control (2009), fig. 4.1.

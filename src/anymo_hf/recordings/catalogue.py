@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from . import (
+from .datasets import (
     dsads,
     ego4d,
     ego_exo4d,

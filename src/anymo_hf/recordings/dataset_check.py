@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ..motion.nymeria_imu import open_vrs
-from . import (
+from ..nymeria.imu import open_vrs
+from .catalogue import DATASETS
+from .datasets import (
     dsads,
     ego4d,
     ego_exo4d,
@@ -33,7 +34,6 @@ from . import (
     w_har,
     wisdm,
 )
-from .catalogue import DATASETS
 from .download import Download
 from .imu_recording import ImuRecording, natural_key
 from .stretches import CALM

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from ..modeling.body_graph import PARENTS, SEGMENTS
+from ..modeling.body_segments import PARENTS, SEGMENTS
 from ..motion.body_motion import BodyMotion
 from ..motion.posed_mesh import PosedMesh
 from ..motion.skeleton import tpose_offsets, tpose_positions

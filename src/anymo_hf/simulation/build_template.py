@@ -17,7 +17,7 @@ import trimesh
 from safetensors.numpy import save_file
 from scipy.spatial import ConvexHull
 
-from ..modeling.body_graph import SEGMENT_INDEX, SEGMENTS
+from ..modeling.body_segments import SEGMENT_INDEX, SEGMENTS
 from ..motion.skeleton import tpose_positions
 from .body_surface import HEIGHT, SURFACE_FILE, BodySurface, body_surface
 from .surface import (

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.signal import butter, sosfiltfilt
 
-from ..modeling.body_graph import SEGMENTS
+from ..modeling.body_segments import SEGMENTS
 from ..motion.body_motion import BodyMotion
 
 GRAVITY = np.array([0.0, 0.0, -9.80665])

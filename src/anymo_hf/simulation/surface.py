@@ -9,7 +9,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from scipy.sparse import csr_array
 
-from ..modeling.body_graph import PARENTS, SEGMENTS
+from ..modeling.body_segments import PARENTS, SEGMENTS
 from ..motion.body_motion import BodyMotion
 from ..motion.skeleton import tpose_positions
 from .kinematics import rotation_matrices

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ..modeling.body_graph import SEGMENTS
+from ..modeling.body_segments import SEGMENTS
 from .sensor_noise import PRESETS, NoiseModel, add_noise, noise_models
 from .surface import SurfaceTemplate
 

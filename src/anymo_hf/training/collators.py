@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from ..modeling.processing_anymo import IGNORED, AnyMoProcessor, normalize_text
-from ..motion.procedural import ACTIVITIES
+from ..motion.procedural.activities import ACTIVITIES
 from .corpus import Clip
 
 

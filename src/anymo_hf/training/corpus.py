@@ -23,12 +23,12 @@ import torch
 
 from ..motion.body_motion import BodyMotion
 from ..motion.captured_names import CapturedName, activity_as_moved, captured_name
-from ..motion.procedural import ACTIVITIES, HELD_OUT_SEED, simulate_activity
+from ..motion.procedural.activities import ACTIVITIES, HELD_OUT_SEED, simulate_activity
 from ..simulation.kinematics import segment_kinematics
 
 if TYPE_CHECKING:
-    from ..annotation.nymeria_windows import Annotation
-    from ..motion.nymeria import NymeriaSequence
+    from ..nymeria.annotated_windows import Annotation
+    from ..nymeria.sequence import NymeriaSequence
 
 FRAME_RATE = 60.0
 _ARRAYS = {"force": (23, 3), "lever": (23, 3, 3), "omega": (23, 3)}
@@ -85,13 +85,13 @@ class _Shard:
 def _motion_code() -> str:
     """Hash of the code that makes motion and words, so that a shard of older code is made again."""
     package = Path(__file__).parents[1]
-    sources = [*sorted((package / "motion").glob("*.py")), package / "simulation" / "kinematics.py", Path(__file__)]
+    sources = [*sorted((package / "motion").rglob("*.py")), package / "simulation" / "kinematics.py", Path(__file__)]
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
 
 
 def simulated_clip(activity: str, seed: int, frames: int) -> tuple[BodyMotion, Clip]:
     """One procedural clip and its words."""
-    from ..motion.narration import LABELS, label_phrases
+    from ..motion.procedural.narration import LABELS, label_phrases
 
     motion = simulate_activity(activity, seed, duration=frames / FRAME_RATE)
     sentences = tuple(dict.fromkeys(item.text for item in motion.narrations))
@@ -191,7 +191,7 @@ _MOST_TURN = {"trunk": 25.0, "limb": 50.0, "toe": 120.0}  # rad/s; capture of to
 
 def _possible_runs(motion: BodyMotion) -> list[tuple[int, int]]:
     """Stretches `[first, last)` of frames without impossible motion, 0.1 s away from it."""
-    from ..modeling.body_graph import SEGMENTS
+    from ..modeling.body_segments import SEGMENTS
 
     limits = [_MOST_TURN["toe" if name.endswith("Toe") else "limb" if name[1] == "_" else "trunk"] for name in SEGMENTS]
     speed = np.linalg.norm(np.diff(motion.positions, axis=0), axis=-1) * motion.frame_rate
@@ -208,7 +208,7 @@ def _possible_runs(motion: BodyMotion) -> list[tuple[int, int]]:
 
 def _captured_words(window: BodyMotion, name: CapturedName | None, clip: str) -> Clip:
     """Label, phrases and sentences of one captured window; sentences are drawn with the clip's name as the seed."""
-    from ..motion.narration import LABELS, compose_narrations, label_phrases
+    from ..motion.procedural.narration import LABELS, compose_narrations, label_phrases
 
     if name is None:
         return Clip(clip, window.source)
@@ -237,7 +237,7 @@ def _make_shard(shard: _Shard) -> int:
     )
     broken = None
     if shard.sequence is not None:
-        from ..motion.nymeria import read_nymeria
+        from ..nymeria.sequence import read_nymeria
 
         try:
             sequence = read_nymeria(shard.sequence, kinds=(), mesh=False)
@@ -290,8 +290,8 @@ def _annotated_shards(
 ) -> list[_Shard]:
     """A shard for each annotated recording of a Nymeria copy, but those of people left out; as `build_corpus`."""
     from ..annotation.bench_classes import HELD_OUT_SUBJECTS
-    from ..annotation.nymeria_windows import CLOCKS, NymeriaSource
-    from ..motion.nymeria import read_metadata
+    from ..nymeria.annotated_windows import CLOCKS, NymeriaSource
+    from ..nymeria.sequence import read_metadata
 
     if times not in CLOCKS:
         raise ValueError(f"times must be one of {', '.join(CLOCKS)}, got {times!r}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ..modeling.body_graph import SEGMENT_INDEX, SEGMENTS
+from ..modeling.body_segments import SEGMENT_INDEX, SEGMENTS
 
 # segment -> how often a lone sensor sits there: watch, phone in a pocket, belt, chest strap, earbuds and glasses, shoe
 _SINGLE = {

@@ -1,0 +1,1 @@
+"""The `anymo` command: one file a command group."""

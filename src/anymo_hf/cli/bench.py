@@ -1,0 +1,82 @@
+"""`anymo bench`: statistics and label spaces of AnyMo Bench; and `anymo make-mini-nymeria`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="AnyMo Bench: what a built repository holds, and its label spaces.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+@app.command()
+def statistics(
+    repository: Annotated[Path, typer.Argument(help="Folder of a Bench: ours, or a download of the official one.")],
+    as_json: AsJson = False,
+) -> None:
+    """Count the paper's appendix B on a repository, its numbers beside the paper's; checks columns and subjects too."""
+    from ..evaluation.bench_statistics import bench_statistics, markdown_table
+
+    found = bench_statistics(repository, progress=not as_json)
+    if as_json:
+        typer.echo(json.dumps({config: [asdict(row) for row in rows] for config, rows in found.items()}, indent=2))
+    else:
+        typer.echo(markdown_table(found))
+
+
+@app.command()
+def labels(
+    fine150: Annotated[Path | None, typer.Option(help="Official fine150_labels.json; default: rebuilt.")] = None,
+    core50: Annotated[Path | None, typer.Option(help="Official core50_labels.json; default: rebuilt.")] = None,
+    members: Annotated[
+        Path | None, typer.Option(help="Official anymo_annotations.csv: labels of Core50's classes.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check the members of Fine150 and Core50 against every number the paper prints, and list what was decided."""
+    from ..annotation import bench_classes as classes
+
+    fine = None if fine150 is None else classes.read_label_space(fine150, "fine150")
+    core = None
+    if core50 is not None:
+        core = classes.read_label_space(core50, "core50", None if members is None else classes.read_members(members))
+    found = classes.check_constraints(fine, core)
+    if as_json:
+        typer.echo(json.dumps([asdict(row) for row in found], indent=2))
+        return
+    words = {True: "holds", False: "does not hold", None: "cannot be told"}
+    for row in found:
+        ours = "" if row.ours is None else f"{row.ours:,.10g} here, "
+        note = f" ({row.note})" if row.note else ""
+        typer.echo(f"{row.name}: {ours}{row.published:,.10g} in the paper, {words[row.holds]}{note}")
+    if fine is None:
+        typer.echo(f"\nFine150 is one of at least {classes.fine150_choices():,} choices that fit. It leaves out:")
+        typer.echo("\n".join(f"  {label}: {why}" for label, why in classes.removed_labels().items()))
+    if core is None:
+        groups: dict[str, list[str]] = {}
+        for label, name in (classes.label_space("core50").members or {}).items():
+            groups.setdefault(name, []).append(label)
+        typer.echo("\nCore50:")
+        for name, why in classes.core50_reasons().items():
+            typer.echo(f"  {name} ({why}): {'; '.join(groups[name])}")
+
+
+def make_mini_nymeria(
+    folder: Annotated[Path, typer.Argument(help="A new folder.")],
+    people: Annotated[int, typer.Option(min=1, max=120, help="How many.")] = 5,
+    sessions: Annotated[int, typer.Option(min=1, max=99, help="Recordings of each.")] = 2,
+    seconds: Annotated[
+        float, typer.Option(min=6, max=3600, help="At most, for a recording; it ends after its last whole narration.")
+    ] = 30.0,
+    seed: Annotated[int, typer.Option(min=0, help="Of people, motion and noise.")] = 0,
+) -> None:
+    """Write a small set of recordings in Nymeria's true layout from procedural motion, with annotations."""
+    from ..nymeria.mini_nymeria import write_mini_nymeria
+
+    annotations = write_mini_nymeria(folder, people, sessions, seconds, seed)
+    typer.echo(f"written: {people * sessions} recordings of {people} people in {folder}, annotations in {annotations}")

@@ -1,0 +1,37 @@
+"""`anymo export`: the IMU tokenizer as a program of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="The IMU tokenizer as a program of its own.", no_args_is_help=True)
+
+Folder = Annotated[Path, typer.Argument(help="Checkpoint with an IMU tokenizer, such as anymo.")]
+Out = Annotated[Path, typer.Argument(help="Folder for the program and preprocessing.json.")]
+
+
+@app.callback()
+def export() -> None:
+    """Write the IMU tokenizer as a program: windows at 60 Hz in, motion codes out.
+
+    Batch and length are free. preprocessing.json beside it says how a recording becomes its input.
+    """
+
+
+@app.command()
+def onnx(folder: Folder, out: Out) -> None:
+    """Write tokenizer.onnx, which onnxruntime runs without PyTorch; takes about twenty seconds."""
+    from ..modeling.export_anymo import ONNX_FILE, export_onnx
+
+    typer.echo(f"written: {export_onnx(folder, out) / ONNX_FILE}")
+
+
+@app.command()
+def torch(folder: Folder, out: Out) -> None:
+    """Write tokenizer.pt2 for torch.export.load."""
+    from ..modeling.export_anymo import TORCH_FILE, export_torch
+
+    typer.echo(f"written: {export_torch(folder, out) / TORCH_FILE}")

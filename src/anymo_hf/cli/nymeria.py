@@ -1,0 +1,80 @@
+"""`anymo nymeria`: check a download of Nymeria, and align its narrations."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from ..nymeria.sequence import SequenceCheck
+
+app = typer.Typer(help="Nymeria and NymeriaPlus downloads.", no_args_is_help=True)
+
+Folder = Annotated[Path, typer.Argument(help="A sequence folder as downloaded, or the folder that holds several.")]
+
+
+@app.command()
+def check(
+    folder: Folder,
+    mesh: Annotated[bool, typer.Option(help="Pose the meshes too.")] = True,
+    imu: Annotated[bool, typer.Option(help="Read every IMU sample too; takes minutes.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+) -> None:
+    """Say for every sequence what is usable and what is wrong; exit code 1 if something is broken."""
+    from tqdm import tqdm
+
+    from ..nymeria.sequence import check_nymeria
+
+    folders = _sequences(folder)
+    checks = [check_nymeria(path, mesh, imu) for path in tqdm(folders, unit="sequence", disable=len(folders) < 2)]
+    broken = sum(bool(result.problems) for result in checks)
+    if as_json:
+        typer.echo(json.dumps([asdict(result) for result in checks], indent=2))
+    else:
+        for result in checks:
+            typer.echo("\n".join(_lines(result)))
+        typer.echo(f"{len(checks)} sequences, {len(checks) - broken} sound, {broken} broken")
+    raise typer.Exit(1 if broken else 0)
+
+
+@app.command()
+def align(folder: Folder) -> None:
+    """Store how narrations map onto each motion (narration/time_map.json), exact where the head's VRS can be read."""
+    from ..nymeria.sequence import TIME_MAP_FILE, find_time_map, read_xdata
+
+    failed = 0
+    for path in _sequences(folder):
+        try:
+            _, repairs = read_xdata(path / "body" / "xdata.npz")
+            time_map = find_time_map(path, int(repairs.timestamps_us[0]))
+            time_map.save(path / TIME_MAP_FILE)
+            typer.echo(f"{path / TIME_MAP_FILE}: aligned by {time_map.source}")
+        except (OSError, ValueError) as error:
+            failed += 1
+            typer.echo(f"error: {error}", err=True)
+    raise typer.Exit(1 if failed else 0)
+
+
+def _sequences(folder: Path) -> list[Path]:
+    from ..nymeria.sequence import sequence_folders
+
+    try:
+        return sequence_folders(folder)
+    except OSError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+def _lines(result: SequenceCheck) -> list[str]:
+    lines = [f"{result.name}: {'broken' if result.problems else 'sound'}"]
+    lines += [f"  {part}: {text}" for part, text in result.usable.items()]
+    mended = ", ".join(f"{key} {value}" for key, value in result.repairs.items() if value)
+    lines.append(f"  repairs: {mended or 'none'}")
+    if result.missing:
+        lines.append(f"  missing: {', '.join(result.missing)}")
+    lines += [f"  note: {note}" for note in result.notes]
+    return lines + [f"  problem: {problem}" for problem in result.problems]

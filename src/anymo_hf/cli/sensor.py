@@ -1,0 +1,95 @@
+"""`anymo sensor`: how exact the derivatives are, and what noise real devices have."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(help="The simulated sensor: derivative errors, and noise of real devices.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Out = Annotated[Path | None, typer.Option(help="Folder to write the JSON to as well.")]
+
+
+@app.command()
+def derivatives(
+    rate: Annotated[float, typer.Option(min=60, help="Samples per second of the source.")] = 240.0,
+    seed: Annotated[int, typer.Option(help="Which phases.")] = 0,
+    as_json: AsJson = False,
+    out: Out = None,
+) -> None:
+    """Error per frequency on a motion with known derivatives, ours beside two other orders of doing it."""
+    from ..evaluation.derivative_error import FREQUENCIES, derivative_errors, markdown_table
+
+    frequencies = [frequency for frequency in FREQUENCIES if frequency < rate / 2]
+    errors = derivative_errors(frequencies, rate, seed)
+    result = {"source_rate": rate, "unit": "percent", "errors": [asdict(row) for row in errors]}
+    _report("derivatives", result, markdown_table(errors, rate), as_json, out)
+
+
+@app.command()
+def estimate(
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of real datasets, each in a folder of its name (uci_hapt, usc_had, …).")
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(help="Instead, a CSV file of one sensor.")] = None,
+    datasets: Annotated[str | None, typer.Option(help="Only these, comma-separated.")] = None,
+    rate: Annotated[
+        float | None, typer.Option(help="Samples per second of --csv; without it time stamps are read.")
+    ] = None,
+    acceleration_unit: Annotated[str, typer.Option(help="Of --csv: m/s^2, g or mg.")] = "m/s^2",
+    angular_velocity_unit: Annotated[str, typer.Option(help="Of --csv: rad/s or deg/s.")] = "rad/s",
+    as_json: AsJson = False,
+    out: Out = None,
+) -> None:
+    """Noise of real devices from their quiet windows: densities, bias instability, quantisation step and range."""
+    from ..evaluation.noise_report import estimate_datasets, estimate_recordings, markdown_table
+    from ..recordings.devices.table import read_csv
+
+    if (data is None) == (csv is None):
+        raise ValueError("give either --data DIR with real datasets or --csv FILE of one sensor")
+    if csv is not None:
+        recording = read_csv(
+            csv,
+            "sensor",
+            acceleration_unit=acceleration_unit,
+            angular_velocity_unit=angular_velocity_unit,
+            rate=rate,
+        )
+        found, failed = estimate_recordings([recording])
+    else:
+        names = None if datasets is None else [name.strip() for name in datasets.split(",") if name.strip()]
+        found, failed = estimate_datasets(data, names)
+    result = {"unit": "SI", "estimates": {name: asdict(item) for name, item in found.items()}, "failed": failed}
+    _report("sensor_noise", result, markdown_table(found, failed), as_json, out)
+
+
+@app.command()
+def check(
+    mvnx: Annotated[Path | None, typer.Option(help="MVNX file (version 3) that holds the trackers' signals.")] = None,
+    utd: Annotated[Path | None, typer.Option(help="Folder of UTD-MHAD with Skeleton/ and Inertial/.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for simulation_check.json and .png.")] = Path("results"),
+) -> None:
+    """The simulator beside real sensors: trackers from body segments, and a filmed wrist."""
+    from ..evaluation.simulation_check import report
+
+    for line in report(mvnx, utd, out):
+        typer.echo(line)
+
+
+def _report(name: str, result: dict[str, Any], table: str, as_json: bool, out: Path | None) -> None:
+    """Prints the table or the JSON, and writes OUT/name.json where asked, first under a temporary name."""
+    text = json.dumps(result, indent=2)
+    typer.echo(text if as_json else table)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        path = out / f"{name}.json"
+        temporary = path.with_name(path.name + ".part")
+        temporary.write_text(text + "\n", encoding="utf-8")
+        os.replace(temporary, path)
+        typer.echo(f"written: {path}", err=True)

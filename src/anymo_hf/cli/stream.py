@@ -1,0 +1,188 @@
+"""`anymo stream`: answers about a sensor while its samples arrive, from a CSV file or standard input."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+_TIME_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+
+
+def stream(
+    file: Annotated[str, typer.Argument(help="CSV of one sensor with a header row, or - for standard input.")],
+    placement: Annotated[
+        str, typer.Option(help="Where it is worn, e.g. left_wrist; `anymo info --placements` lists all.")
+    ],
+    rate: Annotated[float, typer.Option(help="Samples per second.")],
+    window: Annotated[float, typer.Option(help="Seconds that an answer is about.")] = 5.0,
+    hop: Annotated[float, typer.Option(help="Seconds from one answer to the next.")] = 1.0,
+    labels: Annotated[
+        str | None, typer.Option(help="Candidates, comma-separated; default: all simulated ones.")
+    ] = None,
+    captions: Annotated[bool, typer.Option("--captions", help="Add a sentence about what the person does.")] = False,
+    acceleration_unit: Annotated[str, typer.Option(help="m/s^2, g or mg.")] = "m/s^2",
+    angular_velocity_unit: Annotated[str, typer.Option(help="rad/s or deg/s.")] = "rad/s",
+    columns: Annotated[
+        str | None, typer.Option(help="3 or 6 column names, comma-separated; usual names are found alone.")
+    ] = None,
+    time_column: Annotated[
+        str | None, typer.Option(help="Time stamps, as numbers, to find pauses by and to date answers with.")
+    ] = None,
+    time_unit: Annotated[str, typer.Option(help="Of the time column: s, ms, us or ns.")] = "s",
+    on_gap: Annotated[
+        str, typer.Option(help="Where time stamps pause: raise (stop) or reset (go on behind it).")
+    ] = "raise",
+    top_k: Annotated[int, typer.Option(min=1, help="How many labels to print.")] = 3,
+    wrist: Annotated[
+        str | None, typer.Option(help="Segment that a wrist counts as, forearm or hand; default: the checkpoint's.")
+    ] = None,
+    model: Annotated[str, typer.Option(help="Checkpoint folder, or owner/name on the Hub.")] = "anymo",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one line per answer.")] = False,
+) -> None:
+    """One line per hop while samples arrive; at the end, or at Ctrl-C, one for the rest if it lasts a second."""
+    from ..modeling.body_segments import resolve_placement
+    from ..modeling.streaming_anymo import AnyMoStream
+    from ..pictures.demo import activity_labels
+    from .app import WristSegment, load_model, split_names
+
+    resolve_placement(placement, wrist or "forearm")
+    if time_unit not in _TIME_UNITS:
+        raise ValueError(f"--time-unit must be one of {', '.join(_TIME_UNITS)}, got {time_unit!r}")
+    candidates = list(activity_labels()) if labels is None else split_names(labels, "--labels", "walking,sitting")
+    wanted = None if columns is None else split_names(columns, "--columns", "ax,ay,az,gx,gy,gz")
+    where = "standard input" if file == "-" else file
+    if Path(file).is_dir():
+        raise OSError(f"{file} is a folder; give one CSV file, or - for standard input")
+    with nullcontext(sys.stdin) if file == "-" else open(file, encoding="utf-8-sig", newline="") as lines:
+        # the header first: a wrong column is said before the model is loaded
+        reader = _rows(lines, where)
+        _, header = next(reader, (0, []))
+        channels, clock = _columns(header, where, wanted, time_column)
+        loaded, processor = load_model(model, None if wrist is None else WristSegment(wrist))
+        live = AnyMoStream(
+            loaded, processor, placement, rate, acceleration_unit, angular_velocity_unit, window, hop, candidates, captions,
+            on_gap=on_gap,
+        )  # fmt: skip
+        scale, checked = _Scale(rate, acceleration_unit), 0
+        try:
+            for number, row in reader:
+                if len(row) != len(header):
+                    raise ValueError(
+                        f"{where}, line {number}: {len(row)} fields instead of {len(header)}; repair the line"
+                    )
+                try:
+                    sample = np.array([[float(row[index]) for index in channels]])
+                    stamp = None if clock is None else [float(row[clock]) * _TIME_UNITS[time_unit]]
+                except ValueError as error:
+                    raise ValueError(f"{where}, line {number}: {error}; repair the line") from error
+                try:
+                    events = live.push(sample, stamp)
+                except ValueError as error:
+                    raise ValueError(f"{where}, line {number}: {error}") from error
+                scale.look(sample)
+                checked += 1
+                for event in events:
+                    _print(event, top_k, as_json)
+        except KeyboardInterrupt:  # how a live stream usually ends
+            pass
+        except BrokenPipeError:  # `| head` has seen enough; Python would complain again when it flushes at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return
+    if checked < rate:
+        raise ValueError(f"{where}: {checked} samples at {rate:g} Hz are under one second; give a longer recording")
+    try:
+        rest = live.flush()
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
+    for event in rest:
+        _print(event, top_k, as_json)
+
+
+class _Scale:
+    """Warns once, after a second, if the acceleration is not what a body feels."""
+
+    def __init__(self, rate: float, unit: str):
+        self.left, self.unit = int(rate), unit
+        self.norms: list[float] = []
+
+    def look(self, sample: np.ndarray) -> None:
+        """Takes the next sample `(1, channels)`."""
+        from ..recordings.devices.table import ACCELERATION_UNITS
+
+        if not self.left:
+            return
+        self.norms.append(float(np.linalg.norm(sample[0, :3])) * ACCELERATION_UNITS[self.unit])
+        self.left -= 1
+        if not self.left and not 3 <= (usual := float(np.median(self.norms))) <= 30:
+            typer.echo(
+                f"anymo: warning: median acceleration is {usual:.3g} m/s^2 where a body feels about 9.8; is "
+                f"--acceleration-unit {self.unit} right?",
+                err=True,
+            )
+
+
+def _rows(lines: Iterable[str], where: str) -> Iterator[tuple[int, list[str]]]:
+    """Line number and cells of each line as it comes; empty lines are passed over."""
+    reader = csv.reader(lines)
+    try:
+        for row in reader:
+            if row:
+                yield reader.line_num, row
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise OSError(f"{where}, line {reader.line_num + 1}: not a readable CSV ({error})") from error
+
+
+def _columns(
+    header: list[str], where: str, wanted: list[str] | None, time_column: str | None
+) -> tuple[list[int], int | None]:
+    """Positions of the channels and of the time stamps.
+
+    Raises:
+        ValueError: no header, or columns that it lacks.
+    """
+    from ..recordings.devices.table import CHANNEL_NAMES, find_channels
+
+    names = [name.strip().lstrip("\ufeff") for name in header]
+    if not names:
+        raise ValueError(f"{where}: empty; the first line must name the columns, such as acc_x,acc_y,acc_z")
+    if wanted is None:
+        lowered = [name.lower() for name in names]
+        found = [find_channels(lowered, kinds) for kinds in CHANNEL_NAMES]
+        if found[0] is None:
+            raise ValueError(
+                f"{where}: no acceleration columns such as acc_x, acc_y, acc_z among {names}; the first line must name "
+                "them, or give --columns"
+            )
+        channels = [lowered.index(name) for triple in found if triple for name in triple]
+    else:
+        missing = [name for name in wanted if name not in names]
+        if missing or len(wanted) not in (3, 6):
+            raise ValueError(f"{where}: need 3 or 6 columns; {missing or wanted} do not fit {names}")
+        channels = [names.index(name) for name in wanted]
+    if time_column is not None and time_column not in names:
+        raise ValueError(f"{where}: --time-column {time_column!r} is not among {names}")
+    return channels, None if time_column is None else names.index(time_column)
+
+
+def _print(event: Any, top_k: int, as_json: bool) -> None:
+    best = list(event.scores.items())[:top_k]
+    if as_json:
+        answer = {
+            "start": round(event.start, 6), "end": round(event.end, 6), "codes": event.codes.tolist(),
+            "labels": [{"label": label, "score": score} for label, score in best], "caption": event.caption,
+            "latency": event.latency,
+        }  # fmt: skip
+        typer.echo(json.dumps(answer))
+        return
+    parts = [", ".join(f"{label} {score:.3f}" for label, score in best)]
+    parts += [] if event.caption is None else [event.caption]
+    typer.echo(f"{event.start:.2f}-{event.end:.2f} s  {'  | '.join(parts)}  ({1000 * event.latency:.0f} ms)")

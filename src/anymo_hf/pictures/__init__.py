@@ -1,0 +1,1 @@
+"""Everything drawn: bodies, placements, signals, timelines."""

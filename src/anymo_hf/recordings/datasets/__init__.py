@@ -1,0 +1,1 @@
+"""One file a public dataset: its declaration and its parse function."""

@@ -1,0 +1,73 @@
+"""OPPORTUNITY (UCI 226): five IMUs at the back and both arms in a kitchen, 30 Hz, modes of locomotion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ..download import Download, Member
+from ..imu_recording import ImuRecording
+from ..stretches import proved, worn_stretches
+from ..text_table import read_blocks
+
+LABELS = {1: "stand", 2: "walk", 4: "sit", 5: "lie"}  # column Locomotion; 0 is none
+RATE = 30.0
+SUBJECTS = 4
+PLACEMENTS = {  # placement -> its first column, zero based
+    "upper_back": 37, "right_upper_arm": 50, "right_forearm": 63, "left_upper_arm": 76, "left_forearm": 89,
+}  # fmt: skip
+PAPER_SEGMENTS = {"upper_back": "L3", "back": "L3"}  # the arms' segments are the paper's
+TEST_SESSIONS = (("2", "ADL4"), ("2", "ADL5"), ("3", "ADL4"), ("3", "ADL5"))  # of the Opportunity Challenge
+TRAINING_SESSIONS = tuple(
+    (subject, session)
+    for subject in "123"
+    for session in ("Drill", "ADL1", "ADL2", "ADL3", "ADL4", "ADL5")
+    if (subject, session) not in TEST_SESSIONS
+)
+_COLUMNS, _LOCOMOTION = 250, 243
+_CHALLENGE = "this is the Opportunity Challenge release; use OpportunityUCIDataset, whose rows have 250"
+# stored as 1000/9.8 of m/s^2 and 1000 times rad/s
+_FACTORS = np.tile(np.repeat([9.8 / 1000, 1 / 1000], 3), len(PLACEMENTS))
+
+
+def read_opportunity(folder: str | Path, split: str = "test") -> Iterator[ImuRecording]:
+    """Stretches of the four modes of locomotion, clock of the file.
+
+    Lost samples up to 0.1 s are interpolated for each sensor, longer pauses split.
+
+    Args:
+        folder: the unpacked dataset or its zip.
+        split: "test" or "train" of the Opportunity Challenge, or "all" (with subject 4, who is in neither).
+
+    Raises:
+        OSError: no file of the split, or a damaged zip.
+        ValueError: an unknown split, another number of columns (116 are the Challenge release), a cut line, time stamps
+            that go back, or units that cannot be.
+    """
+    if split not in ("train", "test", "all"):
+        raise ValueError(f"split must be 'train', 'test' or 'all', got {split!r}")
+    sessions = {"train": TRAINING_SESSIONS, "test": TEST_SESSIONS}.get(split)
+    with Download(folder) as download:
+        members = download.find(r"S([1-4])-(ADL[1-5]|Drill)\.dat", "OPPORTUNITY", "S*-ADL*.dat")
+        members = [member for member in members if sessions is None or member.groups in sessions]
+        if not members:
+            raise OSError(f"{folder}: no file of the {split} split ({sessions}); unpack all 24 files, or name another")
+        for subject in "1234":
+            mine = [member for member in members if member.groups[0] == subject]
+            yield from proved(recording for member in mine for recording in _session(download, member))
+
+
+def _session(download: Download, member: Member) -> Iterator[ImuRecording]:
+    subject, session = member.groups
+    channels = [first + offset for first in PLACEMENTS.values() for offset in range(6)]
+    with download.open(member) as file:
+        blocks = read_blocks(
+            file, member.source, _COLUMNS, [0, *channels, _LOCOMOTION], foreign={116: _CHALLENGE, 114: _CHALLENGE}
+        )
+        cells = ((block[:, -1:], block[:, 0] / 1000, block[:, 1:-1] * _FACTORS) for block in blocks)
+        for (label,), start, signals in worn_stretches(cells, LABELS, tuple(PLACEMENTS), RATE, member.source):
+            yield ImuRecording(
+                signals, RATE, LABELS[label], label, subject, session, "opportunity", start, member.source
+            )

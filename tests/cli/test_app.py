@@ -1,0 +1,456 @@
+"""The command line on a tiny release with random weights: answers, files, and bad input in one line.
+
+At the end: what `make`, setup.cfg and the skipping of tests promise.
+"""
+
+import ast
+import configparser
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import anymo_hf
+from anymo_hf.cli.app import app as cli
+from anymo_hf.modeling.body_segments import SEGMENTS
+from anymo_hf.modeling.feature_extraction_anymo import AnyMoFeatureExtractor
+from anymo_hf.motion.procedural.activities import HELD_OUT_SEED
+from anymo_hf.pictures import demo
+
+ROOT = Path(__file__).parents[2]
+COLUMNS = "acc_x,acc_y,acc_z,gyro_x,gyro_y,gyro_z"
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory):
+    from anymo_hf.modeling.configuration_anymo import AnyMoConfig, AnyMoPQVAEConfig, AnyMoSTGCNConfig
+    from anymo_hf.modeling.modeling_anymo import AnyMoForConditionalGeneration
+    from anymo_hf.modeling.modeling_pqvae import AnyMoPQVAEModel
+    from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNModel
+    from anymo_hf.modeling.processing_anymo import AnyMoProcessor, save_release
+    from anymo_hf.modeling.tokenization_anymo import AnyMoTokenizer
+
+    torch.manual_seed(0)
+    pqvae = AnyMoPQVAEConfig(input_dim=48, bottleneck_dim=8, codebook_size=16, decoder_dim=16)
+    tokenizer = AnyMoTokenizer.train_from_texts(["a person walks", "someone sits on a chair"] * 5, 400, 32)
+    text = {
+        "model_type": "qwen2", "vocab_size": len(tokenizer), "hidden_size": 32, "intermediate_size": 48,
+        "num_hidden_layers": 1, "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 1024,
+        "tie_word_embeddings": False,
+    }  # fmt: skip
+    config = AnyMoConfig.from_preset(
+        "nano", pqvae_config=pqvae, text_config=text, pooler_latents=4, projection_dim=24, projector_hidden=16,
+        imu_token_offset=tokenizer.imu_token_offset, imu_bos_token_id=tokenizer.imu_bos_token_id,
+        imu_eos_token_id=tokenizer.imu_eos_token_id,
+    )  # fmt: skip
+    extractor = AnyMoFeatureExtractor(AnyMoSTGCNModel(AnyMoSTGCNConfig.from_preset("nano")), AnyMoPQVAEModel(pqvae))
+    model = AnyMoForConditionalGeneration(config)
+    model.set_codebook(extractor.pqvae)
+    return str(save_release(tmp_path_factory.mktemp("hub") / "anymo", model, AnyMoProcessor(extractor, tokenizer)))
+
+
+def write_csv(path, rows, header=COLUMNS):
+    np.savetxt(path, rows, delimiter=",", header=header, comments="")
+    return path
+
+
+def samples(count=250, columns=6):
+    rows = np.random.default_rng(0).normal(size=(count, columns))
+    rows[:, 2] += 9.81
+    return rows
+
+
+@pytest.fixture
+def walk(tmp_path):
+    return write_csv(tmp_path / "walk.csv", samples())
+
+
+@pytest.fixture
+def anymo(monkeypatch, capsys):
+    """Runs the console script; gives exit code, output and errors."""
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["anymo", *map(str, words)])
+        with pytest.raises(SystemExit) as stopped:
+            cli.main()
+        captured = capsys.readouterr()
+        return stopped.value.code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def few_activities(monkeypatch):
+    """A small world: fewer motions to simulate and encode."""
+    monkeypatch.setattr(demo, "ACTIVITIES", {name: demo.ACTIVITIES[name] for name in ("walking", "standing", "squats")})
+
+
+def refused(result, *parts):
+    """Exit code 2, nothing on standard output, one line that names what is wrong."""
+    code, out, err = result
+    assert code == 2 and not out, (code, out, err)
+    assert err.startswith("anymo: ") and err.count("\n") == 1 and err.endswith("\n"), err
+    for part in parts:
+        assert part in err, err
+
+
+def test_recognize_ranks_the_labels_of_every_window_and_their_mean(anymo, release, walk):
+    words = ["recognize", walk, "--placement", "left_wrist", "--rate", 50, "--model", release]
+    code, out, err = anymo(*words, "--labels", "walking, sitting,running", "--window", 2, "--json")
+    assert code == 0 and not err
+    windows = json.loads(out)
+    spans = [row["window"] for row in windows]
+    assert spans == ["mean of 3 windows", "0.0-2.0 s", "2.0-4.0 s", "4.0-5.0 s"]
+    scores = [{answer["label"]: answer["score"] for answer in row["result"]} for row in windows]
+    for row in scores:
+        assert set(row) == {"walking", "sitting", "running"} and sum(row.values()) == pytest.approx(1, abs=1e-5)
+        assert list(row.values()) == sorted(row.values(), reverse=True)
+    for label, mean in scores[0].items():
+        assert mean == pytest.approx(np.mean([row[label] for row in scores[1:]]))
+    code, out, _ = anymo(*words, "--top-k", 2)
+    assert code == 0 and len(out.splitlines()) == 1 + 2
+
+
+def test_the_scale_of_the_file_does_not_matter_when_the_unit_is_given(tmp_path, walk, capsys):
+    rows = samples()
+    rows[:, :3] *= 1000 / 9.80665
+    rows[:, 3:] *= 180 / np.pi
+    odd = write_csv(tmp_path / "odd.csv", rows, "ax,ay,az,gx,gy,gz")
+    ((_, first),) = cli._inputs(walk, "head", 50, "m/s^2", "rad/s", None, None, 5.0)
+    ((_, second),) = cli._inputs(odd, "head", 50, "mg", "deg/s", None, None, 5.0)
+    np.testing.assert_allclose(first["imu"]["head"], second["imu"]["head"], rtol=1e-9)
+    assert not capsys.readouterr().err
+    cli._inputs(odd, "head", 50, "m/s^2", "deg/s", None, None, 5.0)
+    assert "--acceleration-unit m/s^2 right?" in capsys.readouterr().err
+
+
+def test_caption_and_retrieve(anymo, release, walk, tmp_path, few_activities):
+    common = ["--placement", "waist", "--rate", 50, "--model", release]
+    assert anymo("caption", walk, *common)[0] == 0
+    texts = tmp_path / "texts.txt"
+    texts.write_text("walking\nsitting\n\nwalking\n")
+    code, out, _ = anymo("retrieve", walk, *common, "--texts", texts, "--json")
+    assert code == 0 and sorted(row["text"] for row in json.loads(out)[0]["result"]) == ["sitting", "walking"]
+    code, out, err = anymo("retrieve", walk, *common, "--window", 2.5, "--top-k", 2, "--json")
+    assert code == 0, err
+    assert [len(row["result"]) for row in json.loads(out)] == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["--placement", "tail", "--rate", "50"], ["unknown placement 'tail'", "left_wrist"]),
+        (["--placement", "head", "--rate", "50", "--acceleration-unit", "lb"], ["acceleration_unit", "m/s^2, g, mg"]),
+        (["--placement", "head", "--rate", "50", "--angular-velocity-unit", "rpm"], ["angular_velocity_unit", "deg/s"]),
+        (["--placement", "head", "--rate", "50", "--labels", " , "], ["--labels is empty"]),
+        (["--placement", "head", "--rate", "0"], ["--rate must lie between 5 and 10,000"]),
+        (["--placement", "head", "--rate", "-50"], ["--rate must lie between"]),
+        (["--placement", "head", "--rate", "nan"], ["--rate must lie between"]),
+        (["--placement", "head", "--rate", "fast"], ["--rate"]),
+        (["--placement", "head", "--rate", "500"], ["250 samples at 500 Hz are under one second"]),
+        (["--placement", "head"], ["give rate="]),
+        (["--rate", "50"], ["--placement"]),
+        (["--placement", "head", "--rate", "50", "--columns", "acc_x,nose"], ["nose", "3 or 6 columns"]),
+        (["--placement", "head", "--rate", "50", "--columns", "acc_x,acc_y"], ["3 or 6 columns"]),
+        (["--placement", "head", "--rate", "50", "--window", "0.2"], ["--window must be at least 1"]),
+        (["--placement", "head", "--rate", "50", "--model", "./none"], ["--model './none'", "no such folder"]),
+        (["--placement", "head", "--rate", "50", "--model", "."], ["--model '.'", "config.json is missing"]),
+    ],
+)
+def test_bad_options_are_one_line_and_exit_code_2(anymo, walk, words, parts, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    refused(anymo("recognize", walk, *words), *parts)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "parts"),
+    [
+        ("two_channels", "acc_x,acc_y\n" + "1,2\n" * 60, ["no acceleration columns"]),
+        ("extra_cell", COLUMNS + "\n" + "1,2,3,4,5,6\n" * 60 + "1,2,3,4,5,6,7\n", ["not a readable CSV"]),
+        ("nan", COLUMNS + "\n" + "1,2,3,4,5,6\n" * 60 + "nan,2,3,4,5,6\n", ["row 62", "repair or drop it"]),
+        ("infinite", COLUMNS + "\n" + "1,2,3,4,5,6\n" * 60 + "1,2,3,4,inf,6\n", ["row 62"]),
+        ("words", COLUMNS + "\n" + "1,2,3,4,5,6\n" * 60 + "a,b,c,d,e,f\n", ["row 62"]),
+        ("truncated", COLUMNS + "\n" + "1,2,3,4,5,6\n" * 60 + "1,2,", ["row 62"]),
+        ("header_only", COLUMNS + "\n", ["0 samples"]),
+        ("short", COLUMNS + "\n" + "1,2,3,4,5,6\n" * 49, ["49 samples at 50 Hz are under one second"]),
+        ("empty", "", ["not a readable CSV"]),
+        ("binary", b"\x93NUMPY\xff\xfe\x00\x80" * 50, []),
+        ("absent", None, ["not a readable CSV"]),
+    ],
+)
+def test_bad_files_are_one_line_that_names_the_file(anymo, tmp_path, name, content, parts):
+    path = tmp_path / f"{name}.csv"
+    if content is not None:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    refused(anymo("recognize", path, "--placement", "head", "--rate", 50), f"{name}.csv", *parts)
+
+
+def test_time_stamps_that_give_no_rate(anymo, tmp_path):
+    path = tmp_path / "once.csv"
+    path.write_text("time,acc_x,acc_y,acc_z\n0,1,2,3\n")
+    refused(anymo("caption", path, "--placement", "head"), "once.csv", "1 rows are no recording")
+    path.write_text("time,acc_x,acc_y,acc_z\n" + "".join(f"{i / 50 + 5 * (i > 60)},1,2,9\n" for i in range(120)))
+    refused(anymo("caption", path, "--placement", "head"), "pause for 5.02 s between rows 62 and 63", "give rate=")
+    refused(anymo("caption", path, "--placement", "head", "--rate", 100), "say 50 Hz, rate= says 100 Hz")
+    refused(anymo("caption", tmp_path, "--placement", "head"), "is a folder")
+
+
+@pytest.mark.parametrize("kind", ["missing", "cut"])
+@pytest.mark.parametrize("name", cli._FILES)
+def test_damaged_checkpoints_are_never_used(anymo, release, tmp_path, name, kind):
+    broken = tmp_path / "broken"
+    shutil.copytree(release, broken)
+    content = (broken / name).read_bytes()
+    (broken / name).unlink()
+    if kind == "cut":
+        (broken / name).write_bytes(content[: len(content) // 2])
+    refused(anymo("info", "--model", broken), name, "missing" if kind == "missing" else "damaged", "again")
+
+
+def test_tensors_that_do_not_fit_are_never_random_weights(anymo, release, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    broken = tmp_path / "broken"
+    shutil.copytree(release, broken)
+    tensors = load_file(broken / "model.safetensors")
+    tensors.pop(sorted(tensors)[0])
+    save_file(tensors, broken / "model.safetensors", {"format": "pt"})
+    refused(anymo("info", "--model", broken), "missing keys", "saved together")
+    shutil.copyfile(Path(release) / "model.safetensors", broken / "model.safetensors")
+    (broken / "tokenizer.json").write_text("{}")
+    refused(anymo("info", "--model", broken), "--model", "fetch it again")
+
+
+def test_evaluate_writes_a_file_for_each(anymo, release, tmp_path, few_activities):
+    code, out, err = anymo("evaluate", "all", "--windows", 3, "--out", tmp_path, "--model", release)
+    assert code == 0, err
+    assert "recognition left out" in out and "imu_to_text among 3 texts" in out and "Dead-code ratio" in out
+    read = {path.stem: json.loads(path.read_text()) for path in tmp_path.iterdir()}
+    assert set(read) == {"retrieval", "captioning", "tokenizer"}
+    assert all(row["windows"] == 3 and row["model"] == "anymo" for row in read.values())
+    assert 100 / 3 <= read["retrieval"]["imu_to_text"]["mrr"] <= 100
+    assert read["retrieval"]["imu_to_text"]["recall_at_5"] == 100
+    assert len(read["captioning"]["captions"]) == len(set(read["captioning"]["references"])) == 3
+    assert [book["size"] for book in read["tokenizer"]["books"]] == [16, 16]
+
+
+def test_evaluate_recognition_needs_its_data(anymo, tmp_path, release):
+    refused(anymo("evaluate", "recognition"), "--data is missing")
+    refused(anymo("evaluate", "recognition", "--data", tmp_path / "none"), "--data", "no such folder")
+    refused(anymo("evaluate", "recognition", "--data", tmp_path, "--model", release), "none of the folders")
+    refused(anymo("evaluate", "everything"), "recognition")
+
+
+@pytest.fixture
+def real_data(tmp_path):
+    """UCI-HAR with three windows; HAPT with a recording that is cut off."""
+    har = tmp_path / "data" / "uci_har" / "test"
+    (har / "Inertial Signals").mkdir(parents=True)
+    for number, name in enumerate(f"{kind}_{axis}" for kind in ("total_acc", "body_gyro") for axis in "xyz"):
+        np.savetxt(
+            har / "Inertial Signals" / f"{name}_test.txt", np.full((3, 128), [1, 0.1, 0.2, 0.3, 0.4, 0.5][number])
+        )
+    (har / "y_test.txt").write_text("1\n4\n5\n")
+    raw = tmp_path / "data" / "uci_hapt" / "RawData"
+    raw.mkdir(parents=True)
+    (raw / "labels.txt").write_text("1 1 4 1 300\n")
+    for kind, rows in (("acc", 300), ("gyro", 299)):
+        np.savetxt(raw / f"{kind}_exp01_user01.txt", np.full((rows, 3), 0.58))  # 1 g along the diagonal
+    return tmp_path / "data"
+
+
+def test_evaluate_recognition_keeps_what_is_done_and_adds_what_is_named(anymo, release, real_data, tmp_path):
+    out = tmp_path / "out"
+    words = ["evaluate", "recognition", "--data", real_data, "--out", out, "--model", release]
+    code, text, err = anymo(*words)
+    assert code == 2 and "| uci_har | 3 |" in text
+    assert "not evaluated: uci_hapt: " in err and "acc_exp01_user01.txt has 300 rows" in err
+    assert "--datasets uci_hapt" in err and err.count("\n") == 1
+    saved = json.loads((out / "recognition.json").read_text())
+    assert [row["dataset"] for row in saved["datasets"]] == ["uci_har"]
+    hashes = {
+        name: hashlib.sha256((Path(release) / name).read_bytes()).hexdigest()
+        for name in ("model.safetensors", "imu_tokenizer/model.safetensors")
+    }
+    common = {"unit": "percent", "model": "anymo", "weights_sha256": hashes, "wrist": "forearm",
+              "anymo_hf": anymo_hf.__version__, "max_windows": None, "seed": 0, "text_prompt": "learned"}  # fmt: skip
+    assert {name: value for name, value in saved.items() if name != "datasets"} == common
+    np.savetxt(real_data / "uci_hapt" / "RawData" / "gyro_exp01_user01.txt", np.full((300, 3), 0.5))
+    code, text, err = anymo(*words, "--datasets", "uci_hapt")
+    assert code == 0 and not err and "| uci_har | 3 |" in text and "| uci_hapt | 1 |" in text
+    saved = json.loads((out / "recognition.json").read_text())
+    assert [row["dataset"] for row in saved["datasets"]] == ["uci_har", "uci_hapt"]
+    code, text, _ = anymo(*words, "--datasets", "uci_hapt", "--wrist", "hand")
+    assert code == 0 and "other settings; a new one replaces it" in text and "uci_har " not in text
+    saved = json.loads((out / "recognition.json").read_text())
+    assert saved["wrist"] == "hand" and [row["dataset"] for row in saved["datasets"]] == ["uci_hapt"]
+    code, text, _ = anymo(*words, "--datasets", "uci_hapt", "--text-prompt", "person")
+    assert code == 0 and "recognition-person.json" in text
+    assert json.loads((out / "recognition-person.json").read_text())["text_prompt"] == "person"
+    assert json.loads((out / "recognition.json").read_text()) == saved
+
+
+def test_a_wrist_is_the_segment_that_is_asked_for(anymo, release, walk, tmp_path, few_activities, monkeypatch):
+    seen, encode = [], AnyMoFeatureExtractor.encode
+
+    def spy(self, imu, node_mask, *rest):
+        seen.append([SEGMENTS[index] for index in node_mask[0].nonzero().flatten()])
+        return encode(self, imu, node_mask, *rest)
+
+    monkeypatch.setattr(AnyMoFeatureExtractor, "encode", spy)
+    texts = tmp_path / "texts.txt"
+    texts.write_text("walking\nsitting\n")
+    common = [walk, "--placement", "left_wrist", "--rate", 50, "--model", release]
+    commands = (["recognize", "--labels", "walking,sitting"], ["caption"], ["retrieve", "--texts", texts], ["retrieve"])
+    for command in commands:
+        for wrist, segment in ((["--wrist", "hand"], "L_Hand"), ([], "L_Forearm")):
+            seen.clear()
+            code, _, err = anymo(*command, *common, *wrist)
+            assert code == 0 and seen[0] == [segment], (command, wrist, err)
+    refused(anymo("caption", *common, "--wrist", "elbow"), "--wrist", "forearm", "hand")
+
+
+def test_demo_shows_a_person_and_draws(anymo, release, tmp_path, few_activities):
+    picture = tmp_path / "demo.png"
+    code, out, err = anymo("demo", "--model", release, "--out", picture, "--activity", "walking")
+    assert code == 0, err
+    assert "true activity: walking" in out and "nearest motions" in out and "recognised among 3" in out
+    with Image.open(picture) as image:
+        assert min(image.size) > 500
+    assert os.listdir(tmp_path) == ["demo.png"]
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["--seed", HELD_OUT_SEED - 1], ["at least 900000"]),
+        (["--activity", "flying"], ["unknown activity 'flying'", "walking"]),
+        (["--placements", "tail"], ["unknown placement 'tail'"]),
+        (["--placements", "left_ear,head"], ["two sensors on one segment"]),
+        (["--placements", ","], ["--placements is empty"]),
+        (["--out", "demo.jpg"], ["--out must be a .png"]),
+        (["--data", "nowhere"], ["nowhere", "no such folder"]),
+        (["--data", "nowhere", "--activity", "walking"], ["leave them out with --data"]),
+    ],
+)
+def test_what_the_demo_refuses(anymo, release, words, parts):
+    refused(anymo("demo", "--model", release, *words), *parts)
+
+
+def test_info_and_help(anymo, release):
+    code, out, _ = anymo("info", "--placements")
+    assert code == 0 and "L_Forearm" in out and "right_pocket" in out
+    code, out, _ = anymo("info", "--model", release)
+    assert code == 0 and "2 books of 16 codes" in out and "MB" in out
+    code, out, _ = anymo("--help")
+    assert code == 0 and "recognize" in out
+    refused(anymo("recognise"), "recognise", "--help")
+
+
+@pytest.mark.realdata
+def test_demo_on_a_real_recording(anymo, release, tmp_path, few_activities):
+    picture = tmp_path / "real.png"
+    data = Path(os.environ["ANYMO_DATA"])
+    code, out, err = anymo("demo", "--model", release, "--data", data, "--seed", 1, "--out", picture)
+    assert code == 0, err
+    assert picture.stat().st_size > 10_000 and "true activity" in out
+
+
+# ---- set-up ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_make_passes_options_on():
+    def plan(*words):
+        # without an environment the set-up is part of the plan; what a make around the tests was told does not count
+        outer = ("MAKEFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "MFLAGS", "ARGS", "TORCH")
+        clean = {name: value for name, value in os.environ.items() if name not in outer}
+        command = ["make", "-n", "VENV=none", *words]
+        return subprocess.run(command, cwd=ROOT, env=clean, capture_output=True, text=True, check=True).stdout
+
+    plain = plan("train-nano")
+    assert "pip install -q --disable-pip-version-check torch==" in plain
+    assert re.search(r"train_nano.py --output runs/nano --release anymo\s*$", plain)
+    chosen = plan("train-nano", "ARGS=--minutes 20 --motion DIR", "TORCH=torch --index-url URL")
+    assert "--release anymo --minutes 20 --motion DIR\n" in chosen
+    assert "--disable-pip-version-check torch --index-url URL\n" in chosen
+
+
+def _declared(text):
+    """Requirement lines to distribution names."""
+    return {re.split(r"[<>=!~\[; ]", line)[0].lower().replace("_", "-") for line in text.split("\n") if line.strip()}
+
+
+def _imported(folder):
+    """Top-level modules that the sources import from elsewhere."""
+    names = set()
+    for path in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+                names.add(node.module.split(".")[0])
+    return names - sys.stdlib_module_names - {"anymo_hf"}
+
+
+def test_every_import_is_declared_and_every_requirement_imported():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    required = _declared(setup["options"]["install_requires"])
+    extras = {name: _declared(text) for name, text in setup["options.extras_require"].items()}
+    owners = importlib.metadata.packages_distributions()
+
+    def owner(module):
+        # extras that need not be installed here: modules are called as their distribution, but for one
+        found = owners.get(module, [{"pyvrs": "vrs"}.get(module, module)])
+        return {name.lower().replace("_", "-") for name in found}
+
+    sources = {module: owner(module) for module in _imported("src")}
+    users = required | set().union(*(extras[name] for name in extras if name != "dev"))
+    assert {module for module, names in sources.items() if not names & users} == set()
+    used = set().union(*sources.values())
+    assert required - used == {"peft"}  # fine-tuning with adapters is part of the design, code or not
+    developers = required | set().union(*extras.values())
+    folders = ("dataset_scripts", "benchmarks", "examples", "training")
+    scripts = [path for folder in folders for path in (ROOT / folder).glob("*.py")]
+    ours = {"tests", *(path.stem for path in scripts)}
+    assert {module for module in _imported("tests") - ours if not owner(module) & developers} == set()
+    pinned = _declared((ROOT / "constraints.txt").read_text())
+    assert developers - pinned == {"torch"}  # torch is installed first and by itself
+
+
+def test_tests_on_real_data_skip_each_by_its_own_variable(monkeypatch):
+    spec = importlib.util.spec_from_file_location("root_conftest", ROOT / "tests" / "conftest.py")
+    conftest = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(conftest)
+
+    class Item:
+        def __init__(self, *keywords):
+            self.keywords, self.marks = keywords, []
+
+        def add_marker(self, mark):
+            self.marks.append(mark.kwargs["reason"])
+
+    for variables in ((), ("ANYMO_DATA",), ("ANYMO_MOTION",), ("ANYMO_DATA", "ANYMO_MOTION")):
+        for name in ("ANYMO_DATA", "ANYMO_MOTION"):
+            if name in variables:
+                monkeypatch.setenv(name, "somewhere")
+            else:
+                monkeypatch.delenv(name, raising=False)
+        items = Item("realdata"), Item("mocap"), Item("slow")
+        conftest.pytest_collection_modifyitems(items)
+        assert [bool(item.marks) for item in items] == [
+            "ANYMO_DATA" not in variables, "ANYMO_MOTION" not in variables, False
+        ]  # fmt: skip
+        assert all("ANYMO_MOTION" in reason for reason in items[1].marks)

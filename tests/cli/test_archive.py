@@ -1,0 +1,66 @@
+"""`anymo simulate` and `anymo archive`: what a user sees."""
+
+import re
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from anymo_hf.cli.app import archive as cli_archive
+
+app = typer.Typer()
+app.command()(cli_archive.simulate)
+app.add_typer(cli_archive.app, name="archive")
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli") / "a"
+    result = run("simulate", "--out", folder, "--procedural", 1, "--seconds", 30, "--activities", "walking, sitting")
+    assert result.exit_code == 0, result.output
+    assert re.search(r"a: 2 recordings of kinematics, 0\.0167 hours, 0\.\d MB", result.output)
+    return folder
+
+
+def test_info_tells_size_and_sources(archive):
+    result = run("archive", "info", archive)
+    assert result.exit_code == 0
+    assert re.search(r"dense layout +205\.1 MB, \d{3} times as much", result.output)
+    assert "procedural 0.01667 h" in result.output and "2 of 1 subjects" in result.output
+
+
+def test_verify_says_all_is_well_or_names_the_shard_and_exits_1(archive, tmp_path):
+    import shutil
+
+    result = run("archive", "verify", archive)
+    assert result.exit_code == 0 and "all 3 files are as they were written" in result.output
+    shutil.copytree(archive, tmp_path / "b")
+    path = tmp_path / "b/recordings/procedural/walking-0.parquet"
+    path.write_bytes(path.read_bytes()[:-100])
+    result = run("archive", "verify", tmp_path / "b")
+    assert result.exit_code == 1
+    assert "walking-0.parquet is cut off" in result.output and "run the same `anymo simulate` again" in result.output
+
+
+def test_views_and_dense_lie_beside_the_kinematics(tmp_path):
+    common = ("--out", tmp_path, "--procedural", 1, "--seconds", 2, "--activities", "walking")
+    assert "dense: 1 recordings of dense" in run("simulate", *common, "--config", "dense").output
+    assert "views: 1 recordings of views" in run("simulate", *common, "--config", "views", "--views", 2).output
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dense", "kinematics", "views"]
+    for name in ("dense", "kinematics", "views"):
+        assert run("archive", "verify", tmp_path / name).exit_code == 0
+
+
+def test_bad_input_is_an_error_in_words(tmp_path):
+    for arguments, words in [
+        (("archive", "verify", tmp_path), "manifest.json is missing"),
+        (("archive", "info", tmp_path), "manifest.json is missing"),
+        (("simulate", "--out", tmp_path / "x"), "nothing to simulate"),
+        (("simulate", "--out", tmp_path / "x", "--motion", tmp_path / "none"), "no such folder"),
+    ]:
+        result = run(*arguments)
+        assert result.exit_code != 0 and words in str(result.exception)

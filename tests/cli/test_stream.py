@@ -1,0 +1,168 @@
+"""`anymo stream`: a line per hop as samples come, equal to `AnyMoStream`; bad input in one line."""
+
+import importlib.util
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from anymo_hf import AnyMoStream
+
+_spec = importlib.util.spec_from_file_location("test_cli", Path(__file__).parents[2] / "tests" / "cli" / "test_app.py")
+test_cli = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(test_cli)
+anymo, release, walk, refused = test_cli.anymo, test_cli.release, test_cli.walk, test_cli.refused
+samples, write_csv, COLUMNS = test_cli.samples, test_cli.write_csv, test_cli.COLUMNS
+
+PROGRAM = "from anymo_hf import cli; cli.main()"
+USUAL = ["--placement", "left_wrist", "--rate", 50, "--window", 2, "--hop", 1.5, "--labels", "walking, sitting"]
+
+
+def test_a_file_gives_the_events_of_the_stream(anymo, release, walk):
+    code, out, err = anymo("stream", walk, *USUAL, "--captions", "--model", release, "--json")
+    assert code == 0 and not err
+    rows = [json.loads(line) for line in out.splitlines()]
+    labels = ["walking", "sitting"]
+    stream = AnyMoStream.from_pretrained(
+        release, placements="left_wrist", sampling_rate=50, window=2, hop=1.5, labels=labels, captions=True
+    )
+    signal = np.loadtxt(walk, delimiter=",", skiprows=1)
+    events = stream.push(signal) + stream.flush()
+    assert [(row["start"], row["end"]) for row in rows] == [(0, 2), (1.5, 3.5), (3, 5)] and len(events) == 3
+    for row, event in zip(rows, events, strict=True):
+        assert row["codes"] == event.codes.tolist() and row["caption"] == event.caption
+        assert {item["label"]: item["score"] for item in row["labels"]} == event.scores
+    code, out, err = anymo("stream", walk, *USUAL, "--top-k", 1, "--model", release)
+    assert code == 0 and not err
+    first, *_, last = out.splitlines()
+    assert first.startswith(f"0.00-2.00 s  {events[0].label} {events[0].scores[events[0].label]:.3f}  (")
+    assert last.startswith("3.00-5.00 s  ")
+
+
+def test_time_stamps_date_the_answers_and_find_pauses(anymo, release, tmp_path):
+    rows, stamps = samples(300), 1000 + 20.0 * np.arange(300)
+    stamps[150:] += 5000
+    rows = np.column_stack([stamps, rows[:, ::-1]])
+    header = ",".join(["ms", *COLUMNS.split(",")[::-1]])
+    file = write_csv(tmp_path / "pause.csv", rows, header)
+    words = [
+        "stream",
+        file,
+        *USUAL,
+        "--columns",
+        COLUMNS,
+        "--time-column",
+        "ms",
+        "--time-unit",
+        "ms",
+        "--model",
+        release,
+    ]
+    code, out, err = anymo(*words, "--json", "--on-gap", "reset")
+    assert code == 0 and not err
+    spans = [(row["start"], row["end"]) for row in map(json.loads, out.splitlines())]
+    assert spans == [(1, 3), (9, 11), (10.5, 12)]
+    code, out, err = anymo(*words)
+    assert code == 2 and out.startswith("1.00-3.00 s") and out.count("\n") == 1
+    assert f"{file}, line 152: 'left_wrist': timestamps (in seconds) pause for 5.020 s after 3.980 s" in err
+
+
+def test_answers_come_while_samples_arrive(release, walk):
+    lines = walk.read_text().splitlines(keepends=True)
+    command = [sys.executable, "-c", PROGRAM, "stream", "-", *map(str, USUAL), "--model", release]
+    names = os.environ | {"PYTHONUNBUFFERED": ""}
+    live = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=names
+    )
+    try:
+        live.stdin.writelines(lines[:101])
+        live.stdin.flush()
+        assert live.stdout.readline().startswith("0.00-2.00 s  ")  # while the pipe is still open
+        live.stdin.writelines(lines[101:151])
+        rest, err = live.communicate(timeout=120)
+    finally:
+        live.kill()
+    assert live.returncode == 0, err
+    assert rest.startswith("1.50-3.00 s  ") and rest.count("\n") == 1
+
+
+def test_a_reader_that_leaves_and_ctrl_c_end_it_quietly(anymo, release, walk, monkeypatch):
+    lines = walk.read_text().splitlines(keepends=True)
+
+    def interrupted():
+        yield from lines[:130]
+        raise KeyboardInterrupt
+
+    class Keyboard(io.StringIO):
+        def __iter__(self):
+            return interrupted()
+
+    monkeypatch.setattr(sys, "stdin", Keyboard())
+    code, out, err = anymo("stream", "-", *USUAL, "--model", release)
+    assert code == 0 and not err
+    assert [line.split()[0] for line in out.splitlines()] == ["0.00-2.00", "1.50-2.58"]
+    command = [
+        sys.executable,
+        "-c",
+        PROGRAM,
+        "stream",
+        str(walk),
+        *map(str, USUAL),
+        "--hop",
+        "0.02",
+        "--model",
+        release,
+    ]
+    reader = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        reader.stdout.readline()
+        reader.stdout.close()
+        assert reader.wait(timeout=120) == 0 and "Traceback" not in reader.stderr.read()
+    finally:
+        reader.kill()
+
+
+def test_a_wrong_unit_is_warned_about(anymo, release, walk):
+    code, out, err = anymo("stream", walk, *USUAL, "--acceleration-unit", "g", "--model", release)
+    assert code == 0 and out and "anymo: warning: median acceleration is" in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "words", "parts"),
+    [
+        ("", [], ["bad.csv: empty; the first line must name the columns"]),
+        ("1,2,3\n4,5,6\n", [], ["no acceleration columns", "the first line must name them"]),
+        (f"{COLUMNS}\n", ["--columns", "acc_x,acc_y,up"], ["['up'] do not fit"]),
+        (f"{COLUMNS}\n", ["--columns", "acc_x,acc_y"], ["need 3 or 6 columns"]),
+        (f"{COLUMNS}\n", ["--time-column", "when"], ["--time-column 'when' is not among"]),
+        (f"{COLUMNS}\n", ["--time-unit", "h"], ["--time-unit must be one of s, ms, us, ns"]),
+        (f"{COLUMNS}\n", ["--placement", "tail"], ["unknown placement 'tail'"]),
+        (f"{COLUMNS}\n", ["--wrist", "elbow"], ["wrist must be 'forearm' or 'hand'"]),
+        (f"{COLUMNS}\n", ["--model", "nowhere"], ["no such folder"]),
+        (f"{COLUMNS}\n", ["--rate", "2"], ["sampling_rate must be 5 to 10,000 Hz"]),
+        (f"{COLUMNS}\n", ["--hop", "0"], ["hop must be at least one sample"]),
+        (f"{COLUMNS}\n", ["--window", "60"], ["max_window_seconds is 6"]),
+        (f"{COLUMNS}\n1,2,3,4,5,6\n", [], ["1 samples at 50 Hz are under one second"]),
+        (f"{COLUMNS}\n1,2,3,4,5,6\n\n1,2,3\n", [], ["bad.csv, line 4: 3 fields instead of 6"]),
+        (f"{COLUMNS}\n1,2,3,4,5,up\n", [], ["bad.csv, line 2: could not convert string to float: 'up'"]),
+        (f"{COLUMNS}\n1,2,3,4,5,6\n1,2,3,4,5,nan\n", [], ["line 3: 'left_wrist': NaN or infinite value at 0.020 s"]),
+    ],
+)
+def test_bad_input_is_one_line(anymo, release, tmp_path, content, words, parts):
+    file = tmp_path / "bad.csv"
+    file.write_text(content)
+    refused(anymo("stream", file, *USUAL, "--model", release, *words), *parts)
+
+
+def test_files_that_cannot_be_read(anymo, release, tmp_path):
+    refused(anymo("stream", tmp_path, *USUAL, "--model", release), "is a folder; give one CSV file, or -")
+    refused(anymo("stream", tmp_path / "none.csv", *USUAL, "--model", release), "none.csv")
+    (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00\xd8")
+    refused(
+        anymo("stream", tmp_path / "bytes.csv", *USUAL, "--model", release), "bytes.csv, line 1: not a readable CSV"
+    )

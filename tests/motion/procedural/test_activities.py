@@ -1,0 +1,119 @@
+"""Procedural motion: plausible, seeded, and physically continuous."""
+
+import numpy as np
+import pytest
+
+from anymo_hf.modeling.body_segments import SEGMENTS
+from anymo_hf.motion.procedural.activities import ACTIVITIES, SubjectStyle, simulate_activity
+
+FOOT_SLIDE_BOUND = 0.35  # m/s, the slower of the two feet while walking (stated in the README)
+
+
+def _velocity(motion):
+    return np.gradient(motion.positions, 1 / motion.frame_rate, axis=0)
+
+
+@pytest.mark.parametrize("name", sorted(ACTIVITIES))
+def test_every_activity_is_finite_unit_and_narrated(name):
+    motion = simulate_activity(name, seed=3, duration=5.0)
+    assert motion.positions.shape == (300, 23, 3)
+    np.testing.assert_allclose(np.linalg.norm(motion.orientations, axis=-1), 1, atol=1e-9)
+    assert len({n.text for n in motion.narrations}) >= 3
+    assert np.abs(motion.positions[:, 0]).max() < 60
+
+
+@pytest.mark.parametrize("name", ["standing", "sit_to_stand", "stand_to_sit", "squats", "wave", "sitting"])
+def test_velocity_has_no_jumps(name):
+    speed = _velocity(simulate_activity(name, seed=5))[:, SEGMENTS.index("Pelvis")]
+    assert np.abs(np.diff(speed, axis=0)).max() < 0.5
+
+
+def test_bones_keep_their_length():
+    motion = simulate_activity("wave", seed=1)
+    upper, lower = SEGMENTS.index("R_UpperArm"), SEGMENTS.index("R_Forearm")
+    length = np.linalg.norm(motion.positions[:, lower] - motion.positions[:, upper], axis=-1)
+    assert np.ptp(length) < 1e-6
+
+
+def test_a_foot_stays_put_while_walking():
+    worst = []
+    for seed in range(8):
+        velocity = _velocity(simulate_activity("walking", seed))
+        feet = np.linalg.norm(velocity[5:-5][:, [SEGMENTS.index("R_Foot"), SEGMENTS.index("L_Foot")], :2], axis=-1)
+        worst.append(np.median(feet.min(axis=1)))
+    assert max(worst) < FOOT_SLIDE_BOUND
+
+
+def test_same_seed_same_motion_and_other_seed_other_motion():
+    first, again, other = (simulate_activity("jogging", seed).positions for seed in (7, 7, 8))
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - other).max() > 0.1
+
+
+def test_stairs_change_height_in_the_right_direction():
+    rise = [np.ptp(simulate_activity(n, 2).positions[[30, -30], 0, 2]) for n in ("stairs_up", "stairs_down")]
+    up = simulate_activity("stairs_up", 2).positions[:, 0, 2]
+    down = simulate_activity("stairs_down", 2).positions[:, 0, 2]
+    assert min(rise) > 0.3
+    assert up[-1] > up[0] and down[-1] < down[0]
+
+
+def test_running_flies_and_walking_does_not():
+    def vertical(name):
+        height = simulate_activity(name, 4).positions[:, 0, 2]
+        return np.gradient(np.gradient(height, 1 / 60), 1 / 60)[5:-5]
+
+    assert np.percentile(vertical("running"), 5) < -6  # near free fall
+    assert np.percentile(vertical("walking_slow"), 5) > -6
+
+
+def test_subject_styles_are_as_wide_as_people():
+    rng = np.random.default_rng(0)
+    heights = [SubjectStyle.draw(rng).height for _ in range(300)]
+    assert 1.66 < np.mean(heights) < 1.76 and min(heights) >= 1.48 and max(heights) <= 2.0
+
+
+def test_unknown_activity_and_short_duration_are_refused():
+    with pytest.raises(ValueError, match="unknown activity 'flying'"):
+        simulate_activity("flying", 0)
+    with pytest.raises(ValueError, match="duration"):
+        simulate_activity("walking", 0, duration=1.0)
+
+
+@pytest.mark.parametrize(("name", "sign"), [("swipe_left", 1), ("swipe_right", -1)])
+def test_swipes_go_where_they_say_with_either_arm(name, sign):
+    arms = set()
+    for seed in range(14):
+        motion = simulate_activity(name, seed)
+        fastest = {}
+        for arm in "RL":
+            hand = motion.positions[:, SEGMENTS.index(f"{arm}_Hand")] - motion.positions[:, SEGMENTS.index("T8")]
+            sideways = np.gradient(hand[:, 1], 1 / 60) * (hand[:, 2] > -0.1)  # raised; the body faces x, left is y
+            fastest[arm] = sideways[np.abs(sideways).argmax()]
+        arm = max(fastest, key=lambda key: abs(fastest[key]))
+        if abs(fastest[arm]) > 1:
+            arms.add(arm)
+            assert np.sign(fastest[arm]) == sign, seed
+    assert arms == {"R", "L"}
+
+
+def test_most_stairs_turn_and_some_run_straight():
+    def turned(seed):
+        angle = np.unwrap([_heading(q) for q in simulate_activity("stairs_down", seed).orientations[:, 0]])
+        return abs(angle[-1] - angle[0])
+
+    radians = np.array([turned(seed) for seed in range(16)])
+    assert (radians > 1.0).sum() >= 8, "six seconds of a stairwell turn by a radian or more"
+    assert (radians < 0.6).any()
+
+
+def _heading(quaternion):
+    w, x, y, z = quaternion
+    return np.arctan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z))
+
+
+def test_a_gait_never_repeats_itself_exactly():
+    motion = simulate_activity("walking", 3)
+    height = motion.positions[:, 0, 2] - motion.positions[:, 0, 2].mean()
+    lags = [np.corrcoef(height[:-lag], height[lag:])[0, 1] for lag in range(25, 45)]
+    assert 0.4 < max(lags) < 0.995, "steps are alike, yet not equal"

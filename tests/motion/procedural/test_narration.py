@@ -1,0 +1,30 @@
+"""Narrations: varied, true to what happened, and without the held-out words."""
+
+import numpy as np
+import pytest
+
+from anymo_hf.motion.procedural.activities import ACTIVITIES
+from anymo_hf.motion.procedural.narration import LABELS, compose_narrations, label_phrases
+
+
+def test_every_activity_has_words_and_no_held_out_ones():
+    rng = np.random.default_rng(0)
+    assert set(LABELS) == set(ACTIVITIES)
+    for activity in ACTIVITIES:
+        phrases = label_phrases(activity)
+        sentences = compose_narrations(activity, {}, rng)
+        assert len(set(phrases)) >= 6 and len(set(sentences)) == 6
+        assert not any("ascending" in text for text in [*phrases, *sentences])
+
+
+def test_sentences_name_side_and_direction_that_happened():
+    rng = np.random.default_rng(0)
+    waves = " ".join(compose_narrations("wave", {"side": "left"}, rng, 12))
+    assert "the left hand" in waves and "right" not in waves
+    steps = " ".join(compose_narrations("side_stepping", {"direction": "right"}, rng, 12))
+    assert "to the right" in steps and "left" not in steps
+
+
+def test_unknown_activity_is_refused():
+    with pytest.raises(ValueError, match="unknown activity 'flying'"):
+        label_phrases("flying")
