@@ -29,7 +29,7 @@ from torch import nn
 from torch.fx.experimental import _config as symbolic_config
 from torch.overrides import TorchFunctionMode
 
-from .body_graph import PLACEMENTS, SEGMENTS, WRISTS, resolve_placement
+from .body_segments import PLACEMENTS, SEGMENTS, WRISTS, resolve_placement
 from .feature_extraction_anymo import TARGET_RATE, AnyMoFeatureExtractor
 from .processing_anymo import draft_folder
 

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from transformers import BatchFeature, FeatureExtractionMixin
 from transformers.utils import cached_file
 
-from .body_graph import resolve_placement
+from .body_segments import resolve_placement
 from .configuration_anymo import AnyMoPQVAEConfig, AnyMoSTGCNConfig
 from .modeling_pqvae import AnyMoPQVAEModel
 from .modeling_stgcn import AnyMoSTGCNModel

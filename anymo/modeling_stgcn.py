@@ -20,7 +20,7 @@ from transformers import PreTrainedModel
 from transformers import initialization as init
 from transformers.utils import ModelOutput
 
-from .body_graph import spatial_partitions
+from .body_segments import spatial_partitions
 from .configuration_anymo import AnyMoSTGCNConfig
 from .strict_loading import StrictLoadingMixin
 

@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from transformers import BatchFeature, ProcessorMixin
 from transformers.utils import logging
 
-from .body_graph import PLACEMENT_WORDS, SEGMENTS
+from .body_segments import PLACEMENT_WORDS, SEGMENTS
 from .feature_extraction_anymo import TARGET_RATE, AnyMoFeatureExtractor, split_arguments, stack_recordings
 from .tokenization_anymo import AnyMoTokenizer
 

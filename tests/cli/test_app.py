@@ -22,7 +22,7 @@ import torch
 from PIL import Image
 
 import anymo_hf
-from anymo_hf.cli.app import app as cli
+from anymo_hf.cli import app as cli
 from anymo_hf.modeling.body_segments import SEGMENTS
 from anymo_hf.modeling.feature_extraction_anymo import AnyMoFeatureExtractor
 from anymo_hf.motion.procedural.activities import HELD_OUT_SEED

@@ -6,7 +6,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from anymo_hf.cli.app import archive as cli_archive
+from anymo_hf.cli import archive as cli_archive
 
 app = typer.Typer()
 app.command()(cli_archive.simulate)

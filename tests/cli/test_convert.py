@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import AutoModel
 
-from anymo_hf.cli.app import app as cli
+from anymo_hf.cli import app as cli
 
 _spec = importlib.util.spec_from_file_location(
     "official_files", Path(__file__).parents[1] / "hub" / "test_convert_official.py"

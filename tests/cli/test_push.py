@@ -16,8 +16,8 @@ _spec.loader.exec_module(hub_server)
 # as `anymo` runs it: an error is one line and ends with 2
 PROGRAM = """
 import sys, typer
-from anymo_hf.cli.app import app as cli
-from anymo_hf.cli.app import push as cli_push
+from anymo_hf.cli import app as cli
+from anymo_hf.cli import push as cli_push
 cli.app.add_typer(cli_push.app, name="push")
 sys.argv[0] = "anymo"
 cli.main()

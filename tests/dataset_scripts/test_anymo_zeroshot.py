@@ -24,7 +24,7 @@ SCRIPT = ROOT / "dataset_scripts" / "anymo_zeroshot.py"
 
 def _of(reader):
     """The module whose functions write a reader's raw files."""
-    path = ROOT / "tests" / "recordings" / f"test_{reader}.py"
+    path = next((ROOT / "tests" / "recordings").rglob(f"test_{reader}.py"))
     spec = importlib.util.spec_from_file_location(f"files_of_{reader}", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
