@@ -14,12 +14,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.signal import resample_poly
 from torch import nn
 from tqdm import tqdm
 
 from anymo_hf.evaluation.metrics import recognition_scores
 from anymo_hf.modeling.body_segments import resolve_placement
+from anymo_hf.modeling.imu_signal import resample
 from anymo_hf.recordings.catalogue import DATASETS, read_windows
 from anymo_hf.simulation.surface import load_template
 from anymo_hf.simulation.views import ViewOptions, sample_views
@@ -103,8 +103,7 @@ def judge(
     truth = np.array([labels.index(window.label) for window in windows])
     signals = []
     for window in windows:
-        signal, rate = next(iter(window.signals.values())), int(window.sampling_rate)
-        signals.append(resample_poly(signal - signal.mean(0), 60, rate, axis=0)[:FRAMES] + signal.mean(0))
+        signals.append(resample(next(iter(window.signals.values())), window.sampling_rate)[:FRAMES])
     stack = torch.tensor(np.stack(signals), dtype=torch.float32)
     chances = torch.cat([probe(part, placement).softmax(-1) for part in stack.split(256)]).numpy()
     columns = [[names.index(name) for name in groups[label] if name in names] for label in labels]

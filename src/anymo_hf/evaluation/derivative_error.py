@@ -9,6 +9,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from ..modeling.body_segments import SEGMENTS
+from ..modeling.imu_signal import low_pass
 from ..motion.body_motion import BodyMotion
 from ..simulation.kinematics import GRAVITY, segment_kinematics
 
@@ -149,18 +150,15 @@ def _differentiated(position: np.ndarray, quaternion: np.ndarray, rate: float) -
 
 
 def _resampled(position: np.ndarray, quaternion: np.ndarray, rate: float) -> tuple[np.ndarray, np.ndarray]:
-    """A track low-passed at 24 Hz like our terms and brought to 60 Hz before anything is differentiated."""
+    """A track low-passed like our terms and brought to 60 Hz before anything is differentiated."""
     from scipy.interpolate import CubicSpline
-    from scipy.signal import butter, sosfiltfilt
 
     times = np.arange(len(position)) / rate
     wanted = np.arange(int(times[-1] * FRAME_RATE + 1e-6) + 1) / FRAME_RATE
     # q and -q are the same turn, but not to a filter
     flips = np.cumprod(np.where((quaternion[1:] * quaternion[:-1]).sum(-1) < 0, -1.0, 1.0))
     track = np.concatenate([position, quaternion * np.concatenate([[1.0], flips])[:, None]], axis=1)
-    if rate > FRAME_RATE:
-        track = sosfiltfilt(butter(4, 0.4 * FRAME_RATE, fs=rate, output="sos"), track, axis=0)
-    track = CubicSpline(times, track)(wanted)
+    track = CubicSpline(times, low_pass(track, rate, FRAME_RATE, ends="antireflect"))(wanted)
     return track[:, :3], track[:, 3:]
 
 

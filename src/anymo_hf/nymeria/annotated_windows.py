@@ -22,8 +22,8 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.dataset as pds
 from scipy.interpolate import CubicSpline
-from scipy.signal import butter, sosfiltfilt
 
+from ..modeling.imu_signal import low_pass
 from ..motion.activity_labels import anymo180
 from ..simulation.engines import run_jobs
 from .imu import DEVICES, find_vrs, read_nymeria_imu
@@ -34,7 +34,6 @@ LONGEST_PAUSE = 0.1  # seconds
 WINDOW = 300  # steps
 CLOCKS = ("timecode", "motion")
 RESAMPLING = ("anti_aliased", "nearest")
-CUTOFF_HZ = 24.0
 OFFICIAL_ANNOTATIONS = "multimodal_sync_60hz/anymo_annotations.csv"
 OFFICIAL_TIMES = "multimodal_sync_60hz/atomic_action_60hz.csv"
 _AUGMENTATIONS = tuple(f"augmented_atomic_action_{number}" for number in range(1, 6))
@@ -374,10 +373,7 @@ def to_60_hz(time: np.ndarray, values: np.ndarray, grid: np.ndarray, resampling:
             out[inside] = signal[right - nearer]
             continue
         rate = (len(clock) - 1) / (clock[-1] - clock[0])
-        if rate > 2 * CUTOFF_HZ:
-            padding = min(len(signal) - 1, int(np.ceil(2.5 * rate / CUTOFF_HZ)))
-            signal = sosfiltfilt(butter(4, CUTOFF_HZ, fs=rate, output="sos"), signal, axis=0, padlen=padding)
-        out[inside] = CubicSpline(clock, signal)(np.clip(grid[inside], clock[0], clock[-1]))
+        out[inside] = CubicSpline(clock, low_pass(signal, rate))(np.clip(grid[inside], clock[0], clock[-1]))
     return out
 
 

@@ -14,11 +14,10 @@ from scipy.interpolate import CubicSpline
 from scipy.signal import butter, sosfiltfilt
 
 from ..modeling.body_segments import SEGMENTS
+from ..modeling.imu_signal import STANDARD_GRAVITY, resample
 from ..motion.body_motion import BodyMotion
 
-GRAVITY = np.array([0.0, 0.0, -9.80665])
-# Before a rate is reduced, content above this share of the new rate is removed (0.4 x 60 Hz = 24 Hz).
-ANTI_ALIAS_SHARE = 0.4
+GRAVITY = np.array([0.0, 0.0, -STANDARD_GRAVITY])
 _CHUNK = 200_000  # frames times segments that are differentiated at once
 
 
@@ -44,16 +43,14 @@ def segment_kinematics(
 ) -> SegmentKinematics:
     """Differentiate a body motion once, for all placements (paper §3.1).
 
-    A source faster than `frame_rate` is differentiated at its own rate. The terms are then low-passed in segment axes, as
-    a sensor does (zero-phase, gain `1 / (1 + (f / fc)^8)` with `fc` = 0.4 x `frame_rate`: 24 Hz for 60; what would fold
-    back below `fc` keeps under 4 % of its amplitude) and reduced to `frame_rate`, by picking frames or by a cubic spline.
-    A slower source is brought up to `frame_rate` by a cubic spline first, and nothing is low-passed.
+    A source faster than `frame_rate` is differentiated at its own rate. The terms are then brought to `frame_rate` in
+    segment axes by `modeling.imu_signal.resample`, as the feature extractor brings real recordings to 60 Hz: one
+    pass-band for both. A slower source is brought up to `frame_rate` by a cubic spline first, and nothing is low-passed.
 
     Second derivatives are central differences `(x[t+1] − 2x[t] + x[t−1])·rate²`, which read `sinc²(f / rate)` of a
     sine's. Angular velocity is the mean of the rotation logarithms to the previous and the next frame, both in the
     frame of `t`; it reads `sinc(2f / rate)`. At the ends the second difference repeats its neighbour, angular velocity
-    takes the one neighbour it has, and the low-pass continues by an odd mirror image: trust the first and last 0.1 s
-    less.
+    takes the one neighbour it has, and the low-pass continues by the last value: trust the first and last 0.2 s less.
 
     Args:
         motion: the body motion, any rate.
@@ -192,10 +189,10 @@ def _track(
             raise ValueError(f"cutoff_hz must lie between 0 and {limit:g} Hz, got {cutoff_hz}")
     if len(positions) > 2:
         if cutoff_hz is not None:
-            positions = low_pass(positions, source, cutoff_hz)
-            quaternions = low_pass(quaternions, source, cutoff_hz)
+            positions = _remove_fast_noise(positions, source, cutoff_hz)
+            quaternions = _remove_fast_noise(quaternions, source, cutoff_hz)
         if source < frame_rate and not _same_rate(source, frame_rate):
-            positions, quaternions = (_resample(track, source, frame_rate) for track in (positions, quaternions))
+            positions, quaternions = (_spline(track, source, frame_rate) for track in (positions, quaternions))
     rate = source if source > frame_rate and not _same_rate(source, frame_rate) else float(frame_rate)
     if len(positions) < 3:
         raise ValueError(f"a motion needs 3 frames or more at {rate:g} Hz to be differentiated, got {len(positions)}")
@@ -210,17 +207,19 @@ def _reduce(values: np.ndarray, rate: float, frame_rate: float) -> np.ndarray:
     """`(T, ...)` low-passed and brought down to `frame_rate`; as it is where `rate` is that already."""
     if _same_rate(rate, frame_rate):
         return values
-    return _resample(low_pass(values, rate, ANTI_ALIAS_SHARE * frame_rate), rate, frame_rate)
+    return resample(values, rate, frame_rate, count=frames_at(len(values), rate, frame_rate))
 
 
-def _resample(values: np.ndarray, rate: float, frame_rate: float) -> np.ndarray:
-    """A cubic spline through `(T, ...)`, read at `frame_rate`; every n-th row where the rates divide."""
-    times = np.arange(len(values)) / rate
-    wanted = np.arange(int(np.floor(times[-1] * frame_rate + 1e-6)) + 1) / frame_rate
-    every = round(rate / frame_rate)
-    if every >= 1 and abs(rate / frame_rate - every) < 1e-9:
-        return values[::every][: len(wanted)]
-    return CubicSpline(times, values)(wanted)
+def frames_at(frames: int, rate: float, frame_rate: float) -> int:
+    """How many instants of `frame_rate` lie within so many frames at `rate`."""
+    return int(np.floor((frames - 1) / rate * frame_rate + 1e-6)) + 1
+
+
+def _spline(values: np.ndarray, rate: float, frame_rate: float) -> np.ndarray:
+    """A cubic spline through `(T, ...)`, read at the higher `frame_rate`."""
+    return CubicSpline(np.arange(len(values)) / rate, values)(
+        np.arange(frames_at(len(values), rate, frame_rate)) / frame_rate
+    )
 
 
 def _sign_continuous(quaternions: np.ndarray) -> np.ndarray:
@@ -230,7 +229,7 @@ def _sign_continuous(quaternions: np.ndarray) -> np.ndarray:
     return np.concatenate([quaternions[:1], quaternions[1:] * signs[..., None]])
 
 
-def low_pass(values: np.ndarray, rate: float, cutoff: float) -> np.ndarray:
+def _remove_fast_noise(values: np.ndarray, rate: float, cutoff: float) -> np.ndarray:
     """Zero-phase Butterworth low-pass along axis 0 (4th order, run both ways); rates in Hz."""
     sections = butter(4, cutoff, fs=rate, output="sos")
     # Half a cut-off period times five lets the start-up transient die inside the mirrored padding.

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch.nn.functional import embedding_bag
 
-STANDARD_GRAVITY = 9.80665
+from ..modeling.imu_signal import STANDARD_GRAVITY
+
 _MICRO_G = 1e-6 * STANDARD_GRAVITY
 _DEGREE = np.pi / 180
 

@@ -85,7 +85,8 @@ class _Shard:
 def _motion_code() -> str:
     """Hash of the code that makes motion and words, so that a shard of older code is made again."""
     package = Path(__file__).parents[1]
-    sources = [*sorted((package / "motion").rglob("*.py")), package / "simulation" / "kinematics.py", Path(__file__)]
+    numbers = [package / "simulation" / "kinematics.py", package / "modeling" / "imu_signal.py", Path(__file__)]
+    sources = [*sorted((package / "motion").rglob("*.py")), *numbers]
     return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
 
 

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.interpolate import CubicSpline
 
+from ...modeling.imu_signal import filter_reach, rate_ratio, resample
 from ...motion.body_motion import BodyMotion
-from ..kinematics import ANTI_ALIAS_SHARE, SegmentKinematics, low_pass, segment_kinematics
+from ..kinematics import SegmentKinematics, frames_at, segment_kinematics
 
 Poses = tuple[np.ndarray, np.ndarray]  # positions (n, 23, 3) in metres, quaternions (n, 23, 4) wxyz
 _POSE_COLUMNS, _TERM_COLUMNS = 23 * 7, 23 * 15
-# What a chunk sees of its neighbours. The low-pass at 24 Hz forgets by e^(-58 t) and the spline by 0.27 a frame, so
-# 36 cut-off periods and 40 frames leave less than 1e-12 of a chunk's ends.
-_FILTER_PERIODS, _SPLINE_FRAMES = 36, 40
+# What a chunk sees of its neighbours: the low-pass ends after `filter_reach`, the spline forgets by 0.27 a frame, so that
+# 40 frames leave less than 1e-12 of a chunk's ends.
+_SPLINE_FRAMES = 40
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def pose_track(pieces: Iterable[Poses], source_rate: float, frame_rate: float) -
     """Consecutive frames at `frame_rate` from consecutive pieces at `source_rate`, by the rules of `segment_kinematics`.
 
     A slower source is brought up by a cubic spline. A faster one is differentiated at its own rate; poses and terms are
-    then low-passed and reduced. How the recording is cut into pieces changes the result by less than 1e-9 of its size (not
+    then brought down by `modeling.imu_signal.resample`. How the recording is cut into pieces changes the result by less than 1e-9 of its size (not
     at all at equal rates).
 
     Raises:
@@ -56,35 +57,38 @@ def pose_track(pieces: Iterable[Poses], source_rate: float, frame_rate: float) -
     if abs(source_rate - frame_rate) <= 1e-6 * frame_rate:
         yield from map(_frames, rows)
         return
-    cutoff, margin = None, _SPLINE_FRAMES
+    margin, aligned = _SPLINE_FRAMES, 1
     if source_rate > frame_rate:
-        cutoff = ANTI_ALIAS_SHARE * frame_rate
-        margin += int(np.ceil(_FILTER_PERIODS * source_rate / cutoff))
+        margin = int(np.ceil(filter_reach(source_rate, frame_rate) * source_rate)) + 1
+        aligned = rate_ratio(source_rate, frame_rate)[1]  # a chunk starts where the two rates coincide
         rows = _with_terms(rows, source_rate)
     kept: np.ndarray | None = None
     first = done = 0
 
-    def resample(last: int) -> Frames:
+    def cut(last: int) -> Frames:
         assert kept is not None
-        values = kept
-        if len(values) < 3:
-            raise ValueError(f"a motion needs 3 frames or more to change its rate, got {len(values)}")
-        if cutoff is not None:
-            values = low_pass(values, source_rate, cutoff)
+        if len(kept) < 3:
+            raise ValueError(f"a motion needs 3 frames or more to change its rate, got {len(kept)}")
+        if source_rate > frame_rate:
+            up, down = rate_ratio(source_rate, frame_rate)
+            start = first // down * up
+            poses = resample(kept[:, :_POSE_COLUMNS], source_rate, frame_rate, "antireflect", last + 1 - start)
+            terms = resample(kept[:, _POSE_COLUMNS:], source_rate, frame_rate, count=last + 1 - start)
+            return _frames(np.concatenate([poses, terms], axis=1)[done - start :])
         times = np.arange(done, last + 1) * (source_rate / frame_rate) - first
-        return _frames(CubicSpline(np.arange(len(values)), values)(times))
+        return _frames(CubicSpline(np.arange(len(kept)), kept)(times))
 
     for piece in rows:
         kept = piece if kept is None else np.concatenate([kept, piece])
-        ready = _last_index(first + len(kept) - margin, source_rate, frame_rate)
+        ready = frames_at(first + len(kept) - margin, source_rate, frame_rate) - 1
         if (ready - done) * source_rate >= 4 * margin * frame_rate:  # long enough to be worth its margins
-            yield resample(ready)
+            yield cut(ready)
             done = ready + 1
-            drop = int(done * source_rate / frame_rate) - margin - first
+            drop = (int(done * source_rate / frame_rate) - margin - first) // aligned * aligned
             if drop > 0:
                 kept, first = kept[drop:], first + drop
-    if kept is not None and (last := _last_index(first + len(kept), source_rate, frame_rate)) >= done:
-        yield resample(last)
+    if kept is not None and (last := frames_at(first + len(kept), source_rate, frame_rate) - 1) >= done:
+        yield cut(last)
 
 
 def frame_blocks(track: Iterable[Frames], size: int) -> Iterator[Frames]:
@@ -146,11 +150,6 @@ def _with_terms(rows: Iterable[np.ndarray], rate: float) -> Iterator[np.ndarray]
             kept, start = kept[-3:], 2
     if len(kept):
         yield differentiated(None)
-
-
-def _last_index(frames: int, source_rate: float, frame_rate: float) -> int:
-    """Last new frame within so many source frames."""
-    return int(np.floor((frames - 1) / source_rate * frame_rate + 1e-6))
 
 
 def _frames(rows: np.ndarray) -> Frames:

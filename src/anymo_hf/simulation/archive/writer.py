@@ -17,6 +17,7 @@ import numpy as np
 from safetensors.numpy import save
 
 from ... import __version__
+from ...modeling.imu_signal import PASS_BAND
 from ...motion.body_motion import BodyMotion, Narration
 from ..engines import run_jobs
 from ..surface import SurfaceTemplate, load_template
@@ -96,7 +97,7 @@ def simulate_archive(
     folder = Path(folder)
     recipe = {
         "frame_rate": float(frame_rate), "block_frames": BLOCK_FRAMES, "position_step": POSITION_STEP,
-        "quaternion_step": QUATERNION_STEP, "term_steps": sorted(set(TERM_STEPS.tolist())),
+        "quaternion_step": QUATERNION_STEP, "term_steps": sorted(set(TERM_STEPS.tolist())), "pass_band": PASS_BAND,
     }  # fmt: skip
     jobs = _procedural_jobs(folder, recipe, procedural, seconds, activities)
     if motion is not None:

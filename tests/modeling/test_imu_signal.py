@@ -1,0 +1,111 @@
+"""The one pass-band: simulated motion and recordings come to 60 Hz with the same transfer function."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from anymo_hf.modeling.feature_extraction_anymo import AnyMoFeatureExtractor
+from anymo_hf.modeling.imu_signal import filter_reach, low_pass, rate_ratio, resample
+from anymo_hf.motion.body_motion import BodyMotion
+from anymo_hf.nymeria.annotated_windows import STEP_NS, to_60_hz
+from anymo_hf.simulation.kinematics import segment_kinematics
+
+SECONDS = 6.0
+FREQUENCIES = np.arange(1.0, 30.0)
+
+
+def amplitude(signal, frequency, rate=60.0):
+    """Size of a tone in the inner part of a signal, by least squares."""
+    times = np.arange(len(signal)) / rate
+    waves = np.stack([np.sin(2 * np.pi * frequency * times), np.cos(2 * np.pi * frequency * times), np.ones_like(times)], 1)
+    inner = slice(45, len(signal) - 45)
+    return np.hypot(*np.linalg.lstsq(waves[inner], signal[inner], rcond=None)[0][:2])
+
+
+def simulated_gain(frequency, rate=240.0):
+    """What simulation keeps of a segment that swings along x; its difference operator's own loss is taken out."""
+    times = np.arange(int(SECONDS * rate) + 1) / rate
+    positions = np.zeros((len(times), 23, 3))
+    positions[..., 0] = np.sin(2 * np.pi * frequency * times + 0.3)[:, None] / (2 * np.pi * frequency) ** 2
+    still = np.tile([1.0, 0, 0, 0], (len(times), 23, 1))
+    force = segment_kinematics(BodyMotion(rate, positions, still)).specific_force[:, 3, 0]
+    return amplitude(force, frequency) / np.sinc(frequency / rate) ** 2
+
+
+def recorded_gain(extractor, frequency, rate):
+    """What the feature extractor keeps of a sensor that reads a tone along x."""
+    times = np.arange(int(SECONDS * rate)) / rate
+    signal = np.zeros((len(times), 6))
+    signal[:, 0] = np.sin(2 * np.pi * frequency * times + 0.3)
+    (worn,) = extractor.read({"waist": signal}, sampling_rate=rate)
+    return amplitude(next(iter(worn.values()))[:, 0], frequency)
+
+
+@pytest.fixture
+def extractor():
+    """Reading needs no network."""
+    extractor = object.__new__(AnyMoFeatureExtractor)
+    extractor.wrist = "forearm"
+    return extractor
+
+
+@pytest.mark.parametrize("rate", [50.0, 100.0, 240.0])
+def test_both_ends_have_one_transfer_function(extractor, rate):
+    """Within 0.5 %, and 50 Hz recordings as far as they reach: theirs ends at 25 Hz."""
+    simulated = np.array([simulated_gain(frequency) for frequency in FREQUENCIES])
+    recorded = np.array([recorded_gain(extractor, frequency, rate) for frequency in FREQUENCIES])
+    reach = FREQUENCIES <= (29 if rate > 60 else 21)
+    np.testing.assert_allclose(recorded[reach], simulated[reach], atol=0.005)
+    assert simulated[FREQUENCIES <= 26].min() > 0.98 and 0.5 < simulated[-1] < 0.75
+
+
+def test_nymeria_streams_have_it_too():
+    time = 1000.0 + np.arange(6000) / 1000
+    grid = np.arange(60_001, 60_350) * (STEP_NS * 1e-9)
+    for frequency in (5.0, 20.0, 28.0):
+        read = to_60_hz(time, np.sin(2 * np.pi * frequency * time)[:, None], grid)[:, 0]
+        assert amplitude(read, frequency) == pytest.approx(simulated_gain(frequency), abs=0.005)
+
+
+@pytest.mark.parametrize(("rate", "target"), [(240.0, 60.0), (100.0, 60.0), (119.88, 60.0), (1000.0, 50.0)])
+def test_low_pass_and_resample_are_one_filter(rate, target):
+    rng = np.random.default_rng(0)
+    signal = rng.normal(size=(int(6 * rate), 2)).cumsum(axis=0)
+    for ends in ("edge", "antireflect"):
+        fine, coarse = low_pass(signal, rate, target, ends), resample(signal, rate, target, ends)
+        up, down = rate_ratio(rate, target)
+        same = fine[::down], coarse[::up]
+        count = min(map(len, same))
+        np.testing.assert_allclose(same[0][:count], same[1][:count], atol=3e-3 * np.ptp(signal))
+    assert low_pass(signal, target, target) is signal and resample(signal, target, target) is signal
+
+
+def test_the_filter_sees_no_further_than_it_says():
+    signal = np.zeros(2400)
+    signal[1200] = 1.0
+    for rate in (50.0, 100.0, 240.0):
+        seen = np.flatnonzero(resample(signal, rate)) / 60.0
+        reach = filter_reach(rate)
+        assert 1200 / rate - reach - 1e-9 <= seen.min() and seen.max() <= 1200 / rate + reach + 1e-9
+
+
+def test_ends_rest_or_keep_their_speed():
+    rest, walk = np.full((200, 1), 9.8), np.arange(200.0)[:, None]
+    np.testing.assert_allclose(resample(rest, 100.0), 9.8, rtol=1e-12)
+    straight = resample(walk, 100.0, ends="antireflect")[:, 0]
+    np.testing.assert_allclose(np.diff(straight), 100 / 60, rtol=0.005)
+
+
+def test_bad_rates_are_refused_and_torch_is_not_needed():
+    for rate in (0.0, 4.0, np.nan, 20_000.0):
+        with pytest.raises(ValueError, match="5 and 10,000"):
+            resample(np.zeros((100, 6)), rate)
+    code = (
+        "import importlib.util as u, sys; s = u.spec_from_file_location('x', sys.argv[1]); "
+        "s.loader.exec_module(u.module_from_spec(s)); assert not {'torch', 'scipy.signal'} & set(sys.modules)"
+    )
+    import anymo_hf.modeling.imu_signal as module
+
+    subprocess.run([sys.executable, "-c", code, module.__file__], check=True)
