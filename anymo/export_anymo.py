@@ -177,6 +177,5 @@ def preprocessing_facts(extractor: AnyMoFeatureExtractor) -> dict[str, Any]:
         "frames_per_step": frames_per_step,
         "num_codebooks": config.num_codebooks,
         "codebook_size": config.codebook_size,
-        "resampling": "another rate: low-pass below half of the lower rate, then to 60 Hz (scipy.signal.resample_poly, "
-        'padtype="edge")',
+        "resampling": "another rate: low-pass below half of the lower rate, then to 60 Hz (`resample` of imu_signal.py)",
     }

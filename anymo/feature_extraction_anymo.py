@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,10 @@ from transformers.utils import cached_file
 
 from .body_segments import resolve_placement
 from .configuration_anymo import AnyMoPQVAEConfig, AnyMoSTGCNConfig
+from .imu_signal import ACCELERATION_UNITS, ANGULAR_VELOCITY_UNITS, TARGET_RATE, resample
 from .modeling_pqvae import AnyMoPQVAEModel
 from .modeling_stgcn import AnyMoSTGCNModel
 
-TARGET_RATE = 60.0
-_ACCELERATION = {"m/s^2": 1.0, "g": 9.80665, "mg": 9.80665e-3}
-_ANGULAR_VELOCITY = {"rad/s": 1.0, "deg/s": np.pi / 180}
 _FOLDER, _CONFIG, _WEIGHTS = "imu_tokenizer", "config.json", "model.safetensors"
 _FILE_ARGUMENTS = (
     "cache_dir", "force_download", "proxies", "token", "revision", "local_files_only", "subfolder", "user_agent",
@@ -46,26 +43,6 @@ def split_arguments(kwargs: Mapping[str, Any], own: Sequence[str], where: str) -
         {name: kwargs[name] for name in own if name in kwargs},
         {name: kwargs[name] for name in _FILE_ARGUMENTS if name in kwargs},
     )
-
-
-def resample(signal: np.ndarray, rate: float, target: float = TARGET_RATE) -> np.ndarray:
-    """`(T, C)` at `rate` Hz to `(round(T * target / rate), C)` at `target` Hz, by a polyphase low-pass filter.
-
-    Ends are continued by their own value, so a resting sensor keeps reading 1 g up to the edge.
-
-    Raises:
-        ValueError: a rate outside 5 to 10,000 Hz.
-    """
-    from scipy.signal import resample_poly
-
-    if not np.isfinite(rate) or not 5 <= rate <= 10_000:
-        raise ValueError(f"sampling_rate must lie between 5 and 10,000 Hz, got {rate}")
-    if rate == target:
-        return signal
-    ratio = Fraction(target / rate).limit_denominator(1000)
-    count = max(1, round(len(signal) * target / rate))
-    out = resample_poly(signal, ratio.numerator, ratio.denominator, axis=0, padtype="edge")
-    return out[:count] if len(out) >= count else np.pad(out, ((0, count - len(out)), (0, 0)), mode="edge")
 
 
 class AnyMoFeatureExtractor(FeatureExtractionMixin):
@@ -206,13 +183,15 @@ class AnyMoFeatureExtractor(FeatureExtractionMixin):
         if not 5 <= rate <= 10_000:
             raise ValueError(f"sampling_rate must lie between 5 and 10,000 Hz, got {sampling_rate}")
         for field, unit, known in (
-            ("acceleration_unit", acceleration_unit, _ACCELERATION),
-            ("angular_velocity_unit", angular_velocity_unit, _ANGULAR_VELOCITY),
+            ("acceleration_unit", acceleration_unit, ACCELERATION_UNITS),
+            ("angular_velocity_unit", angular_velocity_unit, ANGULAR_VELOCITY_UNITS),
         ):
             if unit not in known:
                 raise ValueError(f"{field} must be one of {', '.join(known)}, got {unit!r}")
         recordings = _as_recordings(imu, placements)
-        factors = np.array([_ACCELERATION[acceleration_unit]] * 3 + [_ANGULAR_VELOCITY[angular_velocity_unit]] * 3)
+        factors = np.array(
+            [ACCELERATION_UNITS[acceleration_unit]] * 3 + [ANGULAR_VELOCITY_UNITS[angular_velocity_unit]] * 3
+        )
         worn: list[dict[int, np.ndarray]] = []
         for number, recording in enumerate(recordings):
             nodes: dict[int, np.ndarray] = {}

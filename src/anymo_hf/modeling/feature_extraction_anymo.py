@@ -189,7 +189,9 @@ class AnyMoFeatureExtractor(FeatureExtractionMixin):
             if unit not in known:
                 raise ValueError(f"{field} must be one of {', '.join(known)}, got {unit!r}")
         recordings = _as_recordings(imu, placements)
-        factors = np.array([ACCELERATION_UNITS[acceleration_unit]] * 3 + [ANGULAR_VELOCITY_UNITS[angular_velocity_unit]] * 3)
+        factors = np.array(
+            [ACCELERATION_UNITS[acceleration_unit]] * 3 + [ANGULAR_VELOCITY_UNITS[angular_velocity_unit]] * 3
+        )
         worn: list[dict[int, np.ndarray]] = []
         for number, recording in enumerate(recordings):
             nodes: dict[int, np.ndarray] = {}

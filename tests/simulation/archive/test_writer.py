@@ -15,11 +15,11 @@ import pytest
 
 from anymo_hf.motion.body_motion import BodyMotion
 from anymo_hf.motion.procedural.activities import HELD_OUT_SEED, simulate_activity
+from anymo_hf.simulation.archive import writer as archive_module
 from anymo_hf.simulation.archive.derived import dense_bytes, materialize, materialize_views
 from anymo_hf.simulation.archive.manifest import read_manifest, verify_archive
 from anymo_hf.simulation.archive.shard import Shard
 from anymo_hf.simulation.archive.writer import Archive, simulate_archive
-from anymo_hf.simulation.archive import writer as archive_module
 from anymo_hf.simulation.engines import run_jobs
 from anymo_hf.simulation.kinematics import placement_signals, segment_kinematics
 

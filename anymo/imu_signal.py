@@ -1,0 +1,83 @@
+"""What an IMU signal is here: its units, and the one way that recordings and simulations come to 60 Hz."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+
+TARGET_RATE = 60.0  # Hz
+STANDARD_GRAVITY = 9.80665  # m/s²
+ACCELERATION_UNITS = {"m/s^2": 1.0, "g": STANDARD_GRAVITY, "mg": 1e-3 * STANDARD_GRAVITY}
+ANGULAR_VELOCITY_UNITS = {"rad/s": 1.0, "deg/s": np.pi / 180}
+RATES = (5.0, 10_000.0)  # Hz, slowest and fastest recording
+# The low-pass: a sinc of ten zero crossings on either side under a Kaiser window.
+_ZERO_CROSSINGS, _KAISER_BETA = 10, 5.0
+PASS_BAND = f"sinc of {_ZERO_CROSSINGS} zero crossings, Kaiser {_KAISER_BETA:g}"  # for recipes of what is stored
+
+
+def filter_reach(rate: float, target: float = TARGET_RATE) -> float:
+    """Seconds on either side of an instant that `resample` looks at."""
+    return _ZERO_CROSSINGS / min(rate, target)
+
+
+def low_pass(signal: np.ndarray, rate: float, target: float = TARGET_RATE, ends: str = "edge") -> np.ndarray:
+    """The low-pass of `resample` alone, for samples that are then read at other instants than an even grid.
+
+    Zero-phase along axis 0: half of the amplitude is left at `target / 2`, over 99 % below 0.45 and under 1 % above 0.55
+    of `target`. A signal at `target` or slower is returned as it is.
+
+    Args:
+        signal: `(T, ...)` at `rate` Hz.
+        rate: Hz.
+        target: rate that the signal is meant for, Hz.
+        ends: how the signal goes on beyond its ends: "edge" by its last value, so a resting sensor keeps reading 1 g;
+            "antireflect" by its mirror image about the last value, so a motion keeps its speed.
+    """
+    from scipy.signal import firwin, upfirdn
+
+    if rate <= target:
+        return signal
+    half = round(_ZERO_CROSSINGS * rate / target)
+    taps = firwin(2 * half + 1, target / rate, window=("kaiser", _KAISER_BETA))
+    return upfirdn(taps, signal, axis=0, mode=ends)[half : half + len(signal)]
+
+
+def resample(
+    signal: np.ndarray, rate: float, target: float = TARGET_RATE, ends: str = "edge", count: int | None = None
+) -> np.ndarray:
+    """`(T, ...)` at `rate` Hz to `(round(T * target / rate), ...)` at `target` Hz, by a polyphase low-pass filter.
+
+    The first sample stays at time 0. The pass-band ends at half of the lower rate, see `low_pass`. Real recordings and
+    simulated ones come to 60 Hz by this function, so both have the same transfer function.
+
+    Args:
+        signal: samples along axis 0.
+        rate, target: Hz; their ratio is taken as a fraction of numbers up to 1,000.
+        ends: see `low_pass`.
+        count: so many samples instead.
+
+    Raises:
+        ValueError: a rate outside 5 to 10,000 Hz.
+    """
+    from scipy.signal import firwin, resample_poly
+
+    if not np.isfinite(rate) or not RATES[0] <= rate <= RATES[1]:
+        raise ValueError(f"sampling_rate must lie between 5 and 10,000 Hz, got {rate}")
+    if rate == target:
+        return signal
+    up, down = rate_ratio(rate, target)
+    count = max(1, round(len(signal) * target / rate)) if count is None else count
+    most = max(up, down)
+    taps = firwin(2 * _ZERO_CROSSINGS * most + 1, 1 / most, window=("kaiser", _KAISER_BETA))
+    for phase in range(up):  # each new sample is a mean of old ones, so what is constant stays so
+        taps[phase::up] /= up * taps[phase::up].sum()
+    out = resample_poly(signal, up, down, axis=0, padtype=ends, window=taps)
+    missing = count - len(out)
+    return out[:count] if missing <= 0 else np.concatenate([out, np.repeat(out[-1:], missing, axis=0)])
+
+
+def rate_ratio(rate: float, target: float = TARGET_RATE) -> tuple[int, int]:
+    """`target / rate` as a fraction: samples number `n * up` of the new rate and `n * down` of the old one coincide."""
+    ratio = Fraction(target / rate).limit_denominator(1000)
+    return ratio.numerator, ratio.denominator
