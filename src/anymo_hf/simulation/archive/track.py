@@ -45,8 +45,8 @@ def pose_track(pieces: Iterable[Poses], source_rate: float, frame_rate: float) -
     """Consecutive frames at `frame_rate` from consecutive pieces at `source_rate`, by the rules of `segment_kinematics`.
 
     A slower source is brought up by a cubic spline. A faster one is differentiated at its own rate; poses and terms are
-    then brought down by `modeling.imu_signal.resample`. How the recording is cut into pieces changes the result by less than 1e-9 of its size (not
-    at all at equal rates).
+    then brought down by `modeling.imu_signal.resample`. How the recording is cut into pieces changes the result by less
+    than 1e-9 of its size (not at all at equal rates).
 
     Raises:
         ValueError: a rate that is not positive, pieces of a wrong shape, values that are not finite, under 3 frames.
