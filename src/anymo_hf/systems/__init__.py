@@ -1,0 +1,1 @@
+"""AnyMo and every system it is compared with, one file each."""
