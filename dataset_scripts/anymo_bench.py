@@ -77,7 +77,7 @@ class BenchConfig(datasets.BuilderConfig):
             annotations need the column superclass_50_label.
         split_subjects: `metadata/split_subjects.json` of another repository; without it, 8:2 by `seed`.
         seed: of the split.
-        keep_held_out: use the five people too that all training stages leave out.
+        drop_held_out: leave out the five people that all training stages hold out; the official exporter keeps them.
         left_out: sequences that are not read.
     """
 
@@ -90,7 +90,7 @@ class BenchConfig(datasets.BuilderConfig):
     members: str | None = None
     split_subjects: str | None = None
     seed: int = 42
-    keep_held_out: bool = False
+    drop_held_out: bool = False
     left_out: tuple[str, ...] = ()
 
     def source(self) -> NymeriaSource:
@@ -200,7 +200,7 @@ def split_sessions(config: BenchConfig) -> dict[str, list[str]]:
     subjects: dict[str, str] = {}
     for folder in source.sessions():
         subject = read_metadata(folder).subject
-        if folder.name in config.left_out or (subject in HELD_OUT_SUBJECTS and not config.keep_held_out):
+        if folder.name in config.left_out or (config.drop_held_out and subject in HELD_OUT_SUBJECTS):
             continue
         if any(True for _ in eligible(source.read(folder), space)):
             subjects[folder.name] = subject
@@ -312,7 +312,9 @@ def write_repository(
     info = {
         "sampling_rate_hz": 60, "window_size_timesteps": WINDOW, "body_position": BODY_POSITION,
         "channel_names": list(CHANNELS), "resampling": plan.resampling, "left_out": broken, "windows_outside": outside,
-        "labels_from": "official file" if plan.labels else "rebuilt", "summaries": summaries,
+        "labels_from": "official file" if plan.labels else "rebuilt",
+        "split_from": "official file" if options.get("split_subjects") else f"seed {plan.seed}",
+        "held_out_people": "dropped" if plan.drop_held_out else "kept", "summaries": summaries,
     }  # fmt: skip
     write_json(info_path, info)
     write_text(out / "README.md", card(info))
@@ -398,6 +400,7 @@ def card(info: dict[str, Any]) -> str:
     lines += [
         "", f"Resampling to 60 Hz: {info['resampling'].replace('_', '-')}. Classes: {classes[info['labels_from']]}.",
         *left_out(info), "", "`anymo bench statistics REPO` counts more, beside the paper's numbers.",
+        "", "### What differs from the official release", "", *(f"- {line}" for line in official_differences(info)),
     ]  # fmt: skip
     return fill_card(
         "anymo_bench", "AnyMo Bench", "cc-by-nc-4.0", ["human-activity-recognition", "nymeria"],
@@ -411,6 +414,31 @@ def card(info: dict[str, Any]) -> str:
     )  # fmt: skip
 
 
+def official_differences(info: dict[str, Any]) -> list[str]:
+    """Where these rows follow another rule than the official ones, or the same by choice; from `dataset_info.json`."""
+    people = ", ".join(HELD_OUT_SUBJECTS)
+    lines = ["`sample_id` is made of config, split, annotation, first step and length; the official rule is not published."]
+    if info["split_from"] == "official file":
+        lines.append("The people of train and test are those of a given `split_subjects.json`.")
+    else:
+        lines.append(
+            f"The people of train and test are drawn 8:2 with {info['split_from']}: the official seed is published, how it "
+            "is used is not, so people may lie on other sides. `--split-subjects` takes the official file."
+        )
+    if info["held_out_people"] == "kept":
+        lines.append(
+            f"The five people that training holds out ({people}) are kept, as the official exporter keeps them; "
+            "`--drop-held-out` leaves them out."
+        )
+    else:
+        lines.append(f"The five people that training holds out ({people}) are left out; the official exporter keeps them.")
+    if info["resampling"] != "nearest":
+        lines.append("Signals are low-passed before 60 Hz; the official exporter takes the nearest sample (`--nearest`).")
+    if info["labels_from"] == "rebuilt":
+        lines.append("The members of the classes are rebuilt from published totals, which many other choices meet as well.")
+    return lines
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description="Write anymo-bench as a Parquet repository for the Hub.")
@@ -420,13 +448,16 @@ def main() -> None:
     parser.add_argument("--members", type=Path, help="official annotation CSV that maps labels to Core50 classes")
     parser.add_argument("--split-subjects", type=Path, help="split_subjects.json of another repository")
     parser.add_argument("--seed", type=int, default=42, help="of the split")
-    parser.add_argument("--keep-held-out", action="store_true", help="use the five held-out people too")
+    parser.add_argument(
+        "--drop-held-out", action="store_true",
+        help="leave out the five people that training holds out; the official exporter keeps them",
+    )  # fmt: skip
     args = parser.parse_args()
     try:
         counts = write_repository(
             args.nymeria, args.annotations, args.out, args.config, args.num_proc, strict=not args.skip_broken,
             times=args.times, resampling="nearest" if args.nearest else "anti_aliased", labels=args.labels,
-            members=args.members, split_subjects=args.split_subjects, seed=args.seed, keep_held_out=args.keep_held_out,
+            members=args.members, split_subjects=args.split_subjects, seed=args.seed, drop_held_out=args.drop_held_out,
         )  # fmt: skip
     except (ValueError, OSError, ImportError) as error:
         parser.exit(2, f"anymo_bench: {error}\n")

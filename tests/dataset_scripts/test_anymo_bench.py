@@ -58,8 +58,7 @@ def test_columns_types_and_layout(built):
     labels = json.loads((out / "metadata" / "fine150_labels.json").read_text())
     assert len(labels) == 150 and labels[0] == {"label_id": 0, "label": "walking / hiking"}
     people = json.loads((out / "metadata" / "split_subjects.json").read_text())
-    assert len(people["train_subjects"]) == 2 and len(people["test_subjects"]) == 1
-    assert "alec_meza" not in people["train_subjects"] + people["test_subjects"]
+    assert len(people["train_subjects"]) == 3 and len(people["test_subjects"]) == 1
     info = json.loads((out / "metadata" / "dataset_info.json").read_text())
     assert len(info["channel_names"]) == 18 and info["window_size_timesteps"] == 300
     assert set(info["summaries"]) == {f"AnyMo-Bench-{n}-{kind}" for n in (150, 50) for kind in ("US", "USCD")}
@@ -146,19 +145,42 @@ def test_split_is_8_to_2_and_subject_disjoint():
         anymo_bench.split_subjects(["a"])
 
 
+def test_held_out_people_stay_unless_dropped(built, tmp_path):
+    import anymo_bench
+
+    nymeria, annotations, out = built
+    people = json.loads((out / "metadata" / "split_subjects.json").read_text())
+    assert "alec_meza" in people["train_subjects"] + people["test_subjects"]
+    assert "alec_meza" in {row["subject_id"] for split in ("train", "test") for row in rows_of(out, "fine150", split)}
+    card = (out / "README.md").read_text()
+    assert "alec_meza, bradley_herman, dominique_frye, justin_ramirez, kyle_parker) are kept" in card
+    assert "`sample_id` is made of" in card and "drawn 8:2 with seed 42" in card and "nearest sample" in card
+    shutil.copytree(out.with_name("repo.signals"), tmp_path / "r.signals")
+    anymo_bench.write_repository(
+        nymeria, annotations, tmp_path / "r", "fine150", progress=False, drop_held_out=True, resampling="anti_aliased"
+    )
+    fewer = json.loads((tmp_path / "r" / "metadata" / "split_subjects.json").read_text())
+    assert len(fewer["train_subjects"]) == 2 and len(fewer["test_subjects"]) == 1
+    subjects = {row["subject_id"] for split in ("train", "test") for row in rows_of(tmp_path / "r", "fine150", split)}
+    assert subjects == {*fewer["train_subjects"], *fewer["test_subjects"]} and "alec_meza" not in subjects
+    assert "are left out; the official exporter keeps them" in (tmp_path / "r" / "README.md").read_text()
+    with pytest.raises(ValueError, match="the other config has other people"):
+        anymo_bench.write_repository(nymeria, annotations, out, "core50", progress=False, drop_held_out=True)
+
+
 def test_statistics_beside_the_papers(built):
     result = CliRunner().invoke(app, ["statistics", str(built[2]), "--json"])
     assert result.exit_code == 0, result.output
     found = {row["name"]: (row["value"], row["paper"]) for row in json.loads(result.stdout)["fine150"]}
-    # three people: walking, standing, stirring (10.5 s), sitting, picking up (3 s)
-    assert found["windows before cutting"] == (15, 154_695)
-    assert found["hours before cutting"] == (pytest.approx(3 * 28.5 / 3600), 211.6)
-    assert found["hours of the rows"] == (pytest.approx(3 * 28 / 3600), None)
-    assert found["training rows"] == (12, 123_874) and found["test rows"] == (6, 30_965)
-    assert found["largest class, before cutting"] == (3, 19_696)
+    # four people: walking, standing, stirring (10.5 s), sitting, picking up (3 s)
+    assert found["windows before cutting"] == (20, 154_695)
+    assert found["hours before cutting"] == (pytest.approx(4 * 28.5 / 3600), 211.6)
+    assert found["hours of the rows"] == (pytest.approx(4 * 28 / 3600), None)
+    assert found["training rows"] == (18, 123_874) and found["test rows"] == (6, 30_965)
+    assert found["largest class, before cutting"] == (4, 19_696)
     assert found["classes unstable in test"] == (5, 0) and found["longest, steps"] == (630, 1200)
     table = CliRunner().invoke(app, ["statistics", str(built[2])]).output
-    assert "| core50 | median class, before cutting | 3 | 1,921 |" in table
+    assert "| core50 | median class, before cutting | 4 | 1,921 |" in table
 
 
 def test_no_recording_is_read_twice(built, tmp_path, monkeypatch):
