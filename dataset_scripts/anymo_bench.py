@@ -417,7 +417,9 @@ def card(info: dict[str, Any]) -> str:
 def official_differences(info: dict[str, Any]) -> list[str]:
     """Where these rows follow another rule than the official ones, or the same by choice; from `dataset_info.json`."""
     people = ", ".join(HELD_OUT_SUBJECTS)
-    lines = ["`sample_id` is made of config, split, annotation, first step and length; the official rule is not published."]
+    lines = [
+        "`sample_id` is made of config, split, annotation, first step and length; the official rule is not published."
+    ]
     if info["split_from"] == "official file":
         lines.append("The people of train and test are those of a given `split_subjects.json`.")
     else:
@@ -431,11 +433,17 @@ def official_differences(info: dict[str, Any]) -> list[str]:
             "`--drop-held-out` leaves them out."
         )
     else:
-        lines.append(f"The five people that training holds out ({people}) are left out; the official exporter keeps them.")
+        lines.append(
+            f"The five people that training holds out ({people}) are left out; the official exporter keeps them."
+        )
     if info["resampling"] != "nearest":
-        lines.append("Signals are low-passed before 60 Hz; the official exporter takes the nearest sample (`--nearest`).")
+        lines.append(
+            "Signals are low-passed before 60 Hz; the official exporter takes the nearest sample (`--nearest`)."
+        )
     if info["labels_from"] == "rebuilt":
-        lines.append("The members of the classes are rebuilt from published totals, which many other choices meet as well.")
+        lines.append(
+            "The members of the classes are rebuilt from published totals, which many other choices meet as well."
+        )
     return lines
 
 
