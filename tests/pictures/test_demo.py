@@ -79,6 +79,20 @@ def test_held_out_windows_are_balanced_distinct_and_unseen(parts, few, monkeypat
         demo.held_out_windows(parts[1], 0)
 
 
+def test_a_held_out_window_does_not_depend_on_other_activities(parts, few, monkeypatch):
+    def windows(activities):
+        with monkeypatch.context() as patch:
+            patch.setattr(demo, "ACTIVITIES", {name: ACTIVITIES[name] for name in activities})
+            codes, worn, texts = demo.held_out_windows(parts[1], 2 * len(activities))
+        return {text: (row.tolist(), places) for text, row, places in zip(texts, codes, worn, strict=True)}
+
+    many, fewer = windows(FEW), windows(FEW[1:])
+    assert len(fewer) == 2 * len(FEW) - 2
+    for text, (row, places) in fewer.items():
+        assert many[text][1] == places
+        assert np.mean(np.array(many[text][0]) == np.array(row)) > 0.99  # batches round differently
+
+
 def test_a_hundred_windows_spread_over_all_activities_and_have_their_own_texts(monkeypatch):
     shown = []
     monkeypatch.setattr(demo, "_encode", lambda processor, motions, worn, seed: shown.extend(motions))

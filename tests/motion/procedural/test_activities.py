@@ -83,7 +83,7 @@ def test_unknown_activity_and_short_duration_are_refused():
 @pytest.mark.parametrize(("name", "sign"), [("swipe_left", 1), ("swipe_right", -1)])
 def test_swipes_go_where_they_say_with_either_arm(name, sign):
     arms = set()
-    for seed in range(14):
+    for seed in range(30):
         motion = simulate_activity(name, seed)
         fastest = {}
         for arm in "RL":
@@ -117,3 +117,14 @@ def test_a_gait_never_repeats_itself_exactly():
     height = motion.positions[:, 0, 2] - motion.positions[:, 0, 2].mean()
     lags = [np.corrcoef(height[:-lag], height[lag:])[0, 1] for lag in range(25, 45)]
     assert 0.4 < max(lags) < 0.995, "steps are alike, yet not equal"
+
+
+def test_adding_and_removing_activities_changes_no_other_ones_motion(monkeypatch):
+    before = {name: simulate_activity(name, 5, 2.0) for name in ACTIVITIES}
+    monkeypatch.setitem(ACTIVITIES, "aerobics", ACTIVITIES["jumping"])  # first in the list
+    monkeypatch.delitem(ACTIVITIES, "clap")
+    for name in sorted(set(ACTIVITIES) - {"aerobics"}):
+        after = simulate_activity(name, 5, 2.0)
+        assert after.positions.tobytes() == before[name].positions.tobytes(), name
+        assert after.orientations.tobytes() == before[name].orientations.tobytes(), name
+        assert after.narrations == before[name].narrations, name

@@ -18,6 +18,7 @@ import numpy as np
 
 from ...modeling.body_segments import PARENTS, SEGMENTS
 from ..body_motion import BodyMotion, Narration
+from ..seeds import seed_of
 from ..skeleton import tpose_offsets
 from .gait import BALL, HEEL, SHAPES, GroundPath, bell, foot_path, reachable_height, two_link_leg
 from .narration import LABELS, compose_narrations
@@ -1137,7 +1138,7 @@ def simulate_activity(
         raise ValueError(f"unknown activity {name!r}; known: {', '.join(sorted(ACTIVITIES))}")
     if duration < 2:
         raise ValueError(f"duration must be at least 2 s, got {duration}")
-    rng = np.random.default_rng([seed, sorted(ACTIVITIES).index(name)])
+    rng = np.random.default_rng([seed, seed_of(name)])
     style = subject or SubjectStyle.draw(rng)
     pose = _Pose(np.arange(int(round(duration * frame_rate))) / frame_rate, frame_rate, rng, style)
     ACTIVITIES[name](pose)
