@@ -2,12 +2,14 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from anymo_hf.modeling.body_segments import SEGMENTS, resolve_placement
-from anymo_hf.recordings.catalogue import DATASETS, read_windows
+from anymo_hf.recordings.catalogue import DATASETS, class_texts, read_windows
 from anymo_hf.recordings.datasets.wisdm import LABELS, read_wisdm
 from anymo_hf.recordings.imu_recording import ImuRecording
 
@@ -30,6 +32,62 @@ def test_the_fourteen_datasets_of_the_paper():
         for placement, segment in info.paper_segments.items():
             resolve_placement(placement)
             assert segment in SEGMENTS
+
+
+# paper, Table 9, and the numbering that it takes from UniMTS: the segments of one window of each kind
+PAPER_SEGMENTS = {
+    "opportunity": ["L3", "R_UpperArm", "R_Forearm", "L_UpperArm", "L_Forearm"], "uci_har": ["L5"], "w_har": ["R_Foot"],
+    "realworld": ["L_Shoulder", "L_Forearm", "Head", "L_Foot", "L_UpperLeg", "L_UpperArm", "L5"],
+    "tnda_har": ["R_Forearm", "L_LowerLeg", "R_Hand", "L_Foot", "T8"], "ego_exo4d": ["Head"], "ego4d": ["Head"],
+    "mmea": ["Head"], "openpack": ["R_Forearm", "L_Forearm", "R_UpperArm", "L_UpperArm"],
+    "pamap2": ["R_Hand", "T8", "R_Foot"], "usc_had": ["R_UpperLeg"], "wisdm_watch": ["R_Hand"],
+    "dsads": ["T8", "R_Hand", "L_Hand", "R_LowerLeg", "L_LowerLeg"], "utd_mhad": ["R_Hand", "R_UpperLeg"],
+}  # fmt: skip
+
+
+def test_the_papers_segments_of_all_fourteen():
+    assert set(PAPER_SEGMENTS) == set(TABLE_1)
+    for name, segments in PAPER_SEGMENTS.items():
+        assert list(dict.fromkeys(DATASETS[name].paper_segments.values())) == segments, name
+
+
+def _tnda_bundle(folder):
+    """One window of the five sensors."""
+    folder.mkdir()
+    (folder / "TNDA-HAR.json").write_text(json.dumps({"label_dictionary": {str(i): ["a"] for i in range(8)}}))
+    np.save(folder / "X_test.npy", np.tile([0, 9.8, 0, 0, 0, 0.1], (1, 100, 5)))
+    np.save(folder / "y_test.npy", np.array([0]))
+    return folder
+
+
+@pytest.mark.parametrize("segments", ["worn", "paper"])
+@pytest.mark.parametrize("wrist", ["forearm", "hand"])
+def test_each_sensor_of_tnda_har_has_a_segment_of_its_own(tmp_path, segments, wrist):
+    (window,) = read_windows("tnda_har", _tnda_bundle(tmp_path / "TNDA-HAR").parent, segments)
+    found = [SEGMENTS[resolve_placement(place, wrist)] for place in window.signals]
+    back = {"worn": "T12", "paper": "T8"}[segments]
+    assert found == ["R_Forearm", "L_LowerLeg", "R_Hand", "L_Foot", back]
+    named = next(read_windows("tnda_har", tmp_path, None)).signals  # as the dataset's documents name them
+    assert list(named) == ["right_forearm", "left_knee", "right_wrist", "left_ankle", "upper_back"]
+
+
+def test_labels_keep_their_case_or_are_lower(tmp_path):
+    (tmp_path / "imuWithOperationLabel").mkdir()
+    columns = [f"atr0{n}/{kind}_{axis}" for n in range(1, 5) for kind in ("acc", "gyro") for axis in "xyz"]
+    rows = [f"{30 * i},1000," + ",".join(["0,1,0,0,0,9"] * 4) for i in range(100)]
+    file = tmp_path / "imuWithOperationLabel" / "U0101-S0100.csv"
+    file.write_text("\n".join([",".join(["unixtime", "operation", *columns]), *rows]))
+    for case, label in (("own", "Fill out Order"), ("lower", "fill out order")):
+        (window,) = read_windows("openpack", tmp_path, label_case=case)
+        assert window.label == label == class_texts("openpack", case)[9]
+    with pytest.raises(ValueError, match="label_case must be"):
+        class_texts("openpack", "upper")
+
+
+def test_reading_recordings_does_not_wait_for_torch():
+    code = "import sys; import anymo_hf.recordings.catalogue, anymo_hf.recordings.dataset_check; "
+    code += "import anymo_hf.recordings.devices.table; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_wisdm_watch_has_all_eighteen_activities(tmp_path):

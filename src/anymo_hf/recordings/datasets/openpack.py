@@ -23,6 +23,10 @@ PLACEMENTS = {
     "atr03": "right_upper_arm",
     "atr04": "left_upper_arm",
 }
+PAPER_SEGMENTS = {
+    "right_wrist": "R_Forearm", "left_wrist": "L_Forearm", "right_upper_arm": "R_UpperArm",
+    "left_upper_arm": "L_UpperArm",
+}  # fmt: skip
 RATE = 30.0
 _TRAINED = ("U0101", "U0102", "U0103", "U0105", "U0106", "U0107", "U0109", "U0111", "U0202", "U0205", "U0210")
 _TESTED = ("U0102", "U0106", "U0202", "U0210")

@@ -18,7 +18,10 @@ SUBJECTS = 4
 PLACEMENTS = {  # placement -> its first column, zero based
     "upper_back": 37, "right_upper_arm": 50, "right_forearm": 63, "left_upper_arm": 76, "left_forearm": 89,
 }  # fmt: skip
-PAPER_SEGMENTS = {"upper_back": "L3", "back": "L3"}  # the arms' segments are the paper's
+PAPER_SEGMENTS = {
+    "upper_back": "L3", "right_upper_arm": "R_UpperArm", "right_forearm": "R_Forearm", "left_upper_arm": "L_UpperArm",
+    "left_forearm": "L_Forearm",
+}  # fmt: skip
 TEST_SESSIONS = (("2", "ADL4"), ("2", "ADL5"), ("3", "ADL4"), ("3", "ADL5"))  # of the Opportunity Challenge
 TRAINING_SESSIONS = tuple(
     (subject, session)

@@ -22,8 +22,10 @@ PLACEMENTS = {  # prefix of the columns, in their order -> placement: the elbow'
 }  # fmt: skip
 PAPER_SEGMENTS = {
     "right_forearm": "R_Forearm", "left_knee": "L_LowerLeg", "right_wrist": "R_Hand", "left_ankle": "L_Foot",
-    "upper_back": "T8", "back": "T8",
+    "upper_back": "T8",
 }  # fmt: skip
+# A wrist lies between forearm and hand, an ankle between shank and foot; forearm and shank carry a sensor of their own.
+WORN_SEGMENTS = {"right_wrist": "R_Hand", "left_ankle": "L_Foot"}
 _COLUMNS = 46
 _DEFAULT = [9 * unit + channel for unit in range(5) for channel in range(6)] + [45]  # acc, gyr, mag; class last
 
