@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
+
+_WORD = re.compile(r"[a-z0-9]+(?:'[a-z0-9]+)*")
 
 
 def recognition_scores(similarity: np.ndarray, truth: np.ndarray) -> dict[str, float]:
@@ -77,9 +80,17 @@ def retrieval_scores(similarity: np.ndarray, positive: np.ndarray) -> dict[str, 
     return {f"recall_at_{k}": float((rank <= k).mean()) for k in (1, 5, 10)} | {"mrr": float((1 / rank).mean())}
 
 
+def caption_words(text: str) -> list[str]:
+    """Words of a caption as the official code counts them, so that "The door." equals "the door".
+
+    Lower-cased runs of the letters a to z and digits; apostrophes inside a word stay, all other signs part words.
+    """
+    return _WORD.findall(text.lower())
+
+
 def rouge_l(candidate: str, reference: str) -> float:
-    """F1 of the longest common subsequence of lower-cased words."""
-    a, b = candidate.lower().split(), reference.lower().split()
+    """F1 of the longest common subsequence of `caption_words`."""
+    a, b = caption_words(candidate), caption_words(reference)
     if not a or not b:
         return 0.0
     row = [0] * (len(b) + 1)
@@ -94,8 +105,9 @@ def rouge_l(candidate: str, reference: str) -> float:
 
 
 def bleu(candidate: str, reference: str, order: int) -> float:
-    """Sentence BLEU up to `order` words with brevity penalty; a missing order counts as 1e-9, as the official code does."""
-    a, b = candidate.lower().split(), reference.lower().split()
+    """Sentence BLEU up to `order` of `caption_words` with brevity penalty; a missing order counts as 1e-9, as the official
+    code does."""
+    a, b = caption_words(candidate), caption_words(reference)
     if not a:
         return 0.0
     logs = []
@@ -108,12 +120,12 @@ def bleu(candidate: str, reference: str, order: int) -> float:
 
 
 def meteor_f_mean(candidate: str, reference: str) -> float:
-    """10PR / (R + 9P) over exact words: the mean inside METEOR, not METEOR itself.
+    """10PR / (R + 9P) over exact `caption_words`: the mean inside METEOR, not METEOR itself.
 
     The official code prints this as METEOR, so the paper's column compares with this one. It knows no stems and no
     synonyms, and no penalty for scattered words, so METEOR of other papers does not compare. `meteor` is the real one.
     """
-    a, b = candidate.lower().split(), reference.lower().split()
+    a, b = caption_words(candidate), caption_words(reference)
     matched = sum(min(a.count(word), b.count(word)) for word in set(a))
     if matched == 0:
         return 0.0
@@ -122,7 +134,7 @@ def meteor_f_mean(candidate: str, reference: str) -> float:
 
 
 def meteor(candidate: str, reference: str) -> float:
-    """METEOR of Banerjee and Lavie 2005 as NLTK has it: exact words, Porter stems, WordNet synonyms, chunk penalty.
+    """METEOR of Banerjee and Lavie 2005 as NLTK has it on `caption_words`: exact words, Porter stems, WordNet synonyms, chunk penalty.
 
     Raises:
         OSError: NLTK is not installed, or its WordNet data is not on disk.
@@ -130,7 +142,7 @@ def meteor(candidate: str, reference: str) -> float:
     try:
         from nltk.translate.meteor_score import single_meteor_score
 
-        return float(single_meteor_score(reference.split(), candidate.split()))
+        return float(single_meteor_score(caption_words(reference), caption_words(candidate)))
     except (ImportError, LookupError) as error:
         raise OSError(
             "METEOR needs NLTK with WordNet: pip install nltk, then python -m nltk.downloader wordnet; or leave it out"
