@@ -134,7 +134,7 @@ def meteor_f_mean(candidate: str, reference: str) -> float:
 
 
 def meteor(candidate: str, reference: str) -> float:
-    """METEOR of Banerjee and Lavie 2005 as NLTK has it on `caption_words`: exact words, Porter stems, WordNet synonyms, chunk penalty.
+    """METEOR of Banerjee and Lavie 2005 as NLTK has it on `caption_words`: Porter stems, WordNet synonyms, chunk penalty.
 
     Raises:
         OSError: NLTK is not installed, or its WordNet data is not on disk.
