@@ -284,7 +284,8 @@ def test_evaluate_recognition_keeps_what_is_done_and_adds_what_is_named(anymo, r
         for name in ("model.safetensors", "imu_tokenizer/model.safetensors")
     }
     common = {"unit": "percent", "model": "anymo", "weights_sha256": hashes, "wrist": "forearm",
-              "anymo_hf": anymo_hf.__version__, "max_windows": None, "seed": 0, "text_prompt": "learned"}  # fmt: skip
+              "anymo_hf": anymo_hf.__version__, "max_windows": None, "seed": 0, "text_prompt": "learned",
+              "segments": "worn", "label_case": "lower"}  # fmt: skip
     assert {name: value for name, value in saved.items() if name != "datasets"} == common
     np.savetxt(real_data / "uci_hapt" / "RawData" / "gyro_exp01_user01.txt", np.full((300, 3), 0.5))
     code, text, err = anymo(*words, "--datasets", "uci_hapt")
@@ -299,6 +300,11 @@ def test_evaluate_recognition_keeps_what_is_done_and_adds_what_is_named(anymo, r
     assert code == 0 and "recognition-person.json" in text
     assert json.loads((out / "recognition-person.json").read_text())["text_prompt"] == "person"
     assert json.loads((out / "recognition.json").read_text()) == saved
+    changed = ("--segments", "paper", "--label-case", "own")
+    code, text, err = anymo(*words, "--datasets", "uci_hapt", "--wrist", "hand", *changed)
+    assert code == 0 and "other settings; a new one replaces it" in text, err
+    saved = json.loads((out / "recognition.json").read_text())
+    assert (saved["segments"], saved["label_case"]) == ("paper", "own")
 
 
 def test_a_wrist_is_the_segment_that_is_asked_for(anymo, release, walk, tmp_path, few_activities, monkeypatch):

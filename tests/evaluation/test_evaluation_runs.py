@@ -17,6 +17,7 @@ from anymo_hf.evaluation import captioning, recognition
 from anymo_hf.evaluation.captioning import bert_f1, generate_captions
 from anymo_hf.evaluation.retrieval import evaluate_retrieval, sample_per_recording, score_retrieval
 from anymo_hf.evaluation.tokenizer_diagnostics import diagnose_codes
+from anymo_hf.modeling.processing_anymo import PromptStyle
 from anymo_hf.recordings.catalogue import DATASETS
 from anymo_hf.recordings.imu_recording import ImuRecording
 
@@ -33,7 +34,7 @@ class Processor:
 
     tokenizer = Tokenizer()
     words = list(LABELS)
-    feature_extractor = SimpleNamespace(wrist="forearm")
+    feature_extractor, prompt_style = SimpleNamespace(wrist="forearm"), PromptStyle()
 
     def __call__(self, imu=None, text=None, imu_codes=None, imu_placements=None, sampling_rate=None,
                  return_tensors=None, text_kind="narration"):  # fmt: skip
@@ -80,7 +81,7 @@ def recordings(shown, truth):
 
 def test_recognition_row_and_files(tmp_path, monkeypatch):
     shown, truth = [0, 1, 2, 3, 0, 1, 2], [0, 1, 2, 0, 0, 2, 2]
-    monkeypatch.setattr(recognition, "read_windows", lambda name, folder: iter(recordings(shown, truth)))
+    monkeypatch.setattr(recognition, "read_windows", lambda name, folder, segments: iter(recordings(shown, truth)))
     (tmp_path / "wisdm").mkdir()
     (row,) = recognition.evaluate_recognition(Model(), Processor(), tmp_path, batch_size=2)
     assert row.accuracy == pytest.approx(100 * 5 / 7)
@@ -157,7 +158,7 @@ def suite(tmp_path, monkeypatch):
     """Three datasets of wisdm's classes; the first sample of a window is always right, except in a broken dataset."""
     broken = set()
 
-    def read(name, folder):
+    def read(name, folder, segments):
         yield from recordings([0, 1, 2], [0, 1, 2])
         if name in broken:
             raise ValueError(f"{folder}: cut off")
@@ -212,7 +213,7 @@ def test_named_datasets_join_a_file_with_the_same_settings(suite):
 @pytest.mark.parametrize(
     "change",
     [{"model": "other"}, {"weights_sha256": {"model.safetensors": "1f"}}, {"wrist": "hand"}, {"anymo_hf": "0.2.0"},
-     {"max_windows": 2}, {"seed": 1}],
+     {"max_windows": 2}, {"seed": 1}, {"segments": "paper"}, {"label_case": "own"}],
 )  # fmt: skip
 def test_other_settings_start_a_new_file(suite, change):
     suite.run(datasets=["wisdm"])
@@ -257,8 +258,29 @@ def test_settings_name_the_folder_its_weights_and_the_wrist(tmp_path, monkeypatc
         recognition.RecognitionSettings.of(tmp_path / "empty", Processor())
 
 
+def test_segments_reach_the_reader(suite, monkeypatch):
+    asked, read = [], recognition.read_windows
+    monkeypatch.setattr(
+        recognition, "read_windows", lambda name, folder, how: asked.append(how) or read(name, folder, how)
+    )
+    suite.run(replace(SETTINGS, segments="paper"), ["wisdm"])
+    recognition.evaluate_recognition(Model(), Processor(), suite.out.parent / "data", ["wisdm"])
+    assert asked == ["paper", "worn"]
+
+
+def test_labels_keep_their_case_where_that_is_asked_for():
+    processor = Processor()
+    assert recognition.with_label_case(processor, "lower") is processor
+    own = recognition.with_label_case(processor, "own")
+    assert own.prompt_style.lower_case == "none" and recognition.label_case_of(own) == "own"
+    assert recognition.with_label_case(own, "lower").prompt_style.lower_case == "labels"
+    assert processor.prompt_style == PromptStyle()
+    with pytest.raises(ValueError, match="label_case must be 'lower' or 'own', got 'upper'"):
+        recognition.with_label_case(processor, "upper")
+
+
 def test_the_note_says_what_a_wrist_is(tmp_path, monkeypatch):
-    monkeypatch.setattr(recognition, "read_windows", lambda name, folder: iter(recordings([0, 1], [0, 1])))
+    monkeypatch.setattr(recognition, "read_windows", lambda name, folder, segments: iter(recordings([0, 1], [0, 1])))
     monkeypatch.setitem(recognition.DATASETS, "utd_mhad", DATASETS["wisdm"])
     (tmp_path / "utd_mhad").mkdir()
     for wrist, words in (("forearm", "forearm segment here and the hand in the paper"), ("hand", "as in the paper")):

@@ -81,6 +81,20 @@ class TextPrompt(StrEnum):
     activity = "activity"
 
 
+class Segments(StrEnum):
+    """Where sensors of real datasets count as worn, see `read_windows`."""
+
+    worn = "worn"
+    paper = "paper"
+
+
+class LabelCase(StrEnum):
+    """Letters of label texts."""
+
+    lower = "lower"
+    own = "own"
+
+
 # what a checkpoint folder must hold; a large model's weights may come in parts with an index instead
 _WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _FILES = (
@@ -350,6 +364,13 @@ def evaluate(
             help="Wording of labels in recognition; a fixed one leaves the learned prompt out and has its own JSON file."
         ),
     ] = TextPrompt.learned,
+    segments: Annotated[
+        Segments, typer.Option(help="Sensors of real datasets where they were worn, or on the paper's segments.")
+    ] = Segments.worn,
+    label_case: Annotated[
+        LabelCase | None,
+        typer.Option(help="Labels in lower case or their own; default: as the checkpoint was saved."),
+    ] = None,
     model: Model = "anymo",
 ) -> None:
     """Scores: recognition on real datasets; the others on simulated people that training never saw."""
@@ -363,11 +384,16 @@ def evaluate(
         raise OSError(f"--data {data}: no such folder; give the one that holds the datasets")
     names = None if datasets is None else split_names(datasets, "--datasets", "uci_hapt,wisdm")
     loaded, processor = load_model(model, wrist)
+    if label_case is not None:
+        from ..evaluation.recognition import with_label_case
+
+        processor = with_label_case(processor, label_case.value)
     common = {"model": Path(model).resolve().name if Path(model).is_dir() else model}
     failed: dict[str, Exception] = {}
     if Evaluation.recognition in chosen:
         assert data is not None
-        failed = _recognition(model, loaded, processor, data, out, names, batch_size, max_windows, text_prompt.value)
+        failed = _recognition(model, loaded, processor, data, out, names, batch_size, max_windows, text_prompt.value,
+                              segments.value)  # fmt: skip
         chosen.remove(Evaluation.recognition)
     if chosen:
         _simulated(chosen, loaded, processor, out, common, windows, batch_size, scorer)
@@ -377,7 +403,7 @@ def evaluate(
 
 
 def _recognition(
-    model, loaded, processor, data, out, names, batch_size, max_windows, text_prompt
+    model, loaded, processor, data, out, names, batch_size, max_windows, text_prompt, segments
 ) -> dict[str, Exception]:
     """Prints the table of what could be evaluated; gives the datasets that could not."""
     from ..evaluation.recognition import (
@@ -387,7 +413,7 @@ def _recognition(
         read_recognition,
     )
 
-    settings = RecognitionSettings.of(model, processor, max_windows, text_prompt=text_prompt)
+    settings = RecognitionSettings.of(model, processor, max_windows, text_prompt=text_prompt, segments=segments)
     file = out / settings.file_name
     if names is not None and file.is_file() and not read_recognition(out, settings):
         typer.echo(f"{file} is of another model or other settings; a new one replaces it")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,8 @@ class RecognitionSettings:
         weights_sha256: weight file -> its hash; model and motion tokenizer.
         wrist: the segment a wrist counts as.
         anymo_hf: version of this package.
-        max_windows, seed, text_prompt: as in `evaluate_recognition`.
+        max_windows, seed, text_prompt, segments: as in `evaluate_recognition`.
+        label_case: "lower" or "own", see `with_label_case`.
     """
 
     model: str
@@ -110,6 +112,8 @@ class RecognitionSettings:
     max_windows: int | None = None
     seed: int = 0
     text_prompt: str = "learned"
+    segments: str = "worn"
+    label_case: str = "lower"
 
     @property
     def file_name(self) -> str:
@@ -124,6 +128,7 @@ class RecognitionSettings:
         max_windows: int | None = None,
         seed: int = 0,
         text_prompt: str = "learned",
+        segments: str = "worn",
     ) -> RecognitionSettings:
         """Those of a checkpoint, a folder or owner/name on the Hub, from which `processor` was loaded.
 
@@ -143,7 +148,28 @@ class RecognitionSettings:
         for path in files:
             with path.open("rb") as file:
                 hashes[path.relative_to(folder).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
-        return cls(name, hashes, processor.feature_extractor.wrist, __version__, max_windows, seed, text_prompt)
+        wrist, case = processor.feature_extractor.wrist, label_case_of(processor)
+        return cls(name, hashes, wrist, __version__, max_windows, seed, text_prompt, segments, case)
+
+
+def label_case_of(processor: Any) -> str:
+    """Which letters a processor gives to label texts: "lower" or "own"."""
+    return "own" if processor.prompt_style.lower_case == "none" else "lower"
+
+
+def with_label_case(processor: Any, label_case: str) -> Any:
+    """The processor with label texts in lower case ("lower"), or as the dataset spells them ("own": the official code).
+
+    Raises:
+        ValueError: another case.
+    """
+    if label_case not in ("lower", "own"):
+        raise ValueError(f"label_case must be 'lower' or 'own', got {label_case!r}")
+    if label_case == label_case_of(processor):
+        return processor
+    changed = copy.copy(processor)
+    changed.prompt_style = replace(processor.prompt_style, lower_case="none" if label_case == "own" else "labels")
+    return changed
 
 
 def evaluate_recognition(
@@ -155,6 +181,7 @@ def evaluate_recognition(
     max_windows: int | None = None,
     seed: int = 0,
     text_prompt: str = "learned",
+    segments: str = "worn",
 ) -> list[RecognitionRow]:
     """Cosine of the IMU embedding with every label's text embedding.
 
@@ -167,6 +194,7 @@ def evaluate_recognition(
         max_windows: at most so many windows of a dataset, drawn with the same share of every class.
         seed: of that draw.
         text_prompt: key of `TEXT_PROMPTS`, how a label is put into words.
+        segments: "worn" or "paper", where sensors count as worn, see `read_windows`.
 
     Raises:
         OSError: `data_dir` holds no known dataset, or one that was asked for is missing.
@@ -174,7 +202,7 @@ def evaluate_recognition(
     """
     root = Path(data_dir)
     return [
-        _evaluate_dataset(model, processor, name, root / name, batch_size, max_windows, seed, text_prompt)
+        _evaluate_dataset(model, processor, name, root / name, batch_size, max_windows, seed, text_prompt, segments)
         for name in _find_datasets(root, datasets, batch_size, max_windows, text_prompt)
     ]
 
@@ -207,7 +235,7 @@ def evaluate_recognition_to_file(
         try:
             row = _evaluate_dataset(
                 model, processor, name, root / name, batch_size, settings.max_windows, settings.seed,
-                settings.text_prompt,
+                settings.text_prompt, settings.segments,
             )  # fmt: skip
         except (OSError, ValueError) as error:
             failed[name] = error
@@ -243,9 +271,11 @@ def _find_datasets(
     return found
 
 
-def _evaluate_dataset(model, processor, name, folder, batch_size, max_windows, seed, text_prompt) -> RecognitionRow:
-    reading = tqdm(read_windows(name, folder), f"{name}: reading", unit="window", delay=1, leave=False, disable=None)
-    recordings = list(reading)
+def _evaluate_dataset(
+    model, processor, name, folder, batch_size, max_windows, seed, text_prompt, segments
+) -> RecognitionRow:
+    windows = read_windows(name, folder, segments)
+    recordings = list(tqdm(windows, f"{name}: reading", unit="window", delay=1, leave=False, disable=None))
     if not recordings:
         raise ValueError(f"{folder}: no labelled window found")
     (row,) = score_recordings(model, processor, name, recordings, batch_size, max_windows, seed, [text_prompt])
