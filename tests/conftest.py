@@ -1,6 +1,10 @@
-"""What all tests share: no network, one thread, and real data only where it is."""
+"""What all tests share: no network, one thread, real data only where it is, and the few fixtures that many need.
+
+Helpers that are plain functions stand in `tests/support/` and are imported as `support.NAME`; no test imports another.
+"""
 
 import os
+import sys
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -24,3 +28,74 @@ def pytest_collection_modifyitems(items):
         for item in items:
             if marker in item.keywords:
                 item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def tiny_parts():
+    """A tiny model with random weights and its processor; not to be changed."""
+    from support.tiny_release import make_tiny_parts
+
+    return make_tiny_parts()
+
+
+@pytest.fixture(scope="session")
+def tiny_release(tmp_path_factory):
+    """The folder of a tiny release with random weights; not to be changed."""
+    from support.tiny_release import write_tiny_release
+
+    return write_tiny_release(tmp_path_factory.mktemp("hub") / "anymo")
+
+
+@pytest.fixture(scope="session")
+def mini_nymeria(tmp_path_factory):
+    """Folder and annotations of `support.mini_nymeria`; not to be changed."""
+    from support.mini_nymeria import write_held_out_nymeria
+
+    pytest.importorskip("pyvrs", reason="needs vrs: pip install vrs")
+    return write_held_out_nymeria(tmp_path_factory.mktemp("mini") / "nymeria")
+
+
+@pytest.fixture
+def light_reader(monkeypatch):
+    """`vrs` rather than projectaria-tools, which prints."""
+    from anymo_hf.nymeria import imu
+
+    monkeypatch.setattr(imu, "_aria", lambda: None)
+
+
+@pytest.fixture
+def hub(monkeypatch):
+    """A Hub on loopback, and a client that may speak to it: with git-lfs, since Xet's storage is not played."""
+    from huggingface_hub import constants
+    from support import hub_server
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+    monkeypatch.setenv("HF_TOKEN", hub_server.TOKEN)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
+    with hub_server.LoopbackHub() as server:
+        yield server
+
+
+@pytest.fixture
+def anymo(monkeypatch, capsys):
+    """Runs the program `anymo`; gives exit code, output and errors."""
+    from anymo_hf.cli import app
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["anymo", *map(str, words)])
+        with pytest.raises(SystemExit) as stopped:
+            app.main()
+        captured = capsys.readouterr()
+        return stopped.value.code, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def walk(tmp_path):
+    """A CSV file of five seconds at 50 Hz."""
+    from support.program import samples, write_csv
+
+    return write_csv(tmp_path / "walk.csv", samples())

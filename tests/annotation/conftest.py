@@ -1,13 +1,7 @@
 """A played language model, and requests allowed although the tests are offline."""
 
-import importlib.util
-from pathlib import Path
-
 import pytest
-
-_spec = importlib.util.spec_from_file_location("played_model", Path(__file__).with_name("model_server.py"))
-played = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(played)
+from support import language_server as played
 
 
 @pytest.fixture

@@ -1,23 +1,18 @@
 """`anymo annotate`: all stages from the command line, where they stop for people or for the budget, and bad options."""
 
-import importlib.util
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from support import language_server as played
 from typer.testing import CliRunner
 
 from anymo_hf.annotation.windows_table import read_windows
 from anymo_hf.cli.annotate import app
 from anymo_hf.motion.activity_labels import anymo180
 from anymo_hf.nymeria.mini_nymeria import write_mini_nymeria
-
-_spec = importlib.util.spec_from_file_location("played", Path(__file__).parents[1] / "annotation" / "model_server.py")
-played = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(played)
 
 
 def run(*arguments, **environment):

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
+from support.program import COLUMNS, refused, samples, write_csv
 
 import anymo_hf
 from anymo_hf.cli import app as cli
@@ -29,65 +29,6 @@ from anymo_hf.motion.procedural.activities import HELD_OUT_SEED
 from anymo_hf.pictures import demo
 
 ROOT = Path(__file__).parents[2]
-COLUMNS = "acc_x,acc_y,acc_z,gyro_x,gyro_y,gyro_z"
-
-
-@pytest.fixture(scope="module")
-def release(tmp_path_factory):
-    from anymo_hf.modeling.configuration_anymo import AnyMoConfig, AnyMoPQVAEConfig, AnyMoSTGCNConfig
-    from anymo_hf.modeling.modeling_anymo import AnyMoForConditionalGeneration
-    from anymo_hf.modeling.modeling_pqvae import AnyMoPQVAEModel
-    from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNModel
-    from anymo_hf.modeling.processing_anymo import AnyMoProcessor, save_release
-    from anymo_hf.modeling.tokenization_anymo import AnyMoTokenizer
-
-    torch.manual_seed(0)
-    pqvae = AnyMoPQVAEConfig(input_dim=48, bottleneck_dim=8, codebook_size=16, decoder_dim=16)
-    tokenizer = AnyMoTokenizer.train_from_texts(["a person walks", "someone sits on a chair"] * 5, 400, 32)
-    text = {
-        "model_type": "qwen2", "vocab_size": len(tokenizer), "hidden_size": 32, "intermediate_size": 48,
-        "num_hidden_layers": 1, "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 1024,
-        "tie_word_embeddings": False,
-    }  # fmt: skip
-    config = AnyMoConfig.from_preset(
-        "nano", pqvae_config=pqvae, text_config=text, pooler_latents=4, projection_dim=24, projector_hidden=16,
-        imu_token_offset=tokenizer.imu_token_offset, imu_bos_token_id=tokenizer.imu_bos_token_id,
-        imu_eos_token_id=tokenizer.imu_eos_token_id,
-    )  # fmt: skip
-    extractor = AnyMoFeatureExtractor(AnyMoSTGCNModel(AnyMoSTGCNConfig.from_preset("nano")), AnyMoPQVAEModel(pqvae))
-    model = AnyMoForConditionalGeneration(config)
-    model.set_codebook(extractor.pqvae)
-    return str(save_release(tmp_path_factory.mktemp("hub") / "anymo", model, AnyMoProcessor(extractor, tokenizer)))
-
-
-def write_csv(path, rows, header=COLUMNS):
-    np.savetxt(path, rows, delimiter=",", header=header, comments="")
-    return path
-
-
-def samples(count=250, columns=6):
-    rows = np.random.default_rng(0).normal(size=(count, columns))
-    rows[:, 2] += 9.81
-    return rows
-
-
-@pytest.fixture
-def walk(tmp_path):
-    return write_csv(tmp_path / "walk.csv", samples())
-
-
-@pytest.fixture
-def anymo(monkeypatch, capsys):
-    """Runs the console script; gives exit code, output and errors."""
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["anymo", *map(str, words)])
-        with pytest.raises(SystemExit) as stopped:
-            cli.main()
-        captured = capsys.readouterr()
-        return stopped.value.code, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture
@@ -96,17 +37,8 @@ def few_activities(monkeypatch):
     monkeypatch.setattr(demo, "ACTIVITIES", {name: demo.ACTIVITIES[name] for name in ("walking", "standing", "squats")})
 
 
-def refused(result, *parts):
-    """Exit code 2, nothing on standard output, one line that names what is wrong."""
-    code, out, err = result
-    assert code == 2 and not out, (code, out, err)
-    assert err.startswith("anymo: ") and err.count("\n") == 1 and err.endswith("\n"), err
-    for part in parts:
-        assert part in err, err
-
-
-def test_recognize_ranks_the_labels_of_every_window_and_their_mean(anymo, release, walk):
-    words = ["recognize", walk, "--placement", "left_wrist", "--rate", 50, "--model", release]
+def test_recognize_ranks_the_labels_of_every_window_and_their_mean(anymo, tiny_release, walk):
+    words = ["recognize", walk, "--placement", "left_wrist", "--rate", 50, "--model", tiny_release]
     code, out, err = anymo(*words, "--labels", "walking, sitting,running", "--window", 2, "--json")
     assert code == 0 and not err
     windows = json.loads(out)
@@ -135,8 +67,8 @@ def test_the_scale_of_the_file_does_not_matter_when_the_unit_is_given(tmp_path, 
     assert "--acceleration-unit m/s^2 right?" in capsys.readouterr().err
 
 
-def test_caption_and_retrieve(anymo, release, walk, tmp_path, few_activities):
-    common = ["--placement", "waist", "--rate", 50, "--model", release]
+def test_caption_and_retrieve(anymo, tiny_release, walk, tmp_path, few_activities):
+    common = ["--placement", "waist", "--rate", 50, "--model", tiny_release]
     assert anymo("caption", walk, *common)[0] == 0
     texts = tmp_path / "texts.txt"
     texts.write_text("walking\nsitting\n\nwalking\n")
@@ -208,9 +140,9 @@ def test_time_stamps_that_give_no_rate(anymo, tmp_path):
 
 @pytest.mark.parametrize("kind", ["missing", "cut"])
 @pytest.mark.parametrize("name", cli._FILES)
-def test_damaged_checkpoints_are_never_used(anymo, release, tmp_path, name, kind):
+def test_damaged_checkpoints_are_never_used(anymo, tiny_release, tmp_path, name, kind):
     broken = tmp_path / "broken"
-    shutil.copytree(release, broken)
+    shutil.copytree(tiny_release, broken)
     content = (broken / name).read_bytes()
     (broken / name).unlink()
     if kind == "cut":
@@ -218,22 +150,22 @@ def test_damaged_checkpoints_are_never_used(anymo, release, tmp_path, name, kind
     refused(anymo("info", "--model", broken), name, "missing" if kind == "missing" else "damaged", "again")
 
 
-def test_tensors_that_do_not_fit_are_never_random_weights(anymo, release, tmp_path):
+def test_tensors_that_do_not_fit_are_never_random_weights(anymo, tiny_release, tmp_path):
     from safetensors.torch import load_file, save_file
 
     broken = tmp_path / "broken"
-    shutil.copytree(release, broken)
+    shutil.copytree(tiny_release, broken)
     tensors = load_file(broken / "model.safetensors")
     tensors.pop(sorted(tensors)[0])
     save_file(tensors, broken / "model.safetensors", {"format": "pt"})
     refused(anymo("info", "--model", broken), "missing keys", "saved together")
-    shutil.copyfile(Path(release) / "model.safetensors", broken / "model.safetensors")
+    shutil.copyfile(Path(tiny_release) / "model.safetensors", broken / "model.safetensors")
     (broken / "tokenizer.json").write_text("{}")
     refused(anymo("info", "--model", broken), "--model", "fetch it again")
 
 
-def test_evaluate_writes_a_file_for_each(anymo, release, tmp_path, few_activities):
-    code, out, err = anymo("evaluate", "all", "--windows", 3, "--out", tmp_path, "--model", release)
+def test_evaluate_writes_a_file_for_each(anymo, tiny_release, tmp_path, few_activities):
+    code, out, err = anymo("evaluate", "all", "--windows", 3, "--out", tmp_path, "--model", tiny_release)
     assert code == 0, err
     assert "recognition left out" in out and "imu_to_text among 3 texts" in out and "Dead-code ratio" in out
     read = {path.stem: json.loads(path.read_text()) for path in tmp_path.iterdir()}
@@ -245,10 +177,10 @@ def test_evaluate_writes_a_file_for_each(anymo, release, tmp_path, few_activitie
     assert [book["size"] for book in read["tokenizer"]["books"]] == [16, 16]
 
 
-def test_evaluate_recognition_needs_its_data(anymo, tmp_path, release):
+def test_evaluate_recognition_needs_its_data(anymo, tmp_path, tiny_release):
     refused(anymo("evaluate", "recognition"), "--data is missing")
     refused(anymo("evaluate", "recognition", "--data", tmp_path / "none"), "--data", "no such folder")
-    refused(anymo("evaluate", "recognition", "--data", tmp_path, "--model", release), "none of the folders")
+    refused(anymo("evaluate", "recognition", "--data", tmp_path, "--model", tiny_release), "none of the folders")
     refused(anymo("evaluate", "everything"), "recognition")
 
 
@@ -270,9 +202,9 @@ def real_data(tmp_path):
     return tmp_path / "data"
 
 
-def test_evaluate_recognition_keeps_what_is_done_and_adds_what_is_named(anymo, release, real_data, tmp_path):
+def test_evaluate_recognition_keeps_what_is_done_and_adds_what_is_named(anymo, tiny_release, real_data, tmp_path):
     out = tmp_path / "out"
-    words = ["evaluate", "recognition", "--data", real_data, "--out", out, "--model", release]
+    words = ["evaluate", "recognition", "--data", real_data, "--out", out, "--model", tiny_release]
     code, text, err = anymo(*words)
     assert code == 2 and "| uci_har | 3 |" in text
     assert "not evaluated: uci_hapt: " in err and "acc_exp01_user01.txt has 300 rows" in err
@@ -280,7 +212,7 @@ def test_evaluate_recognition_keeps_what_is_done_and_adds_what_is_named(anymo, r
     saved = json.loads((out / "recognition.json").read_text())
     assert [row["dataset"] for row in saved["datasets"]] == ["uci_har"]
     hashes = {
-        name: hashlib.sha256((Path(release) / name).read_bytes()).hexdigest()
+        name: hashlib.sha256((Path(tiny_release) / name).read_bytes()).hexdigest()
         for name in ("model.safetensors", "imu_tokenizer/model.safetensors")
     }
     common = {"unit": "percent", "model": "anymo", "weights_sha256": hashes, "wrist": "forearm",
@@ -307,7 +239,7 @@ def test_evaluate_recognition_keeps_what_is_done_and_adds_what_is_named(anymo, r
     assert (saved["segments"], saved["label_case"]) == ("paper", "own")
 
 
-def test_a_wrist_is_the_segment_that_is_asked_for(anymo, release, walk, tmp_path, few_activities, monkeypatch):
+def test_a_wrist_is_the_segment_that_is_asked_for(anymo, tiny_release, walk, tmp_path, few_activities, monkeypatch):
     seen, encode = [], AnyMoFeatureExtractor.encode
 
     def spy(self, imu, node_mask, *rest):
@@ -317,7 +249,7 @@ def test_a_wrist_is_the_segment_that_is_asked_for(anymo, release, walk, tmp_path
     monkeypatch.setattr(AnyMoFeatureExtractor, "encode", spy)
     texts = tmp_path / "texts.txt"
     texts.write_text("walking\nsitting\n")
-    common = [walk, "--placement", "left_wrist", "--rate", 50, "--model", release]
+    common = [walk, "--placement", "left_wrist", "--rate", 50, "--model", tiny_release]
     commands = (["recognize", "--labels", "walking,sitting"], ["caption"], ["retrieve", "--texts", texts], ["retrieve"])
     for command in commands:
         for wrist, segment in ((["--wrist", "hand"], "L_Hand"), ([], "L_Forearm")):
@@ -327,9 +259,9 @@ def test_a_wrist_is_the_segment_that_is_asked_for(anymo, release, walk, tmp_path
     refused(anymo("caption", *common, "--wrist", "elbow"), "--wrist", "forearm", "hand")
 
 
-def test_demo_shows_a_person_and_draws(anymo, release, tmp_path, few_activities):
+def test_demo_shows_a_person_and_draws(anymo, tiny_release, tmp_path, few_activities):
     picture = tmp_path / "demo.png"
-    code, out, err = anymo("demo", "--model", release, "--out", picture, "--activity", "walking")
+    code, out, err = anymo("demo", "--model", tiny_release, "--out", picture, "--activity", "walking")
     assert code == 0, err
     assert "true activity: walking" in out and "nearest motions" in out and "recognised among 3" in out
     with Image.open(picture) as image:
@@ -350,14 +282,14 @@ def test_demo_shows_a_person_and_draws(anymo, release, tmp_path, few_activities)
         (["--data", "nowhere", "--activity", "walking"], ["leave them out with --data"]),
     ],
 )
-def test_what_the_demo_refuses(anymo, release, words, parts):
-    refused(anymo("demo", "--model", release, *words), *parts)
+def test_what_the_demo_refuses(anymo, tiny_release, words, parts):
+    refused(anymo("demo", "--model", tiny_release, *words), *parts)
 
 
-def test_info_and_help(anymo, release):
+def test_info_and_help(anymo, tiny_release):
     code, out, _ = anymo("info", "--placements")
     assert code == 0 and "L_Forearm" in out and "right_pocket" in out
-    code, out, _ = anymo("info", "--model", release)
+    code, out, _ = anymo("info", "--model", tiny_release)
     assert code == 0 and "2 books of 16 codes" in out and "MB" in out
     code, out, _ = anymo("--help")
     assert code == 0 and "recognize" in out
@@ -365,10 +297,10 @@ def test_info_and_help(anymo, release):
 
 
 @pytest.mark.realdata
-def test_demo_on_a_real_recording(anymo, release, tmp_path, few_activities):
+def test_demo_on_a_real_recording(anymo, tiny_release, tmp_path, few_activities):
     picture = tmp_path / "real.png"
     data = Path(os.environ["ANYMO_DATA"])
-    code, out, err = anymo("demo", "--model", release, "--data", data, "--seed", 1, "--out", picture)
+    code, out, err = anymo("demo", "--model", tiny_release, "--data", data, "--seed", 1, "--out", picture)
     assert code == 0, err
     assert picture.stat().st_size > 10_000 and "true activity" in out
 
@@ -430,7 +362,7 @@ def test_every_import_is_declared_and_every_requirement_imported():
     developers = required | set().union(*extras.values())
     folders = ("dataset_scripts", "benchmarks", "examples", "training")
     scripts = [path for folder in folders for path in (ROOT / folder).glob("*.py")]
-    ours = {"tests", *(path.stem for path in scripts)}
+    ours = {"support", *(path.stem for path in scripts)}
     assert {module for module in _imported("tests") - ours if not owner(module) & developers} == set()
     pinned = _declared((ROOT / "constraints.txt").read_text())
     assert developers - pinned == {"torch"}  # torch is installed first and by itself

@@ -1,20 +1,13 @@
 """`anymo convert-official` as a user runs it: what is printed, and bad input in one line."""
 
-import importlib.util
 import sys
-from pathlib import Path
 
 import pytest
 import torch
+from support import official_checkpoint as official_files
 from transformers import AutoModel
 
 from anymo_hf.cli import app as cli
-
-_spec = importlib.util.spec_from_file_location(
-    "official_files", Path(__file__).parents[1] / "hub" / "test_convert_official.py"
-)
-official_files = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(official_files)
 
 
 @pytest.fixture(scope="module")

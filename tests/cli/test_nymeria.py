@@ -1,18 +1,13 @@
 """`anymo nymeria`: sound and broken downloads, as text and JSON, and the exit code."""
 
 import json
-import runpy
-from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
+from support import nymeria_recordings as files
 from typer.testing import CliRunner
 
 from anymo_hf.cli.nymeria import app
 
-files = SimpleNamespace(
-    **runpy.run_path(str(Path(__file__).parents[2] / "tests" / "nymeria" / "nymeria_recordings.py"))
-)
 SECOND = "20230608_s1_mary_lee_act3_abc123"
 
 

@@ -1,17 +1,11 @@
 """`anymo push`: what a user sees, with a Hub on loopback named by HF_ENDPOINT."""
 
-import importlib.util
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-
-_spec = importlib.util.spec_from_file_location("hub_server", Path(__file__).parents[2] / "tests" / "hub_server.py")
-hub_server = importlib.util.module_from_spec(_spec)
-sys.modules["hub_server"] = hub_server
-_spec.loader.exec_module(hub_server)
+from support import hub_server
 
 # as `anymo` runs it: an error is one line and ends with 2
 PROGRAM = """

@@ -1,35 +1,28 @@
 """`anymo stream`: a line per hop as samples come, equal to `AnyMoStream`; bad input in one line."""
 
-import importlib.util
 import io
 import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from support.program import COLUMNS, refused, samples, write_csv
 
 from anymo_hf import AnyMoStream
 
-_spec = importlib.util.spec_from_file_location("test_cli", Path(__file__).parents[2] / "tests" / "cli" / "test_app.py")
-test_cli = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(test_cli)
-anymo, release, walk, refused = test_cli.anymo, test_cli.release, test_cli.walk, test_cli.refused
-samples, write_csv, COLUMNS = test_cli.samples, test_cli.write_csv, test_cli.COLUMNS
-
-PROGRAM = "from anymo_hf import cli; cli.main()"
+PROGRAM = "from anymo_hf.cli.app import main; main()"
 USUAL = ["--placement", "left_wrist", "--rate", 50, "--window", 2, "--hop", 1.5, "--labels", "walking, sitting"]
 
 
-def test_a_file_gives_the_events_of_the_stream(anymo, release, walk):
-    code, out, err = anymo("stream", walk, *USUAL, "--captions", "--model", release, "--json")
+def test_a_file_gives_the_events_of_the_stream(anymo, tiny_release, walk):
+    code, out, err = anymo("stream", walk, *USUAL, "--captions", "--model", tiny_release, "--json")
     assert code == 0 and not err
     rows = [json.loads(line) for line in out.splitlines()]
     labels = ["walking", "sitting"]
     stream = AnyMoStream.from_pretrained(
-        release, placements="left_wrist", sampling_rate=50, window=2, hop=1.5, labels=labels, captions=True
+        tiny_release, placements="left_wrist", sampling_rate=50, window=2, hop=1.5, labels=labels, captions=True
     )
     signal = np.loadtxt(walk, delimiter=",", skiprows=1)
     events = stream.push(signal) + stream.flush()
@@ -37,14 +30,14 @@ def test_a_file_gives_the_events_of_the_stream(anymo, release, walk):
     for row, event in zip(rows, events, strict=True):
         assert row["codes"] == event.codes.tolist() and row["caption"] == event.caption
         assert {item["label"]: item["score"] for item in row["labels"]} == event.scores
-    code, out, err = anymo("stream", walk, *USUAL, "--top-k", 1, "--model", release)
+    code, out, err = anymo("stream", walk, *USUAL, "--top-k", 1, "--model", tiny_release)
     assert code == 0 and not err
     first, *_, last = out.splitlines()
     assert first.startswith(f"0.00-2.00 s  {events[0].label} {events[0].scores[events[0].label]:.3f}  (")
     assert last.startswith("3.00-5.00 s  ")
 
 
-def test_time_stamps_date_the_answers_and_find_pauses(anymo, release, tmp_path):
+def test_time_stamps_date_the_answers_and_find_pauses(anymo, tiny_release, tmp_path):
     rows, stamps = samples(300), 1000 + 20.0 * np.arange(300)
     stamps[150:] += 5000
     rows = np.column_stack([stamps, rows[:, ::-1]])
@@ -61,7 +54,7 @@ def test_time_stamps_date_the_answers_and_find_pauses(anymo, release, tmp_path):
         "--time-unit",
         "ms",
         "--model",
-        release,
+        tiny_release,
     ]
     code, out, err = anymo(*words, "--json", "--on-gap", "reset")
     assert code == 0 and not err
@@ -72,9 +65,9 @@ def test_time_stamps_date_the_answers_and_find_pauses(anymo, release, tmp_path):
     assert f"{file}, line 152: 'left_wrist': timestamps (in seconds) pause for 5.020 s after 3.980 s" in err
 
 
-def test_answers_come_while_samples_arrive(release, walk):
+def test_answers_come_while_samples_arrive(tiny_release, walk):
     lines = walk.read_text().splitlines(keepends=True)
-    command = [sys.executable, "-c", PROGRAM, "stream", "-", *map(str, USUAL), "--model", release]
+    command = [sys.executable, "-c", PROGRAM, "stream", "-", *map(str, USUAL), "--model", tiny_release]
     names = os.environ | {"PYTHONUNBUFFERED": ""}
     live = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=names
@@ -91,7 +84,7 @@ def test_answers_come_while_samples_arrive(release, walk):
     assert rest.startswith("1.50-3.00 s  ") and rest.count("\n") == 1
 
 
-def test_a_reader_that_leaves_and_ctrl_c_end_it_quietly(anymo, release, walk, monkeypatch):
+def test_a_reader_that_leaves_and_ctrl_c_end_it_quietly(anymo, tiny_release, walk, monkeypatch):
     lines = walk.read_text().splitlines(keepends=True)
 
     def interrupted():
@@ -103,7 +96,7 @@ def test_a_reader_that_leaves_and_ctrl_c_end_it_quietly(anymo, release, walk, mo
             return interrupted()
 
     monkeypatch.setattr(sys, "stdin", Keyboard())
-    code, out, err = anymo("stream", "-", *USUAL, "--model", release)
+    code, out, err = anymo("stream", "-", *USUAL, "--model", tiny_release)
     assert code == 0 and not err
     assert [line.split()[0] for line in out.splitlines()] == ["0.00-2.00", "1.50-2.58"]
     command = [
@@ -116,7 +109,7 @@ def test_a_reader_that_leaves_and_ctrl_c_end_it_quietly(anymo, release, walk, mo
         "--hop",
         "0.02",
         "--model",
-        release,
+        tiny_release,
     ]
     reader = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
@@ -127,8 +120,8 @@ def test_a_reader_that_leaves_and_ctrl_c_end_it_quietly(anymo, release, walk, mo
         reader.kill()
 
 
-def test_a_wrong_unit_is_warned_about(anymo, release, walk):
-    code, out, err = anymo("stream", walk, *USUAL, "--acceleration-unit", "g", "--model", release)
+def test_a_wrong_unit_is_warned_about(anymo, tiny_release, walk):
+    code, out, err = anymo("stream", walk, *USUAL, "--acceleration-unit", "g", "--model", tiny_release)
     assert code == 0 and out and "anymo: warning: median acceleration is" in err and err.count("\n") == 1
 
 
@@ -153,16 +146,17 @@ def test_a_wrong_unit_is_warned_about(anymo, release, walk):
         (f"{COLUMNS}\n1,2,3,4,5,6\n1,2,3,4,5,nan\n", [], ["line 3: 'left_wrist': NaN or infinite value at 0.020 s"]),
     ],
 )
-def test_bad_input_is_one_line(anymo, release, tmp_path, content, words, parts):
+def test_bad_input_is_one_line(anymo, tiny_release, tmp_path, content, words, parts):
     file = tmp_path / "bad.csv"
     file.write_text(content)
-    refused(anymo("stream", file, *USUAL, "--model", release, *words), *parts)
+    refused(anymo("stream", file, *USUAL, "--model", tiny_release, *words), *parts)
 
 
-def test_files_that_cannot_be_read(anymo, release, tmp_path):
-    refused(anymo("stream", tmp_path, *USUAL, "--model", release), "is a folder; give one CSV file, or -")
-    refused(anymo("stream", tmp_path / "none.csv", *USUAL, "--model", release), "none.csv")
+def test_files_that_cannot_be_read(anymo, tiny_release, tmp_path):
+    refused(anymo("stream", tmp_path, *USUAL, "--model", tiny_release), "is a folder; give one CSV file, or -")
+    refused(anymo("stream", tmp_path / "none.csv", *USUAL, "--model", tiny_release), "none.csv")
     (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00\xd8")
     refused(
-        anymo("stream", tmp_path / "bytes.csv", *USUAL, "--model", release), "bytes.csv, line 1: not a readable CSV"
+        anymo("stream", tmp_path / "bytes.csv", *USUAL, "--model", tiny_release),
+        "bytes.csv, line 1: not a readable CSV",
     )

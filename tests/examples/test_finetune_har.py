@@ -9,6 +9,8 @@ import torch
 from datasets import Dataset, Value, concatenate_datasets, load_dataset
 from huggingface_hub import constants
 from peft import PeftModel
+from support import hub_server
+from support.small_usc_had import write_small_usc_had
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoProcessor
 
 from anymo_hf.hub.dataset_card import card_data, check_card
@@ -28,8 +30,6 @@ def _load(path):
 
 
 finetune_har = _load(ROOT / "examples" / "finetune_har.py")
-small = _load(Path(__file__).parent / "small_usc_had.py")
-hub_server = _load(ROOT / "tests" / "hub_server.py")
 CHECKPOINT = str(ROOT / "anymo")
 
 
@@ -37,7 +37,7 @@ CHECKPOINT = str(ROOT / "anymo")
 def repository(tmp_path_factory):
     """`anymo-zeroshot` of four people, built by the builder."""
     folder = tmp_path_factory.mktemp("usc")
-    small.write_small_usc_had(folder / "raw", people=4)
+    write_small_usc_had(folder / "raw", people=4)
     anymo_zeroshot.write_repository(folder / "raw", folder / "anymo-zeroshot", "usc_had")
     return folder / "anymo-zeroshot"
 

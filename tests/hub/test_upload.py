@@ -1,6 +1,5 @@
 """Upload and download through the real client, against a Hub on loopback."""
 
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -11,28 +10,12 @@ import datasets
 import numpy as np
 import pytest
 from huggingface_hub import constants, snapshot_download
+from support import hub_server
 
 from anymo_hf.hub.dataset_card import check_card
 from anymo_hf.hub.upload import push_folder
 
-_spec = importlib.util.spec_from_file_location("hub_server", Path(__file__).parents[2] / "tests" / "hub_server.py")
-hub_server = importlib.util.module_from_spec(_spec)
-sys.modules["hub_server"] = hub_server
-_spec.loader.exec_module(hub_server)
-
 FEATURES = datasets.Features({"imu": datasets.Array2D((None, 6), "float32"), "label": datasets.ClassLabel(names=["a"])})
-
-
-@pytest.fixture
-def hub(monkeypatch):
-    """A server, and a client that may speak to it: with git-lfs, since Xet's storage is not played."""
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
-    monkeypatch.setenv("HF_TOKEN", hub_server.TOKEN)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda seconds: None)
-    with hub_server.LoopbackHub() as server:
-        yield server
 
 
 def write_data_set(folder, shards=2):

@@ -1,7 +1,6 @@
 """One reader for all motion files: the format by name or content, clear refusals, and folders in numerical order."""
 
 import os
-import runpy
 from pathlib import Path
 
 import numpy as np
@@ -140,9 +139,8 @@ def test_real_files_of_every_format_are_read():
 
 
 def test_a_nymeria_sequence_is_one_motion(tmp_path):
-    write_sequence = runpy.run_path(str(Path(__file__).parents[1] / "nymeria" / "nymeria_recordings.py"))[
-        "write_sequence"
-    ]
+    from support.nymeria_recordings import write_sequence
+
     sequence, _, _ = write_sequence(tmp_path / "data")
     write_bvh(tmp_path / "data" / "walk.bvh")
     found = motion_files(tmp_path / "data")

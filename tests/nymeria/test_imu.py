@@ -1,19 +1,17 @@
 """VRS files written byte by byte, read through the true packages where they are installed."""
 
-import runpy
 import sys
-from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 
 import numpy as np
 import pytest
+from support import nymeria_recordings as files
 
 from anymo_hf.nymeria import imu as nymeria_imu
 from anymo_hf.nymeria.imu import find_vrs, open_vrs, read_nymeria_imu
 from anymo_hf.nymeria.narration import NymeriaTimeMap, time_map_from_vrs
 from anymo_hf.nymeria.sequence import find_time_map, read_nymeria
 
-files = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("nymeria_recordings.py"))))
 PACKAGES = {"projectaria-tools": "_aria", "vrs": "_pyvrs"}
 
 

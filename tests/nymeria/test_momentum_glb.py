@@ -2,19 +2,15 @@
 
 import copy
 import json
-import runpy
 import struct
-from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
+from support import nymeria_recordings as files
 
 from anymo_hf.modeling.body_segments import SEGMENT_INDEX, SEGMENTS
 from anymo_hf.nymeria.momentum_glb import joint_segment, read_momentum_glb
-
-files = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("nymeria_recordings.py"))))
 
 # listed out of depth-first order: the file's nodes are root, right arm, spine, right forearm, ...
 NAMES = [

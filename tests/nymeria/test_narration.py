@@ -1,12 +1,10 @@
 """Narration files and time maps: known shifts come back, rows that do not fit are counted, wrong maps are refused."""
 
 import json
-import runpy
-from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from support import nymeria_recordings as files
 
 from anymo_hf.nymeria.narration import (
     BAD_FIRST_ROWS,
@@ -16,7 +14,6 @@ from anymo_hf.nymeria.narration import (
     time_map_from_first_row,
 )
 
-files = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("nymeria_recordings.py"))))
 EXACT = NymeriaTimeMap(files.NAME, files.OFFSET_NS, 0.0, "vrs")
 at = files.device_seconds
 

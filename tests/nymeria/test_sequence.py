@@ -3,20 +3,17 @@
 import json
 import os
 import re
-import runpy
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
+from support import nymeria_recordings as files
 
 from anymo_hf.modeling.body_segments import SEGMENT_INDEX
 from anymo_hf.motion.skeleton import tpose_positions
 from anymo_hf.nymeria.narration import NymeriaTimeMap
 from anymo_hf.nymeria.sequence import check_nymeria, read_metadata, read_nymeria, read_xdata, sequence_folders
-
-files = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("nymeria_recordings.py"))))
 
 
 @pytest.fixture(scope="module")

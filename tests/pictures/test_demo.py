@@ -4,17 +4,9 @@ from collections import Counter
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from anymo_hf.modeling.body_segments import SEGMENT_INDEX, resolve_placement
-from anymo_hf.modeling.configuration_anymo import AnyMoConfig, AnyMoPQVAEConfig, AnyMoSTGCNConfig
-from anymo_hf.modeling.feature_extraction_anymo import AnyMoFeatureExtractor
-from anymo_hf.modeling.modeling_anymo import AnyMoForConditionalGeneration
-from anymo_hf.modeling.modeling_pqvae import AnyMoPQVAEModel
-from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNModel
-from anymo_hf.modeling.processing_anymo import AnyMoProcessor
-from anymo_hf.modeling.tokenization_anymo import AnyMoTokenizer
 from anymo_hf.motion.procedural.activities import ACTIVITIES, HELD_OUT_SEED, simulate_activity
 from anymo_hf.motion.skeleton import tpose_positions
 from anymo_hf.pictures import demo
@@ -22,27 +14,6 @@ from anymo_hf.pictures.body import candidate_places
 from anymo_hf.recordings.imu_recording import ImuRecording
 
 FEW = ("squats", "standing", "walking")
-
-
-@pytest.fixture(scope="module")
-def parts():
-    """A tiny model and processor with random weights."""
-    torch.manual_seed(0)
-    pqvae = AnyMoPQVAEConfig(input_dim=48, bottleneck_dim=8, codebook_size=16, decoder_dim=16)
-    tokenizer = AnyMoTokenizer.train_from_texts(["a person walks", "someone sits on a chair"] * 5, 400, 32)
-    text = {
-        "model_type": "qwen2", "vocab_size": len(tokenizer), "hidden_size": 32, "intermediate_size": 48,
-        "num_hidden_layers": 1, "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 1024,
-        "tie_word_embeddings": False,
-    }  # fmt: skip
-    config = AnyMoConfig.from_preset(
-        "nano", pqvae_config=pqvae, text_config=text, pooler_latents=4, projection_dim=24, projector_hidden=16,
-        imu_token_offset=tokenizer.imu_token_offset, imu_bos_token_id=tokenizer.imu_bos_token_id,
-        imu_eos_token_id=tokenizer.imu_eos_token_id,
-    )  # fmt: skip
-    return AnyMoForConditionalGeneration(config).eval(), AnyMoProcessor(
-        AnyMoFeatureExtractor(AnyMoSTGCNModel(AnyMoSTGCNConfig.from_preset("nano")), AnyMoPQVAEModel(pqvae)), tokenizer
-    )
 
 
 @pytest.fixture
@@ -56,7 +27,7 @@ def test_labels_are_distinct_names():
     assert {"walking", "walking up stairs", "sitting"} <= set(labels)
 
 
-def test_held_out_windows_are_balanced_distinct_and_unseen(parts, few, monkeypatch):
+def test_held_out_windows_are_balanced_distinct_and_unseen(tiny_parts, few, monkeypatch):
     drawn = []
 
     def spy(name, seed, *rest):
@@ -64,7 +35,7 @@ def test_held_out_windows_are_balanced_distinct_and_unseen(parts, few, monkeypat
         return simulate_activity(name, seed, *rest)
 
     monkeypatch.setattr(demo, "simulate_activity", spy)
-    codes, worn, texts = demo.held_out_windows(parts[1], 8)
+    codes, worn, texts = demo.held_out_windows(tiny_parts[1], 8)
     assert min(seed for _, seed in drawn) >= HELD_OUT_SEED and len(set(drawn)) == len(drawn)
     made = {simulate_activity(name, seed, 5.0).narrations[0].text: name for name, seed in drawn}
     assert len(set(texts)) == 8
@@ -72,11 +43,11 @@ def test_held_out_windows_are_balanced_distinct_and_unseen(parts, few, monkeypat
     assert len({made[text] for text in texts[:3]}) == 3
     assert all(row.shape == (2 * 75,) for row in codes) and all(1 <= len(set(row)) <= 5 for row in worn)
     # a longer list begins with the shorter one
-    again = demo.held_out_windows(parts[1], 4)
+    again = demo.held_out_windows(tiny_parts[1], 4)
     assert again[2] == texts[:4] and again[1] == worn[:4]
     assert np.mean([np.mean(a == b) for a, b in zip(again[0], codes, strict=False)]) > 0.99
     with pytest.raises(ValueError, match="count"):
-        demo.held_out_windows(parts[1], 0)
+        demo.held_out_windows(tiny_parts[1], 0)
 
 
 def test_a_held_out_window_does_not_depend_on_other_activities(parts, few, monkeypatch):
@@ -106,8 +77,8 @@ def test_a_hundred_windows_spread_over_all_activities_and_have_their_own_texts(m
     assert 40 <= sum(len(row) == 1 for row in worn) <= 90
 
 
-def test_a_known_motion_is_nearest_to_itself(parts, few):
-    model, processor = parts
+def test_a_known_motion_is_nearest_to_itself(tiny_parts, few):
+    model, processor = tiny_parts
     worn = [SEGMENT_INDEX["L_Forearm"], SEGMENT_INDEX["Head"]]
     motions = [simulate_activity(name, 0, demo.WINDOW_SECONDS) for name in FEW]
     codes = demo._encode(processor, motions, [worn] * 3, 0)
@@ -190,7 +161,7 @@ def test_a_real_recording_comes_from_the_folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("real", [False, True])
-def test_the_demo_answers_and_draws(parts, few, tmp_path, real):
+def test_the_demo_answers_and_draws(tiny_parts, few, tmp_path, real):
     if real:  # without a gyroscope and without a known pose
         body = demo.load_template()
         recording = demo.DemoRecording(
@@ -199,7 +170,7 @@ def test_the_demo_answers_and_draws(parts, few, tmp_path, real):
         )  # fmt: skip
     else:
         recording = demo.simulated_recording(activity="squats", placements=["left_wrist", "right_ankle", "chest"])
-    result = demo.run_demo(*parts, recording, tmp_path / "new" / "demo.png")
+    result = demo.run_demo(*tiny_parts, recording, tmp_path / "new" / "demo.png")
     assert sum(score for score, _ in result.activities) == pytest.approx(1, abs=1e-5)
     assert {label for _, label in result.activities} == set(recording.labels)
     report = result.report()

@@ -1,21 +1,14 @@
 """EgoExo4D: real VRS bytes, both packages, valid samples only, the device's clock; damaged takes are refused."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
+from support import nymeria_recordings
 
 from anymo_hf.nymeria import imu as nymeria_imu
 from anymo_hf.recordings.datasets import ego_exo4d
 from anymo_hf.recordings.datasets.ego_exo4d import LABELS, TAKES, read_ego_exo4d
-
-_spec = importlib.util.spec_from_file_location(
-    "nymeria_recordings", Path(__file__).parents[3] / "tests" / "nymeria" / "nymeria_recordings.py"
-)
-nymeria_recordings = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(nymeria_recordings)
 
 FIRST_NS = 86_400_000_000_000 + 333_333  # a day after boot: float32 seconds would step by 8 ms
 packages = [

@@ -1,4 +1,4 @@
-"""Miniature recordings in Nymeria's own formats: NPZ, GLB with FB_momentum, CSV and VRS. Loaded by path by the tests."""
+"""Miniature recordings in Nymeria's own formats: NPZ, GLB with FB_momentum, CSV and VRS."""
 
 import csv
 import json
