@@ -50,11 +50,11 @@ def test_held_out_windows_are_balanced_distinct_and_unseen(tiny_parts, few, monk
         demo.held_out_windows(tiny_parts[1], 0)
 
 
-def test_a_held_out_window_does_not_depend_on_other_activities(parts, few, monkeypatch):
+def test_a_held_out_window_does_not_depend_on_other_activities(tiny_parts, few, monkeypatch):
     def windows(activities):
         with monkeypatch.context() as patch:
             patch.setattr(demo, "ACTIVITIES", {name: ACTIVITIES[name] for name in activities})
-            codes, worn, texts = demo.held_out_windows(parts[1], 2 * len(activities))
+            codes, worn, texts = demo.held_out_windows(tiny_parts[1], 2 * len(activities))
         return {text: (row.tolist(), places) for text, row, places in zip(texts, codes, worn, strict=True)}
 
     many, fewer = windows(FEW), windows(FEW[1:])
