@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ..imu_recording import LONGEST_GAP, STANDARD_GRAVITY, ImuRecording, to_grid
+from .device_format import DeviceFormat, ReadingOptions
 
 ACCELERATION_UNITS = {"m/s^2": 1.0, "g": STANDARD_GRAVITY, "mg": STANDARD_GRAVITY / 1000}
 ANGULAR_VELOCITY_UNITS = {"rad/s": 1.0, "deg/s": np.pi / 180}
@@ -172,3 +173,13 @@ def read_csv(
     elif clock is not None:
         _check_rate(f"{path}: time stamps in {clock!r}", *_read_times(table[clock]), rate)
     return ImuRecording({placement: values}, float(rate), session=path.stem, dataset="csv")
+
+
+def _read(path: Path, placement: str, options: ReadingOptions) -> ImuRecording:
+    return read_csv(
+        path, placement, options.columns, options.acceleration_unit or "m/s^2",
+        options.angular_velocity_unit or "rad/s", options.rate, options.time_column,
+    )  # fmt: skip
+
+
+FORMAT = DeviceFormat("table", "a plain table", lambda path, lines: bool(lines), _read)

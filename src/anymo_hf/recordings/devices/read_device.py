@@ -1,0 +1,93 @@
+"""Reads a recording as a device or app exported it: each file of this folder with a `FORMAT` is tried, the table last."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from ..imu_recording import ImuRecording
+from .device_format import DeviceFormat, ReadingOptions
+
+GENERAL = "table"  # fits any table, so it is asked last
+_FIRST_BYTES, _FIRST_LINES = 1 << 14, 40
+
+
+def device_formats(folders: Iterable[str | Path] | None = None, package: str = __package__) -> dict[str, DeviceFormat]:
+    """Every format by name, in the order in which they are asked: by name, the general table last.
+
+    Args:
+        folders: where the modules of `package` lie; default: this folder.
+        package: the modules with a `FORMAT`.
+    """
+    found = {}
+    for module in pkgutil.iter_modules([str(folder) for folder in folders or [Path(__file__).parent]]):
+        declared = getattr(importlib.import_module(f"{package}.{module.name}"), "FORMAT", None)
+        if declared is not None:
+            found[declared.name] = declared
+    return dict(sorted(found.items(), key=lambda item: (item[0] == GENERAL, item[0])))
+
+
+def recognise_device(path: str | Path) -> DeviceFormat:
+    """The format of a file, by its name and first lines.
+
+    Raises:
+        OSError: no such file.
+        ValueError: no format fits.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise OSError(f"{path}: no such file; give the export of a device")
+    lines = first_lines(path)
+    formats = device_formats()
+    for known in formats.values():
+        if known.recognise(path, lines):
+            return known
+    titles = ", ".join(known.title for known in formats.values())
+    raise ValueError(f"{path}: no known export; known are {titles}")
+
+
+def first_lines(path: Path) -> list[str]:
+    """Up to 40 lines of a text file; none of a binary one. UTF-8, UTF-16 with its mark, or Latin-1."""
+    with path.open("rb") as file:
+        head = file.read(_FIRST_BYTES)
+    return decoded(head).splitlines()[:_FIRST_LINES]
+
+
+def decoded(data: bytes) -> str:
+    """Text of bytes in UTF-8, UTF-16 with its mark, or else Latin-1; "" where zero bytes say that it is no text."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return data[: len(data) // 2 * 2].decode("utf-16", errors="replace")
+    if b"\0" in data:
+        return ""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # a character that the end of `data` cut in two is no other encoding
+        return data[: error.start].decode("utf-8-sig") if error.start > len(data) - 4 else data.decode("latin-1")
+
+
+def read_device(
+    path: str | Path, placement: str, device: str | None = None, options: ReadingOptions | None = None
+) -> ImuRecording:
+    """One sensor's export.
+
+    Args:
+        path: the file.
+        placement: where the sensor was worn.
+        device: name of its format; default: recognised.
+        options: what the file does not say, or says wrongly.
+
+    Raises:
+        OSError: no such file, or not a readable one.
+        ValueError: an unknown format, or what its reader refuses.
+    """
+    if device is None:
+        known = recognise_device(path)
+    else:
+        formats = device_formats()
+        if device not in formats:
+            raise ValueError(f"device must be one of {', '.join(formats)}, got {device!r}")
+        known = formats[device]
+    return known.read(Path(path), placement, options or ReadingOptions())
