@@ -1,4 +1,4 @@
-"""The registry of device exports: each member keeps the contract, the plain table is asked last, and files are recognised."""
+"""The registry of device exports: each member keeps the contract, the table is asked last, and files are recognised."""
 
 import numpy as np
 import pytest
