@@ -13,13 +13,15 @@ from safetensors.numpy import save_file
 from sklearn.metrics import confusion_matrix
 
 import anymo_hf
-from anymo_hf.evaluation import captioning, recognition
-from anymo_hf.evaluation.captioning import bert_f1, generate_captions
+from anymo_hf.evaluation import recognition
+from anymo_hf.evaluation.captioning import bert_f1
 from anymo_hf.evaluation.retrieval import evaluate_retrieval, sample_per_recording, score_retrieval
 from anymo_hf.evaluation.tokenizer_diagnostics import diagnose_codes
 from anymo_hf.modeling.processing_anymo import PromptStyle
 from anymo_hf.recordings.catalogue import DATASETS
 from anymo_hf.recordings.imu_recording import ImuRecording
+from anymo_hf.systems import captions, embeddings
+from anymo_hf.systems.captions import generate_captions
 
 LABELS = DATASETS["wisdm"].labels
 
@@ -68,7 +70,7 @@ def embedding_of_the_stand_in(monkeypatch):
         features = model.get_imu_features(**processor(imu=signals, sampling_rate=rate))
         return torch.nn.functional.normalize(features.float(), dim=-1)
 
-    monkeypatch.setattr(recognition, "embed_recordings", embed)
+    monkeypatch.setattr(embeddings, "embed_recordings", embed)
 
 
 def recordings(shown, truth):
@@ -94,7 +96,7 @@ def test_recognition_row_and_files(tmp_path, monkeypatch):
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["recognition.json"]
 
 
-@pytest.mark.parametrize("prompt", recognition.TEXT_PROMPTS)
+@pytest.mark.parametrize("prompt", embeddings.TEXT_PROMPTS)
 def test_fixed_prompts_word_the_label_and_leave_the_soft_prompt_out(prompt):
     templates = {"learned": "{}", "bare": "{}", "person": "a person is {}", "imu": "wearable IMU motion of {}",
                  "activity": "the activity is {}"}  # paper E.1 # fmt: skip
@@ -107,7 +109,7 @@ def test_fixed_prompts_word_the_label_and_leave_the_soft_prompt_out(prompt):
         seen.append((text, len(model.text_soft_prompt)))
         return {"input_ids": torch.arange(len(text))}
 
-    recognition.embed_labels(model, processor, ["walking", "sitting"], prompt)
+    embeddings.embed_labels(model, processor, ["walking", "sitting"], prompt)
     words = [templates[prompt].format(label) for label in ("walking", "sitting")]
     assert seen == [(words, 8 if prompt == "learned" else 0)] and model.text_soft_prompt is learned
 
@@ -129,7 +131,7 @@ def test_without_the_soft_prompt_a_model_is_one_that_never_had_it():
     with torch.no_grad():
         hidden = model.language_model.base_model(input_ids=ids, attention_mask=mask).last_hidden_state
         plain = model.text_embedding_head(model.text_pooler(hidden, mask))
-        with recognition.without_soft_prompt(model):
+        with embeddings.without_soft_prompt(model):
             without = model.get_text_features(ids, mask)
         torch.testing.assert_close(without, torch.nn.functional.normalize(plain, dim=-1), atol=1e-6, rtol=1e-5)
         assert (model.get_text_features(ids, mask) - without).abs().max() > 1e-3
@@ -270,13 +272,13 @@ def test_segments_reach_the_reader(suite, monkeypatch):
 
 def test_labels_keep_their_case_where_that_is_asked_for():
     processor = Processor()
-    assert recognition.with_label_case(processor, "lower") is processor
-    own = recognition.with_label_case(processor, "own")
-    assert own.prompt_style.lower_case == "none" and recognition.label_case_of(own) == "own"
-    assert recognition.with_label_case(own, "lower").prompt_style.lower_case == "labels"
+    assert embeddings.with_label_case(processor, "lower") is processor
+    own = embeddings.with_label_case(processor, "own")
+    assert own.prompt_style.lower_case == "none" and embeddings.label_case_of(own) == "own"
+    assert embeddings.with_label_case(own, "lower").prompt_style.lower_case == "labels"
     assert processor.prompt_style == PromptStyle()
     with pytest.raises(ValueError, match="label_case must be 'lower' or 'own', got 'upper'"):
-        recognition.with_label_case(processor, "upper")
+        embeddings.with_label_case(processor, "upper")
 
 
 def test_the_note_says_what_a_wrist_is(tmp_path, monkeypatch):
@@ -299,8 +301,8 @@ def test_bars_count_every_window_and_caption(monkeypatch, suite):
             super().__init__(*args, **(options | {"disable": False, "delay": 0}))
             bars.append(self)
 
-    monkeypatch.setattr(recognition, "tqdm", Bar)
-    monkeypatch.setattr(captioning, "tqdm", Bar)
+    for module in (recognition, embeddings, captions):
+        monkeypatch.setattr(module, "tqdm", Bar)
     suite.run(datasets=["wisdm"])
     assert [(bar.desc, bar.total, bar.n) for bar in bars] == [("wisdm: reading", None, 3), ("wisdm", 3, 3)]
     generate_captions(Model(), Processor(), [np.array([k, 9]) for k in (0, 1, 2)], [[6]] * 3, batch_size=2)

@@ -385,7 +385,7 @@ def evaluate(
     names = None if datasets is None else split_names(datasets, "--datasets", "uci_hapt,wisdm")
     loaded, processor = load_model(model, wrist)
     if label_case is not None:
-        from ..evaluation.recognition import with_label_case
+        from ..systems.embeddings import with_label_case
 
         processor = with_label_case(processor, label_case.value)
     common = {"model": Path(model).resolve().name if Path(model).is_dir() else model}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,13 +12,13 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from ..systems.captions import generate_captions
 from .metrics import caption_scores, meteor
 
 PAPER_SCORER = "microsoft/deberta-xlarge-mnli"
 
 # Layer that agrees best with people, per scorer (BERTScore, Zhang et al. 2020); others use their last one.
 SCORER_LAYERS = {PAPER_SCORER: 40, "roberta-large": 17, "bert-base-uncased": 9}
-_CODE = re.compile(r"<imu_\w+>")
 
 
 @dataclass(frozen=True)
@@ -28,34 +27,6 @@ class CaptioningResult:
 
     captions: list[str]
     scores: dict[str, float]
-
-
-@torch.inference_mode()
-def generate_captions(
-    model: Any,
-    processor: Any,
-    imu_codes: Sequence[np.ndarray],
-    imu_placements: Sequence[Sequence[int]],
-    batch_size: int = 16,
-    max_new_tokens: int = 64,
-) -> list[str]:
-    """One greedy caption per window, in the order given; arguments as in `evaluate_retrieval`."""
-    if len(imu_codes) != len(imu_placements) or not len(imu_codes):
-        raise ValueError(f"need as many imu_codes as imu_placements: {len(imu_codes)}, {len(imu_placements)}")
-    model.eval()
-    device, captions = getattr(model, "device", "cpu"), []
-    starts = range(0, len(imu_codes), batch_size)
-    for start in tqdm(starts, "captions", unit="batch", delay=1, leave=False, disable=None):
-        part = slice(start, start + batch_size)
-        batch = processor.generation_inputs(
-            imu_codes=list(imu_codes[part]), imu_placements=list(imu_placements[part]), task="narration"
-        )
-        inputs = {name: value.to(device) for name, value in batch.items()}
-        output = model.generate(**inputs, do_sample=False, max_new_tokens=max_new_tokens)
-        new = output[:, inputs["input_ids"].shape[1] :]
-        texts = processor.tokenizer.batch_decode(new, skip_special_tokens=True)
-        captions += [" ".join(_CODE.sub(" ", text).split()) for text in texts]
-    return captions
 
 
 def evaluate_captioning(

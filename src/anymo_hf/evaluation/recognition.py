@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import datasets as hf_datasets
 import evaluate
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from .. import __version__
-from ..modeling.processing_anymo import embed_recordings
 from ..recordings.catalogue import DATASETS, read_windows
 from ..recordings.imu_recording import ImuRecording
+from ..systems.embeddings import TEXT_PROMPTS, embed_labels, embed_windows, label_case_of
 from .metrics import majority_scores, recognition_scores
 
 NOTES = {
@@ -46,16 +43,6 @@ WRIST_NOTES = dict.fromkeys(
         "hand": "wrists are the hand, as in the paper",
     },
 )
-# Wordings of a label (paper E.1, Table 10). The fixed ones leave the learned soft prompt out, and all their words are
-# pooled.
-TEXT_PROMPTS = {
-    "learned": "{label}",
-    "bare": "{label}",
-    "person": "a person is {label}",
-    "imu": "wearable IMU motion of {label}",
-    "activity": "the activity is {label}",
-}
-SECONDS_PER_WINDOW = 5.0  # what the batch size counts in, so that long segments make smaller batches
 
 
 @dataclass(frozen=True)
@@ -102,7 +89,7 @@ class RecognitionSettings:
         wrist: the segment a wrist counts as.
         anymo_hf: version of this package.
         max_windows, seed, text_prompt, segments: as in `evaluate_recognition`.
-        label_case: "lower" or "own", see `with_label_case`.
+        label_case: "lower" or "own", see `systems/embeddings.py`.
     """
 
     model: str
@@ -150,26 +137,6 @@ class RecognitionSettings:
                 hashes[path.relative_to(folder).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
         wrist, case = processor.feature_extractor.wrist, label_case_of(processor)
         return cls(name, hashes, wrist, __version__, max_windows, seed, text_prompt, segments, case)
-
-
-def label_case_of(processor: Any) -> str:
-    """Which letters a processor gives to label texts: "lower" or "own"."""
-    return "own" if processor.prompt_style.lower_case == "none" else "lower"
-
-
-def with_label_case(processor: Any, label_case: str) -> Any:
-    """The processor with label texts in lower case ("lower"), or as the dataset spells them ("own": the official code).
-
-    Raises:
-        ValueError: another case.
-    """
-    if label_case not in ("lower", "own"):
-        raise ValueError(f"label_case must be 'lower' or 'own', got {label_case!r}")
-    if label_case == label_case_of(processor):
-        return processor
-    changed = copy.copy(processor)
-    changed.prompt_style = replace(processor.prompt_style, lower_case="none" if label_case == "own" else "labels")
-    return changed
 
 
 def evaluate_recognition(
@@ -304,7 +271,7 @@ def score_recordings(
     truth = np.array([labels.index(recording.label) for recording in recordings])
     chosen = stratified_subset(truth, max_windows, seed)
     texts = [embed_labels(model, processor, labels, prompt) for prompt in text_prompts]
-    imu = _embed_all(model, processor, [recordings[i] for i in chosen], batch_size, name)
+    imu = embed_windows(model, processor, [recordings[i] for i in chosen], batch_size, name)
     wrist = processor.feature_extractor.wrist
     return [_score(name, imu @ text.T, truth[chosen], len(recordings), wrist) for text in texts]
 
@@ -344,82 +311,6 @@ def stratified_subset(truth: np.ndarray, max_windows: int | None, seed: int = 0)
         members = shuffled[truth[shuffled] == label]
         position[members] = (np.arange(len(members)) + 0.5) / len(members)
     return np.sort(shuffled[np.argsort(position[shuffled], kind="stable")[:max_windows]])
-
-
-def embed_labels(model: Any, processor: Any, labels: Sequence[str], text_prompt: str = "learned") -> np.ndarray:
-    """Unit text embeddings `(labels, dim)` of labels worded as `TEXT_PROMPTS[text_prompt]`."""
-    texts = [TEXT_PROMPTS[text_prompt].format(label=label) for label in labels]
-    if text_prompt == "learned":
-        return embed_texts(model, processor, texts, text_kind="label")
-    with without_soft_prompt(model):
-        return embed_texts(model, processor, texts, text_kind="label")
-
-
-@contextmanager
-def without_soft_prompt(model: Any) -> Iterator[None]:
-    """Texts are embedded without the model's soft prompt inside this block."""
-    learned = model.text_soft_prompt
-    model.text_soft_prompt = torch.nn.Parameter(learned.detach()[:0], requires_grad=False)
-    try:
-        yield
-    finally:
-        model.text_soft_prompt = learned
-
-
-def embed_texts(
-    model: Any, processor: Any, texts: Sequence[str], batch_size: int = 64, text_kind: str = "narration"
-) -> np.ndarray:
-    """Unit text embeddings `(texts, dim)`; `text_kind` as for the processor, "narration" or "label"."""
-    parts = (list(texts[i : i + batch_size]) for i in range(0, len(texts), batch_size))
-    batches = (processor(text=part, text_kind=text_kind, return_tensors="pt") for part in parts)
-    return embed_batches(model, model.get_text_features, batches)
-
-
-def _embed_all(
-    model: Any, processor: Any, recordings: Sequence[ImuRecording], batch_size: int, title: str
-) -> np.ndarray:
-    """Unit IMU embeddings `(recordings, dim)`, in the order given; `title` heads the progress bar."""
-    parts, order = [], []
-    with tqdm(total=len(recordings), desc=title, unit="window", delay=1, leave=False, disable=None) as bar:
-        for batch in _batches(recordings, batch_size):
-            signals, rate = [recordings[i].signals for i in batch], recordings[batch[0]].sampling_rate
-            parts.append(embed_recordings(model, processor, signals, rate, batch_size=batch_size).numpy())
-            order += batch
-            bar.update(len(batch))
-    embeddings = np.concatenate(parts)
-    return embeddings[np.argsort(order)]
-
-
-def _batches(recordings: Sequence[ImuRecording], batch_size: int) -> Iterator[list[int]]:
-    """Indices of batches of one rate and like length."""
-
-    def key(index: int) -> tuple[float, float]:
-        recording = recordings[index]
-        return recording.sampling_rate, len(next(iter(recording.signals.values()))) / recording.sampling_rate
-
-    batch: list[int] = []
-    for index in sorted(range(len(recordings)), key=key):
-        rate, seconds = key(index)
-        share = max(seconds / SECONDS_PER_WINDOW, 1.0)
-        if batch and (rate != key(batch[0])[0] or (len(batch) + 1) * share > batch_size):
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch
-
-
-@torch.inference_mode()
-def embed_batches(model: Any, function: Any, inputs: Iterable[Any]) -> np.ndarray:
-    device, was_training = getattr(model, "device", "cpu"), getattr(model, "training", False)
-    if hasattr(model, "eval"):
-        model.eval()
-    parts = []
-    for batch in inputs:
-        parts.append(function(**{name: value.to(device) for name, value in batch.items()}).float().cpu())
-    if was_training:
-        model.train()
-    return torch.nn.functional.normalize(torch.cat(parts), dim=-1).numpy()
 
 
 def markdown_table(rows: Sequence[RecognitionRow]) -> str:

@@ -11,8 +11,8 @@ import datasets as hf_datasets
 import evaluate
 import numpy as np
 
+from ..systems.embeddings import embed_batches, embed_texts
 from .metrics import retrieval_scores
-from .recognition import embed_batches, embed_texts
 
 
 @dataclass(frozen=True)

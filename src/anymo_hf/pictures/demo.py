@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ..evaluation.captioning import generate_captions
 from ..modeling.body_segments import SEGMENT_INDEX, SEGMENTS, resolve_placement
 from ..motion.body_motion import BodyMotion
 from ..motion.procedural.activities import ACTIVITIES, HELD_OUT_SEED, simulate_activity
@@ -28,6 +27,7 @@ from ..recordings.imu_recording import ImuRecording
 from ..simulation.kinematics import segment_kinematics
 from ..simulation.surface import SurfaceTemplate, load_template
 from ..simulation.views import sample_views
+from ..systems.captions import generate_captions
 from ..training.worn_setups import draw_setup
 from .body import COLOURS, GREY, WORN_SIDES, draw_worn_body, worn_site
 from .page import new_figure

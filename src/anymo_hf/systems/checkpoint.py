@@ -1,0 +1,78 @@
+"""Finds, checks and loads an AnyMo checkpoint: a whole folder or a name on the Hub, never random weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+# what a checkpoint folder must hold; a large model's weights may come in parts with an index instead
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+FILES = (
+    "config.json", WEIGHTS, "processor_config.json", "preprocessor_config.json", "tokenizer_config.json",
+    "tokenizer.json", "imu_tokenizer/config.json", "imu_tokenizer/model.safetensors",
+)  # fmt: skip
+
+
+def check_checkpoint(model: str) -> str:
+    """The model's name, once it can be found: a folder with every file, or owner/name.
+
+    Raises:
+        OSError: no such folder, or a file that is missing or damaged.
+    """
+    folder = Path(model)
+    if folder.is_dir():
+        for name in FILES:
+            if name == WEIGHTS and (folder / INDEX).is_file():
+                continue
+            _check_file(model, folder / name)
+    elif model.count("/") != 1 or model.startswith((".", "/", "~")):
+        raise OSError(
+            f"--model {model!r}: no such folder; run anymo where the folder is, or give --model FOLDER or owner/name"
+        )
+    return model
+
+
+def _check_file(model: str, path: Path) -> None:
+    from safetensors import SafetensorError, safe_open
+
+    mend = "fetch or save the checkpoint again"
+    if not path.is_file():
+        raise OSError(f"--model {model!r}: {path} is missing; {mend}")
+    try:
+        if path.suffix == ".json":
+            json.loads(path.read_text(encoding="utf-8"))
+        else:
+            with safe_open(path, framework="numpy"):
+                pass
+    except (ValueError, SafetensorError) as error:
+        raise OSError(f"--model {model!r}: {path} is damaged ({error}); {mend}") from error
+
+
+def load_checkpoint(model: str, wrist: str | None = None) -> tuple[Any, Any]:
+    """Model and processor in evaluation mode; without `wrist` ("forearm" or "hand") the processor keeps its own.
+
+    Raises:
+        OSError: as `check_checkpoint`, or files that do not belong together.
+    """
+    import transformers
+
+    import anymo_hf  # noqa: F401  (registers the Auto classes and pipelines)
+
+    name = check_checkpoint(model)
+    chosen = {} if wrist is None else {"wrist": str(wrist)}
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+    try:
+        processor = transformers.AutoProcessor.from_pretrained(name, **chosen)
+        return transformers.AutoModelForCausalLM.from_pretrained(name).eval(), processor
+    except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise OSError(f"--model {model!r}: its files do not fit each other ({error!r}); fetch it again") from error
+
+
+def load_pipeline(task: str, model: str, wrist: str | None = None) -> Any:
+    """The `transformers` pipeline of that task with the checkpoint; errors as `load_checkpoint`."""
+    import transformers
+
+    loaded, processor = load_checkpoint(model, wrist)
+    return transformers.pipeline(task, model=loaded, processor=processor)

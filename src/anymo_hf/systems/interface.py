@@ -1,0 +1,159 @@
+"""`System`: what every compared system does, and what it says about itself; `systems` finds the members of this folder.
+
+A new system is one new file in this folder: a subclass of `System` with its class attributes, and `score` or both
+`embed_imu` and `embed_text`. Nothing else has to know it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+
+from ..recordings.imu_recording import ImuRecording
+
+REQUIRES = ("nothing", "weights", "endpoint", "training")
+
+
+class System:
+    """One way to recognise, retrieve or describe windows of IMU signals.
+
+    Class attributes:
+        name: key in the registry and in result files; title: name in tables.
+        requires: "nothing"; "weights" of its own, which `load` finds or refuses; an "endpoint" of a language model; or
+            "training", that is `fit` on labelled windows before `score`.
+        rate: Hz that its input is brought to, None where it takes every rate.
+        channels: numbers of channels that it takes: 6 with gyroscope, 3 without.
+        longest_seconds: of a window, None where there is no limit.
+        licence: of its weights, or of this code where it has none.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    requires: ClassVar[str]
+    rate: ClassVar[float | None] = None
+    channels: ClassVar[tuple[int, ...]] = (3, 6)
+    longest_seconds: ClassVar[float | None] = None
+    licence: ClassVar[str]
+
+    @classmethod
+    def load(cls, source: str | None = None, seed: int = 0) -> System:
+        """Ready to use, or to `fit`.
+
+        Args:
+            source: folder, file or Hub id of its weights, or address of its endpoint; None takes the default.
+            seed: of everything random in it.
+
+        Raises:
+            OSError: what it requires is missing; the message names it, its licence and where to put it.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def can(cls, method: str) -> bool:
+        """Whether it has `embed_imu`, `embed_text`, `fit` or `caption`; `score` all have."""
+        return getattr(cls, method) is not getattr(System, method)
+
+    def check(self, recordings: Sequence[ImuRecording]) -> None:
+        """What every method asks of its windows first.
+
+        Raises:
+            ValueError: no windows, or one with channels or a length that the system does not take.
+        """
+        if not len(recordings):
+            raise ValueError(f"{self.title}: no windows; give at least one")
+        for number, recording in enumerate(recordings):
+            for place, signal in recording.signals.items():
+                if signal.shape[1] not in self.channels:
+                    raise ValueError(
+                        f"{self.title}: window {number} has {signal.shape[1]} channels at {place!r}, it takes "
+                        f"{' or '.join(map(str, self.channels))}"
+                    )
+                seconds = len(signal) / recording.sampling_rate
+                if self.longest_seconds is not None and seconds > self.longest_seconds + 1e-6:
+                    raise ValueError(
+                        f"{self.title}: window {number} lasts {seconds:.2f} s, it takes at most {self.longest_seconds:g} s"
+                    )
+
+    def embed_imu(self, recordings: Sequence[ImuRecording]) -> np.ndarray:
+        """Unit embeddings `(n, dim)` of windows.
+
+        Raises:
+            ValueError: the system has no embeddings, or see `check`.
+        """
+        raise ValueError(f"{self.title} has no embeddings of windows; use score")
+
+    def embed_text(self, texts: Sequence[str]) -> np.ndarray:
+        """Unit embeddings `(k, dim)` of labels or sentences, in the space of `embed_imu`.
+
+        Raises:
+            ValueError: the system has no embeddings of texts.
+        """
+        raise ValueError(f"{self.title} has no embeddings of texts; use score")
+
+    def score(self, recordings: Sequence[ImuRecording], labels: Sequence[str]) -> np.ndarray:
+        """`(n, k)` of every window and label, higher is better; a row does not depend on the other windows.
+
+        Raises:
+            ValueError: see `check`; or a system that requires training was not fitted.
+        """
+        self.check(recordings)
+        return self.embed_imu(recordings) @ self.embed_text(labels).T
+
+    def fit(self, recordings: Sequence[ImuRecording], labels: Sequence[str]) -> None:
+        """Learn from windows and the label of each.
+
+        Raises:
+            ValueError: the system does not learn, see `check`, or lists of different length.
+        """
+        raise ValueError(f"{self.title} does not learn from labels")
+
+    def caption(self, recordings: Sequence[ImuRecording]) -> list[str]:
+        """A sentence for each window.
+
+        Raises:
+            ValueError: the system writes no sentences.
+        """
+        raise ValueError(f"{self.title} writes no sentences")
+
+    def check_training(self, recordings: Sequence[ImuRecording], labels: Sequence[str]) -> None:
+        """What `fit` asks first; ValueError as there."""
+        self.check(recordings)
+        if len(labels) != len(recordings):
+            raise ValueError(f"{self.title}: need a label for each window, got {len(recordings)} and {len(labels)}")
+
+
+def systems() -> dict[str, type[System]]:
+    """Every system of this folder by its name.
+
+    Raises:
+        ValueError: two systems of one name.
+    """
+    from .. import systems as folder
+
+    found: dict[str, type[System]] = {}
+    for module in sorted(item.name for item in pkgutil.iter_modules(folder.__path__)):
+        loaded = importlib.import_module(f"{folder.__name__}.{module}")
+        for value in vars(loaded).values():
+            own = isinstance(value, type) and value.__module__ == loaded.__name__
+            if own and issubclass(value, System) and value is not System:
+                if value.name in found:
+                    raise ValueError(f"{value.__module__}: the name {value.name!r} is taken by {found[value.name]}")
+                found[value.name] = value
+    return found
+
+
+def load_system(name: str, source: str | None = None, seed: int = 0) -> System:
+    """The system of that name, see `System.load`.
+
+    Raises:
+        ValueError: unknown name.
+        OSError: what it requires is missing.
+    """
+    known = systems()
+    if name not in known:
+        raise ValueError(f"unknown system {name!r}; known: {', '.join(known)}")
+    return known[name].load(source, seed)
