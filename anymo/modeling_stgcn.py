@@ -2,8 +2,8 @@
 
 Parameter names and shapes are those of the official encoder, so its weights fit tensor for tensor. Activations are kept
 as `(node, batch, time, channel)`: the graph product is then one matrix product, and a temporal convolution sees nodes as
-batch and time as the last side of a channels-last image, along which kernels run fastest. Wide ones take fewer products
-on a CPU (`_tiled_convolution`); in eval mode batch norms are folded into the weights before them.
+batch and time as the last side of a channels-last image, along which kernels run fastest. In eval mode batch norms are
+folded into the weights before them.
 """
 
 from __future__ import annotations
@@ -81,60 +81,12 @@ def _scale_and_offset(norm: nn.BatchNorm2d) -> tuple[torch.Tensor, torch.Tensor]
     return scale, norm.bias - norm.running_mean * scale
 
 
-def _tiling() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Constant matrices of `_tiled_convolution`: `(25, 17)` of frames, `(25, 9)` of weights, `(9, 25)` of products.
-
-    Toom-Cook: polynomials of three terms are multiplied by their values at five points, and a short convolution is the
-    transpose of that product. Nested, nine taps are three groups of three.
-    """
-
-    def values(terms: int) -> torch.Tensor:
-        rows = [[point**power for power in range(terms)] for point in (0.0, 1.0, -1.0, 0.5)]
-        return torch.tensor([*rows, [0.0] * (terms - 1) + [1.0]], dtype=torch.float64, device="cpu")
-
-    three, five = values(3), torch.linalg.inv(values(5)).t()
-    steps = torch.arange(5, device="cpu")
-    order = 3 * steps[:, None] + steps  # point q of the outer and p of the inner see frame 3 q + p
-    frames = torch.kron(five, five) @ F.one_hot(order.flatten(), 17).double()
-    weights, products = torch.kron(three, three), torch.kron(three, three).t()
-    return frames, weights, products.contiguous()
-
-
-_FRAMES, _WEIGHTS, _PRODUCTS = _tiling()
-_EXACT = (torch.float32, torch.float64)
-_TILED_WIDTH = 128  # channels from which fewer products outweigh the copies
-
-
-def _tiled_convolution(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-    """`x` `(R, T, C)`, `weight` `(C_out, C, 9, 1)` -> `(R, T, C_out)`, nine frames at a time from 25 products, not 81.
-
-    The result differs from the plain convolution's by rounding, about 1e-5 of its standard deviation in float32.
-    """
-    rows, frames, channels = x.shape
-    tiles = -(-frames // 9)
-    padded = F.pad(x, (0, 0, 4, 9 * tiles + 5 - frames)).view(rows, tiles + 1, 9, channels)
-    seen = torch.cat([padded[:, :-1].permute(2, 0, 1, 3), padded[:, 1:, :8].permute(2, 0, 1, 3)])
-    spread, stretch, gather = (matrix.to(x.dtype) for matrix in (_FRAMES, _WEIGHTS, _PRODUCTS))
-    points = (spread @ seen.view(17, -1)).view(25, rows * tiles, channels)
-    kernels = (stretch @ weight.squeeze(-1).permute(2, 1, 0).reshape(9, -1)).view(25, channels, -1)
-    out = (gather @ torch.bmm(points, kernels).view(25, -1)).view(9, rows, tiles, -1)
-    # the bias last: a slice alone would not be contiguous, and slow to normalise
-    return out.permute(1, 2, 0, 3).reshape(rows, 9 * tiles, -1)[:, :frames] + bias
+_EXACT = (torch.float32, torch.float64)  # types whose statistics are worth summing exactly
 
 
 def _temporal_convolution(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, stride: int) -> torch.Tensor:
     """`x` `(R, T, C)`, `weight` `(C_out, C, kernel, 1)` -> `(R, ceil(T / stride), C_out)`."""
     kernel = weight.shape[2]
-    if (
-        (kernel, stride) == (9, 1)
-        and min(weight.shape[:2]) >= _TILED_WIDTH
-        and x.device.type == "cpu"
-        and x.dtype == weight.dtype
-        and x.dtype in _EXACT
-        and not torch.is_autocast_enabled("cpu")
-        and not torch.compiler.is_exporting()  # an exported graph keeps the plain convolution
-    ):
-        return _tiled_convolution(x, weight, bias)
     image = x[:, None].permute(0, 3, 1, 2)  # (R, C, 1, T), channels last
     image = F.conv2d(image, weight.transpose(2, 3), bias, (1, stride), (0, (kernel - 1) // 2))
     return image.permute(0, 2, 3, 1).squeeze(1)
@@ -274,7 +226,7 @@ class AnyMoSTGCNPreTrainedModel(StrictLoadingMixin, PreTrainedModel):
             init.ones_(module.weight)
             init.zeros_(module.bias)
         elif isinstance(module, AnyMoSTGCNModel):
-            init.copy_(module.A, spatial_partitions())
+            init.copy_(module.A, torch.from_numpy(spatial_partitions(module.config.graph)))
             init.zeros_(module.mask_token)
             for importance in module.edge_importance:
                 init.ones_(importance)
@@ -317,7 +269,7 @@ class AnyMoSTGCNModel(AnyMoSTGCNPreTrainedModel):
 
     def __init__(self, config: AnyMoSTGCNConfig):
         super().__init__(config)
-        self.register_buffer("A", spatial_partitions())
+        self.register_buffer("A", torch.tensor(spatial_partitions(config.graph), dtype=torch.get_default_dtype()))
         self.data_bn = nn.BatchNorm1d(config.in_channels * config.num_nodes)
         self.mask_token = nn.Parameter(torch.zeros(config.in_channels))
         widths = [config.in_channels, *config.channels]

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from support.official_checkpoint import BOOKS, HEADS, OUT, PAPER, SMALL, STRIDES, Maker, Official, body_graph
+from support.official_checkpoint import BOOKS, HEADS, OUT, PAPER, SMALL, STRIDES, Maker, Official, authors_graph
 from transformers import (
+    AutoConfig,
     AutoFeatureExtractor,
     AutoModel,
     AutoModelForCausalLM,
@@ -20,7 +21,7 @@ from transformers import (
 )
 
 import anymo_hf  # noqa: F401  (registers the Auto classes)
-from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNForPreTraining
+from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNForPreTraining, AnyMoSTGCNModel
 from anymo_hf.modeling.tokenization_anymo import AnyMoTokenizer
 
 IMU_PROMPT = (
@@ -413,6 +414,22 @@ def test_an_encoder_without_predictor_and_safetensors_files(small, tmp_path):
     assert torch.equal(stgcn.mask_token, small.encoder["mask_token"])
 
 
+def test_the_graph_of_the_checkpoint_is_kept_and_named(small, tmp_path):
+    genuine, deep = authors_graph(), authors_graph(max_hop=22)
+    assert [int((part > 0).sum()) for part in genuine] == [23, 38, 6]
+    assert [int((part > 0).sum()) for part in deep] == [23, 22, 22]
+    assert torch.equal(genuine.sum(0), deep.sum(0))
+    for name, graph in (("official", genuine), ("depth", deep)):
+        small.write("encoder", changed(small.contents["encoder"], "encoder_state_dict/A", graph.half()))
+        report = small.convert(tmp_path / f"from_{name}")
+        assert report["compared"]["body graph"] == name
+        stgcn = AutoFeatureExtractor.from_pretrained(tmp_path / f"from_{name}").stgcn
+        assert stgcn.config.graph == name and torch.equal(stgcn.A, graph.half().float())
+        assert AutoConfig.from_pretrained(tmp_path / f"from_{name}").stgcn_config.graph == name
+        # a new model of this configuration has the graph, too
+        torch.testing.assert_close(AnyMoSTGCNModel(stgcn.config).A, graph)
+
+
 def changed(content, name, value):
     """A copy with one tensor replaced, or removed; `name` is a path through the dicts."""
     head, _, rest = name.partition("/")
@@ -432,7 +449,7 @@ BAD_TENSORS = [
     ("encoder", f"{ENCODER}/st_gcn_networks.2.tcn.2.weight", None, "st_gcn_networks.2.tcn.2.weight' is missing"),
     ("encoder", f"{ENCODER}/extra.weight", torch.ones(2), "1 left over: encoder.extra.weight"),
     ("encoder", f"{ENCODER}/mask_token", torch.ones(5), r"data_bn.bias \(138,\), needed \(115,\)"),
-    ("encoder", f"{ENCODER}/A", body_graph().flip(0), "partition 0 from Pelvis to Pelvis"),
+    ("encoder", f"{ENCODER}/A", authors_graph().flip(0), "partition 0 from Pelvis to Pelvis"),
     ("encoder", f"{ENCODER}/mask_token", torch.full((6,), torch.nan), "mask_token holds NaN"),
     ("encoder", "predictor_state_dict/norm.bias", None, "1 missing: predictor.norm.bias"),
     ("pqvae", f"{PQVAE}decoder.blocks.1.conv2.bias", None, "1 missing: decoder.blocks.1.conv2.bias"),

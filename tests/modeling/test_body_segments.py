@@ -1,7 +1,10 @@
 """Body graph: segment order, tree, placement names and the ST-GCN partitions by their definition."""
 
+import subprocess
+import sys
+
+import numpy as np
 import pytest
-import torch
 
 from anymo_hf.modeling.body_segments import (
     PARENTS,
@@ -10,7 +13,6 @@ from anymo_hf.modeling.body_segments import (
     SEGMENT_INDEX,
     SEGMENTS,
     WRISTS,
-    body_graph,
     resolve_placement,
     spatial_partitions,
 )
@@ -37,28 +39,36 @@ def test_tree_is_the_23_segment_body():
             assert SEGMENTS[PARENTS[SEGMENT_INDEX["L_" + name[2:]]]] == parent.replace("R_", "L_")
 
 
-def test_graph_has_every_bone_both_ways_and_is_one_piece():
-    graph = body_graph()
-    edges = {tuple(pair) for pair in graph.edge_index.t().tolist()}
-    assert graph.num_nodes == 23 and graph.edge_index.shape == (2, 44)
-    assert edges == {(b, a) for a, b in edges}
-    reached = {0}
-    for _ in range(23):
-        reached |= {b for a, b in edges if a in reached}
-    assert reached == set(range(23))
+@pytest.mark.parametrize("graph", ["depth", "official"])
+def test_partitions_follow_their_definition_entry_by_entry(graph):
+    partitions = spatial_partitions(graph)
+    assert partitions.shape == (3, 23, 23) and partitions.dtype == np.float32
 
+    def far(index):
+        steps = _steps_from_pelvis(index)
+        return steps if graph == "depth" or steps <= 1 else float("inf")
 
-def test_partitions_follow_their_definition_entry_by_entry():
-    partitions = spatial_partitions()
-    assert partitions.shape == (3, 23, 23) and partitions.dtype == torch.float32
-    expected = torch.zeros(3, 23, 23, dtype=torch.float64)
+    expected = np.zeros((3, 23, 23))
     for to in range(23):
         near = [i for i in range(23) if i == to or PARENTS[i] == to or PARENTS[to] == i]
         for source in near:
-            farther = _steps_from_pelvis(source) >= _steps_from_pelvis(to)
-            expected[0 if source == to else 1 if farther else 2, source, to] = 1 / len(near)
-    torch.testing.assert_close(partitions.double(), expected, atol=1e-7, rtol=0)
-    torch.testing.assert_close(partitions.sum((0, 1)), torch.ones(23))
+            expected[0 if source == to else 1 if far(source) >= far(to) else 2, source, to] = 1 / len(near)
+    np.testing.assert_allclose(partitions, expected, atol=1e-7)
+    np.testing.assert_allclose(partitions.sum((0, 1)), 1, rtol=1e-6)
+
+
+def test_the_official_graph_knows_distances_of_one_bone_only():
+    official, depth = spatial_partitions("official"), spatial_partitions("depth")
+    assert [int((part > 0).sum()) for part in official] == [23, 38, 6]
+    assert [int((part > 0).sum()) for part in depth] == [23, 22, 22]
+    np.testing.assert_array_equal(official.sum(0), depth.sum(0))
+    with pytest.raises(ValueError, match="graph must be one of depth, official, got 'uniform'"):
+        spatial_partitions("uniform")
+
+
+def test_the_body_needs_no_torch():
+    code = "import sys, anymo_hf.modeling.body_segments; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("wrist, bone", [("forearm", "Forearm"), ("hand", "Hand")])

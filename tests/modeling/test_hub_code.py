@@ -7,7 +7,6 @@ import pytest
 from transformers.dynamic_module_utils import get_imports
 
 import anymo_hf
-from anymo_hf.modeling.body_segments import body_graph
 
 FILES = sorted((Path(anymo_hf.__file__).parent / "modeling").glob("*.py"))
 NEEDED = {"numpy", "safetensors", "scipy", "tokenizers", "torch", "transformers"}
@@ -16,9 +15,3 @@ NEEDED = {"numpy", "safetensors", "scipy", "tokenizers", "torch", "transformers"
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_hub_code_needs_the_packages_of_inference_only(path):
     assert set(get_imports(path)) - sys.stdlib_module_names <= NEEDED
-
-
-def test_the_graph_object_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch_geometric.data", None)  # an import of it now fails
-    with pytest.raises(ImportError, match="pip install torch-geometric"):
-        body_graph()

@@ -7,14 +7,13 @@ import pytest
 import torch
 from torch_geometric.nn import MessagePassing
 
-from anymo_hf.modeling.body_segments import PARENTS, SEGMENTS, body_graph, resolve_placement, spatial_partitions
+from anymo_hf.modeling.body_segments import PARENTS, SEGMENTS, resolve_placement, spatial_partitions
 from anymo_hf.modeling.configuration_anymo import AnyMoSTGCNConfig
 from anymo_hf.modeling.modeling_stgcn import (
     AnyMoSTGCNForPreTraining,
     AnyMoSTGCNModel,
     SpatialConvolution,
     _normalised,
-    _tiled_convolution,
     sequence_similarity,
 )
 
@@ -50,24 +49,19 @@ def model():
 def test_partitions_sum_to_the_degree_normalised_adjacency_of_pyg():
     from torch_geometric.utils import add_self_loops, to_dense_adj
 
-    edges, _ = add_self_loops(body_graph().edge_index, num_nodes=23)
+    bones = torch.tensor([(child, parent) for child, parent in enumerate(PARENTS) if parent >= 0]).t()
+    edges, _ = add_self_loops(torch.cat([bones, bones.flip(0)], 1), num_nodes=23)
     dense = to_dense_adj(edges, max_num_nodes=23)[0]
-    torch.testing.assert_close(spatial_partitions().sum(0), dense / dense.sum(0, keepdim=True))
-
-
-def test_partition_1_points_from_farther_nodes_and_2_from_nearer():
-    partitions = spatial_partitions()
-    for child, parent in enumerate(PARENTS):
-        if parent >= 0:
-            assert partitions[1, child, parent] > 0 and partitions[2, parent, child] > 0
-            assert partitions[2, child, parent] == 0 and partitions[1, parent, child] == 0
+    for graph in ("depth", "official"):
+        model = AnyMoSTGCNModel(AnyMoSTGCNConfig.from_preset("nano", graph=graph))
+        torch.testing.assert_close(model.A.sum(0), dense / dense.sum(0, keepdim=True))
 
 
 def test_dense_graph_convolution_equals_pyg_message_passing():
     torch.manual_seed(1)
     layer, adjacency = (
         SpatialConvolution(6, 10, 3).double(),
-        spatial_partitions().double() * torch.rand(3, 23, 23).double(),
+        torch.from_numpy(spatial_partitions()).double() * torch.rand(3, 23, 23).double(),
     )
     x = torch.randn(23, 2, 4, 6, dtype=torch.float64)
     expected = torch.zeros(23, 2, 4, 10, dtype=torch.float64)
@@ -308,27 +302,6 @@ def test_running_statistics_come_from_sparse_views_only():
     for (name, value), expected in zip(model.encoder.named_buffers(), alone.buffers(), strict=True):
         if "running" in name:
             torch.testing.assert_close(value, expected)
-
-
-@pytest.mark.parametrize("frames", [1, 8, 9, 10, 27, 75])
-def test_tiled_convolution_is_the_plain_one(frames):
-    torch.manual_seed(frames)
-    x = torch.randn(3, frames, 5, dtype=torch.float64, requires_grad=True)
-    weight = torch.randn(4, 5, 9, 1, dtype=torch.float64, requires_grad=True)
-    bias = torch.randn(4, dtype=torch.float64, requires_grad=True)
-    plain = torch.nn.functional.conv1d(x.transpose(1, 2), weight[..., 0], bias, padding=4).transpose(1, 2)
-    tiled = _tiled_convolution(x, weight, bias)
-    torch.testing.assert_close(tiled, plain)
-    torch.testing.assert_close(
-        _tiled_convolution(x.float(), weight.float(), bias.float()), plain.float(), atol=1e-4, rtol=1e-5
-    )
-    along = torch.randn_like(plain)
-    for got, expected in zip(
-        torch.autograd.grad(tiled, (x, weight, bias), along),
-        torch.autograd.grad(plain, (x, weight, bias), along),
-        strict=True,
-    ):
-        torch.testing.assert_close(got, expected)
 
 
 def test_batch_statistics_are_exact_where_most_rows_are_alike():

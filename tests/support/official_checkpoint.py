@@ -48,23 +48,28 @@ class Maker:
         } | self.linear(f"{name}.out_proj", dim, dim)
 
 
-def body_graph():
-    depth = [0] * 23
-    linked = torch.eye(23)
+def authors_graph(max_hop=1):
+    """The authors' adjacency, by their rule: hop distances stop at `max_hop`; without it, true depths."""
+    linked = np.eye(23)
     for node, parent in enumerate(PARENTS):
         if parent >= 0:
-            depth[node] = depth[parent] + 1
             linked[node, parent] = linked[parent, node] = 1
-    parts = torch.zeros(3, 23, 23)
+    hops = np.full((23, 23), np.inf)
+    for hop in range(max_hop, -1, -1):
+        hops[np.linalg.matrix_power(linked, hop) > 0] = hop
+    normalised = (hops <= 1) / (hops <= 1).sum(0)
+    parts = np.zeros((3, 23, 23), dtype=np.float32)
     for start in range(23):
         for end in range(23):
-            part = 0 if start == end else 1 if depth[start] >= depth[end] else 2
-            parts[part, start, end] = linked[start, end] / linked[:, end].sum()
-    return parts
+            if hops[start, end] <= 1:
+                toward_centre = hops[start, 0] >= hops[end, 0]  # infinity equals infinity
+                part = 0 if start == end else 1 if toward_centre else 2
+                parts[part, start, end] = normalised[start, end]
+    return torch.from_numpy(parts)
 
 
 def encoder_tensors(maker, widths, **_):
-    tensors = {"A": body_graph(), "mask_token": maker.normal(6)} | maker.batch_norm("data_bn", 138)
+    tensors = {"A": authors_graph(), "mask_token": maker.normal(6)} | maker.batch_norm("data_bn", 138)
     for i, (width, before, stride) in enumerate(zip(widths, [6, *widths], STRIDES, strict=False)):
         name = f"st_gcn_networks.{i}"
         tensors[f"edge_importance.{i}"] = maker.normal(3, 23, 23, scale=0.1, mean=1.0)

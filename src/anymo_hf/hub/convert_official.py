@@ -23,7 +23,7 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from transformers import AutoConfig, PreTrainedConfig
 
-from ..modeling.body_segments import SEGMENTS, resolve_placement, spatial_partitions
+from ..modeling.body_segments import GRAPHS, SEGMENTS, resolve_placement, spatial_partitions
 from ..modeling.configuration_anymo import AnyMoConfig, AnyMoPQVAEConfig, AnyMoSTGCNConfig
 from ..modeling.feature_extraction_anymo import AnyMoFeatureExtractor
 from ..modeling.modeling_anymo import AnyMoForConditionalGeneration, WordAndCodeEmbedding
@@ -317,11 +317,26 @@ def _heads(label: str, width: int) -> int:
     return HEADS
 
 
+def _known_graph(label: str, stored: torch.Tensor) -> str:
+    """Name of the body graph that a checkpoint holds, equal up to half precision; ValueError for an unknown one."""
+    differs = {}
+    for name in GRAPHS:
+        known = torch.from_numpy(spatial_partitions(name))
+        differs[name] = (stored - known).abs() > 2**-7 * known
+        if not differs[name].any():
+            return name
+    partition, start, end = (int(index) for index in differs["official"].nonzero()[0])
+    raise ValueError(
+        f"{label}: its body graph A is neither of the known ones ({', '.join(GRAPHS)}); it differs from the official "
+        f"first in partition {partition} from {SEGMENTS[start]} to {SEGMENTS[end]}, so the order of its segments is unknown"
+    )
+
+
 def build_encoder(file: OfficialFile) -> AnyMoSTGCNForPreTraining:
     """The encoder, and the predictor where the file has it; otherwise that part stays random.
 
     Raises:
-        ValueError: tensors that do not fit, or another body graph.
+        ValueError: tensors that do not fit, or an unknown body graph.
     """
     blocks = len(AnyMoSTGCNConfig().strides)
     widths = [
@@ -344,17 +359,13 @@ def build_encoder(file: OfficialFile) -> AnyMoSTGCNForPreTraining:
             "predictor_mlp_dim": file.shape("predictor.blocks.0.mlp.0.weight", 2)[0],
             "predictor_max_length": file.shape("predictor.pos_embed", 3)[1],
         }
+    stored = file.tensors.get("encoder.A")
+    # another shape is named with the other tensors that do not fit
+    if stored is not None and tuple(stored.shape) == (3, len(SEGMENTS), len(SEGMENTS)):
+        settings["graph"] = _known_graph(file.label, stored)
     model = AnyMoSTGCNForPreTraining(AnyMoSTGCNConfig(**settings))
     expected = {name: t for name, t in model.state_dict().items() if has_predictor or name.startswith("encoder.")}
     _check_fit(file.label, file.tensors, expected)
-    ours = spatial_partitions()
-    differs = (file.tensors["encoder.A"] - ours).abs() > 2**-7 * ours  # up to half precision
-    if differs.any():
-        k, start, end = (int(index) for index in differs.nonzero()[0])
-        raise ValueError(
-            f"{file.label}: its body graph A is not ours; they differ first in partition {k} from {SEGMENTS[start]} to "
-            f"{SEGMENTS[end]}, so the order of its segments is unknown"
-        )
     model.load_state_dict(file.tensors, strict=has_predictor)
     return model.eval()
 
@@ -637,7 +648,7 @@ def convert_official(
     processor = AnyMoProcessor(extractor, tokenizer, TEMPLATES, MAX_WINDOW_SECONDS, PROMPT_STYLE)
     report = {
         "files": {role: file.summary() for role, file in files.items()},
-        "compared": {"body graph": "equal", "token ids": compared, **gaps},
+        "compared": {"body graph": stgcn.config.graph, "token ids": compared, **gaps},
         "chosen": {
             "wrist": wrist,
             "attention heads": HEADS,

@@ -1,8 +1,8 @@
-"""The 23-segment body graph: segments, kinematic tree, placement names and the normalised spatial partitions."""
+"""The 23-segment body: segments, kinematic tree, placement names and the graph partitions of the ST-GCN. No torch."""
 
 from __future__ import annotations
 
-import torch
+import numpy as np
 
 SEGMENTS: tuple[str, ...] = (
     "Pelvis", "L5", "L3", "T12", "T8", "Neck", "Head",
@@ -73,40 +73,35 @@ def resolve_placement(name: str, wrist: str = "forearm") -> int:
     raise ValueError(f"unknown placement {name!r}; use a segment name ({', '.join(SEGMENTS)}) or one of: {known}")
 
 
-def body_graph():
-    """The kinematic tree as a `torch_geometric.data.Data` with edges in both directions.
-
-    Raises:
-        ImportError: torch-geometric is not installed; the models do without it.
-    """
-    # transformers asks for every package a Hub code file imports, except inside try
-    try:
-        from torch_geometric.data import Data
-    except ImportError as error:
-        raise ImportError("body_graph needs torch-geometric: pip install torch-geometric") from error
-
-    pairs = [(child, parent) for child, parent in enumerate(PARENTS) if parent >= 0]
-    edges = torch.tensor(pairs + [(b, a) for a, b in pairs], dtype=torch.long).t().contiguous()
-    return Data(edge_index=edges, num_nodes=len(SEGMENTS))
+# How far a segment is from the pelvis, for the partitions: "depth" counts every bone (Yan et al. 2018). "official" counts
+# to one only, as the authors' code does, so that all segments beyond the pelvis's neighbours are equally far.
+GRAPHS = ("depth", "official")
 
 
-def spatial_partitions() -> torch.Tensor:
-    """Spatial partitions of the ST-GCN, `(3, 23, 23)` indexed [partition, from, to] (Yan et al. 2018; paper A.3).
+def spatial_partitions(graph: str = "depth") -> np.ndarray:
+    """Spatial partitions of the ST-GCN, `(3, 23, 23)` float32 indexed [partition, from, to] (paper A.3).
 
     Partition 0 is the node itself, 1 neighbours as far from the pelvis or farther, 2 neighbours nearer to it. Columns
-    are divided by the degree counted over all three.
+    are divided by the degree counted over all three, so the sum of the three is the same for both graphs.
+
+    Args:
+        graph: how distances to the pelvis are counted, one of `GRAPHS`.
+
+    Raises:
+        ValueError: another graph.
     """
+    if graph not in GRAPHS:
+        raise ValueError(f"graph must be one of {', '.join(GRAPHS)}, got {graph!r}")
     count = len(SEGMENTS)
-    depth = [0] * count
-    for index, parent in enumerate(PARENTS):
-        depth[index] = 0 if parent < 0 else depth[parent] + 1
-    adjacency = torch.eye(count)
+    linked = np.eye(count, dtype=bool)
+    distance = np.zeros(count)
     for child, parent in enumerate(PARENTS):
         if parent >= 0:
-            adjacency[child, parent] = adjacency[parent, child] = 1
-    normalised = adjacency / adjacency.sum(0, keepdim=True)
-    level = torch.tensor(depth)
-    eye = torch.eye(count, dtype=torch.bool)
-    farther = (level[:, None] >= level[None, :]) & ~eye
-    nearer = (level[:, None] < level[None, :]) & ~eye
-    return torch.stack([normalised * eye, normalised * farther, normalised * nearer])
+            linked[child, parent] = linked[parent, child] = True
+            distance[child] = distance[parent] + 1
+    if graph == "official":
+        distance[distance > 1] = np.inf
+    normalised = linked / linked.sum(0)
+    own = np.eye(count, dtype=bool)
+    farther = (distance[:, None] >= distance[None, :]) & ~own
+    return np.stack([normalised * part for part in (own, farther, ~farther & ~own)]).astype(np.float32)

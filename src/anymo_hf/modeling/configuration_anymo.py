@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from transformers import AutoConfig, PreTrainedConfig
 
+from .body_segments import GRAPHS
+
 _STRIDES = [1, 1, 1, 1, 2, 1, 1, 2, 1, 1]
 _ENCODER_PRESETS: dict[str, dict] = {
     "paper": {},
@@ -40,6 +42,7 @@ class AnyMoSTGCNConfig(PreTrainedConfig):
         predictor_max_length: learned positions; longer inputs interpolate them.
         contrastive_temperature: of the InfoNCE loss (Eq. 3).
         min_visible, max_visible: segments left visible in a masked view.
+        graph: of the body's adjacency, "depth" or "official" (see `body_segments.spatial_partitions`).
     """
 
     model_type = "anymo_stgcn"
@@ -59,6 +62,7 @@ class AnyMoSTGCNConfig(PreTrainedConfig):
         contrastive_temperature: float = 0.1,
         min_visible: int = 1,
         max_visible: int = 5,
+        graph: str = "depth",
         **kwargs,
     ):
         self.num_nodes = num_nodes
@@ -74,6 +78,9 @@ class AnyMoSTGCNConfig(PreTrainedConfig):
         self.contrastive_temperature = contrastive_temperature
         self.min_visible = min_visible
         self.max_visible = max_visible
+        self.graph = graph
+        if graph not in GRAPHS:
+            raise ValueError(f"graph must be one of {', '.join(GRAPHS)}, got {graph!r}")
         if len(self.channels) != len(self.strides):
             raise ValueError(f"channels and strides must have one entry per block, got {channels} and {strides}")
         if temporal_kernel % 2 == 0:

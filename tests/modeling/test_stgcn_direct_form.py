@@ -1,18 +1,18 @@
-"""The ST-GCN encoder in its direct form: what ours is compared with for equality and speed.
+"""The encoder gives the latents, loss and gradients of its textbook form, at paper size and at nano size.
 
-Written as such networks usually are: activations are `(batch, channel, time, node)`; a 1x1 convolution makes one set of
-features per partition, an einsum with A sums over neighbours, and a 9x1 convolution runs over time. Parameter names are
-the encoder's, so one state dict fits both.
+The textbook form: activations are `(batch, channel, time, node)`; a 1x1 convolution makes one set of features per
+partition, an einsum with A sums over neighbours, and a 9x1 convolution runs over time. Parameter names are the encoder's,
+so one state dict fits both.
 """
 
-from __future__ import annotations
+import copy
 
+import pytest
 import torch
 from torch import nn
 
-from anymo_hf.modeling.body_segments import spatial_partitions
 from anymo_hf.modeling.configuration_anymo import AnyMoSTGCNConfig
-from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNForPreTraining, AnyMoSTGCNOutput
+from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNForPreTraining, AnyMoSTGCNModel, AnyMoSTGCNOutput
 
 
 class DirectGraphConvolution(nn.Module):
@@ -65,7 +65,7 @@ class DirectSTGCN(nn.Module):
     def __init__(self, config: AnyMoSTGCNConfig):
         super().__init__()
         self.config = config
-        self.register_buffer("A", spatial_partitions())
+        self.register_buffer("A", torch.zeros(3, config.num_nodes, config.num_nodes))
         self.data_bn = nn.BatchNorm1d(config.in_channels * config.num_nodes)
         self.mask_token = nn.Parameter(torch.zeros(config.in_channels))
         widths = [config.in_channels, *config.channels]
@@ -98,3 +98,53 @@ def direct_twin(model: AnyMoSTGCNForPreTraining) -> AnyMoSTGCNForPreTraining:
     twin.encoder = DirectSTGCN(model.config)
     twin.load_state_dict(model.state_dict())
     return twin.to(model.device).train(model.training)
+
+
+def paired_models(preset):
+    """Ours and the direct form; dropout is off, statistics and mask token are as trained ones might be."""
+    torch.manual_seed(0)
+    model = AnyMoSTGCNForPreTraining(AnyMoSTGCNConfig.from_preset(preset, dropout=0.0))
+    with torch.no_grad():
+        model.encoder.mask_token.normal_()
+        for module in model.encoder.modules():
+            if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
+                module.running_mean.normal_(0, 0.1)
+                module.running_var.uniform_(0.5, 1.5)
+        for importance in model.encoder.edge_importance:
+            importance.uniform_(0.5, 1.5)
+    return model, direct_twin(model)
+
+
+def test_direct_form_holds_the_same_tensors():
+    config = AnyMoSTGCNConfig.from_preset("paper")
+    with torch.device("meta"):
+        states = [form(config).state_dict() for form in (AnyMoSTGCNModel, DirectSTGCN)]
+    shapes = [{name: tuple(value.shape) for name, value in state.items()} for state in states]
+    assert shapes[0] == shapes[1]
+
+
+@pytest.mark.parametrize("preset", ["paper", "nano"])
+def test_latents_loss_and_gradients_equal_the_direct_form(preset):
+    ours, direct = paired_models(preset)
+    first, second = torch.randn(2, 2, 100, 23, 6, generator=torch.Generator().manual_seed(1))
+    visible = torch.zeros(2, 23, dtype=torch.bool)
+    visible[0, [3, 13]], visible[1, 6] = True, True
+    with torch.no_grad():
+        for training in (False, True):
+            latents = [model.train(training).encoder(first, visible).last_hidden_state for model in (ours, direct)]
+            torch.testing.assert_close(*latents, atol=1e-4, rtol=0)
+    # in float32 a rounding flips units near zero, so gradients are compared in float64
+    gradients = []
+    for model in (ours, direct):
+        exact = copy.deepcopy(model).double()
+        loss = exact(first.double(), second.double(), visible, visible).loss
+        loss.backward()
+        gradients.append((loss.detach(), {name: value.grad for name, value in exact.named_parameters()}))
+    torch.testing.assert_close(gradients[0][0], gradients[1][0], atol=1e-10, rtol=1e-10)
+    floor = 1e-6 * max(value.norm() for value in gradients[1][1].values())  # biases before a batch norm have none
+    for name, value in gradients[1][1].items():
+        assert (gradients[0][1][name] - value).norm() <= 1e-8 * value.norm().clamp_min(floor), name
+    # running statistics have moved alike, too
+    expected = dict(direct.named_buffers())
+    for name, value in ours.named_buffers():
+        torch.testing.assert_close(value, expected[name], atol=1e-5, rtol=1e-4)
