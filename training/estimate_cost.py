@@ -38,7 +38,7 @@ from anymo_hf.training.settings import (
     TokenizerSettings,
     load_settings,
 )
-from anymo_hf.training.stages.language import token_loss
+from anymo_hf.training.losses.next_token import token_loss
 
 HERE = Path(__file__).parent
 GPUS, GPUS_PER_NODE = (1, 2, 8, 64), 8

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from anymo_hf.training.corpus import annotated_losses, build_corpus, read_texts
-from anymo_hf.training.training_loop import write_metrics
+from anymo_hf.training.checkpoints import write_metrics
 
 
 def main() -> None:

@@ -3,9 +3,7 @@
 accelerate launch training/pretrain_encoder.py --config training/configs/nano/encoder.yaml --output runs/nano
 """
 
-from anymo_hf.training.settings import EncoderSettings
 from anymo_hf.training.stage_commands import run_stage
-from anymo_hf.training.stages.encoder import train_encoder
 
 if __name__ == "__main__":
-    run_stage(__doc__, EncoderSettings, lambda settings, arguments, gpu: train_encoder(settings, arguments.output, gpu))
+    run_stage("encoder")

@@ -3,11 +3,7 @@
 accelerate launch training/pretrain_language.py --config training/configs/nano/language.yaml --output runs/nano
 """
 
-from anymo_hf.training.settings import LanguageSettings
 from anymo_hf.training.stage_commands import run_stage
-from anymo_hf.training.stages.language import train_language
 
 if __name__ == "__main__":
-    run_stage(
-        __doc__, LanguageSettings, lambda settings, arguments, gpu: train_language(settings, arguments.output, gpu)
-    )
+    run_stage("language")

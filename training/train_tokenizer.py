@@ -3,11 +3,7 @@
 accelerate launch training/train_tokenizer.py --config training/configs/nano/tokenizer.yaml --output runs/nano
 """
 
-from anymo_hf.training.settings import TokenizerSettings
 from anymo_hf.training.stage_commands import run_stage
-from anymo_hf.training.stages.tokenizer import train_tokenizer
 
 if __name__ == "__main__":
-    run_stage(
-        __doc__, TokenizerSettings, lambda settings, arguments, gpu: train_tokenizer(settings, arguments.output, gpu)
-    )
+    run_stage("tokenizer")

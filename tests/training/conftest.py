@@ -1,10 +1,13 @@
 """A tiny corpus and a one-process accelerator for the tests of training."""
 
+import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
 
+from anymo_hf.training.batches import stage_texts, teacher_texts
 from anymo_hf.training.corpus import MotionCorpus, build_corpus
+from anymo_hf.training.sentence_vectors import cache_file
 
 ACTIVITIES = ["walking", "sitting", "rope_jumping"]
 
@@ -32,3 +35,18 @@ def random_state_is_put_back():
     state = torch.get_rng_state()
     yield
     torch.set_rng_state(state)
+
+
+@pytest.fixture(scope="session")
+def put_teacher_vectors():
+    """Puts random sentence vectors where the language stages of a run look for those of their teacher."""
+
+    def put(root, settings):
+        corpus = MotionCorpus(root / "corpus")
+        texts = teacher_texts(stage_texts(root, corpus), corpus, settings.teacher_texts, settings.seed)
+        path = cache_file(texts, root / "language")
+        path.parent.mkdir(exist_ok=True)
+        rows = torch.randn(len(texts), 7, generator=torch.Generator().manual_seed(0))
+        np.save(path, torch.nn.functional.normalize(rows, dim=-1).numpy())
+
+    return put

@@ -10,7 +10,7 @@ import yaml
 
 from anymo_hf.recordings.catalogue import DATASETS
 from anymo_hf.recordings.imu_recording import ImuRecording
-from anymo_hf.training.training_loop import file_hash
+from anymo_hf.training.checkpoints import file_hash
 
 SCRIPT = Path(__file__).parents[2] / "training" / "ablations.py"
 STAGES = {

@@ -20,10 +20,10 @@ from anymo_hf.nymeria.mini_nymeria import write_mini_nymeria
 from anymo_hf.nymeria.sequence import read_nymeria
 from anymo_hf.simulation.kinematics import segment_kinematics
 from anymo_hf.training import corpus as corpus_module
+from anymo_hf.training.batches import ActivityBatches, draw_instructions, draw_narration
 from anymo_hf.training.collators import LabelPhrases
 from anymo_hf.training.corpus import MotionCorpus, annotated_clips, annotated_losses, build_corpus
 from anymo_hf.training.settings import ContrastiveSettings
-from anymo_hf.training.stages.contrastive import _Batches, _instructions, draw_narration
 from anymo_hf.training.stages.tokenizer import CodedViews
 
 ROOT = Path(__file__).parents[2]
@@ -279,7 +279,7 @@ def test_a_contrastive_batch_is_drawn_from_it(nymeria, built):
         np.tile([6, -1, -1, -1, -1], (count, 1)), 64,
     )  # fmt: skip
     settings = ContrastiveSettings(augmented_share=0.42, multiple_choice_share=0.5, lm_batch_size=8, candidates=35)
-    batches, phrases = _Batches(views, clips), LabelPhrases(clips)
+    batches, phrases = ActivityBatches(views, clips), LabelPhrases(clips)
     labels = set(pd.read_parquet(nymeria[1]).label) - {"picking up objects"}  # its windows are of 3 s
     assert set(batches.names) == labels and len(labels) == 4
     rows = batches.draw(8, rng)
@@ -293,7 +293,7 @@ def test_a_contrastive_batch_is_drawn_from_it(nymeria, built):
     assert abs(np.mean([text == clips[0].narrations[0] for text in drawn]) - 0.58) < 0.05
     assert set(drawn) == set(clips[0].narrations)
     processor = AnyMoProcessor.from_pretrained(ROOT / "anymo")
-    examples = _instructions(processor, views, clips, batches, phrases, settings, rng)
+    examples = draw_instructions(processor, views, clips, batches, phrases, settings, rng)
     answers = [
         processor.tokenizer.decode([token for token in example["labels"] if token >= 0], skip_special_tokens=True)
         for example in examples

@@ -6,10 +6,11 @@ from torch import nn
 
 from anymo_hf.modeling.configuration_anymo import AnyMoConfig, AnyMoPQVAEConfig
 from anymo_hf.modeling.modeling_anymo import AnyMoForConditionalGeneration
-from anymo_hf.training.losses.grad_cache import cached_backward
+from anymo_hf.training.grad_cache import cached_backward
+from anymo_hf.training.language_model import prepare_model
+from anymo_hf.training.losses.matched_contrast import matched_contrastive_loss
+from anymo_hf.training.losses.next_token import token_loss
 from anymo_hf.training.settings import ContrastiveSettings
-from anymo_hf.training.stages.contrastive import matched_contrastive_loss
-from anymo_hf.training.stages.language import prepare_model, token_loss
 
 ROWS, LENGTH, WORDS = 6, 11, 40
 

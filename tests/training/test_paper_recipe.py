@@ -18,6 +18,7 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerFast, Qwen
 import anymo_hf  # noqa: F401  (registers the Auto classes)
 from anymo_hf.motion.procedural.activities import ACTIVITIES
 from anymo_hf.training.corpus import build_corpus
+from anymo_hf.training.losses import next_token
 from anymo_hf.training.settings import (
     ContrastiveSettings,
     EncoderSettings,
@@ -27,7 +28,7 @@ from anymo_hf.training.settings import (
 )
 from anymo_hf.training.stages import contrastive as contrastive_stage
 from anymo_hf.training.stages import language as language_stage
-from anymo_hf.training.stages.contrastive import draw_narration, tune_contrastive
+from anymo_hf.training.stages.contrastive import tune_contrastive
 from anymo_hf.training.stages.encoder import train_encoder
 from anymo_hf.training.stages.language import train_language
 from anymo_hf.training.stages.tokenizer import train_tokenizer
@@ -99,7 +100,7 @@ def recipe(half, tmp_path_factory):
             seen["examples"].append((kind, words, example))
             return example
 
-    plain = language_stage._summed_loss
+    plain = next_token.summed_loss
 
     def watched_loss(model, **batch):
         hook = model.get_output_embeddings().register_forward_hook(lambda *got: seen["dtypes"].add(got[2].dtype))
@@ -110,7 +111,7 @@ def recipe(half, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         for module in (language_stage, contrastive_stage):
             patch.setattr(module, "AnyMoProcessor", Watched)
-        patch.setattr(language_stage, "_summed_loss", watched_loss)
+        patch.setattr(next_token, "summed_loss", watched_loss)
         metrics = {
             "encoder": train_encoder(settings("encoder", **SMALLER["encoder"]), root, half),
             "tokenizer": train_tokenizer(settings("tokenizer", **SMALLER["tokenizer"]), root, half),
@@ -183,22 +184,3 @@ def test_steps_are_epochs_of_the_papers_corpus():
     assert two.steps == pytest.approx(PAIRS / two.batch_size, abs=1)
     assert two.fingerprint() == replace(two, batch_per_process=False).fingerprint() != contrastive.fingerprint()
     assert settings("language").for_processes(4) == settings("language")
-
-
-def test_new_settings_left_alone_keep_the_fingerprints_of_older_runs():
-    # of these settings before the switches came
-    assert LanguageSettings().fingerprint("x") == "604b63bd6586d134"
-    assert ContrastiveSettings().fingerprint("x") == "609d8d171e4cad62"
-    assert replace(LanguageSettings(), gradient_checkpointing=True).fingerprint("x") == "604b63bd6586d134"
-    assert ContrastiveSettings(augmented_share=0.4).fingerprint("x") != "609d8d171e4cad62"
-
-
-def test_narrations_are_the_first_or_paraphrases_as_often_as_asked():
-    rng, texts = np.random.default_rng(0), ["first", "a", "b", "c"]
-    drawn = [draw_narration(texts, 0.42, rng) for _ in range(4000)]
-    counts = {text: drawn.count(text) / len(drawn) for text in texts}
-    assert counts["first"] == pytest.approx(0.58, abs=0.03)
-    for text in texts[1:]:
-        assert counts[text] == pytest.approx(0.14, abs=0.03)
-    assert {draw_narration(texts[:1], 1.0, rng) for _ in range(5)} == {"first"}
-    assert {draw_narration(texts, None, rng) for _ in range(99)} == set(texts)

@@ -43,11 +43,6 @@ WHOLE = {"language": LANGUAGE, "contrastive": CONTRASTIVE}
 FSDP = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"}
 
 
-def random_teacher(texts, cache, device):
-    rows = torch.randn(len(texts), 7, generator=torch.Generator().manual_seed(0))
-    return torch.nn.functional.normalize(rows, dim=-1)
-
-
 def train(stage, settings, root, accelerator):
     if stage == "language":
         return train_language(settings, root, accelerator)
@@ -60,31 +55,27 @@ def go_on(stage, root):
 
 
 @pytest.fixture(scope="module")
-def runs(corpus_folder, accelerator, tmp_path_factory):
+def runs(corpus_folder, accelerator, tmp_path_factory, put_teacher_vectors):
     """`plain`: 4 steps; by two sharded processes: `sharded` 4, `stopped` 2 and then 2 plain, `resumed` 2 after 2 plain."""
     top = tmp_path_factory.mktemp("sharded")
     plain = top / "plain"
     shutil.copytree(corpus_folder, plain / "corpus")
     train_encoder(ENCODER, plain, accelerator)
     train_tokenizer(TOKENIZER, plain, accelerator)
-    kept = language_stage.cached_teacher
-    language_stage.cached_teacher = random_teacher
-    try:
-        for stage in WHOLE:
-            for name in ("sharded", "stopped", "resumed", "half"):  # each stage gets the plain one's inputs
-                shutil.copytree(plain, top / stage / name)
-            train(stage, SHORT[stage], top / stage / "resumed", accelerator)
-            go_on(stage, top / stage / "resumed")
-            train(stage, WHOLE[stage], plain, accelerator)
-        start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", __file__]
-        environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"} | FSDP
-        done = subprocess.run([*start, str(top)], env=environment, capture_output=True, text=True, timeout=500)
-        assert done.returncode == 0, done.stderr[-3000:]
-        for stage in WHOLE:
-            go_on(stage, top / stage / "stopped")
-            train(stage, WHOLE[stage], top / stage / "stopped", accelerator)
-    finally:
-        language_stage.cached_teacher = kept
+    put_teacher_vectors(plain, LANGUAGE)
+    for stage in WHOLE:
+        for name in ("sharded", "stopped", "resumed", "half"):  # each stage gets the plain one's inputs
+            shutil.copytree(plain, top / stage / name)
+        train(stage, SHORT[stage], top / stage / "resumed", accelerator)
+        go_on(stage, top / stage / "resumed")
+        train(stage, WHOLE[stage], plain, accelerator)
+    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", __file__]
+    environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"} | FSDP
+    done = subprocess.run([*start, str(top)], env=environment, capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stderr[-3000:]
+    for stage in WHOLE:
+        go_on(stage, top / stage / "stopped")
+        train(stage, WHOLE[stage], top / stage / "stopped", accelerator)
     return top
 
 
@@ -160,9 +151,8 @@ def test_deepspeed_is_refused_before_anything_is_loaded(monkeypatch, capsys, tmp
     config = tmp_path / "stage.yaml"
     config.write_text("steps: 1\n")
     monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
-    monkeypatch.setattr(sys, "argv", ["stage", "--config", str(config), "--output", str(tmp_path)])
     with pytest.raises(SystemExit) as ended:
-        run_stage("a stage", LanguageSettings, None)
+        run_stage("language", ["--config", str(config), "--output", str(tmp_path)])
     assert ended.value.code == 2 and "accelerate/fsdp.yaml" in capsys.readouterr().err
 
 
@@ -191,7 +181,6 @@ def checked(run_steps):
 
 
 if __name__ == "__main__":
-    language_stage.cached_teacher = random_teacher
     for module in (language_stage, contrastive_stage):
         module.run_steps = checked(module.run_steps)
     top, process = Path(sys.argv[1]), Accelerator(cpu=True)

@@ -1,12 +1,10 @@
 """The command line that all stages share: limits, refusals, and what it says about a stage that had ended."""
 
-import sys
-
 import pytest
 
+from anymo_hf.training.checkpoints import METRICS, finished_metrics, write_metrics
 from anymo_hf.training.settings import StageSettings
-from anymo_hf.training.stage_commands import run_stage
-from anymo_hf.training.training_loop import METRICS, finished_metrics, write_metrics
+from anymo_hf.training.stage_commands import STAGES, StageCommand, run_stage
 
 
 @pytest.fixture
@@ -16,7 +14,7 @@ def command(tmp_path, monkeypatch):
     config.write_text("steps: 5\nmax_minutes: 2.0\n")
     seen = []
 
-    def work(settings, arguments, accelerator):
+    def work(settings, output, accelerator):
         folder = tmp_path / "encoder"
         if done := finished_metrics(folder, "f"):
             return done
@@ -27,9 +25,8 @@ def command(tmp_path, monkeypatch):
         return metrics
 
     def run(*words, work=work):
-        line = ["stage", "--config", str(config), "--output", str(tmp_path), *words]
-        monkeypatch.setattr(sys, "argv", line)
-        run_stage("title", StageSettings, work)
+        monkeypatch.setitem(STAGES, "idle", StageCommand("title", StageSettings, work))
+        run_stage("idle", ["--config", str(config), "--output", str(tmp_path), *words])
         return seen
 
     return run
@@ -69,8 +66,16 @@ def test_a_stage_that_had_ended_says_so_and_what_to_do(command, capsys, tmp_path
 
 
 def test_other_errors_of_torch_are_not_taken_for_a_lost_process(command):
-    def fails(settings, arguments, accelerator):
+    def fails(settings, output, accelerator):
         raise RuntimeError("Connection closed by peer")  # one process has no peer
 
     with pytest.raises(RuntimeError, match="closed by peer"):
         command(work=fails)
+
+
+def test_help_lists_every_setting_with_its_meaning_and_bounds(capsys):
+    with pytest.raises(SystemExit):
+        run_stage("encoder", ["--help"])
+    said = capsys.readouterr().out
+    assert "  worn_share: 0.0 -- share of windows whose visible sensors are a setup people wear" in said
+    assert "(between 0 and 1)" in said and "(full_view or masked)" in said

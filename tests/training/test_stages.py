@@ -11,11 +11,16 @@ from safetensors.torch import load_file
 from transformers import AutoModel, AutoModelForCausalLM, AutoProcessor
 
 import anymo_hf  # noqa: F401  (registers the Auto classes)
+from anymo_hf.modeling.feature_extraction_anymo import AnyMoFeatureExtractor
 from anymo_hf.modeling.modeling_anymo import AnyMoForConditionalGeneration
 from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNForPreTraining
 from anymo_hf.modeling.processing_anymo import IGNORED
+from anymo_hf.training.batches import stage_texts
+from anymo_hf.training.coded_views import load_codes
 from anymo_hf.training.collators import pad_examples, text_examples
 from anymo_hf.training.corpus import MotionCorpus
+from anymo_hf.training.language_model import build_language_model
+from anymo_hf.training.losses.next_token import token_loss
 from anymo_hf.training.settings import ContrastiveSettings, EncoderSettings, LanguageSettings, TokenizerSettings
 from anymo_hf.training.stages import contrastive as contrastive_stage
 from anymo_hf.training.stages import encoder as encoder_stage
@@ -24,7 +29,7 @@ from anymo_hf.training.stages import tokenizer as tokenizer_stage
 from anymo_hf.training.stages.contrastive import tune_contrastive
 from anymo_hf.training.stages.encoder import train_encoder
 from anymo_hf.training.stages.language import train_language
-from anymo_hf.training.stages.tokenizer import load_codes, train_tokenizer
+from anymo_hf.training.stages.tokenizer import train_tokenizer
 
 ENCODER = EncoderSettings(steps=3, batch_size=4, frames=[64], worn_share=0.5, views={"soft_attachment": 0.5})
 TOKENIZER = TokenizerSettings(steps=3, batch_size=8, frames=[64, 90], views_per_clip=4, rows_per_call=3, worn_share=1)
@@ -275,7 +280,7 @@ def test_the_token_loss_of_mixed_lengths_is_that_of_single_texts(run, accelerato
 
     def loss_and_gradients(rows):
         model.zero_grad()
-        loss = language_stage.token_loss(model, pad_examples(rows, processor.tokenizer.pad_token_id), accelerator)
+        loss = token_loss(model, pad_examples(rows, processor.tokenizer.pad_token_id), accelerator)
         loss.backward()
         return loss.detach(), [value.grad.clone() for value in model.parameters() if value.grad is not None]
 
@@ -299,16 +304,11 @@ def test_the_tokenizer_loss_of_mixed_lengths_is_that_of_single_windows(run):
         torch.testing.assert_close(pqvae(latents, mask).loss, sum(singles) / sum(lengths), rtol=1e-5, atol=1e-6)
 
 
-def test_a_teacher_takes_part_in_both_language_stages(run, accelerator, monkeypatch):
-    def vectors(texts, cache, device):
-        rows = torch.randn(len(texts), 7, generator=torch.Generator().manual_seed(0))
-        return torch.nn.functional.normalize(rows, dim=-1)
-
-    monkeypatch.setattr(language_stage, "cached_teacher", vectors)
-    for stage in ("language", "contrastive"):
+def test_a_teacher_takes_part_in_both_language_stages(run, accelerator, put_teacher_vectors):
+    for stage in ("language", "contrastive", "anymo"):
         shutil.rmtree(run / stage)
-    shutil.rmtree(run / "anymo")
     words = {"teacher_weight": 1.0, "teacher_texts": 12}
+    put_teacher_vectors(run, replace(LANGUAGE, **words))
     for metrics in (
         train_language(replace(LANGUAGE, **words), run, accelerator),
         tune_contrastive(replace(CONTRASTIVE, **words), run, run / "anymo", accelerator),
@@ -321,10 +321,10 @@ def test_frozen_words_stay_and_codes_learn(run, accelerator, weight_decay):
     for stage in ("language", "contrastive"):
         shutil.rmtree(run / stage)
     chosen = replace(LANGUAGE, freeze_words=True, weight_decay=weight_decay)
-    extractor = language_stage.AnyMoFeatureExtractor.from_pretrained(run / "tokenizer" / "feature_extractor")
-    texts = language_stage.stage_texts(run, MotionCorpus(run / "corpus"))
+    extractor = AnyMoFeatureExtractor.from_pretrained(run / "tokenizer" / "feature_extractor")
+    texts = stage_texts(run, MotionCorpus(run / "corpus"))
     torch.manual_seed(chosen.seed)
-    before, tokenizer = language_stage.build_language_model(chosen, extractor, texts)
+    before, tokenizer = build_language_model(chosen, extractor, texts)
     train_language(chosen, run, accelerator)
     tuning = replace(CONTRASTIVE, freeze_words=True, weight_decay=weight_decay)
     tune_contrastive(tuning, run, run / "frozen", accelerator)
@@ -438,9 +438,7 @@ def test_a_language_model_of_another_depth_is_no_start(run, tmp_path):
     AnyMoForConditionalGeneration(model.config).save_pretrained(tmp_path / "shallow")
     extractor = AutoProcessor.from_pretrained(run / "anymo").feature_extractor
     with pytest.raises(ValueError, match=r"start_from: .*shallow has .*'num_hidden_layers': 1.*asks for"):
-        language_stage.build_language_model(
-            replace(LANGUAGE, start_from=str(tmp_path / "shallow")), extractor, ["a text"]
-        )
+        build_language_model(replace(LANGUAGE, start_from=str(tmp_path / "shallow")), extractor, ["a text"])
 
 
 @pytest.mark.parametrize("stage", ["encoder", "tokenizer", "language", "contrastive"])

@@ -14,22 +14,19 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from anymo_hf.training import training_loop
-from anymo_hf.training.settings import StageSettings
-from anymo_hf.training.training_loop import (
+from anymo_hf.training.checkpoints import (
     CHECKPOINT,
     METRICS,
     RunLog,
-    average_gradients,
     finished_metrics,
-    learning_rate_factor,
     load_checkpoint,
-    local_part,
     replace_folder,
-    run_steps,
     save_checkpoint,
-    step_generator,
     write_metrics,
 )
+from anymo_hf.training.processes import average_gradients, local_part
+from anymo_hf.training.settings import StageSettings
+from anymo_hf.training.training_loop import learning_rate_factor, run_steps, step_generator
 
 
 def network():

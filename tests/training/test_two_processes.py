@@ -24,17 +24,17 @@ from torch import nn
 from anymo_hf.modeling.configuration_anymo import AnyMoPQVAEConfig, AnyMoSTGCNConfig
 from anymo_hf.modeling.modeling_pqvae import ProductQuantizer
 from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNForPreTraining
+from anymo_hf.training.grad_cache import cached_backward
 from anymo_hf.training.losses.full_view_contrast import FullViewContrast
-from anymo_hf.training.losses.grad_cache import cached_backward
+from anymo_hf.training.losses.matched_contrast import matched_contrastive_loss
+from anymo_hf.training.processes import average_gradients, gather_rows, local_part
 from anymo_hf.training.settings import ContrastiveSettings, EncoderSettings, LanguageSettings, TokenizerSettings
-from anymo_hf.training.stages import language as language_stage
 from anymo_hf.training.stages import tokenizer as tokenizer_stage
-from anymo_hf.training.stages.contrastive import matched_contrastive_loss, tune_contrastive
+from anymo_hf.training.stages.contrastive import tune_contrastive
 from anymo_hf.training.stages.encoder import train_encoder
 from anymo_hf.training.stages.language import train_language
 from anymo_hf.training.stages.tokenizer import train_tokenizer
 from anymo_hf.training.synchronized_norm import synchronize_norms
-from anymo_hf.training.training_loop import average_gradients, gather_rows, local_part
 
 TEACHER = {"teacher_weight": 1.0, "teacher_texts": 20}
 # 12 windows do not divide into shares of 8, the windows that share a random source
@@ -50,11 +50,6 @@ CONTRASTIVE = ContrastiveSettings(
 STAGES = ("encoder", "tokenizer", "language", "contrastive", "unchunked")
 OBJECTIVES = (AnyMoSTGCNForPreTraining, FullViewContrast)
 ROWS, PARTS = 12, "parts.safetensors"
-
-
-def random_teacher(texts, cache, device):
-    rows = torch.randn(len(texts), 7, generator=torch.Generator().manual_seed(0))
-    return torch.nn.functional.normalize(rows, dim=-1)
 
 
 def keep_random_codebooks(model, views, seed):
@@ -81,11 +76,11 @@ def launch(*words):
 
 
 @pytest.mark.slow
-def test_two_processes_equal_one(corpus_folder, accelerator, tmp_path, monkeypatch):
-    monkeypatch.setattr(language_stage, "cached_teacher", random_teacher)
+def test_two_processes_equal_one(corpus_folder, accelerator, tmp_path, monkeypatch, put_teacher_vectors):
     monkeypatch.setattr(tokenizer_stage, "_start_codebooks", keep_random_codebooks)
     one, two = tmp_path / "one", tmp_path / "two"
     shutil.copytree(corpus_folder, one / "corpus")
+    put_teacher_vectors(one, LANGUAGE)
     for stage in STAGES:  # two processes get each stage's inputs from the one
         shutil.copytree(one, two / stage)
         if stage == "unchunked":
@@ -351,7 +346,6 @@ def test_when_a_process_is_killed_the_other_stops_and_says_so(corpus_folder, tmp
 
 
 if __name__ == "__main__":
-    language_stage.cached_teacher = random_teacher
     tokenizer_stage._start_codebooks = keep_random_codebooks
     work, root, process = sys.argv[1], Path(sys.argv[2]), Accelerator(cpu=True)
     if work == "parts":

@@ -65,12 +65,12 @@ class LabelPhrases:
         return pool[int(rng.integers(len(pool)))]
 
     def relations(self, activities: Sequence[str], phrases: Sequence[str]) -> tuple[torch.Tensor, torch.Tensor]:
-        """`(batch, batch)` bool each: phrase n fits window m; and: the pair says nothing (a narrower name)."""
-        fits = torch.tensor([[phrase in self.accepted[name] for phrase in phrases] for name in activities])
+        """`(batch, batch)` bool each: phrase n is one of window m; and: the pair is ignored, a narrower name."""
+        positives = torch.tensor([[phrase in self.accepted[name] for phrase in phrases] for name in activities])
         narrower = torch.tensor(
             [[self.broader.get(other) == name for other in activities] for name in activities], dtype=torch.bool
         )
-        return fits, narrower & ~fits
+        return positives, narrower & ~positives
 
 
 def multiple_choice(

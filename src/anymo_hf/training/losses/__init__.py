@@ -1,1 +1,106 @@
-"""One loss a file."""
+"""Losses, one a file. The encoder stage finds its own here: a new one is one new file, and settings name it.
+
+A file that declares `OBJECTIVE` is a way to pre-train the encoder (`objective: NAME`), one that declares `ADDED_LOSS` is
+a loss beside it (`added_losses: {NAME: weight}`). The other losses are functions that the language stages call.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from accelerate import Accelerator
+    from torch import nn
+
+    from ...modeling.configuration_anymo import AnyMoSTGCNConfig
+    from ..corpus import Clip
+
+
+@dataclass(frozen=True)
+class EncoderObjective:
+    """A way to pre-train the encoder.
+
+    Args:
+        name: as in the setting `objective`.
+        model: a `PreTrainedModel` made from an `AnyMoSTGCNConfig`, with the encoder as `encoder`. Its forward takes two
+            views `(batch, frames, 23, 6)`, for `sparse` two masks `(batch, 23)` of visible segments, `gather` and
+            `first_row`, as `AnyMoSTGCNForPreTraining` does, and gives its output. `save_pretrained` saves what the next
+            stage reads.
+        sparse: it takes masks.
+    """
+
+    name: str
+    model: type
+    sparse: bool
+
+
+@dataclass(frozen=True)
+class AddedLossContext:
+    """What an added loss may read once, before the first step.
+
+    Args:
+        config: of the encoder.
+        clips: words of the corpus's clips.
+        cache: folder for what need not be computed again.
+        accelerator: of this run.
+    """
+
+    config: AnyMoSTGCNConfig
+    clips: Sequence[Clip]
+    cache: Path
+    accelerator: Accelerator
+
+
+@dataclass(frozen=True)
+class EncodedViews:
+    """What an added loss reads in a step.
+
+    Args:
+        latents: `(views, own, steps, dim)` of this process's windows, as the objective encoded them.
+        clips: `(batch,)` corpus clips of the windows of all processes.
+        gather: rows of this process to those of all of them; gradients flow back.
+        rng: random source that all processes share.
+    """
+
+    latents: torch.Tensor
+    clips: np.ndarray
+    gather: Callable[[torch.Tensor], torch.Tensor]
+    rng: np.random.Generator
+
+
+@dataclass(frozen=True)
+class AddedLoss:
+    """A loss beside the encoder's objective.
+
+    Args:
+        name: as in the setting `added_losses`.
+        make: an `nn.Module` whose forward turns `EncodedViews` into a scalar, the loss of the whole batch. Its parameters
+            train with the encoder and are kept in checkpoints, but not in the saved model.
+    """
+
+    name: str
+    make: Callable[[AddedLossContext], nn.Module]
+
+
+def encoder_objectives() -> dict[str, EncoderObjective]:
+    """Every objective by name."""
+    return _declared("OBJECTIVE")
+
+
+def added_losses() -> dict[str, AddedLoss]:
+    """Every added loss by name."""
+    return _declared("ADDED_LOSS")
+
+
+def _declared(attribute: str) -> dict[str, Any]:
+    modules = (import_module(f"{__name__}.{item.name}") for item in pkgutil.iter_modules(__path__))
+    return {
+        getattr(module, attribute).name: getattr(module, attribute) for module in modules if hasattr(module, attribute)
+    }

@@ -10,6 +10,7 @@ from torch import nn
 
 from ...modeling.configuration_anymo import AnyMoSTGCNConfig
 from ...modeling.modeling_stgcn import AnyMoSTGCNModel, AnyMoSTGCNPreTrainedModel, AnyMoSTGCNPreTrainingOutput
+from . import EncoderObjective
 
 
 class FullViewContrast(AnyMoSTGCNPreTrainedModel):
@@ -39,15 +40,19 @@ class FullViewContrast(AnyMoSTGCNPreTrainedModel):
 
         `gather` and `first_row` as in `AnyMoSTGCNForPreTraining.forward`, but `gather` must let gradients through.
         """
-        latents = self.projector(self.encoder(torch.cat([imu_a, imu_b])).last_hidden_state)
+        encoded = self.encoder(torch.cat([imu_a, imu_b])).last_hidden_state
+        latents = self.projector(encoded)
         # the mean cosine over time is a product of whole sequences
         own = (F.normalize(latents, dim=-1) / latents.shape[1] ** 0.5).flatten(1).chunk(2)
         first, second = own if gather is None else (gather(part) for part in own)
         logits = torch.stack([own[0] @ second.t(), own[1] @ first.t()]) / self.config.contrastive_temperature
         labels = torch.arange(first_row, first_row + len(imu_a), device=logits.device)
         loss = F.cross_entropy(logits[0], labels) + F.cross_entropy(logits[1], labels)
-        return AnyMoSTGCNPreTrainingOutput(loss=loss, logits=logits)
+        return AnyMoSTGCNPreTrainingOutput(loss=loss, logits=logits, last_hidden_state=encoded)
 
     def save_pretrained(self, save_directory, **kwargs) -> None:
         """Saves the encoder only; the arguments are those of `PreTrainedModel.save_pretrained`."""
         self.encoder.save_pretrained(save_directory, **kwargs)
+
+
+OBJECTIVE = EncoderObjective("full_view", FullViewContrast, sparse=False)

