@@ -31,6 +31,7 @@ from anymo_hf.modeling.modeling_pqvae import AnyMoPQVAEModel
 from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNForPreTraining
 from anymo_hf.modeling.processing_anymo import AnyMoProcessor
 from anymo_hf.motion.procedural.narration import LABELS
+from anymo_hf.training.losses.next_token import token_loss
 from anymo_hf.training.settings import (
     ContrastiveSettings,
     EncoderSettings,
@@ -38,7 +39,6 @@ from anymo_hf.training.settings import (
     TokenizerSettings,
     load_settings,
 )
-from anymo_hf.training.losses.next_token import token_loss
 
 HERE = Path(__file__).parent
 GPUS, GPUS_PER_NODE = (1, 2, 8, 64), 8

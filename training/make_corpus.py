@@ -10,8 +10,8 @@ import sys
 import time
 from pathlib import Path
 
-from anymo_hf.training.corpus import annotated_losses, build_corpus, read_texts
 from anymo_hf.training.checkpoints import write_metrics
+from anymo_hf.training.corpus import annotated_losses, build_corpus, read_texts
 
 
 def main() -> None:
