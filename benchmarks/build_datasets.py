@@ -30,16 +30,10 @@ import numpy as np
 import torch
 from scipy.io import savemat
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "dataset_scripts"))
-
-import anymo_180  # noqa: E402
-import anymo_bench  # noqa: E402
-import anymo_synthetic  # noqa: E402
-import anymo_zeroshot  # noqa: E402
-
-from anymo_hf.motion import nymeria_imu  # noqa: E402
-from anymo_hf.nymeria.mini_nymeria import write_mini_nymeria  # noqa: E402
-from anymo_hf.simulation.archive.writer import simulate_archive  # noqa: E402
+from anymo_hf.hub.builders import anymo_180, anymo_bench, anymo_synthetic, anymo_zeroshot
+from anymo_hf.nymeria import imu as nymeria_imu
+from anymo_hf.nymeria.mini_nymeria import write_mini_nymeria
+from anymo_hf.simulation.archive.writer import simulate_archive
 
 BATCH, GROWTH = 64, 4
 MEGABYTE = 1e6

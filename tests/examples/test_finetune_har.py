@@ -13,12 +13,11 @@ from support import hub_server
 from support.small_usc_had import write_small_usc_had
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoProcessor
 
+from anymo_hf.hub.builders import anymo_zeroshot
 from anymo_hf.hub.dataset_card import card_data, check_card
 from anymo_hf.recordings.catalogue import DATASETS
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "dataset_scripts"))
-import anymo_zeroshot  # noqa: E402
 
 
 def _load(path):

@@ -1,6 +1,9 @@
 """Cards by the Hub's rules: those of the project pass, and each fault is named with its field."""
 
+import configparser
 import importlib
+import subprocess
+import sys
 from pathlib import Path
 
 import datasets
@@ -8,6 +11,9 @@ import pytest
 import yaml
 from huggingface_hub import DatasetCard, ModelCard, ModelCardData
 
+import anymo_hf
+from anymo_hf.hub import model_card
+from anymo_hf.hub.builders import parquet_repository
 from anymo_hf.hub.dataset_card import check_card, data_patterns
 
 ROOT = Path(__file__).parents[2]
@@ -79,13 +85,35 @@ _MOVED = _PART | {"windows": 1, "recordings": 1, "subjects": 1, "hours_by_source
         ("anymo_synthetic", {"views": {"splits": {"train": _MOVED}}}, "other", "acknowledge mocap.cs.cmu.edu"),
     ],
 )
-def test_cards_name_a_licence_only_where_it_is_certain(name, counts, licence, words, tmp_path, monkeypatch):
+def test_cards_name_a_licence_only_where_it_is_certain(name, counts, licence, words, tmp_path):
     """Of invented counts; the builders' own tests check the cards of what they wrote."""
-    monkeypatch.syspath_prepend(str(ROOT / "dataset_scripts"))
-    (tmp_path / "README.md").write_text(importlib.import_module(name).card(counts))
+    (tmp_path / "README.md").write_text(importlib.import_module(f"anymo_hf.hub.builders.{name}").card(counts))
     assert check_card(tmp_path / "README.md") == []
     card = DatasetCard.load(tmp_path / "README.md")  # the Hub's own reader understands it
     assert card.data.license == licence and card.data.size_categories == ["1K<n<10K"] and words in card.text
+
+
+def test_templates_are_installed_with_the_package():
+    """An installed package has what setup.cfg names below the package's folder, and nothing of a clone."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    package = Path(anymo_hf.__file__).parent
+    patterns = setup["options.package_data"]["anymo_hf"].split()
+    installed = {path for pattern in patterns for path in package.glob(pattern)}
+    templates = {parquet_repository.TEMPLATE, model_card.TEMPLATE}
+    assert templates <= installed and not any(path.is_symlink() for path in templates)
+    assert {path.resolve() for path in (ROOT / "hub_cards").glob("*.md")} == {path.resolve() for path in templates}
+
+
+def test_builders_run_from_an_installed_package(tmp_path):
+    def run(*arguments):
+        command = [sys.executable, "-m", "anymo_hf.hub.builders", *arguments]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+
+    done = run("anymo-bench", "--help")
+    assert done.returncode == 0 and "--drop-held-out" in done.stdout, done.stderr
+    failed = run("none")
+    assert failed.returncode == 2 and "anymo-180, anymo-bench" in failed.stderr
 
 
 def test_a_right_card_and_its_files_pass(repository):

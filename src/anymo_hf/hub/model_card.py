@@ -21,7 +21,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from ..evaluation.recognition import RecognitionRow, markdown_table
 from ..training.corpus import FRAME_RATE, MotionCorpus, read_texts
 
-TEMPLATE = Path(__file__).parents[3] / "hub_cards" / "model_card.md"
+TEMPLATE = Path(__file__).parent / "templates" / "model_card.md"
 STAGES = ("encoder", "tokenizer", "language", "contrastive")
 # AnyMo's own scores in percent: Table 2 and 3, Nymeria held-out (100 samples for retrieval); Table 6
 PAPER_RETRIEVAL = {"imu_to_text": (28.0, 63.0, 77.0, 44.6), "text_to_imu": (33.0, 60.0, 79.0, 46.7)}
@@ -63,7 +63,7 @@ SOURCES = {
 
 
 def write_model_card(folder: str | Path, results_dir: str | Path, run_dir: str | Path, note: str = "") -> Path:
-    """Fills `hub_cards/model_card.md` and writes it as `folder/README.md`.
+    """Fills `templates/model_card.md` and writes it as `folder/README.md`.
 
     Args:
         folder: the release, with `model.safetensors`.
@@ -78,8 +78,6 @@ def write_model_card(folder: str | Path, results_dir: str | Path, run_dir: str |
     folder, results, run = Path(folder), Path(results_dir), Path(run_dir)
     if not (folder / "model.safetensors").is_file():
         raise OSError(f"{folder} is no release: it has no model.safetensors; train one with training/train_nano.py")
-    if not TEMPLATE.is_file():
-        raise OSError(f"no template {TEMPLATE}; the card is made from a checkout of the repository")
     metrics = {stage: _stage_metrics(run / stage / "metrics.json") for stage in STAGES}
     counts, hours = _corpus_sources(run / "corpus")
     recognition = _read(results / "recognition.json")

@@ -15,13 +15,13 @@ from anymo_hf.hub.dataset_card import check_card
 from anymo_hf.motion.activity_labels import anymo180
 from anymo_hf.nymeria import imu as nymeria_imu
 
-SCRIPT = Path(__file__).parents[2] / "dataset_scripts" / "anymo_180.py"
+SCRIPT = Path(__file__).parents[3] / "dataset_scripts" / "anymo_180.py"
 
 
 @pytest.fixture(scope="module")
 def folders(mini_nymeria, tmp_path_factory):
     """A copy in which one person has no head recording and one row no label, the annotations, and the repository."""
-    import anymo_180
+    from anymo_hf.hub.builders import anymo_180
 
     base = tmp_path_factory.mktemp("anymo180")
     nymeria = base / "nymeria"

@@ -2,7 +2,6 @@
 
 import errno
 import importlib
-import importlib.util
 import json
 import os
 import shutil
@@ -14,22 +13,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 from datasets import load_dataset
+from scipy.io import savemat
 
+from anymo_hf.hub.builders import parquet_repository as home
 from anymo_hf.hub.dataset_card import check_card
 from anymo_hf.nymeria import imu as nymeria_imu
 from anymo_hf.simulation.archive.writer import simulate_archive
 
-ROOT = Path(__file__).parents[2]
 CONFIGS = {"anymo_synthetic": "views", "anymo_zeroshot": "usc_had", "anymo_180": "default", "anymo_bench": "fine150"}
 # runs before a build in a process of its own
-START = f"""
+START = """
+import importlib
 import json, os, signal, sys
-sys.path.insert(0, {str(ROOT / "dataset_scripts")!r})
 from anymo_hf.nymeria import imu as nymeria_imu
 nymeria_imu._aria = lambda: None
-import parquet_repository as home
+from anymo_hf.hub.builders import parquet_repository as home
 name, arguments = json.loads(sys.argv[1])
-module = __import__(name)
+module = importlib.import_module("anymo_hf.hub.builders." + name)
 """
 
 pytestmark = pytest.mark.usefixtures("light_reader")
@@ -40,10 +40,11 @@ def sources(tmp_path_factory, mini_nymeria):
     """First arguments of `write_repository` of each builder, and the arguments after `out`."""
     base = tmp_path_factory.mktemp("sources")
     simulate_archive(base / "archive", procedural=3, seconds=5.0, activities=["walking"], progress=False)
-    spec = importlib.util.spec_from_file_location("files", ROOT / "tests" / "recordings" / "test_dataset_check.py")
-    files = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(files)
-    files._usc_had(base / "usc_had", subjects=(1, 2, 3))
+    for person in (1, 2, 3):
+        (base / "usc_had" / f"Subject{person}").mkdir(parents=True)
+        for activity in range(1, 13):
+            trial = {"sensor_readings": np.tile([0.0, 1, 0, 0, 30, 0], (1000, 1))}
+            savemat(base / "usc_had" / f"Subject{person}" / f"a{activity}t1.mat", trial)
     nymeria = tuple(map(str, mini_nymeria))
     return {
         "anymo_synthetic": ((str(base / "archive"),), ("views",)),
@@ -74,7 +75,7 @@ def arguments(sources, name, out):
 
 
 def write(sources, name, out, **options):
-    module = importlib.import_module(name)
+    module = importlib.import_module(f"anymo_hf.hub.builders.{name}")
     module.write_repository(*arguments(sources, name, out), rows_per_file=4, progress=False, **options)
     return out
 
@@ -169,7 +170,6 @@ module.write_repository(*arguments, rows_per_file=4, progress=False)
 
 
 def test_other_options_or_another_source_do_not_go_on_with_old_parts(sources, tmp_path, monkeypatch):
-    home = importlib.import_module("parquet_repository")
     source = tmp_path / "usc_had"
     shutil.copytree(sources["anymo_zeroshot"][0][0], source)
     given = {"anymo_zeroshot": ((source,), ("usc_had",))}
@@ -191,7 +191,6 @@ def test_other_options_or_another_source_do_not_go_on_with_old_parts(sources, tm
 @pytest.mark.parametrize("name", CONFIGS)
 @pytest.mark.parametrize("moment", ["ArrowWriter", "ParquetWriter"])
 def test_a_full_disk_is_told_and_leaves_nothing_half_written(name, moment, sources, built, tmp_path, monkeypatch):
-    home = importlib.import_module("parquet_repository")
     out = tmp_path / "repo"
     if name in ("anymo_180", "anymo_bench"):
         shutil.copytree(built(name).with_name(name + ".signals"), tmp_path / "repo.signals")
@@ -253,7 +252,6 @@ def test_an_error_of_a_reader_comes_out_as_it_was_raised(processes, sources, tmp
 
 
 def test_a_worker_that_the_system_ends_is_told(sources, tmp_path):
-    home = importlib.import_module("parquet_repository")
     with pytest.MonkeyPatch.context() as patch, pytest.raises(OSError, match="ended a process that made usc_had"):
 
         def end(*_, **__):

@@ -6,18 +6,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-import anymo_synthetic
 import numpy as np
 import pytest
 import yaml
 from datasets import Array2D, Array3D, load_dataset
 
+from anymo_hf.hub.builders import anymo_synthetic
 from anymo_hf.modeling.body_segments import SEGMENTS
 from anymo_hf.simulation.archive.rows import view_rows
 from anymo_hf.simulation.archive.writer import Archive, simulate_archive
 from anymo_hf.simulation.kinematics import placement_signals
 
-SCRIPT = Path(__file__).parents[2] / "dataset_scripts" / "anymo_synthetic.py"
+SCRIPT = Path(__file__).parents[3] / "dataset_scripts" / "anymo_synthetic.py"
 
 
 @pytest.fixture(scope="module")

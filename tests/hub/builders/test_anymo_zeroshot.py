@@ -9,16 +9,16 @@ import sys
 import warnings
 from pathlib import Path
 
-import anymo_zeroshot
 import numpy as np
 import pytest
 from datasets import Array2D, load_dataset
 from scipy.io import savemat
 
+from anymo_hf.hub.builders import anymo_zeroshot
 from anymo_hf.hub.dataset_card import check_card
 from anymo_hf.recordings.catalogue import DATASETS, read_windows
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "dataset_scripts" / "anymo_zeroshot.py"
 
 
@@ -284,7 +284,7 @@ def test_other_faults_are_named_and_write_nothing(tmp_path):
 
 
 def _command(folder, *arguments, patch="pass"):
-    code = f"import sys, runpy; sys.argv = sys.argv[1:]; sys.path.insert(0, {str(SCRIPT.parent)!r}); {patch}; "
+    code = f"import sys, runpy; sys.argv = sys.argv[1:]; {patch}; "
     code += "runpy.run_path(sys.argv[0], run_name='__main__')"
     command = [sys.executable, "-c", code, str(SCRIPT), "--data", folder / "data", "--out", folder / "repo", *arguments]
     return subprocess.run([str(part) for part in command], capture_output=True, text=True)

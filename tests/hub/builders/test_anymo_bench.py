@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("light_reader")
 @pytest.fixture(scope="module")
 def built(mini_nymeria, tmp_path_factory):
     """The source, its annotations and a repository of both configs."""
-    import anymo_bench
+    from anymo_hf.hub.builders import anymo_bench
 
     nymeria, annotations = mini_nymeria
     out = tmp_path_factory.mktemp("bench") / "repo"
@@ -136,7 +136,7 @@ def test_anti_aliasing_and_pauses():
 
 
 def test_split_is_8_to_2_and_subject_disjoint():
-    import anymo_bench
+    from anymo_hf.hub.builders import anymo_bench
 
     train, test = anymo_bench.split_subjects(f"person_{n}" for n in range(196))
     assert (len(train), len(test)) == (157, 39) and not set(train) & set(test)
@@ -146,7 +146,7 @@ def test_split_is_8_to_2_and_subject_disjoint():
 
 
 def test_held_out_people_stay_unless_dropped(built, tmp_path):
-    import anymo_bench
+    from anymo_hf.hub.builders import anymo_bench
 
     nymeria, annotations, out = built
     people = json.loads((out / "metadata" / "split_subjects.json").read_text())
@@ -184,7 +184,7 @@ def test_statistics_beside_the_papers(built):
 
 
 def test_no_recording_is_read_twice(built, tmp_path, monkeypatch):
-    import anymo_bench
+    from anymo_hf.hub.builders import anymo_bench
 
     nymeria, annotations, out = built
     again = tmp_path / "again"
@@ -200,7 +200,7 @@ def test_no_recording_is_read_twice(built, tmp_path, monkeypatch):
 
 
 def test_official_annotations_labels_and_split(built, tmp_path):
-    import anymo_bench
+    from anymo_hf.hub.builders import anymo_bench
 
     nymeria, annotations, out = built
     copy = tmp_path / "nymeria"
@@ -237,7 +237,7 @@ def test_official_annotations_labels_and_split(built, tmp_path):
 
 
 def test_bad_input_is_named(built, tmp_path):
-    import anymo_bench
+    from anymo_hf.hub.builders import anymo_bench
 
     nymeria, annotations, out = built
     copy = tmp_path / "nymeria"
@@ -283,7 +283,7 @@ def test_bad_input_is_named(built, tmp_path):
 
 
 def test_motion_clock_and_csv(built, tmp_path):
-    import anymo_bench
+    from anymo_hf.hub.builders import anymo_bench
 
     nymeria, annotations, out = built
     table = pd.read_parquet(annotations)

@@ -22,12 +22,12 @@ import pyarrow.parquet as pq
 from datasets.arrow_writer import ArrowWriter
 from huggingface_hub import DatasetCard, DatasetCardData
 from tqdm import tqdm
-from window_builder import WindowBuilder
 
-from anymo_hf import __version__
-from anymo_hf.simulation.engines import run_jobs
+from ... import __version__
+from ...simulation.engines import run_jobs
+from .window_builder import WindowBuilder
 
-TEMPLATE = Path(__file__).parents[1] / "hub_cards" / "dataset_card.md"
+TEMPLATE = Path(__file__).parents[1] / "templates" / "dataset_card.md"
 PARTS = 256  # of a split, at most
 BYTES_PER_FILE = 300e6  # as Arrow data
 _ROW_GROUP = 256
@@ -261,7 +261,7 @@ def fill_card(
     contents: list[str],
     licences: list[str],
 ) -> str:
-    """`hub_cards/dataset_card.md` with the YAML that `load_dataset` reads.
+    """`templates/dataset_card.md` with the YAML that `load_dataset` reads.
 
     Args:
         script: name of the builder's file; the data set is called alike, with hyphens.
