@@ -1,6 +1,6 @@
 """Writes `anymo-bench` as a Parquet repository for the Hub.
 
-    python dataset_scripts/anymo_bench.py --nymeria DIR --annotations FILE --out REPO --config fine150
+python dataset_scripts/anymo_bench.py --nymeria DIR --annotations FILE --out REPO --config fine150
 """
 
 from anymo_hf.hub.builders.anymo_bench import main
