@@ -58,7 +58,9 @@ def test_units_are_the_users(data):
 
 def test_robust_is_unmoved_when_the_device_is_turned(data):
     windows, labels, people = data
-    other_axis = np.concatenate([shaken(6, 2.0, 4.0, 3, up=0), shaken(6, 2.0, 0.5, 4, up=0), shaken(6, 4.0, 4.0, 5, up=0)])
+    other_axis = np.concatenate(
+        [shaken(6, 2.0, 4.0, 3, up=0), shaken(6, 2.0, 0.5, 4, up=0), shaken(6, 4.0, 4.0, 5, up=0)]
+    )
     truth = np.repeat(["walking", "standing", "running"], 6)
     robust = AnyMoClassifier(RELEASE, ("waist",), robust=True).fit(windows, labels, people)
     assert (robust.predict(other_axis) == truth).all()

@@ -115,7 +115,9 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
             rows = np.tile(rows, 1 + _MOUNTINGS)
         self._scaling(statistics, latents)
         table = self._table(statistics, latents)
-        self.strength_ = self.regularization or self._choose(table, target[rows], None if people is None else people[rows])
+        self.strength_ = self.regularization or self._choose(
+            table, target[rows], None if people is None else people[rows]
+        )
         fitted = _logistic(self.strength_).fit(table, target[rows])
         self.coefficients_, self.intercepts_ = _per_class(fitted)
         self.n_features_in_ = 6 * len(self.places_)
@@ -199,7 +201,9 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
             for name in _ARRAYS:
                 setattr(made, name, arrays[name])
         except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError, KeyError, TypeError) as error:
-            raise OSError(f"{folder}: not a saved AnyMoClassifier, or a damaged one ({error}); save it again") from error
+            raise OSError(
+                f"{folder}: not a saved AnyMoClassifier, or a damaged one ({error}); save it again"
+            ) from error
         made.n_features_in_ = 6 * len(made.places_)
         if made._fingerprint() != wanted:
             raise ValueError(
@@ -223,7 +227,9 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
             values = np.asarray(window, dtype=float)
             values = values[:, None] if values.ndim == 2 else values
             if values.ndim != 3 or values.shape[1] != len(names) or values.shape[2] != 6:
-                raise ValueError(f"window {row} must be (T, {len(names)}, 6) for placements {names}, got {values.shape}")
+                raise ValueError(
+                    f"window {row} must be (T, {len(names)}, 6) for placements {names}, got {values.shape}"
+                )
             windows.append({name: values[:, number] for number, name in enumerate(names)})
         return windows
 
