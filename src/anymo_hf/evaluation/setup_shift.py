@@ -2,8 +2,8 @@
 
 python -m anymo_hf.evaluation.setup_shift --data DIR [--datasets uci_hapt] [--out results/setup_shift.json]
 
-30 % of the people are the test. Of the others 1 or 5 windows a class, or all, have labels. "Turned" is one random rotation of
-each test person's device about any axis. What is measured is kept after each cell, so a run that was stopped goes on.
+30 % of the people are the test. Of the others 1 or 5 windows a class, or all, have labels. "Turned" is one random rotation
+of each test person's device about any axis. What is measured is kept after each cell: a stopped run goes on.
 """
 
 from __future__ import annotations

@@ -51,7 +51,9 @@ class AnyMoLinear(System):
         scores = np.zeros((len(recordings), len(labels)))
         rates = np.array([one.sampling_rate for one in recordings])
         if new := set(rates) - set(self.classifiers):
-            raise ValueError(f"{self.title} learned from {sorted(self.classifiers)} Hz and cannot take {sorted(new)} Hz")
+            raise ValueError(
+                f"{self.title} learned from {sorted(self.classifiers)} Hz and cannot take {sorted(new)} Hz"
+            )
         for rate, classifier in self.classifiers.items():
             rows = np.flatnonzero(rates == rate)
             if not len(rows):
