@@ -81,12 +81,12 @@ def hub(monkeypatch):
 @pytest.fixture
 def anymo(monkeypatch, capsys):
     """Runs the program `anymo`; gives exit code, output and errors."""
-    from anymo_hf.cli import app
+    from anymo_hf import cli
 
     def run(*words):
         monkeypatch.setattr(sys, "argv", ["anymo", *map(str, words)])
         with pytest.raises(SystemExit) as stopped:
-            app.main()
+            cli.main()
         captured = capsys.readouterr()
         return stopped.value.code, captured.out, captured.err
 

@@ -22,11 +22,12 @@ from PIL import Image
 from support.program import COLUMNS, refused, samples, write_csv
 
 import anymo_hf
-from anymo_hf.cli import app as cli
+from anymo_hf.cli.csv_windows import csv_windows
 from anymo_hf.modeling.body_segments import SEGMENTS
 from anymo_hf.modeling.feature_extraction_anymo import AnyMoFeatureExtractor
 from anymo_hf.motion.procedural.activities import HELD_OUT_SEED
 from anymo_hf.pictures import demo
+from anymo_hf.systems.checkpoint import FILES
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,11 +60,11 @@ def test_the_scale_of_the_file_does_not_matter_when_the_unit_is_given(tmp_path, 
     rows[:, :3] *= 1000 / 9.80665
     rows[:, 3:] *= 180 / np.pi
     odd = write_csv(tmp_path / "odd.csv", rows, "ax,ay,az,gx,gy,gz")
-    ((_, first),) = cli._inputs(walk, "head", 50, "m/s^2", "rad/s", None, None, 5.0)
-    ((_, second),) = cli._inputs(odd, "head", 50, "mg", "deg/s", None, None, 5.0)
+    ((_, first),) = csv_windows(walk, "head", 50, "m/s^2", "rad/s", None, None, 5.0)
+    ((_, second),) = csv_windows(odd, "head", 50, "mg", "deg/s", None, None, 5.0)
     np.testing.assert_allclose(first["imu"]["head"], second["imu"]["head"], rtol=1e-9)
     assert not capsys.readouterr().err
-    cli._inputs(odd, "head", 50, "m/s^2", "deg/s", None, None, 5.0)
+    csv_windows(odd, "head", 50, "m/s^2", "deg/s", None, None, 5.0)
     assert "--acceleration-unit m/s^2 right?" in capsys.readouterr().err
 
 
@@ -139,7 +140,7 @@ def test_time_stamps_that_give_no_rate(anymo, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["missing", "cut"])
-@pytest.mark.parametrize("name", cli._FILES)
+@pytest.mark.parametrize("name", FILES)
 def test_damaged_checkpoints_are_never_used(anymo, tiny_release, tmp_path, name, kind):
     broken = tmp_path / "broken"
     shutil.copytree(tiny_release, broken)

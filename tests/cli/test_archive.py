@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from anymo_hf.cli import archive as cli_archive
 
 app = typer.Typer()
-app.command()(cli_archive.simulate)
+app.add_typer(cli_archive.commands)
 app.add_typer(cli_archive.app, name="archive")
 
 

@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from anymo_hf.cli import app as cli
+from anymo_hf import cli
 from anymo_hf.nymeria import imu as nymeria_imu
 from anymo_hf.nymeria.sequence import read_nymeria, sequence_folders
 

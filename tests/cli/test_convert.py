@@ -7,7 +7,7 @@ import torch
 from support import official_checkpoint as official_files
 from transformers import AutoModel
 
-from anymo_hf.cli import app as cli
+from anymo_hf import cli
 
 
 @pytest.fixture(scope="module")

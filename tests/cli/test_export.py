@@ -14,7 +14,7 @@ from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNModel
 # as `anymo` runs it: an error is one line and ends with 2
 PROGRAM = """
 import sys
-from anymo_hf.cli import app as cli
+from anymo_hf import cli
 sys.argv[0] = "anymo"
 cli.main()
 """

@@ -9,10 +9,8 @@ from support import hub_server
 
 # as `anymo` runs it: an error is one line and ends with 2
 PROGRAM = """
-import sys, typer
-from anymo_hf.cli import app as cli
-from anymo_hf.cli import push as cli_push
-cli.app.add_typer(cli_push.app, name="push")
+import sys
+from anymo_hf import cli
 sys.argv[0] = "anymo"
 cli.main()
 """

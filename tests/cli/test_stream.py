@@ -12,7 +12,7 @@ from support.program import COLUMNS, refused, samples, write_csv
 
 from anymo_hf import AnyMoStream
 
-PROGRAM = "from anymo_hf.cli.app import main; main()"
+PROGRAM = "from anymo_hf.cli import main; main()"
 USUAL = ["--placement", "left_wrist", "--rate", 50, "--window", 2, "--hop", 1.5, "--labels", "walking, sitting"]
 
 

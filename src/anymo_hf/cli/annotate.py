@@ -17,9 +17,11 @@ else:  # names that signatures are read with; the module itself is slow to impor
     Curation = Report = Any
 
 app = typer.Typer(
+    name="annotate",
     help="Curate labels for narrated windows with language models and people. Every command may be stopped and run again: "
     "nothing is asked twice. Exit code 3: stopped by the budget, or waiting for people.",
     no_args_is_help=True,
+    rich_help_panel="Data",
 )
 
 

@@ -8,7 +8,13 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Archives of simulated motion.", no_args_is_help=True)
+app = typer.Typer(
+    name="archive",
+    help="Archives of simulated motion.",
+    no_args_is_help=True,
+    rich_help_panel="Motion and simulation",
+)
+commands = typer.Typer()
 
 
 class Config(StrEnum):
@@ -29,6 +35,7 @@ class Engine(StrEnum):
 Folder = Annotated[Path, typer.Argument(help="The archive.")]
 
 
+@commands.command(rich_help_panel="Motion and simulation")
 def simulate(
     out: Annotated[Path, typer.Option(help="Folder for the archive; a stopped run goes on there.")],
     motion: Annotated[

@@ -1,4 +1,4 @@
-"""`anymo bench`: statistics and label spaces of AnyMo Bench; and `anymo make-mini-nymeria`."""
+"""`anymo bench`: statistics and label spaces of AnyMo Bench."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="AnyMo Bench: what a built repository holds, and its label spaces.", no_args_is_help=True)
+app = typer.Typer(
+    name="bench",
+    help="AnyMo Bench: what a built repository holds, and its label spaces.",
+    no_args_is_help=True,
+    rich_help_panel="Data",
+)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
@@ -64,19 +69,3 @@ def labels(
         typer.echo("\nCore50:")
         for name, why in classes.core50_reasons().items():
             typer.echo(f"  {name} ({why}): {'; '.join(groups[name])}")
-
-
-def make_mini_nymeria(
-    folder: Annotated[Path, typer.Argument(help="A new folder.")],
-    people: Annotated[int, typer.Option(min=1, max=120, help="How many.")] = 5,
-    sessions: Annotated[int, typer.Option(min=1, max=99, help="Recordings of each.")] = 2,
-    seconds: Annotated[
-        float, typer.Option(min=6, max=3600, help="At most, for a recording; it ends after its last whole narration.")
-    ] = 30.0,
-    seed: Annotated[int, typer.Option(min=0, help="Of people, motion and noise.")] = 0,
-) -> None:
-    """Write a small set of recordings in Nymeria's true layout from procedural motion, with annotations."""
-    from ..nymeria.mini_nymeria import write_mini_nymeria
-
-    annotations = write_mini_nymeria(folder, people, sessions, seconds, seed)
-    typer.echo(f"written: {people * sessions} recordings of {people} people in {folder}, annotations in {annotations}")

@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
+app = typer.Typer()
 
+
+@app.command(rich_help_panel="Sharing")
 def convert_official(
     encoder: Annotated[Path, typer.Option(help="ST-GCN encoder: encoder_best.pt, or best.pt with the predictor.")],
     pqvae: Annotated[Path, typer.Option(help="Motion tokenizer: tokenizer_export.pt or pqvae_best.pt.")],

@@ -12,7 +12,12 @@ import typer
 if TYPE_CHECKING:
     from ..recordings.dataset_check import DatasetReport
 
-app = typer.Typer(help="Datasets of real recordings.", no_args_is_help=True)
+app = typer.Typer(
+    name="data",
+    help="Datasets of real recordings.",
+    no_args_is_help=True,
+    rich_help_panel="Data",
+)
 
 
 @app.callback()

@@ -7,7 +7,12 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="The IMU tokenizer as a program of its own.", no_args_is_help=True)
+app = typer.Typer(
+    name="export",
+    help="The IMU tokenizer as a program of its own.",
+    no_args_is_help=True,
+    rich_help_panel="Sharing",
+)
 
 Folder = Annotated[Path, typer.Argument(help="Checkpoint with an IMU tokenizer, such as anymo.")]
 Out = Annotated[Path, typer.Argument(help="Folder for the program and preprocessing.json.")]

@@ -8,7 +8,12 @@ from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(help="Motion files: BVH, MVNX, ASF/AMC, AMASS and SMPL.", no_args_is_help=True)
+app = typer.Typer(
+    name="motion",
+    help="Motion files: BVH, MVNX, ASF/AMC, AMASS and SMPL.",
+    no_args_is_help=True,
+    rich_help_panel="Motion and simulation",
+)
 
 
 @app.callback()

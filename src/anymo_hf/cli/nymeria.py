@@ -1,4 +1,4 @@
-"""`anymo nymeria`: check a download of Nymeria, and align its narrations."""
+"""`anymo nymeria`: check a download of Nymeria, and align its narrations; and `anymo make-mini-nymeria`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ import typer
 if TYPE_CHECKING:
     from ..nymeria.sequence import SequenceCheck
 
-app = typer.Typer(help="Nymeria and NymeriaPlus downloads.", no_args_is_help=True)
+app = typer.Typer(
+    name="nymeria",
+    help="Nymeria and NymeriaPlus downloads.",
+    no_args_is_help=True,
+    rich_help_panel="Data",
+)
+commands = typer.Typer()
 
 Folder = Annotated[Path, typer.Argument(help="A sequence folder as downloaded, or the folder that holds several.")]
 
@@ -78,3 +84,20 @@ def _lines(result: SequenceCheck) -> list[str]:
         lines.append(f"  missing: {', '.join(result.missing)}")
     lines += [f"  note: {note}" for note in result.notes]
     return lines + [f"  problem: {problem}" for problem in result.problems]
+
+
+@commands.command(rich_help_panel="Data")
+def make_mini_nymeria(
+    folder: Annotated[Path, typer.Argument(help="A new folder.")],
+    people: Annotated[int, typer.Option(min=1, max=120, help="How many.")] = 5,
+    sessions: Annotated[int, typer.Option(min=1, max=99, help="Recordings of each.")] = 2,
+    seconds: Annotated[
+        float, typer.Option(min=6, max=3600, help="At most, for a recording; it ends after its last whole narration.")
+    ] = 30.0,
+    seed: Annotated[int, typer.Option(min=0, help="Of people, motion and noise.")] = 0,
+) -> None:
+    """Write a small set of recordings in Nymeria's true layout from procedural motion, with annotations."""
+    from ..nymeria.mini_nymeria import write_mini_nymeria
+
+    annotations = write_mini_nymeria(folder, people, sessions, seconds, seed)
+    typer.echo(f"written: {people * sessions} recordings of {people} people in {folder}, annotations in {annotations}")

@@ -7,7 +7,12 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="Upload a data set or a model to the Hub.", no_args_is_help=True)
+app = typer.Typer(
+    name="push",
+    help="Upload a data set or a model to the Hub.",
+    no_args_is_help=True,
+    rich_help_panel="Sharing",
+)
 
 Repository = Annotated[str, typer.Argument(metavar="OWNER/NAME", help="On the Hub; made where it is not there yet.")]
 Public = Annotated[bool, typer.Option("--public", help="Make a new repository public; otherwise it is private.")]

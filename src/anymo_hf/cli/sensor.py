@@ -10,7 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(help="The simulated sensor: derivative errors, and noise of real devices.", no_args_is_help=True)
+app = typer.Typer(
+    name="sensor",
+    help="The simulated sensor: derivative errors, and noise of real devices.",
+    no_args_is_help=True,
+    rich_help_panel="Motion and simulation",
+)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Out = Annotated[Path | None, typer.Option(help="Folder to write the JSON to as well.")]

@@ -10,7 +10,12 @@ import typer
 if TYPE_CHECKING:
     from ..recordings.imu_recording import ImuRecording
 
-app = typer.Typer(help="Pictures: the body, placements, simulated signals, real recordings.", no_args_is_help=True)
+app = typer.Typer(
+    name="show",
+    help="Pictures: the body, placements, simulated signals, real recordings.",
+    no_args_is_help=True,
+    rich_help_panel="Motion and simulation",
+)
 
 Out = Annotated[Path, typer.Option(help="Writes NAME.png and NAME.html.", metavar="NAME")]
 Start = Annotated[float, typer.Option(help="First second to show.")]

@@ -14,9 +14,15 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from .csv_windows import warn_about_scale
+from .options import split_names
+
 _TIME_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
+app = typer.Typer()
 
+
+@app.command(rich_help_panel="Recordings")
 def stream(
     file: Annotated[str, typer.Argument(help="CSV of one sensor with a header row, or - for standard input.")],
     placement: Annotated[
@@ -48,11 +54,14 @@ def stream(
     model: Annotated[str, typer.Option(help="Checkpoint folder, or owner/name on the Hub.")] = "anymo",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one line per answer.")] = False,
 ) -> None:
-    """One line per hop while samples arrive; at the end, or at Ctrl-C, one for the rest if it lasts a second."""
+    """One line per hop while samples arrive; at the end, or at Ctrl-C, one for the rest if it lasts a second.
+
+    Example: anymo stream live.csv --placement left_wrist --rate 50 --labels walking,sitting
+    """
     from ..modeling.body_segments import resolve_placement
     from ..modeling.streaming_anymo import AnyMoStream
     from ..pictures.demo import activity_labels
-    from .app import WristSegment, load_model, split_names
+    from ..systems.checkpoint import load_checkpoint
 
     resolve_placement(placement, wrist or "forearm")
     if time_unit not in _TIME_UNITS:
@@ -67,7 +76,7 @@ def stream(
         reader = _rows(lines, where)
         _, header = next(reader, (0, []))
         channels, clock = _columns(header, where, wanted, time_column)
-        loaded, processor = load_model(model, None if wrist is None else WristSegment(wrist))
+        loaded, processor = load_checkpoint(model, wrist)
         live = AnyMoStream(
             loaded, processor, placement, rate, acceleration_unit, angular_velocity_unit, window, hop, candidates, captions,
             on_gap=on_gap,
@@ -122,12 +131,8 @@ class _Scale:
             return
         self.norms.append(float(np.linalg.norm(sample[0, :3])) * ACCELERATION_UNITS[self.unit])
         self.left -= 1
-        if not self.left and not 3 <= (usual := float(np.median(self.norms))) <= 30:
-            typer.echo(
-                f"anymo: warning: median acceleration is {usual:.3g} m/s^2 where a body feels about 9.8; is "
-                f"--acceleration-unit {self.unit} right?",
-                err=True,
-            )
+        if not self.left:
+            warn_about_scale(float(np.median(self.norms)), self.unit)
 
 
 def _rows(lines: Iterable[str], where: str) -> Iterator[tuple[int, list[str]]]:

@@ -76,3 +76,30 @@ def load_pipeline(task: str, model: str, wrist: str | None = None) -> Any:
 
     loaded, processor = load_checkpoint(model, wrist)
     return transformers.pipeline(task, model=loaded, processor=processor)
+
+
+def describe_checkpoint(model: str) -> dict[str, str]:
+    """What a checkpoint holds, in words; errors as `load_checkpoint`."""
+    import transformers
+
+    from .. import __version__
+
+    loaded, processor = load_checkpoint(model)
+    books = processor.feature_extractor.pqvae.config
+    rows = {
+        "checkpoint": model,
+        "anymo-hf / transformers": f"{__version__} / {transformers.__version__}",
+        "language model": f"{loaded.config.text_config.model_type}, {_millions(loaded)} parameters",
+        "IMU encoder": f"{_millions(processor.feature_extractor.stgcn)} parameters, 60 Hz, 23 segments",
+        "motion tokenizer": f"{books.num_codebooks} books of {books.codebook_size} codes, 15 steps a second",
+        "embedding": f"{loaded.config.projection_dim} dimensions",
+        "vocabulary": f"{len(processor.tokenizer)} tokens",
+    }
+    if Path(model).is_dir():
+        size = sum(path.stat().st_size for path in Path(model).rglob("*") if path.is_file())
+        rows["size on disk"] = f"{size / 1e6:.1f} MB"
+    return rows
+
+
+def _millions(module: Any) -> str:
+    return f"{sum(parameter.numel() for parameter in module.parameters()) / 1e6:.2f} M"

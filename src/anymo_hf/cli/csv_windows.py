@@ -1,0 +1,92 @@
+"""Options of the commands that read a CSV of one sensor, its windows, and how answers about them are printed."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .options import split_names
+
+CsvFile = Annotated[Path, typer.Argument(help="CSV file of one sensor, with a header row.")]
+Placement = Annotated[
+    str, typer.Option(help="Where it was worn, e.g. left_wrist; `anymo info --placements` lists all.")
+]
+Rate = Annotated[float | None, typer.Option(help="Samples per second; without it time stamps are read.")]
+AccelerationUnit = Annotated[str, typer.Option(help="m/s^2, g or mg.")]
+AngularVelocityUnit = Annotated[str, typer.Option(help="rad/s or deg/s.")]
+Columns = Annotated[str | None, typer.Option(help="3 or 6 column names, comma-separated; usual names are found alone.")]
+TimeColumn = Annotated[str | None, typer.Option(help="Column of the time stamps.")]
+Window = Annotated[float, typer.Option(help="Answer for every so many seconds; a rest counts from one second on.")]
+
+
+def csv_windows(
+    file: Path,
+    placement: str,
+    rate: float | None,
+    acceleration_unit: str,
+    angular_velocity_unit: str,
+    columns: str | None,
+    time_column: str | None,
+    window: float,
+) -> list[tuple[str, dict[str, Any]]]:
+    """Spans in words and pipeline inputs, one per window; a warning where the acceleration's unit looks wrong.
+
+    Raises:
+        ValueError, OSError: an option or a file that cannot be read, in one line.
+    """
+    import numpy as np
+
+    from ..modeling.body_segments import resolve_placement
+    from ..recordings.devices.table import read_csv
+
+    resolve_placement(placement)
+    if not 1 <= window < float("inf"):
+        raise ValueError(f"--window must be at least 1 second, got {window:g}")
+    if rate is not None and not 5 <= rate <= 10_000:
+        raise ValueError(f"--rate must lie between 5 and 10,000 samples per second, got {rate:g}")
+    if file.is_dir():
+        raise OSError(f"{file} is a folder; give one CSV file")
+    names = None if columns is None else split_names(columns, "--columns", "ax,ay,az,gx,gy,gz")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of a table without rows; the error below says it better
+        recording = read_csv(file, placement, names, acceleration_unit, angular_velocity_unit, rate, time_column)
+    signal, rate = recording.signals[placement], recording.sampling_rate
+    if len(signal) < rate:
+        raise ValueError(f"{file}: {len(signal)} samples at {rate:g} Hz are under one second; give a longer recording")
+    warn_about_scale(float(np.median(np.linalg.norm(signal[:, :3], axis=1))), acceleration_unit)
+    size = round(window * rate)
+    pieces = [(start, signal[start : start + size]) for start in range(0, len(signal), size)]
+    return [
+        (
+            f"{start / rate:.1f}-{(start + len(piece)) / rate:.1f} s",
+            {"imu": {placement: piece}, "sampling_rate": rate},
+        )
+        for start, piece in pieces
+        if len(piece) >= rate
+    ]
+
+
+def warn_about_scale(usual: float, unit: str) -> None:
+    """A line on standard error where the median acceleration in m/s^2 is not what a body feels."""
+    if not 3 <= usual <= 30:
+        typer.echo(
+            f"anymo: warning: median acceleration is {usual:.3g} m/s^2 where a body feels about 9.8; is "
+            f"--acceleration-unit {unit} right?",
+            err=True,
+        )
+
+
+def print_answers(spans: list[str], answers: list[list[dict[str, Any]]], as_json: bool, field: str) -> None:
+    """Spans and their answers, as text or JSON; `field` holds the words of an answer."""
+    if as_json:
+        rows = [{"window": span, "result": answer} for span, answer in zip(spans, answers, strict=True)]
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    for span, answer in zip(spans, answers, strict=True):
+        typer.echo(span)
+        for row in answer:
+            typer.echo(f"  {row['score']:7.3f}  {row[field]}" if "score" in row else f"  {row[field]}")

@@ -1,0 +1,223 @@
+"""`anymo evaluate`: scores on real datasets and on simulated people."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import Model, WristSegment, split_names
+
+app = typer.Typer(
+    name="evaluate",
+    help="Scores: recognition on real datasets; retrieval, captioning and tokenizer on simulated people.",
+    no_args_is_help=True,
+    rich_help_panel="Evaluation",
+)
+
+
+class TextPrompt(StrEnum):
+    """How a label is put into words, see `TEXT_PROMPTS`."""
+
+    learned = "learned"
+    bare = "bare"
+    person = "person"
+    imu = "imu"
+    activity = "activity"
+
+
+class Segments(StrEnum):
+    """Where sensors of real datasets count as worn, see `read_windows`."""
+
+    worn = "worn"
+    paper = "paper"
+
+
+class LabelCase(StrEnum):
+    """Letters of label texts."""
+
+    lower = "lower"
+    own = "own"
+
+
+Data = Annotated[Path | None, typer.Option(help="Folder of datasets, for recognition.")]
+Out = Annotated[Path, typer.Option(help="Folder for the results, one JSON file for each.")]
+Datasets = Annotated[
+    str | None,
+    typer.Option(help="Only these datasets, comma-separated; rows of others stay in recognition.json if it fits."),
+]
+MaxWindows = Annotated[int | None, typer.Option(min=1, help="At most so many windows a dataset.")]
+Windows = Annotated[
+    int | None, typer.Option(min=1, help="Held-out simulated windows; default 100, for the tokenizer 1000.")
+]
+Scorer = Annotated[str | None, typer.Option(help="Model for captions' BERT-F1; left out without it.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Windows at a time.")]
+Wrist = Annotated[
+    WristSegment | None,
+    typer.Option(help="Segment that a wrist of real datasets counts as; default: as the checkpoint was saved."),
+]
+Prompt = Annotated[
+    TextPrompt,
+    typer.Option(
+        help="Wording of labels in recognition; a fixed one leaves the learned prompt out and has its own JSON file."
+    ),
+]
+WornOn = Annotated[
+    Segments, typer.Option(help="Sensors of real datasets where they were worn, or on the paper's segments.")
+]
+Letters = Annotated[
+    LabelCase | None, typer.Option(help="Labels in lower case or their own; default: as the checkpoint was saved.")
+]
+
+
+@app.command("all")
+def everything(
+    data: Data = None,
+    out: Out = Path("results"),
+    datasets: Datasets = None,
+    max_windows: MaxWindows = None,
+    windows: Windows = None,
+    scorer: Scorer = None,
+    batch_size: BatchSize = 64,
+    wrist: Wrist = None,
+    text_prompt: Prompt = TextPrompt.learned,
+    segments: WornOn = Segments.worn,
+    label_case: Letters = None,
+    model: Model = "anymo",
+) -> None:
+    """Everything below that needs no training; recognition is left out without --data.
+
+    Example: anymo evaluate all --data DIR --out results
+    """
+    simulated = ["retrieval", "captioning", "tokenizer"]
+    if data is None:
+        typer.echo("recognition left out: it needs --data DIR")
+        _simulated(simulated, out, windows, batch_size, scorer, model, wrist)
+        return
+    failed = _recognition(data, out, datasets, max_windows, batch_size, wrist, text_prompt, segments, label_case, model)
+    _simulated(simulated, out, windows, batch_size, scorer, model, wrist)
+    _raise(failed)
+
+
+@app.command()
+def recognition(
+    data: Data = None,
+    out: Out = Path("results"),
+    datasets: Datasets = None,
+    max_windows: MaxWindows = None,
+    batch_size: BatchSize = 64,
+    wrist: Wrist = None,
+    text_prompt: Prompt = TextPrompt.learned,
+    segments: WornOn = Segments.worn,
+    label_case: Letters = None,
+    model: Model = "anymo",
+) -> None:
+    """Zero-shot recognition of real datasets (paper Table 1), beside chance and the majority class.
+
+    Example: anymo evaluate recognition --data DIR --datasets uci_hapt,wisdm
+    """
+    if data is None:
+        raise ValueError("--data is missing: recognition needs the folder that holds the datasets")
+    _raise(_recognition(data, out, datasets, max_windows, batch_size, wrist, text_prompt, segments, label_case, model))
+
+
+@app.command()
+def retrieval(
+    out: Out = Path("results"), windows: Windows = None, batch_size: BatchSize = 64, model: Model = "anymo"
+) -> None:
+    """Texts for windows and windows for texts, on simulated people (as paper Table 2).
+
+    Example: anymo evaluate retrieval --windows 100
+    """
+    _simulated(["retrieval"], out, windows, batch_size, None, model)
+
+
+@app.command()
+def captioning(
+    out: Out = Path("results"),
+    windows: Windows = None,
+    scorer: Scorer = None,
+    batch_size: BatchSize = 16,
+    model: Model = "anymo",
+) -> None:
+    """Captions of simulated people against their narrations (as paper Table 3).
+
+    Example: anymo evaluate captioning --scorer microsoft/deberta-xlarge-mnli
+    """
+    _simulated(["captioning"], out, windows, batch_size, scorer, model)
+
+
+@app.command()
+def tokenizer(out: Out = Path("results"), windows: Windows = None, model: Model = "anymo") -> None:
+    """How evenly the motion tokenizer uses its codes (paper A.3), on simulated people.
+
+    Example: anymo evaluate tokenizer --windows 1000
+    """
+    _simulated(["tokenizer"], out, windows, 64, None, model)
+
+
+def _recognition(
+    data: Path,
+    out: Path,
+    datasets: str | None,
+    max_windows: int | None,
+    batch_size: int,
+    wrist: WristSegment | None,
+    text_prompt: TextPrompt,
+    segments: Segments,
+    label_case: LabelCase | None,
+    model: str,
+) -> dict[str, Exception]:
+    """Prints the table of what could be evaluated; gives the datasets that could not."""
+    if not data.is_dir():
+        raise OSError(f"--data {data}: no such folder; give the one that holds the datasets")
+    names = None if datasets is None else split_names(datasets, "--datasets", "uci_hapt,wisdm")
+    from ..evaluation.recognition import (
+        RecognitionSettings,
+        evaluate_recognition_to_file,
+        markdown_table,
+        read_recognition,
+    )
+    from ..systems.checkpoint import load_checkpoint
+    from ..systems.embeddings import with_label_case
+
+    loaded, processor = load_checkpoint(model, wrist)
+    if label_case is not None:
+        processor = with_label_case(processor, label_case.value)
+    settings = RecognitionSettings.of(
+        model, processor, max_windows, text_prompt=text_prompt.value, segments=segments.value
+    )
+    file = out / settings.file_name
+    if names is not None and file.is_file() and not read_recognition(out, settings):
+        typer.echo(f"{file} is of another model or other settings; a new one replaces it")
+    rows, failed = evaluate_recognition_to_file(loaded, processor, data, out, settings, names, batch_size)
+    if rows:
+        typer.echo(markdown_table(rows))
+        typer.echo(f"results: {file}")
+    return failed
+
+
+def _raise(failed: dict[str, Exception]) -> None:
+    if failed:
+        reasons = "; ".join(f"{name}: {error}" for name, error in failed.items())
+        raise ValueError(f"not evaluated: {reasons}; once mended, run again with --datasets {','.join(failed)}")
+
+
+def _simulated(
+    parts: list[str],
+    out: Path,
+    windows: int | None,
+    batch_size: int,
+    scorer: str | None,
+    model: str,
+    wrist: WristSegment | None = None,
+) -> None:
+    from ..evaluation.simulated_windows import evaluate_simulated
+    from ..systems.checkpoint import load_checkpoint
+
+    loaded, processor = load_checkpoint(model, wrist)
+    name = Path(model).resolve().name if Path(model).is_dir() else model
+    for line in evaluate_simulated(parts, loaded, processor, out, name, windows, batch_size, scorer):
+        typer.echo(line)

@@ -1,0 +1,96 @@
+"""Retrieval, captions and tokenizer use on simulated people whom training never saw, each with its JSON file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..pictures.demo import held_out_windows
+from .captioning import evaluate_captioning
+from .retrieval import evaluate_retrieval
+from .tokenizer_diagnostics import diagnose_codes
+
+DEFAULT_WINDOWS = {"retrieval": 100, "captioning": 100, "tokenizer": 1000}
+
+
+def evaluate_simulated(
+    parts: Sequence[str],
+    model: Any,
+    processor: Any,
+    out: str | Path,
+    model_name: str,
+    windows: int | None = None,
+    batch_size: int = 64,
+    scorer: str | None = None,
+) -> Iterator[str]:
+    """Evaluates and writes one part after the other, and says so line by line.
+
+    Args:
+        parts: of `DEFAULT_WINDOWS`.
+        model, processor: of one checkpoint; `model_name` stands in the files.
+        out: folder for PART.json.
+        windows: how many; None takes `DEFAULT_WINDOWS`.
+        batch_size: windows at a time.
+        scorer: model for captions' BERT-F1, left out without it.
+
+    Raises:
+        ValueError: unknown part.
+    """
+    if unknown := sorted(set(parts) - set(DEFAULT_WINDOWS)):
+        raise ValueError(f"unknown parts {unknown}; known: {', '.join(DEFAULT_WINDOWS)}")
+    counts = {part: windows or DEFAULT_WINDOWS[part] for part in parts}
+    codes, places, texts = held_out_windows(processor, max(counts.values()))
+    for part, count in counts.items():
+        shown = codes[:count], places[:count], texts[:count]
+        if part == "retrieval":
+            lines, result = _retrieval(model, processor, *shown, batch_size)
+        elif part == "captioning":
+            lines, result = _captioning(model, processor, *shown, min(batch_size, 16), scorer)
+        else:
+            lines, result = _tokenizer(processor, shown[0])
+        yield from lines
+        path = write_json(Path(out) / f"{part}.json", {"model": model_name, "windows": count, **result})
+        yield f"written: {path}"
+
+
+def _retrieval(model, processor, codes, places, texts, batch_size) -> tuple[list[str], dict[str, Any]]:
+    scores = evaluate_retrieval(model, processor, codes, places, texts, batch_size)
+    both = {"imu_to_text": _percent(scores.imu_to_text), "text_to_imu": _percent(scores.text_to_imu)}
+    among = f"among {scores.texts} texts and {len(texts)} windows"
+    lines = [f"{name} {among}: {_in_words(values)}" for name, values in both.items()]
+    return lines, {"unit": "percent", "texts": scores.texts, **both}
+
+
+def _captioning(model, processor, codes, places, texts, batch_size, scorer) -> tuple[list[str], dict[str, Any]]:
+    found = evaluate_captioning(model, processor, codes, places, texts, batch_size, scorer)
+    values = _percent(found.scores)
+    named = {} if scorer is None else {"scorer": scorer}
+    result = {"unit": "percent", "scores": values, **named, "captions": found.captions, "references": texts}
+    return [f"captions of {len(texts)} windows: {_in_words(values)}"], result
+
+
+def _tokenizer(processor, codes) -> tuple[list[str], dict[str, Any]]:
+    config = processor.feature_extractor.pqvae.config
+    usage = diagnose_codes(codes, config.codebook_size, config.num_codebooks)
+    books = [{**vars(book), "dead_ratio": book.dead_ratio} for book in usage.books]
+    return [usage.markdown()], {"unit": "fraction", "collision_rate": usage.collision_rate, "books": books}
+
+
+def _percent(scores: dict[str, float]) -> dict[str, float]:
+    return {name: 100 * score for name, score in scores.items()}
+
+
+def _in_words(percent: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.1f}" for name, value in percent.items())
+
+
+def write_json(path: Path, value: Any) -> Path:
+    """The file, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(path.name + ".part")
+    draft.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    os.replace(draft, path)
+    return path
