@@ -80,7 +80,9 @@ def test_examples_name_their_own_command_and_its_options():
     for words, command in commands().items():
         for example in re.findall(r"Example: (.*)", command.help):
             options = {option for parameter in command.params for option in parameter.opts}
-            assert example.startswith(f"anymo {words}") and set(re.findall(r"--[a-z0-9-]+", example)) <= options, example
+            assert example.startswith(f"anymo {words}") and set(re.findall(r"--[a-z0-9-]+", example)) <= options, (
+                example
+            )
             checked += 1
     assert checked >= 10
 

@@ -1,8 +1,8 @@
 """`anymo`: one file a command group. A new command is one new file in this folder, found by `build_app`.
 
 A file declares `typer.Typer` objects: one with a name is a group of commands, of one without a name every command stands
-at the top. `rich_help_panel` names the heading under which `anymo --help` shows it. No job's logic lives here, and nothing slow
-is imported before a command runs.
+at the top. `rich_help_panel` names the heading under which `anymo --help` shows it. No job's logic lives here, and
+nothing slow is imported before a command runs.
 """
 
 from __future__ import annotations
