@@ -101,10 +101,10 @@ def write_model_card(folder: str | Path, results_dir: str | Path, run_dir: str |
         name=folder.resolve().name,
         parameters=_parameters(folder),
         size=f"{sum(path.stat().st_size for path in folder.rglob('*') if path.is_file()) / 1e6:.1f} MB",
-        recognition=_recognition(rows),
-        retrieval=_retrieval(_read(results / "retrieval.json")),
-        captioning=_captioning(_read(results / "captioning.json")),
-        tokenizer=_tokenizer(_read(results / "tokenizer.json")),
+        recognition=recognition_section(rows),
+        retrieval=retrieval_section(_read(results / "retrieval.json")),
+        captioning=captioning_section(_read(results / "captioning.json")),
+        tokenizer=tokenizer_section(_read(results / "tokenizer.json")),
         corpus=_corpus(counts, hours, run / "texts.txt"),
         stages="\n\n".join([_stages(metrics), *([note] if note else [])]),
         weights_licence=words,
@@ -176,7 +176,7 @@ def _eval_results(rows: Sequence[RecognitionRow]) -> list[EvalResult]:
     ]
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Markdown; the first column is text, the others numbers."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
@@ -186,7 +186,8 @@ def _not_measured(command: str) -> str:
     return f"Not measured yet; `{command}` does."
 
 
-def _recognition(rows: Sequence[RecognitionRow]) -> str:
+def recognition_section(rows: Sequence[RecognitionRow]) -> str:
+    """Zero-shot recognition beside the paper."""
     command = "anymo evaluate recognition --data DIR --out results"
     if not rows:
         return _not_measured(command)
@@ -203,7 +204,8 @@ def _percent(result: dict[str, Any], scores: dict[str, float]) -> dict[str, floa
     return {name: (1 if result["unit"] == "percent" else 100) * value for name, value in scores.items()}
 
 
-def _retrieval(result: dict[str, Any] | None) -> str:
+def retrieval_section(result: dict[str, Any] | None) -> str:
+    """Retrieval in both directions beside the paper."""
     command = "anymo evaluate retrieval --out results"
     if result is None:
         return _not_measured(command)
@@ -220,10 +222,11 @@ def _retrieval(result: dict[str, Any] | None) -> str:
         f"`{command}` makes this table."
     )
     head = ["direction", "R@1", "R@5", "R@10", "MRR", "AnyMo (paper) R@1 / R@5 / R@10 / MRR"]
-    return f"{intro}\n\n{_table(head, rows)}"
+    return f"{intro}\n\n{table(head, rows)}"
 
 
-def _captioning(result: dict[str, Any] | None) -> str:
+def captioning_section(result: dict[str, Any] | None) -> str:
+    """Caption scores beside the paper."""
     command = "anymo evaluate captioning --out results"
     if result is None:
         return _not_measured(command)
@@ -240,10 +243,11 @@ def _captioning(result: dict[str, Any] | None) -> str:
         "Nymeria recordings; the figure it calls METEOR is, in its code, the F-mean of exact words."
         f"{scorer} `{command}` makes this table."
     )
-    return f"{intro}\n\n{_table(['score', 'ours', 'AnyMo (paper)'], rows)}"
+    return f"{intro}\n\n{table(['score', 'ours', 'AnyMo (paper)'], rows)}"
 
 
-def _tokenizer(result: dict[str, Any] | None) -> str:
+def tokenizer_section(result: dict[str, Any] | None) -> str:
+    """How the motion codes are used, beside the paper."""
     command = "anymo evaluate tokenizer --out results"
     if result is None:
         return _not_measured(command)
@@ -257,7 +261,7 @@ def _tokenizer(result: dict[str, Any] | None) -> str:
     head = ["", *(f"book {i}" for i in range(len(books))), *(f"book {i} (paper)" for i in range(len(PAPER_BOOKS)))]
     collision = f"{result['collision_rate']:.2%}".replace("%", " %")
     return (
-        f"Codes of {result['windows']} held-out simulated windows. `{command}` makes this table.\n\n{_table(head, rows)}"
+        f"Codes of {result['windows']} held-out simulated windows. `{command}` makes this table.\n\n{table(head, rows)}"
         f"\n\nExact sequence collision rate: {collision}; {PAPER_COLLISION} (paper)."
     )
 
@@ -280,7 +284,7 @@ def _stages(metrics: dict[str, dict[str, Any]]) -> str:
     ]  # fmt: skip
     total = sum(m["train_seconds"] for m in metrics.values()) / 60
     head = ["stage", "steps", "minutes", "processes", "losses at the end"]
-    return f"{_table(head, rows)}\n\n{total:.0f} minutes of training in all; `make train-nano` runs every stage."
+    return f"{table(head, rows)}\n\n{total:.0f} minutes of training in all; `make train-nano` runs every stage."
 
 
 def _source_table(counts: dict[str, int]) -> str:

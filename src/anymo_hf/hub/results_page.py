@@ -1,0 +1,226 @@
+"""`docs/results.md`, every figure of it from `results/*.json`.
+
+python -m anymo_hf.hub.results_page [--results results] [--out docs/results.md]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from ..evaluation.recognition import RecognitionRow
+from .model_card import captioning_section, recognition_section, retrieval_section, table, tokenizer_section
+
+HEAD = """# Results
+
+Made by `python -m anymo_hf.hub.results_page` from `results/*.json`; do not edit. All figures are of the checkpoint in
+`anymo/` unless a section says otherwise; columns marked "paper" are what the paper prints. Machine: two CPU cores, no GPU.
+"""
+
+
+def results_page(results: str | Path) -> str:
+    """The page as Markdown; a file that is not there leaves its section out.
+
+    Raises:
+        OSError: no such folder.
+        ValueError: a file is not what its command writes; names the file.
+    """
+    folder = Path(results)
+    if not folder.is_dir():
+        raise OSError(f"{folder}: no such folder; give the one that `anymo evaluate ... --out` wrote")
+    parts = [HEAD]
+    for name, title, write in SECTIONS:
+        path = folder / f"{name}.json"
+        if not path.is_file():
+            continue
+        try:
+            parts.append(f"## {title}\n\n{write(json.loads(path.read_text(encoding='utf-8'))).strip()}\n")
+        except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
+            raise ValueError(f"{path} is not what its command writes ({error!r}); write it again") from error
+    return "\n".join(parts)
+
+
+def write_results_page(results: str | Path, out: str | Path) -> Path:
+    """Writes `results_page(results)`, whole or not at all."""
+    text, out = results_page(results), Path(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    draft = out.with_name(out.name + ".part")
+    draft.write_text(text, encoding="utf-8")
+    os.replace(draft, out)
+    return out
+
+
+def _recognition(content: dict[str, Any]) -> str:
+    return recognition_section([RecognitionRow(**row) for row in content["datasets"]])
+
+
+def _few_labels(content: dict[str, Any]) -> str:
+    lines = [
+        "Accuracy / macro-F1 in percent on windows of people held out, mean and deviation over draws of the training "
+        "people. A share under one person is one person with so much of their windows. Every network gets the same steps.",
+        "",
+    ]
+    runs = content["runs"]
+    for name in dict.fromkeys(run["dataset"] for run in runs):
+        own = [run for run in runs if run["dataset"] == name]
+        shares = sorted({run["share"] for run in own} - {0.0})
+        rows = [
+            [way, *(_spread([run for run in own if (run["way"], run["share"]) == (way, share)]) for share in shares)]
+            for way in dict.fromkeys(run["way"] for run in own if run["share"])
+        ]
+        lines += [table([name, *(f"{100 * share:g} %" for share in shares)], rows), ""]
+        zero = [run for run in own if not run["share"]]
+        if zero:
+            lines += [f"Zero-shot on the same windows: {_spread(zero)}.", ""]
+    return "\n".join(lines)
+
+
+def _spread(runs: Sequence[dict[str, Any]]) -> str:
+    if not runs:
+        return "-"
+    cells = []
+    for score in ("accuracy", "macro_f1"):
+        values = [run[score] for run in runs]
+        cells.append(f"{mean(values):.1f}" + (f" ± {stdev(values):.1f}" if len(values) > 1 else ""))
+    return " / ".join(cells)
+
+
+def _ablations(content: dict[str, Any]) -> str:
+    scored = {key: [row for row in content[key].values() if "accuracy" in row] for key in ("variants", "prompts")}
+    lines = [
+        f"Short budgets: {content['clips']:,} clips, one seed, at most {content['max_windows']} windows of each of "
+        f"{len(content['datasets'])} real sets, means in percent. Differences of a few points may be noise. "
+        "`make ablations-nano DATA=DIR` makes this table.",
+        "",
+    ]
+    for title, key in (("Variant", "variants"), ("Text-side prompt", "prompts")):
+        if scored[key]:
+            rows = [
+                [row["title"], *(f"{row[score]:.1f}" for score in ("accuracy", "macro_f1", "recall_at_2")),
+                 " / ".join(f"{value:.1f}" for value in row["paper"])]
+                for row in scored[key]
+            ]  # fmt: skip
+            lines += [table([title, "Acc", "F1", "R@2", "paper Acc / F1 / R@2"], rows), ""]
+    return "\n".join(lines)
+
+
+def _training(content: dict[str, Any]) -> str:
+    head = ["stage", "steps", "minutes", "processes", "losses at the end"]
+    parts = []
+    if "earlier_run" in content:
+        parts += ["From nothing:", table(head, _stages(content["earlier_run"]))]
+        parts.append("Then, on better motion, from the models of the first run (`--start-from`):")
+    return "\n\n".join([*parts, table(head, _stages(content))])
+
+
+def _stages(content: dict[str, Any]) -> list[list[str]]:
+    return [
+        [name, f"{row['steps']:,}", f"{row['train_seconds'] / 60:.1f}", f"{row['processes']} x {row['device']}",
+         ", ".join(f"{loss} {value:.3f}" for loss, value in row["losses"].items())]
+        for name, row in content.items() if isinstance(row, dict) and "losses" in row
+    ]  # fmt: skip
+
+
+def _simulation(content: dict[str, Any]) -> str:
+    views = [[name, f"{value:,.0f}"] for name, value in content["views_per_second"].items()]
+    storage = [
+        [
+            name,
+            f"{row['megabytes_per_hour']:.1f}",
+            f"{row['times_smaller']:.0f}",
+            f"{row['worst_acceleration_rms']:.4f}",
+        ]
+        for name, row in content["storage"].items()
+    ]
+    return (
+        f"`python benchmarks/simulate.py`; {content['machine']}; a view is {content['view']}.\n\n"
+        + table(["views a second", ""], views)
+        + "\n\n"
+        + table(["archive of", "MB an hour", "times smaller than dense", "worst acceleration error, m/s² RMS"], storage)
+    )
+
+
+def _trackers(content: dict[str, Any]) -> str:
+    rows = [
+        [row["name"], f"{row['gyro_rmse']:.3f}", f"{row['gyro_correlation']:.3f}",
+         *(" / ".join(f"{value:.2f}" for value in row[key]) for key in ("acceleration_correlation", "acceleration_rmse"))]
+        for row in content["trackers"]
+    ]  # fmt: skip
+    head = ["Tracker", "Gyroscope RMSE, rad/s", "corr.", "Acceleration corr.: origin / template / fitted lever",
+            "RMSE, m/s²: origin / template / fitted"]  # fmt: skip
+    text = f"Simulated beside the 17 trackers of {content['mvnx']}, below {content['cutoff_hz']:g} Hz; what it means: "
+    return f"{text}[simulator](simulator.md).\n\n{table(head, rows)}"
+
+
+def _derivatives(content: dict[str, Any]) -> str:
+    def cell(values: dict[str, float]) -> str:
+        return " / ".join(f"{value:.1f}" for value in values.values())
+
+    rows = [
+        ["all below 30" if row["frequency"] is None else f"{row['frequency']:g}{' (folds back)' if row['alias'] else ''}",
+         cell(row["acceleration"]), cell(row["turning"])]
+        for row in content["errors"]
+    ]  # fmt: skip
+    ways = " / ".join(content["errors"][0]["acceleration"])
+    head = ["Hz", f"acceleration: {ways}", f"angular velocity: {ways}"]
+    return f"Error in percent of the true signal, {content['source_rate']:g} Hz source.\n\n{table(head, rows)}"
+
+
+def _noise(content: dict[str, Any]) -> str:
+    rows = [
+        [name, f"{row['sampling_rate']:g}", f"{row['quiet_seconds']:.0f}", "yes" if row["still"] else "no",
+         f"{row['acc_density']:.5f}", f"{row['gyro_density']:.6f}"]
+        for name, row in content["estimates"].items()
+    ]  # fmt: skip
+    head = ["sensor", "Hz", "quiet seconds", "rests", "acceleration noise, m/s²/√Hz", "gyroscope noise, rad/s/√Hz"]
+    note = "`anymo sensor estimate`; where nobody rests, noise is an upper bound."
+    return f"{note}\n\n{table(head, rows)}"
+
+
+def _stream(content: dict[str, Any]) -> str:
+    rows = [
+        [name, f"{row['median_latency_ms']:.1f}", f"{row['worst_latency_ms']:.1f}", f"{row['buffer_kilobytes']:.1f}"]
+        for name, row in content["streams"].items()
+    ]
+    head = ["answers", "median ms a hop", "worst ms", "buffer, kB"]
+    return f"`python benchmarks/stream.py`; one thread.\n\n{table(head, rows)}"
+
+
+SECTIONS: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
+    ("recognition", "Zero-shot recognition of real recordings", _recognition),
+    ("retrieval", "Retrieval", retrieval_section),
+    ("captioning", "Captions", captioning_section),
+    ("tokenizer", "Motion codes", tokenizer_section),
+    ("few_labels", "Few labels", _few_labels),
+    ("ablations", "Ablations", _ablations),
+    ("training", "Training of the release", _training),
+    ("simulation_check", "The simulator beside real trackers", _trackers),
+    ("derivatives", "Derivatives", _derivatives),
+    ("sensor_noise", "Sensor noise of real recordings", _noise),
+    ("simulation_benchmark", "Speed and size of the simulation", _simulation),
+    ("stream_benchmark", "Streaming", _stream),
+)
+
+
+def main() -> None:
+    """Parses the command line; a bad input ends with 2."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--results", default="results", help="folder of the results files")
+    parser.add_argument("--out", default="docs/results.md", help="the page")
+    arguments = parser.parse_args()
+    try:
+        path = write_results_page(arguments.results, arguments.out)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+    print(f"written: {path}")
+
+
+if __name__ == "__main__":
+    main()
