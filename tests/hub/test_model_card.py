@@ -10,6 +10,7 @@ import pytest
 import yaml
 from safetensors.numpy import save_file
 
+from anymo_hf.evaluation.paper_results import paper_results
 from anymo_hf.evaluation.recognition import RecognitionRow, write_recognition
 from anymo_hf.hub.model_card import STAGES, main, write_model_card
 from anymo_hf.recordings.catalogue import DATASETS
@@ -31,7 +32,8 @@ def row(name, accuracy, **values):
     return RecognitionRow(
         dataset=name, windows=50, available=50, classes=len(labels), labels=labels, accuracy=accuracy, macro_f1=41.23,
         weighted_f1=50.0, recall_at_2=80.04, chance=100 / len(labels), majority_accuracy=18.3, majority_macro_f1=5.2,
-        paper_anymo=DATASETS[name].paper_anymo, paper_unimts=DATASETS[name].paper_unimts,
+        paper_anymo=paper_results("recognition").get(name, {}).get("AnyMo"),
+        paper_unimts=paper_results("recognition").get(name, {}).get("UniMTS"),
         confusion=((1,),), **values,
     )  # fmt: skip
 

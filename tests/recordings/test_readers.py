@@ -9,9 +9,11 @@ import pytest
 from scipy.io import savemat
 
 from anymo_hf.recordings.catalogue import DATASETS, read_windows
-from anymo_hf.recordings.datasets.matlab_trials import read_usc_had, read_utd_mhad
 from anymo_hf.recordings.datasets.openpack import SPLITS, read_openpack
-from anymo_hf.recordings.datasets.uci_har import read_hapt, read_uci_har
+from anymo_hf.recordings.datasets.uci_hapt import read_hapt
+from anymo_hf.recordings.datasets.uci_har import read_uci_har
+from anymo_hf.recordings.datasets.usc_had import read_usc_had
+from anymo_hf.recordings.datasets.utd_mhad import read_utd_mhad
 from anymo_hf.recordings.datasets.wisdm import read_wisdm
 from anymo_hf.recordings.devices.table import read_csv
 from anymo_hf.recordings.imu_recording import ImuRecording, unbroken_spans

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from anymo_hf.recordings.imu_recording import ImuRecording, unbroken_spans
-from anymo_hf.recordings.stretches import clean_stream, even_stretches, labelled_runs, proved
+from anymo_hf.recordings.stretches import checked_units, clean_stream, even_stretches, labelled_runs
 
 
 @pytest.mark.parametrize("size", [1, 3, 7, 100])
@@ -49,8 +49,8 @@ def test_units_are_proved_at_rest_only():
     run[:, 2] = 14 + 10 * np.sin(np.arange(1000) * 0.5)  # median 14 m/s^2, never calm
     rest = np.tile([0, 0, 9.8, 0, 0, 0], (200, 1))
     many = [ImuRecording({"head": signal}, 50.0, source=name) for signal, name in ((run, "run"), (rest, "rest"))]
-    assert len(list(proved(many))) == 2 and len(list(proved(many[:1]))) == 1
+    assert len(list(checked_units(many))) == 2 and len(list(checked_units(many[:1]))) == 1
     with pytest.raises(ValueError, match="wrong: the median acceleration at 'head' is 1 "):
-        list(proved([*many, *(ImuRecording({"head": rest / 9.8}, 50.0, source="wrong") for _ in range(3))]))
+        list(checked_units([*many, *(ImuRecording({"head": rest / 9.8}, 50.0, source="wrong") for _ in range(3))]))
     with pytest.raises(ValueError, match="instead of 3.0 to 30.0"):
-        list(proved([ImuRecording({"head": run * 9.8}, 50.0)]))
+        list(checked_units([ImuRecording({"head": run * 9.8}, 50.0)]))

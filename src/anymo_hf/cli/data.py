@@ -37,7 +37,8 @@ def check(
 
     Ends with exit code 1 when something is wrong or nothing was found.
     """
-    from ..recordings.dataset_check import KNOWN, check_datasets
+    from ..recordings.catalogue import DATASETS
+    from ..recordings.dataset_check import check_datasets
 
     reports = check_datasets(folder)
     if as_json:
@@ -47,7 +48,7 @@ def check(
         for report in reports:
             typer.echo("\n".join(_lines(report)) + "\n")
         if not reports:
-            known = ", ".join(dataset.title for name, dataset in KNOWN.items() if not name.startswith("unimts_"))
+            known = ", ".join(dataset.title for dataset in DATASETS.values())
             typer.echo(f"{folder}: no known dataset; known are {known} and the UniMTS bundle")
         else:
             wrong = [report.name for report in reports if report.problems]

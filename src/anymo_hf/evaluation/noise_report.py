@@ -63,7 +63,7 @@ def estimate_datasets(
     for name in (bar := tqdm(wanted, unit="dataset", leave=False)):
         bar.set_description(name)
         try:
-            one, other = estimate_recordings(DATASETS[name].reader(folder / name))
+            one, other = estimate_recordings(DATASETS[name].read(folder / name))
         except (ValueError, OSError) as error:
             failed[name] = str(error)
             continue

@@ -20,29 +20,13 @@ from ..recordings.catalogue import DATASETS, read_windows
 from ..recordings.imu_recording import ImuRecording
 from ..systems.embeddings import TEXT_PROMPTS, embed_labels, embed_windows, label_case_of
 from .metrics import majority_scores, recognition_scores
+from .paper_results import paper_results
 
-NOTES = {
-    "uci_har": "official test split; people of HAPT, whose signals were looked at while the motion was made",
-    "uci_hapt": "six basic activities, 5 s; looked at while the motion was made; not in the paper",
-    "usc_had": "all 14 people, 5 s; the paper uses the UniMTS test split",
-    "utd_mhad": "all 8 people, whole trials; the paper uses the UniMTS test split",
-    "openpack": "every session found, 1-30 s; the paper uses the 2022 challenge test split",
-    "opportunity": "Challenge test sessions, 5 s, shorter stretches from 2 s; the paper uses the UniMTS split",
-    "w_har": "all 22 people, 5 s, shorter stretches from 2 s; the paper uses the UniMTS split",
-    **dict.fromkeys(
-        ("pamap2", "dsads", "realworld", "tnda_har", "wisdm_watch"),
-        "all people, 5 s; the paper uses the UniMTS test split",
-    ),
-    "wisdm": "4 of 18 activities, pocket phone, 5 s, looked at; the paper's 18-class figures do not compare",
+# what the wrist setting of the processor means where the paper takes wrists for hands
+WRIST_NOTES = {
+    "forearm": "wrists are the forearm segment here and the hand in the paper",
+    "hand": "wrists are the hand, as in the paper",
 }
-# dataset -> what the wrist setting of the processor means for the comparison
-WRIST_NOTES = dict.fromkeys(
-    ("utd_mhad", "pamap2", "dsads", "tnda_har", "wisdm_watch"),
-    {
-        "forearm": "wrists are the forearm segment here and the hand in the paper",
-        "hand": "wrists are the hand, as in the paper",
-    },
-)
 
 
 @dataclass(frozen=True)
@@ -281,7 +265,8 @@ def _score(name: str, similarity: np.ndarray, truth: np.ndarray, available: int,
     ours, majority = recognition_scores(similarity, truth), majority_scores(truth, len(labels))
     confusion = np.zeros((len(labels), len(labels)), dtype=int)
     np.add.at(confusion, (truth, similarity.argmax(1)), 1)
-    notes = (NOTES.get(name), WRIST_NOTES.get(name, {}).get(wrist))
+    dataset, paper = DATASETS[name], paper_results("recognition").get(name, {})
+    notes = (dataset.note, WRIST_NOTES[wrist] if dataset.wrist_on_hand else "")
     return RecognitionRow(
         dataset=name,
         windows=len(truth),
@@ -291,8 +276,8 @@ def _score(name: str, similarity: np.ndarray, truth: np.ndarray, available: int,
         chance=100 / len(labels),
         majority_accuracy=100 * majority["accuracy"],
         majority_macro_f1=100 * majority["macro_f1"],
-        paper_anymo=DATASETS[name].paper_anymo,
-        paper_unimts=DATASETS[name].paper_unimts,
+        paper_anymo=paper.get("AnyMo"),
+        paper_unimts=paper.get("UniMTS"),
         confusion=tuple(tuple(row) for row in confusion.tolist()),
         note="; ".join(note for note in notes if note),
         **{key: 100 * ours[key] for key in ("accuracy", "macro_f1", "weighted_f1", "recall_at_2")},

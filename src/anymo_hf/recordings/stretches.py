@@ -146,7 +146,7 @@ def check_rate(times: np.ndarray, rate: float, source: str, tolerance: float = 0
         )
 
 
-def proved(recordings: Iterable[ImuRecording]) -> Iterator[ImuRecording]:
+def checked_units(recordings: Iterable[ImuRecording]) -> Iterator[ImuRecording]:
     """The recordings of one person, once their units are proved: m/s^2 and rad/s at each placement.
 
     At rest the acceleration's magnitude is gravity: its median over the calm seconds must lie between 9.0 and 10.6 m/s^2.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from io import BytesIO
+from pathlib import Path
 from typing import IO
 
 import numpy as np
@@ -89,3 +90,22 @@ def read_header(file: IO[bytes]) -> list[str]:
     """Names of the first line of a comma-separated file, without quotes."""
     line = file.readline().decode("utf-8-sig", errors="replace").strip()
     return [name.strip().strip('"') for name in line.split(",")]
+
+
+def read_column(
+    path: Path, column: int | str, unit: float, delimiter: str | None = None, rows: int = 5000
+) -> np.ndarray:
+    """`(rows,)` numbers of the first rows of one column, times `unit`; NaN where a cell holds none.
+
+    Args:
+        path: a text table.
+        column: its position, or its name in the header.
+        unit: factor, such as seconds of one time stamp.
+        delimiter: between cells; white space when left out.
+        rows: at most so many.
+    """
+    import pandas as pd
+
+    header = None if isinstance(column, int) else 0
+    table = pd.read_csv(path, sep=delimiter or r"\s+", header=header, usecols=[column], index_col=False, nrows=rows)
+    return pd.to_numeric(table[column], errors="coerce").to_numpy(float) * unit

@@ -167,7 +167,7 @@ def assert_same(name, rows, windows):
         assert DATASETS[name].labels[int(row["label"])] == window.label and row["dataset"] == name
         assert float(row["sampling_rate"]) == window.sampling_rate
         assert sorted(row["placements"]) == sorted(window.signals)
-        for placement in anymo_zeroshot.PLACEMENTS[name]:
+        for placement in DATASETS[name].placements:
             wanted = window.signals.get(placement, np.zeros((0, 6)))
             assert row[placement].dtype == np.float32
             np.testing.assert_array_equal(row[placement], wanted.astype(np.float32))
@@ -190,7 +190,7 @@ def test_every_config_holds_the_windows_of_the_evaluation(name, tmp_path):
     assert 3600 * test["hours"] == pytest.approx(seconds)
     text = (tmp_path / "repo" / "README.md").read_text()
     assert f"| {name} | test | {len(windows):,} | {seconds / 3600:.3f} |" in text
-    assert f"`{name}` (partial): " in text and anymo_zeroshot.SOURCES[name].words in text
+    assert f"`{name}` (partial): " in text and DATASETS[name].licence_text in text
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

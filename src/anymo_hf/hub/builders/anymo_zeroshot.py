@@ -13,7 +13,7 @@ import argparse
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,11 +22,8 @@ from typing import Any
 import datasets
 import numpy as np
 
-from ...recordings.catalogue import DATASETS, read_windows
-from ...recordings.dataset_check import KNOWN, find_datasets
-from ...recordings.datasets import dsads, openpack, opportunity, realworld, tnda_har
-from ...recordings.datasets.unimts_bundle import BUNDLES
-from ...recordings.download import Download
+from ...recordings.catalogue import DATASETS, in_bundle, read_windows
+from ...recordings.dataset_check import find_datasets
 from ...recordings.imu_recording import ImuRecording, natural_key
 from .parquet_repository import (
     add_counts,
@@ -39,72 +36,7 @@ from .parquet_repository import (
 )
 from .window_builder import WindowBuilder
 
-# every placement that a dataset's documents name; a column each
-PLACEMENTS: dict[str, tuple[str, ...]] = {
-    "uci_har": ("waist",),
-    "uci_hapt": ("waist",),
-    "usc_had": ("right_hip",),
-    "utd_mhad": ("right_wrist", "right_thigh"),
-    "openpack": tuple(openpack.PLACEMENTS.values()),
-    "wisdm": ("right_pocket",),
-    "wisdm_watch": ("right_wrist",),
-    "opportunity": tuple(opportunity.PLACEMENTS),
-    "w_har": ("right_ankle",),
-    "realworld": tuple(realworld.PLACEMENTS.values()),
-    "tnda_har": tuple(tnda_har.PLACEMENTS.values()),
-    # on the dominant side
-    "pamap2": ("right_wrist", "chest", "right_ankle", "left_wrist", "left_ankle"),
-    "dsads": dsads.PLACEMENTS,
-    "ego4d": ("head",),
-    "ego_exo4d": ("head",),
-    "mmea": ("head",),
-}
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a dataset comes from, the Hub's identifier of its licence, "unknown" where it is not certain, and in words."""
-
-    place: str
-    licence: str = "unknown"
-    words: str = "see the source, and ask its owners before you share this"
-
-
-_UCI = "https://archive.ics.uci.edu/dataset/{}"
-_README = "its README: cite it, no commercial use; see the source for what else it says today"
-_AGREEMENT = "its own licence agreement, which every user signs; do not share this"
-SOURCES = {
-    "uci_har": Source(_UCI.format(240), "other", _README),
-    "uci_hapt": Source(_UCI.format(341), "other", _README),
-    "usc_had": Source("https://sipi.usc.edu/had/"),
-    "utd_mhad": Source("https://personal.utdallas.edu/~kehtar/UTD-MHAD.html"),
-    "openpack": Source("https://doi.org/10.5281/zenodo.8145223", "cc-by-nc-sa-4.0", "CC BY-NC-SA 4.0"),
-    "wisdm": Source(_UCI.format(507)),
-    "wisdm_watch": Source(_UCI.format(507)),
-    "opportunity": Source(_UCI.format(226)),
-    "w_har": Source("https://github.com/gmbhat/human-activity-recognition"),
-    "realworld": Source("https://sensor.informatik.uni-mannheim.de/"),
-    "tnda_har": Source("https://doi.org/10.21227/4epb-pg26"),
-    "pamap2": Source(_UCI.format(231)),
-    "dsads": Source(_UCI.format(256)),
-    "ego4d": Source("https://ego4d-data.org", "other", _AGREEMENT),
-    "ego_exo4d": Source("https://ego-exo4d-data.org", "other", _AGREEMENT),
-    "mmea": Source("UESTC-MMEA-CL"),
-}
-_LISTS = {"train": "train", "validation": "val"}  # split -> what the readers, and COMODO's lists, call it
 _SIGNAL = datasets.Array2D((None, 6), "float32")
-# Files of one person, who can be read alone: who is in it by this file, and which files are theirs.
-_PEOPLE: dict[str, tuple[str, str]] = {
-    "usc_had": (r"Subject(\d+)/a\d+t\d+\.mat$",) * 2,
-    "utd_mhad": (r"a\d+_s(\d+)_t\d+_inertial\.mat$",) * 2,
-    "openpack": (r"(U\d{4})/annotation/openpack-operations/S\d+\.csv$", r"(U\d{4})/(?:atr|annotation)/"),
-    "wisdm": (r"raw/phone/gyro/data_(\d+)_gyro_phone\.txt$", r"raw/phone/(?:accel|gyro)/data_(\d+)_"),
-    "wisdm_watch": (r"raw/watch/gyro/data_(\d+)_gyro_watch\.txt$", r"raw/watch/(?:accel|gyro)/data_(\d+)_"),
-    "realworld": (r"proband(\d+)(?:\.zip$|/)",) * 2,
-    "tnda_har": (r"Subject(\d+)\.csv$",) * 2,
-    "pamap2": (r"Protocol/subject(10\d)\.dat$",) * 2,
-    "dsads": (r"a\d\d/p([1-8])/s\d\d\.txt$",) * 2,
-}
 
 
 def features(name: str) -> datasets.Features:
@@ -120,7 +52,7 @@ def features(name: str) -> datasets.Features:
             "sampling_rate": datasets.Value("float64"),
             "start_time": datasets.Value("float64"),
             "placements": datasets.List(datasets.Value("string")),
-            **dict.fromkeys(PLACEMENTS[name], _SIGNAL),
+            **dict.fromkeys(DATASETS[name].placements, _SIGNAL),
         }
     )
 
@@ -157,7 +89,7 @@ class AnymoZeroshot(WindowBuilder):
         name, source = self.config.name, Path(self.config.source)
         parts = people(name, source)
         return [
-            datasets.SplitGenerator(split, {"split": split, "parts": parts}) for split in official_splits(name, source)
+            datasets.SplitGenerator(split, {"split": split, "parts": parts}) for split in held_splits(name, source)
         ]
 
     def _generate_examples(self, split: str, parts: list[list[str]]):
@@ -176,10 +108,10 @@ def window_row(name: str, recording: ImuRecording, sample_id: str) -> dict[str, 
         ValueError: a placement that the dataset does not have, or one without a gyroscope.
     """
     for placement, signal in recording.signals.items():
-        if placement not in PLACEMENTS[name] or signal.shape[1] != 6:
+        if placement not in DATASETS[name].placements or signal.shape[1] != 6:
             raise ValueError(
                 f"{recording.source or name}: {signal.shape[1]} channels at {placement!r}; {name} has six at "
-                f"{', '.join(PLACEMENTS[name])}"
+                f"{', '.join(DATASETS[name].placements)}"
             )
     none = np.zeros((0, 6), np.float32)
     return {
@@ -191,8 +123,8 @@ def window_row(name: str, recording: ImuRecording, sample_id: str) -> dict[str, 
         "original_label": recording.label_id,
         "sampling_rate": recording.sampling_rate,
         "start_time": recording.start_time,
-        "placements": [place for place in PLACEMENTS[name] if place in recording.signals],
-        **{place: np.asarray(recording.signals.get(place, none), np.float32) for place in PLACEMENTS[name]},
+        "placements": [place for place in DATASETS[name].placements if place in recording.signals],
+        **{place: np.asarray(recording.signals.get(place, none), np.float32) for place in DATASETS[name].placements},
     }
 
 
@@ -204,9 +136,10 @@ def people(name: str, source: Path) -> list[list[str]]:
 
     Files that are nobody's go with the first person.
     """
-    if name not in _PEOPLE or not source.is_dir() or _bundle(name, source):
+    patterns = DATASETS[name].person_files
+    if patterns is None or not source.is_dir() or in_bundle(DATASETS[name], source):
         return [[]]
-    who, whose = (re.compile(rf"(?:^|/)(?:{pattern})", re.I) for pattern in _PEOPLE[name])
+    who, whose = (re.compile(rf"(?:^|/)(?:{pattern})", re.I) for pattern in patterns)
     files = sorted(
         Path(base, file).relative_to(source).as_posix() for base, _, names in os.walk(source) for file in names
     )
@@ -243,36 +176,13 @@ def split_windows(name: str, source: Path, split: str) -> Iterator[ImuRecording]
     if split == "test":
         yield from read_windows(name, source, segments=None)
         return
-    info = DATASETS[name]
-    reader: Callable[..., Iterator[ImuRecording]] = info.reader
-    for recording in reader(source, split=_LISTS[split]):
-        if recording.label in info.labels:
-            cut = info.window_seconds
-            yield from [recording] if cut is None else recording.windows(cut, info.shortest_seconds)
+    dataset = DATASETS[name]
+    yield from dataset.windows(dataset.read(source, split))
 
 
-def official_splits(name: str, source: Path) -> list[str]:
+def held_splits(name: str, source: Path) -> tuple[str, ...]:
     """Splits that this copy holds: always "test", which is all of it where there is no official split."""
-    if _bundle(name, source):
-        return ["test"]
-    train = False
-    if name == "uci_har":
-        train = next(source.rglob("train/Inertial Signals"), None) is not None
-    elif name == "opportunity":
-        with Download(source) as download:
-            members = download.find(r"S([1-4])-(ADL[1-5]|Drill)\.dat", "OPPORTUNITY", "S*-ADL*.dat")
-        train = any(member.groups in opportunity.TRAINING_SESSIONS for member in members)
-    elif name in ("ego4d", "ego_exo4d", "mmea"):  # COMODO's lists
-        lists = source if source.is_dir() else source.parent
-        held = [split for split, stem in _LISTS.items() if next(lists.rglob(f"{stem}.txt"), None) is not None]
-        return [*held, "test"]
-    return ["train", "test"] if train else ["test"]
-
-
-def _bundle(name: str, source: Path) -> bool:
-    """Whether `read_windows` takes the UniMTS bundle, whose windows have no subjects."""
-    bundle = DATASETS[name].bundle
-    return bundle is not None and any(source.rglob(f"{BUNDLES[bundle].folder}.json"))
+    return ("test",) if in_bundle(DATASETS[name], source) else DATASETS[name].splits(source)
 
 
 def find_sources(data: str | Path, configs: list[str] | None = None) -> dict[str, Path]:
@@ -291,8 +201,8 @@ def find_sources(data: str | Path, configs: list[str] | None = None) -> dict[str
     found: dict[str, list[Path]] = {}
     if configs is None or not all((data / name).is_dir() for name in configs):
         for kind, place in find_datasets(data):
-            for name, info in DATASETS.items():
-                if kind in (_known(name), f"unimts_{info.bundle}") and _has_device(name, place):
+            for name, dataset in DATASETS.items():
+                if kind in (name, f"unimts_{dataset.bundle}"):
                     found.setdefault(name, []).append(place)
     sources = {}
     for name in DATASETS:
@@ -302,24 +212,13 @@ def find_sources(data: str | Path, configs: list[str] | None = None) -> dict[str
         if own.is_dir() and (configs is not None or own in places):
             places = [own]
         if not places:
-            raise OSError(f"{data}: {KNOWN[_known(name)].title} is not there; unpack it into {own}")
+            raise OSError(f"{data}: {DATASETS[name].title} is not there; unpack it into {own}")
         if len(set(places)) > 1:
             raise ValueError(
                 f"{data}: {name} lies in {', '.join(map(str, sorted(places)))}; name the one to take {name}"
             )
         sources[name] = places[0]
     return sources
-
-
-def _known(name: str) -> str:
-    """The dataset of a config: WISDM has two."""
-    return name.removesuffix("_watch")
-
-
-def _has_device(name: str, place: Path) -> bool:
-    """False where an unpacked WISDM holds the other device only."""
-    device = {"wisdm": "phone", "wisdm_watch": "watch"}.get(name)
-    return device is None or any(place.rglob(f"raw/{device}/gyro")) or not any(place.rglob("raw/*/gyro"))
 
 
 # -- the repository ------------------------------------------------------------------------------------------------------
@@ -364,7 +263,7 @@ def write_repository(
         out, AnymoZeroshot, config, settings, identity, partial(_count, config), num_proc, rows_per_file, progress
     )
     counts: dict[str, Any] = {"identity": identity, "splits": splits}
-    counts["whole"], counts["beside"] = _beside(config, splits)
+    counts["whole"], counts["beside"] = _compared(config, splits)
     write_text(out / "README.md", card(add_counts(out, config, counts, DATASETS)))
     return counts
 
@@ -380,8 +279,8 @@ def _count(config: str, rows: datasets.Dataset) -> dict[str, Any]:
     table = rows.select_columns(columns).with_format("numpy")[:]
     subjects, sessions, labels = (table[name].tolist() for name in columns[:3])
     seconds = 0.0
-    for batch in rows.select_columns(["sampling_rate", *PLACEMENTS[config]]).with_format("arrow").iter(1000):
-        lengths = np.max([_lengths(batch.column(place)) for place in PLACEMENTS[config]], axis=0)
+    for batch in rows.select_columns(["sampling_rate", *DATASETS[config].placements]).with_format("arrow").iter(1000):
+        lengths = np.max([_lengths(batch.column(place)) for place in DATASETS[config].placements], axis=0)
         seconds += float((lengths / batch.column("sampling_rate").to_numpy()).sum())
     names = rows.features["label"].names
     whole = DATASETS[config].window_seconds is None  # rows are then the recordings
@@ -400,7 +299,7 @@ def _lengths(column: Any) -> np.ndarray:
     return np.concatenate([chunk.value_lengths().to_numpy() for chunk in chunks])
 
 
-def _beside(config: str, splits: dict[str, Any]) -> tuple[bool, list[str]]:
+def _compared(config: str, splits: dict[str, Any]) -> tuple[bool, list[str]]:
     """Whether nothing is missing of what was published, and a line for each figure: ours, then the published one."""
     info = DATASETS[config]
     union = {key: {item for part in splits.values() for item in part[key]} for key in ("subjects", "classes")}
@@ -408,12 +307,9 @@ def _beside(config: str, splits: dict[str, Any]) -> tuple[bool, list[str]]:
         key: sum(part[key] for part in splits.values()) for key in ("recordings", "sessions")
     }
     ours["seconds"] = round(3600 * sum(part["hours"] for part in splits.values()))
-    published = [(figure.count, figure.value, figure.meaning) for figure in KNOWN[_known(config)].published]
-    if config == "opportunity":  # the Challenge leaves out a person and what is only theirs
-        files = opportunity.TRAINING_SESSIONS + opportunity.TEST_SESSIONS
-        published = [("sessions", len(files), "files of the Challenge's splits")]
-        published.append(("subjects", len({person for person, _ in files}), "people in them"))
-    # a class is one of this config, where KNOWN counts WISDM's 18 for both; what is 0 here is not told by the source
+    figures = info.published_splits or info.published
+    published = [(figure.count, figure.value, figure.meaning) for figure in figures]
+    # a class is one of this config, which may leave some out; what is 0 here is not said by the source
     published = [row for row in published if row[0] != "classes" and ours[row[0]]]
     published.append(("classes", len(info.labels), "classes of this suite"))
     lines = [f"{name} {ours[name]:,} of {value:,.0f} ({meaning})" for name, value, meaning in published]
@@ -427,12 +323,12 @@ def card(counts: dict[str, Any]) -> str:
         for split, part in entry["splits"].items():
             lines.append(
                 f"| {name} | {split} | {part['rows']:,} | {part['hours']:.3f} | {len(part['subjects']) or 'not told'} | "
-                f"{len(part['classes'])} | {', '.join(PLACEMENTS[name])} |"
+                f"{len(part['classes'])} | {', '.join(DATASETS[name].placements)} |"
             )
     lines += ["", "Counted here, beside the published figure:", ""]
     for name, entry in counts.items():
         lines.append(f"- `{name}` ({'whole' if entry['whole'] else 'partial'}): {'; '.join(entry['beside'])}")
-    licences = {SOURCES[name].licence for name in counts}
+    licences = {DATASETS[name].licence for name in counts}
     return fill_card(
         "anymo_zeroshot", "AnyMo zero-shot suite", licences.pop() if len(licences) == 1 else "other",
         ["human-activity-recognition", "zero-shot"],
@@ -448,7 +344,7 @@ def card(counts: dict[str, Any]) -> str:
         [
             "| config | source | licence |", "|---|---|---|",
             *(
-                f"| {name} | {KNOWN[_known(name)].title}, {SOURCES[name].place} | {SOURCES[name].words} |"
+                f"| {name} | {DATASETS[name].title}, {DATASETS[name].url} | {DATASETS[name].licence_text} |"
                 for name in counts
             ),
         ],

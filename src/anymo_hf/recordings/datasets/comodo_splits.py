@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Container
+from collections.abc import Callable, Container, Iterator, Mapping
 from pathlib import Path
+
+from ..imu_recording import ImuRecording
 
 SPLITS = ("train", "val", "test")
 
@@ -94,3 +96,20 @@ def chosen_recordings(
             stacklevel=3,
         )
     return chosen
+
+
+def by_lists(read: Callable[..., Iterator[ImuRecording]]) -> Callable[[str | Path, str], Iterator[ImuRecording]]:
+    """A reader of one split, called "validation" as on the Hub where the lists say "val"."""
+    return lambda folder, split: read(folder, split={"validation": "val"}.get(split, split))
+
+
+def listed_splits(folder: Path) -> tuple[str, ...]:
+    """The splits whose list lies in a folder, or beside a zip; always "test"."""
+    lists = folder if folder.is_dir() else folder.parent
+    names = {"train": "train", "validation": "val"}
+    return (*(name for name, stem in names.items() if next(lists.rglob(f"{stem}.txt"), None)), "test")
+
+
+def listed(sizes: Mapping[str, int], what: str) -> str:
+    """How many of what the lists hold, in words."""
+    return f"{what} in COMODO's lists: {', '.join(f'{count} {name}' for name, count in sizes.items())}"

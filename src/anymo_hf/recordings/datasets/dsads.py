@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ..dataset import Dataset, Published
 from ..download import Download, Member
 from ..imu_recording import ImuRecording
-from ..stretches import proved
+from ..stretches import checked_units
 from ..text_table import read_blocks
 
 LABELS = dict(
@@ -52,7 +53,7 @@ def read_dsads(folder: str | Path) -> Iterator[ImuRecording]:
     with Download(folder) as download:
         members = download.find(r"a(0[1-9]|1\d)/p([1-8])/s(\d\d)\.txt", "DSADS", "a01/p1/s01.txt")
         for _, mine in groupby(sorted(members, key=lambda m: (m.groups[1], m.groups)), key=lambda m: m.groups[1]):
-            yield from proved(_person(download, list(mine)))
+            yield from checked_units(_person(download, list(mine)))
 
 
 def _person(download: Download, members: list[Member]) -> Iterator[ImuRecording]:
@@ -81,3 +82,27 @@ def _segment(download: Download, member: Member) -> np.ndarray:
     if not np.isfinite(values).all():
         raise ValueError(f"{member.source}: an empty cell in line {int(np.argmin(np.isfinite(values).all(1))) + 1}")
     return values
+
+
+DATASET = Dataset(
+    "dsads",
+    "DSADS",
+    "https://archive.ics.uci.edu/dataset/256",
+    placements=PLACEMENTS,
+    sampling_rate=RATE,
+    units=("m/s^2", "rad/s"),
+    labels=tuple(LABELS.values()),
+    label_ids=tuple(LABELS),
+    layout=r"a\d\d/p[1-8]/s\d\d\.txt",
+    parse=read_dsads,
+    people=SUBJECTS,
+    paper_segments=PAPER_SEGMENTS,
+    bundle="dsads",
+    published=(
+        Published("seconds", 5 * FILES, f"{FILES:,} files of 5 s in its documents"),
+        Published("classes", 19, "classes of the paper's Table 9"),
+        Published("subjects", SUBJECTS, "people in its documents"),
+    ),
+    person_files=(r"a\d\d/p([1-8])/s\d\d\.txt$",) * 2,
+    note="all people, 5 s; the paper uses the UniMTS test split",
+)

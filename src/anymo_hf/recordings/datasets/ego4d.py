@@ -6,15 +6,17 @@ import json
 import re
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.signal import resample_poly
 
+from ..dataset import Dataset, Published, TimeStamps
 from ..imu_recording import ImuRecording, require_files
-from ..stretches import Stream, clean_stream, even_stretches, proved
-from .comodo_splits import chosen_recordings, read_splits
+from ..stretches import Stream, checked_units, clean_stream, even_stretches
+from ..text_table import read_column
+from .comodo_splits import by_lists, chosen_recordings, listed, listed_splits, read_splits
 
 # scenario in small letters -> class text of the paper's Table 9; ids follow the sorted scenarios
 LABELS = {
@@ -52,6 +54,8 @@ def sampled_down(streams: list[Stream], rate: float) -> Iterator[tuple[float, np
         streams: clean accelerometer and gyroscope, each by its own clock.
         rate: Hz of the result.
     """
+    from scipy.signal import resample_poly  # half a second to import
+
     factor = max(1, round(1 / (float(np.median(np.diff(streams[0][0]))) * rate)))
     for start, signals in even_stretches({"head": streams}, rate * factor):
         signal = signals["head"]
@@ -140,7 +144,7 @@ def read_ego4d(
         label, label_id = (None, None) if scenario is None else (LABELS[scenario], sorted(LABELS).index(scenario))
         who = people.get(uid, "")
         try:
-            yield from proved(
+            yield from checked_units(
                 ImuRecording({"head": signal}, RATE, label, label_id, who, uid, "ego4d", start, str(path))
                 for start, signal in sampled_down(streams, RATE)
             )
@@ -168,3 +172,31 @@ def warn_dropped(folder: str | Path, rows: dict[str, int], left_out: dict[str, s
             f"{folder}: left out {len(left_out)} of {recordings} recordings: {'; '.join(left_out.values())}",
             stacklevel=3,
         )
+
+
+CLASS_TEXTS = tuple(text for _, text in sorted(LABELS.items()))  # in the order of their ids
+DATASET = Dataset(
+    "ego4d",
+    "Ego4D",
+    "https://ego4d-data.org",
+    placements=("head",),
+    sampling_rate=RATE,
+    units=("m/s^2", "rad/s"),
+    labels=CLASS_TEXTS,
+    label_ids=tuple(range(len(LABELS))),
+    layout=r"imu/[0-9a-f]{8}-[0-9a-f-]{27}\.csv",
+    parse=partial(read_ego4d, split=None),
+    parse_split=by_lists(read_ego4d),
+    splits_of=listed_splits,
+    window_seconds=5.0,
+    licence="other",
+    licence_text="its own licence agreement, which every user signs; do not share this",
+    paper_segments={"head": "Head"},
+    published=(
+        Published("sessions", sum(VIDEOS.values()), listed(VIDEOS, "videos")),
+        Published("classes", 31, "classes of the paper's Table 9"),
+    ),
+    time_stamps=TimeStamps(
+        r"imu/[^/]+\.csv", partial(read_column, column="canonical_timestamp_ms", unit=1e-3, delimiter=",")
+    ),
+)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from ...nymeria.imu import STREAMS, open_vrs
+from ..dataset import Dataset, Published, TimeStamps
 from ..imu_recording import ImuRecording, natural_key, require_files
-from ..stretches import clean_stream, proved
-from .comodo_splits import chosen_recordings, read_splits
+from ..stretches import checked_units, clean_stream
+from .comodo_splits import by_lists, chosen_recordings, listed, listed_splits, read_splits
 from .ego4d import sampled_down, warn_dropped
 
 LABELS = ("Basketball", "Bike Repair", "Cooking", "Dance", "Health", "Music", "Rock Climbing", "Soccer")  # ids 0 to 7
@@ -76,7 +78,7 @@ def read_ego_exo4d(
         try:
             time, signals, origin = _valid_samples(path, stream)
             streams = [(time, signals[:, :3]), (time, signals[:, 3:])]
-            yield from proved(
+            yield from checked_units(
                 ImuRecording(
                     {"head": signal}, RATE, label, label_id, person, take, "ego_exo4d", origin + start, str(path)
                 )
@@ -98,3 +100,32 @@ def _valid_samples(path: Path, stream: str) -> tuple[np.ndarray, np.ndarray, flo
     if len(time) < 2:
         raise ValueError(f"{path}: stream {stream} holds no valid sample; download the take again")
     return time, signals, origin * 1e-9
+
+
+def _first_times(path: Path) -> np.ndarray:
+    return open_vrs(path).imu("1202-1")[0][:5000] * 1e-9
+
+
+DATASET = Dataset(
+    "ego_exo4d",
+    "EgoExo4D",
+    "https://ego-exo4d-data.org",
+    placements=("head",),
+    sampling_rate=RATE,
+    units=("m/s^2", "rad/s"),
+    labels=LABELS,
+    label_ids=tuple(range(len(LABELS))),
+    layout=r"takes/[^/]+/[^/]+_noimagestreams\.vrs",
+    parse=partial(read_ego_exo4d, split=None),
+    parse_split=by_lists(read_ego_exo4d),
+    splits_of=listed_splits,
+    window_seconds=5.0,
+    licence="other",
+    licence_text="its own licence agreement, which every user signs; do not share this",
+    paper_segments={"head": "Head"},
+    published=(
+        Published("sessions", sum(TAKES.values()), listed(TAKES, "takes")),
+        Published("classes", 8, "classes of the paper's Table 9"),
+    ),
+    time_stamps=TimeStamps(r"_noimagestreams\.vrs", _first_times, 1000.0),
+)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from ..dataset import Dataset, Published
 from ..download import Download, Member
 from ..imu_recording import STANDARD_GRAVITY, ImuRecording
-from ..stretches import proved
+from ..stretches import checked_units
 from ..text_table import read_blocks
-from .comodo_splits import chosen_recordings, read_splits
+from .comodo_splits import by_lists, chosen_recordings, listed, listed_splits, read_splits
 
 LABELS = (
     "upstairs", "downstairs", "drinking", "fall", "reading", "sweep floor", "cut fruits", "mop floor", "writing",
@@ -54,7 +56,7 @@ def read_mmea(
         chosen = chosen_recordings(folder, splits, split, set(keys), "UESTC-MMEA-CL")
         used = [(m, key) for m, key in zip(members, keys, strict=True) if chosen is None or key in chosen]
         for _, clips in itertools.groupby(used, key=lambda pair: pair[0].groups[0]):
-            yield from proved(_clip(download, member, key) for member, key in clips)
+            yield from checked_units(_clip(download, member, key) for member, key in clips)
 
 
 def _clip(download: Download, member: Member, key: str) -> ImuRecording:
@@ -68,3 +70,25 @@ def _clip(download: Download, member: Member, key: str) -> ImuRecording:
     acceleration = counts[:, :3] / _COUNTS_PER_G * STANDARD_GRAVITY
     signal = np.concatenate([acceleration, np.deg2rad(counts[:, 3:] / _COUNTS_PER_DEGREE)], axis=1)
     return ImuRecording({"head": signal}, RATE, LABELS[label], label, session=key, dataset="mmea", source=member.source)
+
+
+DATASET = Dataset(
+    "mmea",
+    "UESTC-MMEA-CL",
+    "https://arxiv.org/abs/2301.10931",
+    placements=("head",),
+    sampling_rate=RATE,
+    units=("1/16384 g", "1/16.4 deg/s"),
+    labels=LABELS,
+    label_ids=tuple(range(len(LABELS))),
+    layout=r"sensor/\d+_[^/]+/[^/]+\.csv",
+    parse=partial(read_mmea, split=None),
+    parse_split=by_lists(read_mmea),
+    splits_of=listed_splits,
+    window_seconds=None,
+    paper_segments={"head": "Head"},
+    published=(
+        Published("recordings", sum(CLIPS.values()), listed(CLIPS, "clips")),
+        Published("classes", 32, "classes of the paper's Table 9"),
+    ),
+)

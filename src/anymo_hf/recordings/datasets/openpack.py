@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from ..dataset import Dataset, Published, TimeStamps
 from ..download import CUT_OFF, Download, Member
 from ..imu_recording import STANDARD_GRAVITY, ImuRecording, to_grid, unbroken_spans
-from ..stretches import clean_stream, even_stretches, labelled_runs, proved
+from ..stretches import checked_units, clean_stream, even_stretches, labelled_runs
+from ..text_table import read_column
 
 LABELS = {
     100: "Picking", 200: "Relocate Item Label", 300: "Assemble Box", 400: "Insert Items", 500: "Close Box",
@@ -100,9 +103,9 @@ def read_openpack(folder: str | Path, split: str | None = None) -> Iterator[ImuR
             sensors = {member.groups: member for member in atr}
         for key in chosen:
             if sessions:
-                yield from proved(_operations(download, sessions[key], sensors))
+                yield from checked_units(_operations(download, sessions[key], sensors))
             else:
-                yield from proved(_preprocessed(download, prepared[key]))
+                yield from checked_units(_preprocessed(download, prepared[key]))
 
 
 def _operations(download: Download, session: Member, sensors: dict[tuple[str, ...], Member]) -> Iterator[ImuRecording]:
@@ -164,3 +167,35 @@ def _preprocessed(download: Download, member: Member) -> Iterator[ImuRecording]:
         }
         for _, signals in even_stretches(streams, RATE):
             yield ImuRecording(signals, RATE, LABELS[label], label, user, name, "openpack", source=member.source)
+
+
+DATASET = Dataset(
+    "openpack",
+    "OpenPack",
+    "https://doi.org/10.5281/zenodo.8145223",
+    placements=tuple(PLACEMENTS.values()),
+    sampling_rate=RATE,
+    units=("g", "deg/s"),
+    labels=tuple(LABELS.values()),
+    label_ids=tuple(LABELS),
+    layout=r"annotation/openpack-operations/S\d+\.csv|imuWithOperationLabel/U\d+-S\d+\.csv",
+    parse=read_openpack,
+    window_seconds=None,
+    people=16,
+    licence="cc-by-nc-sa-4.0",
+    licence_text="CC BY-NC-SA 4.0",
+    paper_segments=PAPER_SEGMENTS,
+    published=(
+        Published("recordings", 10_308, "operations of 1 to 30 s in the Challenge 2022 split (paper: 10,512 less 204)"),
+        Published("classes", 10, "classes of the paper's Table 9"),
+        Published("subjects", 11, "people in the Challenge 2022 split"),
+    ),
+    time_stamps=TimeStamps(
+        r"atr/atr0\d/S\d+\.csv", partial(read_column, column="unixtime", unit=1e-3, delimiter=","), RATE
+    ),
+    person_files=(
+        r"(U\d{4})/annotation/openpack-operations/S\d+\.csv$",
+        r"(U\d{4})/(?:atr|annotation)/",
+    ),
+    note="every session found, 1-30 s; the paper uses the 2022 challenge test split",
+)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from ..dataset import Dataset, Published, TimeStamps
 from ..download import Download, Member
 from ..imu_recording import ImuRecording
-from ..stretches import proved, worn_stretches
-from ..text_table import read_blocks
+from ..stretches import checked_units, worn_stretches
+from ..text_table import read_blocks, read_column
 
 LABELS = {1: "stand", 2: "walk", 4: "sit", 5: "lie"}  # column Locomotion; 0 is none
 RATE = 30.0
@@ -59,7 +61,7 @@ def read_opportunity(folder: str | Path, split: str = "test") -> Iterator[ImuRec
             raise OSError(f"{folder}: no file of the {split} split ({sessions}); unpack all 24 files, or name another")
         for subject in "1234":
             mine = [member for member in members if member.groups[0] == subject]
-            yield from proved(recording for member in mine for recording in _session(download, member))
+            yield from checked_units(recording for member in mine for recording in _session(download, member))
 
 
 def _session(download: Download, member: Member) -> Iterator[ImuRecording]:
@@ -74,3 +76,47 @@ def _session(download: Download, member: Member) -> Iterator[ImuRecording]:
             yield ImuRecording(
                 signals, RATE, LABELS[label], label, subject, session, "opportunity", start, member.source
             )
+
+
+def _parse_split(folder: str | Path, split: str) -> Iterator[ImuRecording]:
+    if split not in ("train", "test"):
+        raise ValueError(f"split must be 'train' or 'test', got {split!r}")
+    return read_opportunity(folder, split)
+
+
+def _splits(folder: Path) -> tuple[str, ...]:
+    with Download(folder) as download:
+        members = download.find(r"S([1-4])-(ADL[1-5]|Drill)\.dat", "OPPORTUNITY", "S*-ADL*.dat")
+    return ("train", "test") if any(member.groups in TRAINING_SESSIONS for member in members) else ("test",)
+
+
+DATASET = Dataset(
+    "opportunity",
+    "OPPORTUNITY",
+    "https://archive.ics.uci.edu/dataset/226",
+    placements=tuple(PLACEMENTS),
+    sampling_rate=RATE,
+    units=("mg", "mrad/s"),
+    labels=tuple(LABELS.values()),
+    label_ids=tuple(LABELS),
+    layout=r"S[1-4]-(ADL[1-5]|Drill)\.dat|OpportunityUCIDataset\.zip",
+    parse=partial(read_opportunity, split="all"),
+    parse_split=_parse_split,
+    splits_of=_splits,
+    shortest_seconds=2.0,
+    people=2,
+    paper_segments=PAPER_SEGMENTS,
+    bundle="opportunity",
+    published=(
+        Published("sessions", 24, "files in its documents"),
+        Published("classes", 4, "classes of the paper's Table 9"),
+        Published("subjects", SUBJECTS, "people in its documents"),
+    ),
+    # the Challenge leaves out a person and what is only theirs
+    published_splits=(
+        Published("sessions", len(TRAINING_SESSIONS + TEST_SESSIONS), "files of the Challenge's splits"),
+        Published("subjects", len({person for person, _ in TRAINING_SESSIONS + TEST_SESSIONS}), "people in them"),
+    ),
+    time_stamps=TimeStamps(r"S[1-4]-(ADL[1-5]|Drill)\.dat", partial(read_column, column=0, unit=1e-3), RATE),
+    note="Challenge test sessions, 5 s, shorter stretches from 2 s; the paper uses the UniMTS split",
+)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
+from ..dataset import Dataset, Published, TimeStamps
 from ..download import Download, Member
 from ..imu_recording import ImuRecording
-from ..stretches import proved, worn_stretches
-from ..text_table import read_blocks
+from ..stretches import checked_units, worn_stretches
+from ..text_table import read_blocks, read_column
 
 LABELS = {
     1: "lying", 2: "sitting", 3: "standing", 4: "walking", 5: "running", 6: "cycling", 7: "nordic walking",
@@ -41,7 +43,7 @@ def read_pamap2(folder: str | Path) -> Iterator[ImuRecording]:
     """
     with Download(folder) as download:
         for member in download.find(r"Protocol/subject(10[1-9])\.dat", "PAMAP2", "Protocol/subject10*.dat"):
-            yield from proved(_person(download, member))
+            yield from checked_units(_person(download, member))
 
 
 def _person(download: Download, member: Member) -> Iterator[ImuRecording]:
@@ -53,3 +55,28 @@ def _person(download: Download, member: Member) -> Iterator[ImuRecording]:
         cells = ((block[:, 1:2], block[:, 0], block[:, 2:]) for block in blocks)
         for (label,), start, signals in worn_stretches(cells, LABELS, placements, RATE, member.source):
             yield ImuRecording(signals, RATE, LABELS[label], label, subject, "protocol", "pamap2", start, member.source)
+
+
+DATASET = Dataset(
+    "pamap2",
+    "PAMAP2",
+    "https://archive.ics.uci.edu/dataset/231",
+    # on the dominant side
+    placements=("right_wrist", "chest", "right_ankle", "left_wrist", "left_ankle"),
+    sampling_rate=RATE,
+    units=("m/s^2", "rad/s"),
+    labels=tuple(LABELS.values()),
+    label_ids=tuple(LABELS),
+    layout=r"Protocol/subject10\d\.dat|PAMAP2_Dataset\.zip",
+    parse=read_pamap2,
+    people=SUBJECTS,
+    paper_segments=PAPER_SEGMENTS,
+    bundle="pamap2",
+    published=(
+        Published("classes", 12, "classes of the paper's Table 9"),
+        Published("subjects", SUBJECTS, "people in its documents"),
+    ),
+    time_stamps=TimeStamps(r"Protocol/subject10\d\.dat", partial(read_column, column=0, unit=1.0), RATE),
+    person_files=(r"Protocol/subject(10\d)\.dat$",) * 2,
+    note="all people, 5 s; the paper uses the UniMTS test split",
+)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from ..dataset import Dataset, Published, TimeStamps
 from ..download import Download, Member
 from ..imu_recording import ImuRecording
-from ..stretches import Stream, check_rate, clean_stream, even_stretches, proved
-from ..text_table import read_blocks, read_header
+from ..stretches import Stream, check_rate, checked_units, clean_stream, even_stretches
+from ..text_table import read_blocks, read_column, read_header
 
 LABELS = {
     "lying": "lying", "jumping": "jumping", "standing": "standing", "walking": "walking", "sitting": "sitting",
@@ -66,7 +68,7 @@ def read_realworld(folder: str | Path) -> Iterator[ImuRecording]:
             if twice is not member and len(twice.chain) == len(member.chain):
                 raise ValueError(f"{twice.source} and {member.source} are the same file of RealWorld; keep one")
         for person, sittings in sorted(files.items()):
-            yield from proved(_person(download, person, sittings))
+            yield from checked_units(_person(download, person, sittings))
 
 
 def _person(download: Download, subject: int, sittings: dict) -> Iterator[ImuRecording]:
@@ -118,3 +120,30 @@ def _together(streams: dict[str, list[Stream]], where: str) -> dict[str, list[St
     if away:
         warnings.warn(f"{where}: left out {', '.join(away)}, which ran for under half of the sitting", stacklevel=2)
     return {name: parts for name, parts in streams.items() if name not in away}
+
+
+DATASET = Dataset(
+    "realworld",
+    "RealWorld",
+    "https://sensor.informatik.uni-mannheim.de/",
+    placements=tuple(PLACEMENTS.values()),
+    sampling_rate=RATE,
+    units=("m/s^2", "rad/s"),
+    labels=tuple(LABELS.values()),
+    label_ids=tuple(range(len(LABELS))),
+    layout=r"proband\d+/data/acc_\w+_csv\.zip"
+    r"|acc_[a-z]+_(\d+_)?(chest|forearm|head|shin|thigh|upperarm|waist)(_\d+)?\.csv",
+    parse=read_realworld,
+    people=SUBJECTS,
+    paper_segments=PAPER_SEGMENTS,
+    bundle="realworld",
+    published=(
+        Published("classes", 8, "classes of the paper's Table 9"),
+        Published("subjects", SUBJECTS, "people in its documents"),
+    ),
+    time_stamps=TimeStamps(
+        r"acc_[a-z]+_[a-z_0-9]+\.csv", partial(read_column, column="attr_time", unit=1e-3, delimiter=","), RATE
+    ),
+    person_files=(r"proband(\d+)(?:\.zip$|/)",) * 2,
+    note="all people, 5 s; the paper uses the UniMTS test split",
+)

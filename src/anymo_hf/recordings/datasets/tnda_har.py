@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ..dataset import Dataset, Published
 from ..download import Download, Member
 from ..imu_recording import ImuRecording
-from ..stretches import proved, worn_stretches
+from ..stretches import checked_units, worn_stretches
 from ..text_table import read_blocks
 
 LABELS = {
@@ -45,7 +46,7 @@ def read_tnda_har(folder: str | Path) -> Iterator[ImuRecording]:
     """
     with Download(folder) as download:
         for member in download.find(r"Subject(\d+)\.csv", "TNDA-HAR", "Subject01.csv"):
-            yield from proved(_person(download, member))
+            yield from checked_units(_person(download, member))
 
 
 def _one_field(line: bytes) -> bytes:
@@ -93,3 +94,26 @@ def _by_name(names: list[str], source: str) -> list[int]:
             f"{source}: columns {missing[:6]} are missing from the header {names[:6]}...; download it again"
         )
     return [names.index(name) for name in wanted]
+
+
+DATASET = Dataset(
+    "tnda_har",
+    "TNDA-HAR",
+    "https://doi.org/10.21227/4epb-pg26",
+    placements=tuple(PLACEMENTS.values()),
+    sampling_rate=RATE,
+    units=("m/s^2", "rad/s"),
+    labels=tuple(LABELS.values()),
+    label_ids=tuple(LABELS),
+    layout=r"Subject\d+\.csv",
+    parse=read_tnda_har,
+    paper_segments=PAPER_SEGMENTS,
+    worn_segments=WORN_SEGMENTS,
+    bundle="tnda_har",
+    published=(
+        Published("classes", 8, "classes of the paper's Table 9"),
+        Published("subjects", 23, "people by a survey; its file names may go to 50"),
+    ),
+    person_files=(r"Subject(\d+)\.csv$",) * 2,
+    note="all people, 5 s; the paper uses the UniMTS test split",
+)

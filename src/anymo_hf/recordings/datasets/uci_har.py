@@ -1,4 +1,4 @@
-"""UCI-HAR (UCI 240) and HAPT (UCI 341): the waist phone, as windows and as continuous recordings."""
+"""UCI-HAR (UCI 240): the waist phone, 50 Hz, as windows of 2.56 s."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ..download import Download, Member
+from ..dataset import Dataset, Published
+from ..download import Download
 from ..imu_recording import STANDARD_GRAVITY, ImuRecording
-from ..stretches import proved
+from ..stretches import checked_units
 from ..text_table import read_table
 
 LABELS = ("walk", "walk upstairs", "walk downstairs", "sit", "stand", "lay")  # ids 1 to 6, paper Table 9
 RATE = 50.0
+LICENCE = "its README: cite it, no commercial use; see the source for what else it says today"
 _SIGNALS = [f"{kind}_{axis}" for kind in ("total_acc", "body_gyro") for axis in "xyz"]
 
 
@@ -53,7 +55,7 @@ def read_uci_har(folder: str | Path, split: str = "test") -> Iterator[ImuRecordi
     if len(strange):
         raise ValueError(f"{members['y'].source}: label {labels[strange[0]]} in row {strange[0] + 1} is not 1 to 6")
     people = [""] * len(labels) if subjects is None else subjects.astype(str)
-    yield from proved(
+    yield from checked_units(
         ImuRecording(
             {"waist": window},
             RATE,
@@ -68,51 +70,41 @@ def read_uci_har(folder: str | Path, split: str = "test") -> Iterator[ImuRecordi
     )
 
 
-def read_hapt(folder: str | Path) -> Iterator[ImuRecording]:
-    """The labelled stretches of the six basic activities (transitions are left out), 50 Hz.
-
-    Args:
-        folder: the unpacked dataset or its zip.
-
-    Raises:
-        OSError: no `RawData/labels.txt` below `folder`, a recording that is missing, or a damaged zip.
-        ValueError: a label row lies outside its recording, accelerometer and gyroscope differ in length, or units that
-            cannot be.
-    """
+def _parse(folder: str | Path) -> Iterator[ImuRecording]:
+    """Both splits, as far as they are there."""
     with Download(folder) as download:
-        (label_file,) = download.find(r"RawData/labels\.txt", "HAPT", "RawData/labels.txt")
-        found = download.find(r"RawData/(acc|gyro)_exp(\d+)_user(\d+)\.txt", "HAPT", "RawData/acc_exp*_user*.txt")
-        members = {(kind, int(experiment), int(user)): m for m in found for kind, experiment, user in [m.groups]}
-        rows = read_table(download, label_file, 5).astype(int)
-        for experiment, user in np.unique(rows[:, :2], axis=0).tolist():
-            chosen = rows[(rows[:, 0] == experiment) & (rows[:, 1] == user), 2:]
-            yield from proved(_experiment(download, members, experiment, user, chosen, label_file.source))
+        found = download.find(r"(train|test)/y_(?:train|test)\.txt", "UCI-HAR", "test/y_test.txt")
+    for split in sorted({member.groups[0] for member in found}, reverse=True):
+        yield from read_uci_har(folder, split)
 
 
-def _experiment(
-    download: Download,
-    members: dict[tuple[str, int, int], Member],
-    experiment: int,
-    user: int,
-    rows: np.ndarray,
-    label_file: str,
-) -> Iterator[ImuRecording]:
-    """The stretches of `rows`, label and first and last sample."""
-    name = f"exp{experiment:02d}_user{user:02d}.txt"
-    parts = {}
-    for kind in ("acc", "gyro"):
-        if (kind, experiment, user) not in members:
-            raise OSError(f"{label_file}: its recording {kind}_{name} is missing; unpack HAPT again")
-        parts[kind] = read_table(download, members[kind, experiment, user], 3)
-    source = members["acc", experiment, user].source
-    if len(parts["acc"]) != len(parts["gyro"]):
-        raise ValueError(f"{source} has {len(parts['acc'])} rows, gyro_{name} {len(parts['gyro'])}; one is cut off")
-    signal = np.concatenate([parts["acc"] * STANDARD_GRAVITY, parts["gyro"]], axis=1)
-    for label, start, end in rows:
-        if end > len(signal) or start < 1:
-            raise ValueError(f"{label_file}: samples {start} to {end} lie outside acc_{name} ({len(signal)} rows)")
-        if label <= 6:
-            part = {"waist": signal[start - 1 : end]}
-            yield ImuRecording(
-                part, RATE, LABELS[label - 1], int(label), str(user), str(experiment), "hapt", source=source
-            )
+def _splits(folder: Path) -> tuple[str, ...]:
+    return ("train", "test") if next(folder.rglob("train/Inertial Signals"), None) else ("test",)
+
+
+DATASET = Dataset(
+    "uci_har",
+    "UCI-HAR",
+    "https://archive.ics.uci.edu/dataset/240",
+    placements=("waist",),
+    sampling_rate=RATE,
+    units=("g", "rad/s"),
+    labels=LABELS,
+    label_ids=tuple(range(1, 7)),
+    layout=r"(train|test)/Inertial Signals/total_acc_x_(train|test)\.txt|UCI HAR Dataset\.zip",
+    parse=_parse,
+    parse_split=read_uci_har,
+    splits_of=_splits,
+    window_seconds=None,
+    people=9,
+    licence="other",
+    licence_text=LICENCE,
+    paper_segments={"waist": "L5"},
+    bundle="uci_har",
+    published=(
+        Published("recordings", 10_299, "windows in its documents: 7,352 train, 2,947 test"),
+        Published("classes", 6, "classes of the paper's Table 9"),
+        Published("subjects", 30, "people in its documents"),
+    ),
+    note="official test split; people of HAPT, whose signals were looked at while the motion was made",
+)

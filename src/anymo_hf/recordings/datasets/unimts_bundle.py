@@ -13,7 +13,7 @@ import numpy as np
 
 from ..download import CUT_OFF, Download, Member
 from ..imu_recording import STANDARD_GRAVITY, ImuRecording
-from ..stretches import proved
+from ..stretches import checked_units
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def _blocks(width: int, *placements: str) -> dict[str, tuple[int, int]]:
 
 
 _DEGREE = np.pi / 180
-_PROVED = 200
+_CHECKED = 200
 # Placements are those of the datasets' own documents; the bundle's node numbers put a chest on the left shoulder and a
 # shin on the left foot.
 BUNDLES: dict[str, Bundle] = {
@@ -164,7 +164,7 @@ def read_unimts_bundle(folder: str | Path, name: str, split: str = "test") -> It
             signals, bundle.rate, texts[label], label, session=session, dataset=name, source=f"{place.source} [{index}]"
         )
 
-    for _ in proved(map(window, range(0, len(windows), max(1, len(windows) // _PROVED)))):
+    for _ in checked_units(map(window, range(0, len(windows), max(1, len(windows) // _CHECKED)))):
         pass
     yield from map(window, range(len(windows)))
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 
+from ..dataset import Dataset, Published, TimeStamps
 from ..download import Download, Member
 from ..imu_recording import STANDARD_GRAVITY, ImuRecording
-from ..stretches import proved, worn_stretches
-from ..text_table import read_blocks, read_header
+from ..stretches import checked_units, worn_stretches
+from ..text_table import read_blocks, read_column, read_header
 
 LABELS = {
     "walk": "walk", "sit": "sit", "stand": "stand", "jump": "jump", "liedown": "lie down", "stairsup": "stairs up",
@@ -48,7 +50,7 @@ def read_w_har(folder: str | Path) -> Iterator[ImuRecording]:
         factors = np.repeat([STANDARD_GRAVITY, np.pi / 180 if high > _DEGREES_FROM else 1.0], 3)
         stretches = _stretches(download, member, factors)
         for _, mine in groupby(stretches, key=lambda recording: recording.subject):
-            yield from proved(mine)
+            yield from checked_units(mine)
 
 
 def _blocks(download: Download, member: Member) -> Iterator[np.ndarray]:
@@ -81,3 +83,29 @@ def _stretches(download: Download, member: Member, factors: np.ndarray) -> Itera
     ):
         session, source = f"scenario{scenario}-trial{trial}", f"{member.source}, user {user}"
         yield ImuRecording(signals, RATE, texts[label], label, str(user), session, "w_har", start, source)
+
+
+DATASET = Dataset(
+    "w_har",
+    "w-HAR",
+    "https://github.com/gmbhat/human-activity-recognition",
+    placements=(PLACEMENT,),
+    sampling_rate=RATE,
+    units=("g", "rad/s or deg/s"),
+    labels=tuple(LABELS.values()),
+    label_ids=tuple(range(len(LABELS))),
+    layout=r"motion_data_22_users\.csv",
+    parse=read_w_har,
+    shortest_seconds=2.0,
+    people=SUBJECTS,
+    paper_segments=PAPER_SEGMENTS,
+    bundle="w_har",
+    published=(
+        Published("classes", 7, "classes of the paper's Table 9"),
+        Published("subjects", SUBJECTS, "people in its documents"),
+    ),
+    time_stamps=TimeStamps(
+        r"motion_data_22_users\.csv", partial(read_column, column="Time (s)", unit=1.0, delimiter=","), RATE
+    ),
+    note="all 22 people, 5 s, shorter stretches from 2 s; the paper uses the UniMTS split",
+)
