@@ -88,9 +88,7 @@ class AnymoZeroshot(WindowBuilder):
     def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
         name, source = self.config.name, Path(self.config.source)
         parts = people(name, source)
-        return [
-            datasets.SplitGenerator(split, {"split": split, "parts": parts}) for split in held_splits(name, source)
-        ]
+        return [datasets.SplitGenerator(split, {"split": split, "parts": parts}) for split in held_splits(name, source)]
 
     def _generate_examples(self, split: str, parts: list[list[str]]):
         name, seen = self.config.name, dict[tuple[str, str], int]()
