@@ -283,7 +283,7 @@ def test_labels_keep_their_case_where_that_is_asked_for():
 
 def test_the_note_says_what_a_wrist_is(tmp_path, monkeypatch):
     monkeypatch.setattr(recognition, "read_windows", lambda name, folder, segments: iter(recordings([0, 1], [0, 1])))
-    monkeypatch.setitem(recognition.DATASETS, "utd_mhad", DATASETS["wisdm"])
+    monkeypatch.setitem(recognition.DATASETS, "utd_mhad", replace(DATASETS["utd_mhad"], labels=LABELS))
     (tmp_path / "utd_mhad").mkdir()
     for wrist, words in (("forearm", "forearm segment here and the hand in the paper"), ("hand", "as in the paper")):
         monkeypatch.setattr(Processor, "feature_extractor", SimpleNamespace(wrist=wrist))
