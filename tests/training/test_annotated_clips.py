@@ -1,9 +1,7 @@
 """Annotated windows of a Nymeria copy as corpus clips: their words and motion, stops, people left out, bad input."""
 
-import importlib.util
 import json
 import shutil
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +18,7 @@ from anymo_hf.nymeria.mini_nymeria import write_mini_nymeria
 from anymo_hf.nymeria.sequence import read_nymeria
 from anymo_hf.simulation.kinematics import segment_kinematics
 from anymo_hf.training import corpus as corpus_module
+from anymo_hf.training import corpus_command
 from anymo_hf.training.batches import ActivityBatches, draw_instructions, draw_narration
 from anymo_hf.training.collators import LabelPhrases
 from anymo_hf.training.corpus import MotionCorpus, annotated_clips, annotated_losses, build_corpus
@@ -192,23 +191,20 @@ def test_people_held_out_are_those_named(nymeria, tmp_path):
         build_corpus(tmp_path / "all", **options, held_out=["bruno_alder", "clara_alder", HELD_OUT_SUBJECTS[0]])
 
 
-def test_a_broken_recording_is_left_out_named_and_tried_again(nymeria, built, tmp_path, monkeypatch, capsys):
-    spec = importlib.util.spec_from_file_location("make_corpus", ROOT / "training" / "make_corpus.py")
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+def test_a_broken_recording_is_left_out_named_and_tried_again(nymeria, built, tmp_path, capsys):
     copy = shutil.copytree(nymeria[0], tmp_path / "nymeria", ignore=shutil.ignore_patterns("*.vrs"))
     (path,) = copy.glob("*clara*/body/xdata.npz")
     whole = path.read_bytes()
     path.write_bytes(b"\0" * len(whole))  # of the same size
     words = ["--output", str(tmp_path / "run"), "--nymeria", str(copy), "--annotations", str(nymeria[1])]
-    monkeypatch.setattr(sys, "argv", ["make_corpus.py", *words, "--workers", "1"])
-    script.main()
+    words += ["--workers", "1"]
+    corpus_command.main(words)
     said = capsys.readouterr()
     assert f"left out {path.parents[1].name}: " in said.err and "xdata.npz" in said.err
     assert "annotated windows: 5; without a clip: 1 shorter than 300 frames, 0 cut" in said.out
     assert "recordings left out: 1" in said.out and f"{CLIPS} clips of 300 frames" in said.out
     path.write_bytes(whole)
-    script.main()
+    corpus_command.main(words)
     assert "left out 2" not in capsys.readouterr().err
     assert MotionCorpus(tmp_path / "run" / "corpus").clips == MotionCorpus(built).clips
     for broken in copy.glob("*/metadata.json"):

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +19,7 @@ from anymo_hf.training.stages.encoder import train_encoder
 from anymo_hf.training.stages.language import train_language
 from anymo_hf.training.stages.tokenizer import train_tokenizer
 
+pytestmark = pytest.mark.slow
 FORK = multiprocessing.get_context("fork")  # a process of its own, without the seconds of importing
 EVERY = {"checkpoint_every": 1, "log_every": 1}
 STAGES = {
@@ -128,14 +128,21 @@ def test_a_killed_stage_ends_with_the_bits_of_a_whole_one(whole, accelerator, tm
         assert (run / "anymo" / "model.safetensors").read_bytes() == (root / "anymo" / "model.safetensors").read_bytes()
 
 
-@pytest.mark.slow
 def test_the_command_of_a_stage_goes_on_after_being_killed(whole, tmp_path):
     root, _ = whole
     shutil.copytree(root / "corpus", tmp_path / "corpus")
     config = tmp_path / "encoder.yaml"
     config.write_text("steps: 6\nbatch_size: 4\nframes: [32]\ncheckpoint_every: 1\nlog_every: 1\n")
-    script = Path(__file__).parents[2] / "training" / "pretrain_encoder.py"
-    command = [sys.executable, str(script), "--config", str(config), "--output", str(tmp_path)]
+    command = [
+        sys.executable,
+        "-m",
+        "anymo_hf.training.stage_commands",
+        "encoder",
+        "--config",
+        str(config),
+        "--output",
+        str(tmp_path),
+    ]
     environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     for _ in range(2):
         process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)

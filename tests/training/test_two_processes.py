@@ -1,6 +1,6 @@
 """Two processes learn what one learns at equal global batch, in every stage and in the parts that talk to each other.
 
-Run as a script, this file is what every process does: `python test_two_processes.py parts|stages FOLDER`.
+Run as a script, this file is what every process does: `python test_two_processes.py FOLDER`.
 """
 
 import json
@@ -47,6 +47,7 @@ LANGUAGE = LanguageSettings(
 CONTRASTIVE = ContrastiveSettings(
     steps=3, batch_size=8, lm_batch_size=4, candidates=3, latents=12, chunk_size=2, log_every=1, **TEACHER
 )
+pytestmark = pytest.mark.slow
 STAGES = ("encoder", "tokenizer", "language", "contrastive", "unchunked")
 OBJECTIVES = (AnyMoSTGCNForPreTraining, FullViewContrast)
 ROWS, PARTS = 12, "parts.safetensors"
@@ -68,30 +69,42 @@ def train(stage, root, accelerator):
         tune_contrastive(replace(CONTRASTIVE, chunk_size=chunk), root, root / "anymo", accelerator)
 
 
-def launch(*words):
-    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", __file__]
-    environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run([*start, *map(str, words)], env=environment, capture_output=True, text=True, timeout=500)
-    assert done.returncode == 0, done.stderr[-3000:]
-
-
-@pytest.mark.slow
-def test_two_processes_equal_one(corpus_folder, accelerator, tmp_path, monkeypatch, put_teacher_vectors):
-    monkeypatch.setattr(tokenizer_stage, "_start_codebooks", keep_random_codebooks)
-    one, two = tmp_path / "one", tmp_path / "two"
+@pytest.fixture(scope="module")
+def runs(corpus_folder, accelerator, tmp_path_factory, put_teacher_vectors):
+    """Folders of the stages trained by one process and by two, and of what each of the two found in `parts`."""
+    top = tmp_path_factory.mktemp("runs")
+    one, two = top / "one", top / "two"
     shutil.copytree(corpus_folder, one / "corpus")
     put_teacher_vectors(one, LANGUAGE)
-    for stage in STAGES:  # two processes get each stage's inputs from the one
-        shutil.copytree(one, two / stage)
-        if stage == "unchunked":
-            for name in ("contrastive", "anymo"):
-                shutil.rmtree(two / stage / name)
-            shutil.move(one / "contrastive", one / "chunked")
-            shutil.rmtree(one / "anymo")
-        train(stage, one, accelerator)
+    plain, tokenizer_stage._start_codebooks = tokenizer_stage._start_codebooks, keep_random_codebooks
+    try:
+        for stage in STAGES:  # two processes get each stage's inputs from the one
+            shutil.copytree(one, two / stage)
+            if stage == "unchunked":
+                for name in ("contrastive", "anymo"):
+                    shutil.rmtree(two / stage / name)
+                shutil.move(one / "contrastive", one / "chunked")
+                shutil.rmtree(one / "anymo")
+            train(stage, one, accelerator)
+    finally:
+        tokenizer_stage._start_codebooks = plain
     shutil.move(one / "contrastive", one / "unchunked")
     shutil.move(one / "chunked", one / "contrastive")
-    launch("stages", two)
+    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", __file__, str(two)]
+    environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(start, env=environment, capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return one, two
+
+
+@pytest.fixture(scope="module")
+def ranks(runs):
+    """What each of two processes found in `parts`."""
+    return [load_file(runs[1] / f"{rank}-{PARTS}") for rank in range(2)]
+
+
+def test_two_processes_equal_one(runs):
+    one, two = runs
     for stage in STAGES:
         theirs = two / stage / ("contrastive" if stage == "unchunked" else stage)
         alone, both = (json.loads((folder / "metrics.json").read_text()) for folder in (one / stage, theirs))
@@ -113,14 +126,6 @@ def test_two_processes_equal_one(corpus_folder, accelerator, tmp_path, monkeypat
         for name in ours:
             if name.startswith("model."):
                 torch.testing.assert_close(theirs[name], ours[name], rtol=1e-4, atol=1e-5, msg=f"{stage}: {name}")
-
-
-@pytest.fixture(scope="module")
-def ranks(tmp_path_factory):
-    """What each of two processes found in `parts`."""
-    folder = tmp_path_factory.mktemp("ranks")
-    launch("parts", folder)
-    return [load_file(folder / f"{rank}-{PARTS}") for rank in range(2)]
 
 
 def norm_network(dtype=torch.float64):
@@ -309,13 +314,11 @@ def parts(folder, process):
     save_file({name: value.contiguous().clone() for name, value in found.items()}, folder / f"{rank}-{PARTS}")
 
 
-@pytest.mark.slow
 def test_when_a_process_is_killed_the_other_stops_and_says_so(corpus_folder, tmp_path):
     """Started by hand: a launcher would end the other one itself."""
     shutil.copytree(corpus_folder, tmp_path / "corpus")
     config = tmp_path / "encoder.yaml"
     config.write_text("batch_size: 4\nframes: [32]\ncheckpoint_every: 1\nsteps: 100000\n")
-    script = Path(__file__).parents[2] / "training" / "pretrain_encoder.py"
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -323,7 +326,16 @@ def test_when_a_process_is_killed_the_other_stops_and_says_so(corpus_folder, tmp
               "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}  # fmt: skip
     runs = [
         subprocess.Popen(
-            [sys.executable, script, "--config", config, "--output", tmp_path],
+            [
+                sys.executable,
+                "-m",
+                "anymo_hf.training.stage_commands",
+                "encoder",
+                "--config",
+                config,
+                "--output",
+                tmp_path,
+            ],
             env=os.environ | common | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
             stderr=subprocess.PIPE,
             text=True,
@@ -347,9 +359,7 @@ def test_when_a_process_is_killed_the_other_stops_and_says_so(corpus_folder, tmp
 
 if __name__ == "__main__":
     tokenizer_stage._start_codebooks = keep_random_codebooks
-    work, root, process = sys.argv[1], Path(sys.argv[2]), Accelerator(cpu=True)
-    if work == "parts":
-        parts(root, process)
-    else:
-        for name in STAGES:
-            train(name, root / name, process)
+    root, process = Path(sys.argv[1]), Accelerator(cpu=True)
+    parts(root, process)
+    for name in STAGES:
+        train(name, root / name, process)

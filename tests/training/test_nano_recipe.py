@@ -1,27 +1,19 @@
 """The command that trains everything: what it would start, on machines with and without GPUs."""
 
-import importlib.util
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
-SCRIPT = Path(__file__).parents[2] / "training" / "train_nano.py"
+from anymo_hf.training import nano_recipe
 
-
-@pytest.fixture(scope="module")
-def nano():
-    spec = importlib.util.spec_from_file_location("train_nano", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+CONFIGS = Path(__file__).parents[2] / "training" / "configs" / "nano"
 
 
 @pytest.fixture
-def started(nano, monkeypatch):
+def started(monkeypatch):
     """Commands and environments that `main` would run; nothing is run."""
     calls = []
 
@@ -29,48 +21,47 @@ def started(nano, monkeypatch):
         calls.append((command, env))
         return subprocess.CompletedProcess(command, 0)
 
-    monkeypatch.setattr(nano.subprocess, "run", run)
+    monkeypatch.setattr(nano_recipe.subprocess, "run", run)
     return calls
 
 
-def start(nano, monkeypatch, gpus, *words):
+def start(monkeypatch, gpus, *words):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
-    monkeypatch.setattr(sys, "argv", ["train_nano.py", *words])
-    nano.main()
+    nano_recipe.main(CONFIGS, list(words))
 
 
 def value(command, option):
     return command[command.index(option) + 1]
 
 
-def test_one_command_for_the_corpus_and_for_each_stage(nano, started, monkeypatch):
+def test_one_command_for_the_corpus_and_for_each_stage(started, monkeypatch):
     words = ("--output", "out", "--release", "there", "--minutes", "100", "--motion", "bvh", "--seeds", "3")
-    start(nano, monkeypatch, 0, *words, "--threads", "2")
+    start(monkeypatch, 0, *words, "--threads", "2")
     corpus, *stages = (command for command, _ in started)
     assert all(isinstance(word, str) for command, _ in started for word in command)
-    assert Path(corpus[1]).name == "make_corpus.py" and value(corpus, "--seeds") == "3"
+    assert corpus[1:3] == ["-m", "anymo_hf.training.corpus_command"] and value(corpus, "--seeds") == "3"
     assert value(corpus, "--motion") == "bvh" and "--texts" not in corpus
-    scripts = ["pretrain_encoder", "train_tokenizer", "pretrain_language", "tune_contrastive"]
-    for command, script in zip(stages, scripts, strict=True):
-        assert str(SCRIPT.with_name(f"{script}.py")) in command and Path(value(command, "--config")).is_file()
-        assert value(command, "--num_processes") == "1" and "--multi_gpu" not in command
-        assert value(command, "--num_cpu_threads_per_process") == "2"
-        assert ("--release" in command) == (script == "tune_contrastive")
+    for command, stage in zip(stages, ("encoder", "tokenizer", "language", "contrastive"), strict=True):
+        # the launcher's words stand before the module, the stage's behind it
+        launched, own = command[: command.index("--module")], command[command.index("--module") + 1 :]
+        assert own[:2] == ["anymo_hf.training.stage_commands", stage] and Path(value(own, "--config")).is_file()
+        assert value(launched, "--num_processes") == "1" and "--multi_gpu" not in command
+        assert value(launched, "--num_cpu_threads_per_process") == "2"
+        assert ("--release" in own) == (stage == "contrastive")
     assert sum(float(value(command, "--max-minutes")) for command in stages) == pytest.approx(100)
     assert not any("ACCELERATE_USE_CPU" in env.keys() - os.environ.keys() for _, env in started)
 
 
-def test_processes_go_to_gpus_where_there_are_enough(nano, started, monkeypatch):
-    start(nano, monkeypatch, 4, "--processes", "2")
+def test_processes_go_to_gpus_where_there_are_enough(started, monkeypatch):
+    start(monkeypatch, 4, "--processes", "2")
     for command, _ in started[1:]:
         assert value(command, "--num_processes") == "2" and "--multi_gpu" in command
-        script = next(index for index, word in enumerate(command) if word.endswith(".py"))
-        assert command.index("--multi_gpu") < script  # the launcher's word, not the script's
+        assert command.index("--multi_gpu") < command.index("--module")  # the launcher's word, not the stage's
 
 
-def test_without_a_gpu_processes_share_the_cpu(nano, started, monkeypatch, capsys):
+def test_without_a_gpu_processes_share_the_cpu(started, monkeypatch, capsys):
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
-    start(nano, monkeypatch, 0, "--processes", "2")
+    start(monkeypatch, 0, "--processes", "2")
     for command, env in started[1:]:
         assert value(command, "-m") == "torch.distributed.run" and value(command, "--nproc_per_node") == "2"
         assert "--multi_gpu" not in command
@@ -86,15 +77,15 @@ def test_without_a_gpu_processes_share_the_cpu(nano, started, monkeypatch, capsy
         (0, "0", "--processes must be at least 1, got 0"),
     ],
 )
-def test_a_number_of_processes_that_cannot_be(nano, started, monkeypatch, capsys, gpus, processes, message):
+def test_a_number_of_processes_that_cannot_be(started, monkeypatch, capsys, gpus, processes, message):
     with pytest.raises(SystemExit) as stop:
-        start(nano, monkeypatch, gpus, "--processes", processes)
+        start(monkeypatch, gpus, "--processes", processes)
     assert stop.value.code == 2 and not started
     assert message in capsys.readouterr().err
 
 
-def test_help_tells_what_processes_are(nano, monkeypatch, capsys):
+def test_help_tells_what_processes_are(monkeypatch, capsys):
     with pytest.raises(SystemExit) as stop:
-        start(nano, monkeypatch, 0, "--help")
+        start(monkeypatch, 0, "--help")
     text = " ".join(capsys.readouterr().out.split())
     assert stop.value.code == 0 and "one per GPU; on the CPU without one" in text

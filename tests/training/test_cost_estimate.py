@@ -1,18 +1,11 @@
 """The cost model against direct measurements and arithmetic by hand."""
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 from torch import nn
 
 from anymo_hf.modeling.configuration_anymo import AnyMoConfig
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "training"))
-import estimate_cost as cost
-
-sys.path.pop(0)
+from anymo_hf.training import cost_estimate as cost
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])
