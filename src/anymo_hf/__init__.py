@@ -1,14 +1,11 @@
 """AnyMo for Hugging Face: human motion from wearable IMUs in any wearing setup.
 
-Importing it costs nothing and makes the Auto classes and pipelines of transformers know AnyMo: they are registered
-when transformers' own Auto modules are first imported, so simulation and file reading never wait for torch.
+Importing it makes the Auto classes and pipelines of transformers know AnyMo. It loads no torch, so simulation and file
+reading never wait for it.
 """
 
 import importlib
-import importlib.abc
-import importlib.machinery
 import sys
-import threading
 
 __version__ = "0.1.0.dev0"
 
@@ -36,61 +33,35 @@ __all__ = sorted(_CLASSES)
 def __getattr__(name: str):
     if name not in _CLASSES:
         raise AttributeError(f"module 'anymo_hf' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"anymo_hf.modeling.{_CLASSES[name]}"), name)
+    value = getattr(importlib.import_module(f"anymo_hf.modeling.{_CLASSES[name]}"), name)
+    importlib.import_module("anymo_hf.modeling").register()
+    return value
 
 
 def __dir__() -> list[str]:
     return [*globals(), *_CLASSES]
 
 
-_CONFIG_MODULE = "transformers.models.auto.configuration_auto"
-_AUTO_MODULES = {
-    f"transformers.models.auto.{part}_auto" for part in ("modeling", "processing", "tokenization", "feature_extraction")
-} | {"transformers.pipelines"}
+def _register() -> None:
+    """Makes transformers know AnyMo as it knows its own models: by name, so that neither it nor we load torch here.
 
-
-class _RegisterOnImport(importlib.abc.MetaPathFinder):
-    """Registers AnyMo once an Auto module of transformers has been imported, then steps aside.
-
-    It waits for the outermost import to end: transformers' modules import one another, and half a module is no use.
-    `AutoConfig` alone, which much of transformers imports, gets the configurations only, so that no model code loads.
+    transformers' tables say which class a model type has, and the class is imported from `transformers.models.TYPE` when
+    it is first asked for. There stands a module that then loads our classes and registers them all.
     """
+    if "transformers.models.auto.configuration_auto" in sys.modules:  # its tables have been read
+        importlib.import_module("anymo_hf.modeling").register()
+        return
+    import transformers
+    from transformers.models.auto import auto_mappings
 
-    def __init__(self) -> None:
-        self.depth = threading.local()
-        self.configs_known = False
-
-    def find_spec(self, fullname, path=None, target=None):
-        """Lets the usual finder find the module and looks at what is there once it has run."""
-        if not fullname.startswith(("transformers.", "anymo_hf.modeling.")):
-            return None
-        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
-        if spec is None or spec.loader is None:
-            return None
-        execute = spec.loader.exec_module
-
-        def exec_module(module) -> None:
-            self.depth.value = getattr(self.depth, "value", 0) + 1
-            try:
-                execute(module)
-            finally:
-                self.depth.value -= 1
-            if not self.depth.value and self in sys.meta_path:
-                self.register()
-
-        spec.loader.exec_module = exec_module  # type: ignore[method-assign]
-        return spec
-
-    def register(self) -> None:
-        """Registers as much as has been imported."""
-        if not _AUTO_MODULES.isdisjoint(sys.modules):
-            sys.meta_path.remove(self)
-            importlib.import_module("anymo_hf.modeling").register()
-        elif _CONFIG_MODULE in sys.modules and not self.configs_known:
-            self.configs_known = True
-            importlib.import_module("anymo_hf.modeling").register_configs()
+    for model_type, class_name in _CONFIGS.items():
+        auto_mappings.CONFIG_MAPPING_NAMES[model_type] = class_name
+        sys.modules[f"transformers.models.{model_type}"] = importlib.import_module("anymo_hf.registered_classes")
+    # a folder with a tokenizer alone is asked for by the name of its class
+    transformers._class_to_module["AnyMoTokenizer"] = "models.anymo"
+    auto_mappings.FEATURE_EXTRACTOR_MAPPING_NAMES["anymo"] = "AnyMoFeatureExtractor"
+    auto_mappings.PROCESSOR_MAPPING_NAMES["anymo"] = "AnyMoProcessor"
 
 
-_finder = _RegisterOnImport()
-sys.meta_path.insert(0, _finder)
-_finder.register()
+_CONFIGS = {"anymo": "AnyMoConfig", "anymo_stgcn": "AnyMoSTGCNConfig", "anymo_pqvae": "AnyMoPQVAEConfig"}
+_register()

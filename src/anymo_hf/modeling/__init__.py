@@ -1,19 +1,10 @@
 """Models and what travels with a checkpoint; files here import only their siblings."""
 
 
-def register_configs() -> None:
-    """Makes `AutoConfig` know AnyMo, without loading any model code; calling it again changes nothing."""
-    from transformers import AutoConfig
-
-    from .configuration_anymo import AnyMoConfig, AnyMoPQVAEConfig, AnyMoSTGCNConfig
-
-    for config in (AnyMoConfig, AnyMoSTGCNConfig, AnyMoPQVAEConfig):
-        AutoConfig.register(config.model_type, config, exist_ok=True)
-
-
 def register() -> None:
     """Makes the Auto classes and `pipeline` of transformers know AnyMo; calling it again changes nothing."""
     from transformers import (
+        AutoConfig,
         AutoFeatureExtractor,
         AutoModel,
         AutoModelForCausalLM,
@@ -32,7 +23,8 @@ def register() -> None:
     from .processing_anymo import AnyMoProcessor
     from .tokenization_anymo import AnyMoTokenizer
 
-    register_configs()
+    for config in (AnyMoConfig, AnyMoSTGCNConfig, AnyMoPQVAEConfig):
+        AutoConfig.register(config.model_type, config, exist_ok=True)
     AutoModel.register(AnyMoSTGCNConfig, AnyMoSTGCNModel, exist_ok=True)
     AutoModel.register(AnyMoPQVAEConfig, AnyMoPQVAEModel, exist_ok=True)
     AutoModel.register(AnyMoConfig, AnyMoModel, exist_ok=True)

@@ -1,0 +1,90 @@
+"""Importing the package is light, and transformers then knows AnyMo whichever is imported first."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(code, *arguments):
+    """What a fresh process prints."""
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def test_importing_loads_no_torch_and_leaves_the_import_system_alone():
+    code = (
+        "import sys, anymo_hf\n"
+        "from anymo_hf.modeling import body_segments\n"
+        "assert 'torch' not in sys.modules\n"
+        "kinds = [getattr(finder, '__module__', type(finder).__module__) for finder in sys.meta_path]\n"
+        "assert not [kind for kind in kinds if kind.startswith('anymo')], kinds\n"
+    )
+    run(code)
+
+
+@pytest.mark.slow
+def test_importing_an_auto_class_costs_little_more_with_the_package():
+    # processor seconds, the least of three: other processes disturb them less than seconds on the clock
+    code = (
+        "import time{}\n"
+        "start = time.process_time()\n"
+        "from transformers import AutoModel\n"
+        "print(time.process_time() - start)"
+    )
+    alone, with_us = (min(float(run(code.format(more))) for _ in range(3)) for more in ("", ", anymo_hf"))
+    assert with_us < alone + 0.3
+
+
+AUTO_CLASSES = {
+    "AutoConfig": "AnyMoConfig",
+    "AutoModel": "AnyMoModel",
+    "AutoModelForCausalLM": "AnyMoForConditionalGeneration",
+    "AutoTokenizer": "AnyMoTokenizer",
+    "AutoFeatureExtractor": "AnyMoFeatureExtractor",
+    "AutoProcessor": "AnyMoProcessor",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("auto", AUTO_CLASSES)
+def test_every_auto_class_knows_anymo_when_it_is_the_first_to_be_asked(auto):
+    code = (
+        f"import sys, anymo_hf\nfrom transformers import {auto}\n"
+        f"loaded = {auto}.from_pretrained(sys.argv[1])\n"
+        "assert type(loaded).__module__.startswith('anymo_hf.'), type(loaded)\n"
+        "print(type(loaded).__name__)"
+    )
+    assert run(code, ROOT / "anymo").split() == [AUTO_CLASSES[auto]]
+
+
+def test_auto_classes_imported_before_the_package_know_it_too():
+    code = (
+        f"import sys\nfrom transformers import {', '.join(AUTO_CLASSES)}\nimport anymo_hf\n"
+        f"for auto in ({', '.join(AUTO_CLASSES)}): print(type(auto.from_pretrained(sys.argv[1])).__name__)"
+    )
+    assert run(code, ROOT / "anymo").split() == list(AUTO_CLASSES.values())
+
+
+def test_a_pipeline_a_lone_tokenizer_and_a_config_are_known_too(tmp_path):
+    code = (
+        "import sys, anymo_hf\nfrom transformers import AutoConfig, pipeline\n"
+        "pipe = pipeline('zero-shot-imu-classification', model=sys.argv[1])\n"
+        "print(type(pipe).__name__)\n"
+        "pipe.processor.tokenizer.save_pretrained(sys.argv[2])"
+    )
+    assert run(code, ROOT / "anymo", tmp_path).split() == ["ZeroShotImuClassificationPipeline"]
+    code = (
+        "import sys, anymo_hf\nfrom transformers import AutoModel, AutoTokenizer\n"
+        "print(type(AutoTokenizer.from_pretrained(sys.argv[1])).__name__)\n"
+        "config = anymo_hf.AnyMoSTGCNConfig.from_preset('nano')\n"
+        "print(type(AutoModel.from_config(config)).__name__)"
+    )
+    assert run(code, tmp_path).split() == ["AnyMoTokenizer", "AnyMoSTGCNModel"]
