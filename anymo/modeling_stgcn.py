@@ -35,10 +35,12 @@ class AnyMoSTGCNOutput(ModelOutput):
 
 @dataclass
 class AnyMoSTGCNPreTrainingOutput(ModelOutput):
-    """`loss` (Eq. 3, both directions) and `logits` `(2, batch, batch)` of mean cosine similarity over temperature."""
+    """`loss` (Eq. 3, both directions), `logits` `(2, batch, batch)` of mean cosine similarity over temperature, and
+    `last_hidden_state` `(2 * batch, steps, dim)`, the latents of both views as the encoder saw them."""
 
     loss: torch.Tensor | None = None
     logits: torch.Tensor | None = None
+    last_hidden_state: torch.Tensor | None = None
 
 
 class SpatialConvolution(nn.Module):
@@ -425,7 +427,7 @@ class AnyMoSTGCNForPreTraining(AnyMoSTGCNPreTrainedModel):
         logits = logits / self.config.contrastive_temperature
         labels = torch.arange(first_row, first_row + batch, device=logits.device)
         loss = F.cross_entropy(logits[0], labels) + F.cross_entropy(logits[1], labels)
-        return AnyMoSTGCNPreTrainingOutput(loss=loss, logits=logits)
+        return AnyMoSTGCNPreTrainingOutput(loss=loss, logits=logits, last_hidden_state=masked.last_hidden_state)
 
 
 @contextmanager
