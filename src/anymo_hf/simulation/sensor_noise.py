@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
+from functools import cache
 
 import numpy as np
 import torch
-from torch.nn.functional import embedding_bag
 
 from ..modeling.imu_signal import STANDARD_GRAVITY
 
@@ -204,7 +204,7 @@ def apply_sensors(
 ) -> torch.Tensor:
     """Read clean signals through the drawn devices.
 
-    Order: sample times (offset, drift, jitter; cubic interpolation between the four nearest frames, the ends held),
+    Order: sample times (offset, drift, jitter; cubic interpolation between the four nearest frames, the ends repeated),
     scale, cross-axis and g-sensitivity, bias, random walk of the bias from 0, white noise of bandwidth
     `frame_rate / 2`, saturation, quantisation.
 
@@ -227,30 +227,74 @@ def apply_sensors(
         raise ValueError(
             f"draws are of {tuple(draws.model.shape)} placements (B, P), signals of {(batch, placements)}; draw again"
         )
-    generator = _torch_generator(generator)
+    read = sensor_readings(
+        signals.permute(0, 2, 3, 1).contiguous(), draws, _torch_generator(generator), frame_rate
+    )  # fmt: skip
+    return read.permute(0, 3, 1, 2).contiguous()
 
-    def normal(*shape: int) -> torch.Tensor:
-        return torch.randn(shape, generator=generator, device=generator.device).to(signals)
 
+def sensor_readings(
+    clean: torch.Tensor, draws: SensorDraws, generator: torch.Generator, frame_rate: float = 60.0
+) -> torch.Tensor:
+    """`apply_sensors` for signals `(B, P, 6, T)`, time last; a new tensor of the same shape."""
+    batch, placements, _, frames = clean.shape
     bias, density, walk, full_scale, step, gain = (
-        getattr(draws, name).to(signals) for name in ("bias", "density", "walk", "full_scale", "step", "gain")
+        getattr(draws, name).to(clean) for name in ("bias", "density", "walk", "full_scale", "step", "gain")
     )
-    # placement before time: one matrix product per device, and the layout in which views arrive
-    clean = signals.transpose(1, 2).contiguous()
     if any(bool(value.any()) for value in (draws.clock_offset, draws.clock_drift, draws.clock_jitter)):
-        clean = _resampled(clean, draws, normal(batch, placements, frames), frame_rate)
-    noisy = torch.baddbmm(
-        bias.flatten(0, 1)[:, None], clean.flatten(0, 1), gain.mT.flatten(0, 1)
-    ).unflatten(0, (batch, placements))  # fmt: skip
-    noise = normal(batch, placements, frames, 6)
+        clean = _resampled(clean, draws, white_noise((batch, placements, frames), generator).to(clean), frame_rate)
+    noisy = torch.baddbmm(bias.view(-1, 6, 1), gain.flatten(0, 1), clean.flatten(0, 1)).view_as(clean)
+    shape = (batch, 6 * placements, frames)
+    noise = white_noise(shape, generator).view_as(clean).to(clean)
+    noisy.addcmul_(noise, (density * (frame_rate / 2) ** 0.5)[..., None])
     if bool(walk.any()):
-        steps = normal(batch, placements, frames, 6)
-        steps[:, :, 0] = 0.0
-        noisy.addcmul_(steps.cumsum_(2), (walk / frame_rate**0.5)[:, :, None])
-    noisy.addcmul_(noise, (density * (frame_rate / 2) ** 0.5)[:, :, None])
-    full_scale, step = full_scale[:, :, None], step[:, :, None]
-    noisy = torch.clamp_(noisy, -full_scale, full_scale)
-    return noisy.div_(step).round_().mul_(step).transpose(1, 2).contiguous()
+        steps = random_walk(shape, generator).view_as(clean).to(clean)
+        noisy.addcmul_(steps, (walk / frame_rate**0.5)[..., None])
+    full_scale, step = full_scale[..., None], step[..., None]
+    torch.minimum(torch.maximum(noisy, -full_scale, out=noisy), full_scale, out=noisy)
+    return noisy.div_(step).round_().mul_(step)
+
+
+# Drawing normal numbers costs more than all else of a view, so they are read out of one long sequence of them.
+_BANK = 2**22
+
+
+@cache
+def _bank(walk: bool, device: torch.device) -> torch.Tensor:
+    """Normal numbers drawn once, or the sum over others of them; read only."""
+    drawn = torch.randn(_BANK, generator=torch.Generator().manual_seed(20_240_601 + walk))
+    return (drawn.double().cumsum(0).float() if walk else drawn).to(device)
+
+
+def _strips(walk: bool, shape: tuple[int, int, int], generator: torch.Generator) -> torch.Tensor:
+    """`(B, rows, T)` of the bank, with random signs: each window from a random place on, its rows one behind the other.
+
+    Rows of a window share no number; two windows share some in one of 50 cases at 23 placements of 300 frames, shifted
+    by a random time and with random signs, so that their correlation is 0 on average.
+    """
+    batch, rows, frames = shape
+    bank = _bank(walk, generator.device)
+    places = len(bank) - frames + 1
+    first = torch.randint(places, (batch, 1), generator=generator, device=generator.device)
+    starts = (first + frames * torch.arange(rows, device=generator.device)) % places
+    sign = 2.0 * torch.randint(2, (batch * rows, 1), generator=generator, device=generator.device) - 1.0
+    return bank.as_strided((places, frames), (1, 1)).index_select(0, starts.flatten()).mul_(sign).view(shape)
+
+
+def white_noise(shape: tuple[int, int, int], generator: torch.Generator) -> torch.Tensor:
+    """Normal numbers `(B, rows, T)`, independent from frame to frame and row to row."""
+    if (shape[1] + 2) * shape[2] > _BANK:  # rows would meet
+        return torch.randn(shape, generator=generator, device=generator.device)
+    return _strips(False, shape, generator)
+
+
+def random_walk(shape: tuple[int, int, int], generator: torch.Generator) -> torch.Tensor:
+    """Sums over time `(B, rows, T)` of normal numbers, 0 in the first frame."""
+    if (shape[1] + 2) * shape[2] > _BANK:
+        walk = torch.randn(shape, generator=generator, device=generator.device).cumsum_(2)
+    else:
+        walk = _strips(True, shape, generator)
+    return walk.sub_(walk[..., :1].clone())
 
 
 def add_noise(
@@ -287,31 +331,52 @@ def _torch_generator(generator: torch.Generator | np.random.Generator) -> torch.
     return generator
 
 
-def _resampled(signals: torch.Tensor, draws: SensorDraws, jitter: torch.Tensor, frame_rate: float) -> torch.Tensor:
-    """`(B, P, T, 6)` at each device's own sample times, by cubic convolution (Catmull-Rom) between frames."""
-    batch, placements, frames, _ = signals.shape
+def _resampled(clean: torch.Tensor, draws: SensorDraws, jitter: torch.Tensor, frame_rate: float) -> torch.Tensor:
+    """`(B, P, 6, T)` at each device's own sample times, by cubic convolution (Catmull-Rom) between frames."""
+    batch, placements, _, frames = clean.shape
     offset, drift, spread = (
-        getattr(draws, name).to(signals)[..., None] for name in ("clock_offset", "clock_drift", "clock_jitter")
+        getattr(draws, name).to(clean)[..., None] for name in ("clock_offset", "clock_drift", "clock_jitter")
     )
-    count = torch.arange(frames, dtype=signals.dtype, device=signals.device)
-    times = count * (1 + drift) + (offset + spread * jitter) * frame_rate
-    times = times.clamp_(0, frames - 1)
-    base = times.floor()
-    x = times - base
-    # the end frames are repeated, so that all four taps are at hand
-    padded = torch.cat([signals[:, :, :1], signals, signals[:, :, -1:], signals[:, :, -1:]], dim=2).view(-1, 6)
-    first = (frames + 3) * torch.arange(batch * placements, device=signals.device).view(batch, placements, 1)
-    rows = (base.long() + first).flatten()
-    weights = torch.stack(
-        [
-            x * (x * (1 - 0.5 * x) - 0.5),
-            1 + x * x * (1.5 * x - 2.5),
-            x * (0.5 + x * (2 - 1.5 * x)),
-            x * x * (0.5 * x - 0.5),
-        ],
-        dim=-1,
-    )
-    # a weighted sum of rows in one pass
-    rows = rows[:, None] + torch.arange(4, device=signals.device)
-    taken = embedding_bag(rows, padded, per_sample_weights=weights.view(-1, 4), mode="sum")
-    return taken.view_as(signals)
+    count = torch.arange(frames, dtype=clean.dtype, device=clean.device)
+    late = count * drift + (offset + spread * jitter) * frame_rate  # frames, beside the sample's own place
+    first = late.amin(2).floor()  # of each device; what is left is little, so few neighbours are read
+    late = late - first[..., None]
+    taps = int(late.max()) + 4
+    # the end frames are repeated, so that all taps are at hand
+    margin = int(first.abs().max()) + taps
+    ends = (clean[..., :1].expand(-1, -1, -1, margin), clean[..., -1:].expand(-1, -1, -1, margin))
+    padded = torch.cat([ends[0], clean, ends[1]], dim=-1)
+    length = padded.shape[-1]
+    start = length * torch.arange(6 * batch * placements, device=clean.device).view(batch, placements, 6)
+    start = start + (first.to(clean.device).long() + margin - 1)[..., None]
+    span = frames + taps - 1
+    rows = padded.as_strided((padded.numel() - span + 1, span), (1, 1)).index_select(0, start.flatten())
+    rows = rows.view(batch, placements, 6, span)
+    # weights of the taps are sums of powers of `late`, and of powers that begin at each frame it goes beyond
+    beyond = [(late - frame).clamp_min_(0) for frame in range(1, taps - 3)]
+    powers = [torch.ones_like(late), late, late**2, late**3]
+    powers += [power for part in beyond for power in (part**2, part**3)]
+    weights = torch.tensor(_tap_weights(taps), dtype=clean.dtype, device=clean.device) @ torch.stack(powers, dim=2)
+    out = rows[..., :frames] * weights[:, :, :1]
+    for tap in range(1, taps):
+        out.addcmul_(rows[..., tap : tap + frames], weights[:, :, tap : tap + 1])
+    return out
+
+
+# weights of Catmull-Rom interpolation for the frame before, at, after and two after, by powers 0 to 3 of what is beyond
+_CATMULL_ROM = np.array([[0, -0.5, 1, -0.5], [1, 0, -2.5, 1.5], [0, 0.5, 2, -1.5], [0, 0, -0.5, 0.5]])
+
+
+@cache
+def _tap_weights(taps: int) -> list[list[float]]:
+    """`(taps, 4 + 2 (taps - 4))`: weight of each tap by powers 0 to 3 of a lateness from 0 to `taps - 3` frames, and powers
+    2 and 3 of its part beyond 1, 2, … frames; the interpolation has one derivative, so no lower power changes there."""
+    result = np.zeros((taps, 4 + 2 * (taps - 4)))
+    result[:4, :4] = _CATMULL_ROM
+    one_later = np.array([[1, 1, 1, 1], [0, 1, 2, 3], [0, 0, 1, 3], [0, 0, 0, 1]]).T  # powers of x + 1 by powers of x
+    for frame in range(1, taps - 3):
+        change = np.zeros((taps, 4))
+        change[frame : frame + 4] += _CATMULL_ROM
+        change[frame - 1 : frame + 3] -= _CATMULL_ROM @ one_later
+        result[:, 2 + 2 * frame : 4 + 2 * frame] = change[:, 2:]
+    return result.tolist()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from ..modeling.body_segments import SEGMENTS
-from .sensor_noise import PRESETS, NoiseModel, add_noise, noise_models
+from .sensor_noise import PRESETS, NoiseModel, draw_sensors, noise_models, sensor_readings
 from .surface import SurfaceTemplate
 
 _TRUNK = range(5)  # Pelvis, L5, L3, T12, T8
@@ -66,26 +66,36 @@ class ViewOptions:
         object.__setattr__(self, "noise", noise_models(tuple(chosen)))
 
 
+def stack_terms(force: torch.Tensor, lever: torch.Tensor, omega: torch.Tensor) -> torch.Tensor:
+    """Force `(..., T, 23, 3)`, lever `(..., T, 23, 3, 3)` and omega `(..., T, 23, 3)` as `sample_views` takes them.
+
+    Returns:
+        `(..., 23, 15, T)`: segments first and time last, so that what is done to a channel runs along memory.
+    """
+    return torch.cat([force, lever.flatten(-2), omega], dim=-1).movedim(-3, -1).contiguous()
+
+
 @torch.no_grad()
 def sample_views(
-    force: torch.Tensor,
-    lever: torch.Tensor,
-    omega: torch.Tensor,
+    terms: torch.Tensor,
     template: SurfaceTemplate,
     generator: torch.Generator,
     options: ViewOptions | None = None,
     segments: Sequence[int] | None = None,
+    scale: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Sample one placement per segment and window, with its own mounting, device and attachment.
 
+    A placement with lever arm `r` and axes `S` is linear in the 15 terms, so its signals are one `(6, 15) @ (15, T)`.
+
     Args:
-        force: `(B, T, 23, 3)` specific force at the segment origins, m/s².
-        lever: `(B, T, 23, 3, 3)` lever terms, 1/s².
-        omega: `(B, T, 23, 3)` angular velocity, rad/s.
+        terms: `(B, 23, 15, T)`: specific force at the segment origins (3, m/s²), lever terms (9, 1/s², row by row) and
+            angular velocity (3, rad/s) in segment axes; see `stack_terms`.
         template: candidate placements.
         generator: source of all randomness; the same seed gives the same view.
         options: mounting, noise and attachment; the paper's defaults when left out.
         segments: compute these segment indices only, in this order.
+        scale: `(B,)` body height of each window over the template's; 1 when left out.
 
     Returns:
         `(B, T, P, 6)` acceleration m/s² and angular velocity rad/s in sensor axes; `P` is 23, or the length of
@@ -95,38 +105,44 @@ def sample_views(
         ValueError: wrong shapes, or a segment index out of range.
     """
     options = options or ViewOptions()
-    nodes = force.shape[2] if force.ndim == 4 else -1
-    if nodes != 23 or force.shape[-1] != 3 or omega.shape != force.shape or lever.shape != (*force.shape, 3):
-        raise ValueError(
-            "force, lever and omega must be (B, T, 23, 3), (B, T, 23, 3, 3) and (B, T, 23, 3), "
-            f"got {tuple(force.shape)}, {tuple(lever.shape)} and {tuple(omega.shape)}"
-        )
+    nodes = len(SEGMENTS)
+    if terms.ndim != 4 or terms.shape[1:3] != (nodes, 15):
+        raise ValueError(f"terms must be (B, {nodes}, 15, T), got {tuple(terms.shape)}")
+    if scale is not None and scale.shape != terms.shape[:1]:
+        raise ValueError(f"scale must be (B,), got {tuple(scale.shape)} for {len(terms)} windows")
     chosen = list(range(nodes)) if segments is None else [int(index) for index in segments]
     if any(not 0 <= index < nodes for index in chosen):
         raise ValueError(f"segments must hold indices 0..{nodes - 1}, got {chosen}")
     if segments is not None:
-        force, lever, omega = force[:, :, chosen], lever[:, :, chosen], omega[:, :, chosen]
+        terms = terms[:, chosen]
     if options.mounting == "joint":
-        return torch.cat([force, omega], dim=-1)
-    batch, frames, placements = force.shape[:3]
-
-    offset, surface = pick_candidates(template, chosen, batch, generator, options.pocket)
-    if options.belt > 0:
-        surface = upright_frames(surface, chosen, generator, options.belt)
-    frame = surface @ draw_mountings(batch, placements, generator, options)
-    offset, frame = offset.to(force), frame.to(force)
-    acceleration = force + (lever * offset[:, None, :, None, :]).sum(-1)
-    # (B, P, T, 3) @ (B, P, 3, 3): rows times S is Sᵀ times columns.
-    acceleration = acceleration.transpose(1, 2) @ frame
+        return torch.cat([terms[:, :, :3], terms[:, :, 12:]], dim=2).permute(0, 3, 1, 2).contiguous()
+    signals = _placement_matrix(terms, template, chosen, generator, options, scale) @ terms
     if options.soft_attachment > 0:
-        acceleration = _soft_attachment(acceleration, generator, options)
-    turning = omega.transpose(1, 2) @ frame
+        _soft_attachment(signals.flatten(0, 1), generator, options)
     if options.wobble > 0:
-        acceleration, turning = _wobble(acceleration, turning, generator, options)
-    signals = torch.cat([acceleration, turning], dim=-1).transpose(1, 2)
+        _wobble(signals.flatten(0, 1), generator, options)
     if options.noise:
-        return add_noise(signals, options.noise, generator, options.frame_rate)
-    return signals.contiguous()
+        draws = draw_sensors(options.noise, *terms.shape[:2], generator)
+        signals = sensor_readings(signals, draws, generator, options.frame_rate)
+    return signals.permute(0, 3, 1, 2).contiguous()
+
+
+def _placement_matrix(terms, template, segments, generator, options, scale) -> torch.Tensor:
+    """`(B, P, 6, 15)` from terms to the signals of one drawn placement per segment."""
+    batch, placements = terms.shape[:2]
+    offset, surface = pick_candidates(template, segments, batch, generator, options.pocket)
+    if options.belt > 0:
+        surface = upright_frames(surface, segments, generator, options.belt)
+    axes = (surface @ draw_mountings(batch, placements, generator, options)).to(terms).mT
+    offset = offset.to(terms)
+    if scale is not None:
+        offset = offset * scale.to(terms)[:, None, None]
+    matrix = terms.new_zeros(batch, placements, 6, 15)
+    matrix[..., :3, :3] = matrix[..., 3:, 12:] = axes
+    # lever entry (i, k) counts r_k along axis i
+    matrix[..., :3, 3:12] = (axes[..., None] * offset[..., None, None, :]).flatten(-2)
+    return matrix
 
 
 def _uniform(generator: torch.Generator, *shape: int) -> torch.Tensor:
@@ -206,44 +222,49 @@ def _quaternion_matrix(quaternion: torch.Tensor) -> torch.Tensor:
     return torch.eye(3, device=w.device) + 2 * (w[..., None, None] * cross + cross @ cross)
 
 
-def _soft_attachment(acceleration: torch.Tensor, generator: torch.Generator, options: ViewOptions) -> torch.Tensor:
-    """Pass `(B, P, T, 3)` specific force through a random damped spring between body and sensor.
+def _soft_attachment(signals: torch.Tensor, generator: torch.Generator, options: ViewOptions) -> None:
+    """Passes specific force in `(N, 6, T)` signals through random damped springs between body and sensor, in place.
 
     A sensor on a spring reads `H(f) = (1 + 2jζq) / (1 − q² + 2jζq)` times the specific force below it, with
     `q = f / f0`. Gravity and slow motion pass unchanged; `f0` is 6 to 20 Hz and `ζ` 0.1 to 0.6.
     """
-    batch, placements, frames, _ = acceleration.shape
-    draw = _uniform(generator, 3, batch, placements, 1).to(acceleration)
-    natural, damping = 6.0 + 14.0 * draw[0], 0.1 + 0.5 * draw[1]
+    draw = _uniform(generator, 3, len(signals))
+    soft = (draw[2] < float(options.soft_attachment)).nonzero().flatten()
+    natural, damping = (part[soft, None, None].to(signals) for part in (6.0 + 14.0 * draw[0], 0.1 + 0.5 * draw[1]))
+    acceleration = signals[soft, :3]
+    frames = acceleration.shape[-1]
     # One second of zeros lets the ringing die before the transform wraps around.
     padding = math.ceil(options.frame_rate)
     length = 60 * math.ceil((frames + padding) / 60)
-    ratio = torch.fft.rfftfreq(length, 1.0 / options.frame_rate).to(acceleration) / natural
+    ratio = torch.fft.rfftfreq(length, 1.0 / options.frame_rate).to(signals) / natural
     ringing = torch.complex(torch.ones_like(ratio), 2 * damping * ratio)
     gain = ringing / (ringing - ratio**2)
     # What remains after the straight line between the ends is the dynamic part and starts and ends at zero.
-    weight = torch.linspace(0, 1, frames, dtype=acceleration.dtype, device=acceleration.device)[:, None]
-    line = torch.lerp(acceleration[:, :, :1], acceleration[:, :, -1:], weight)
-    spectrum = torch.fft.rfft(acceleration - line, n=length, dim=2) * gain[..., None]
-    softened = line + torch.fft.irfft(spectrum, n=length, dim=2)[:, :, :frames]
-    return torch.where((draw[2] < float(options.soft_attachment))[..., None], softened, acceleration)
+    weight = torch.linspace(0, 1, frames, dtype=signals.dtype, device=signals.device)
+    line = torch.lerp(acceleration[..., :1], acceleration[..., -1:], weight)
+    spectrum = torch.fft.rfft(acceleration - line, n=length).mul_(gain)
+    signals[soft, :3] = torch.fft.irfft(spectrum, n=length)[..., :frames].add_(line)
 
 
-def _wobble(
-    acceleration: torch.Tensor, turning: torch.Tensor, generator: torch.Generator, options: ViewOptions
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Turn sensors by a small angle that follows the dynamic force: `angle = K a`, with a random matrix `K`.
+def _wobble(signals: torch.Tensor, generator: torch.Generator, options: ViewOptions) -> None:
+    """Turns sensors of `(N, 6, T)` signals by a small angle that follows the dynamic force, in place: `angle = K a`.
 
     A loosely held device leans when it is pushed, so gravity leaks between its axes and its gyroscope reads the leaning.
-    `K` is 1 to 15 mrad per m/s²; both inputs are `(B, P, T, 3)`.
+    The matrix `K` is random, 1 to 15 mrad per m/s².
     """
-    batch, placements = acceleration.shape[:2]
-    size = 0.001 * 15.0 ** _uniform(generator, batch, placements, 1, 1)
-    size = size * (_uniform(generator, batch, placements, 1, 1) < options.wobble)
-    matrix = torch.randn(batch, placements, 3, 3, generator=generator, device=generator.device) * size
-    angle = (acceleration - acceleration.mean(2, keepdim=True)) @ matrix.to(acceleration)
-    angle = 0.25 * torch.tanh(angle / 0.25)  # the pocket ends somewhere
-    smooth = torch.nn.functional.pad(angle, (0, 0, 1, 1), mode="replicate")
-    angle = 0.25 * smooth[:, :, :-2] + 0.5 * angle + 0.25 * smooth[:, :, 2:]
-    rate = torch.gradient(angle, spacing=1.0 / options.frame_rate, dim=2)[0]
-    return acceleration - torch.cross(angle, acceleration, dim=-1), turning + rate
+    size = 0.001 * 15.0 ** _uniform(generator, len(signals), 1, 1)
+    loose = (_uniform(generator, len(signals)) < options.wobble).nonzero().flatten()
+    matrix = torch.randn(len(signals), 3, 3, generator=generator, device=generator.device) * size
+    moved = signals[loose]
+    acceleration, turning = moved.split(3, dim=1)
+    angle = matrix[loose].to(signals) @ (acceleration - acceleration.mean(-1, keepdim=True))
+    angle.mul_((4 * angle).square_().add_(1).rsqrt_())  # at most 0.25 rad: the pocket ends somewhere
+    padded = torch.cat([angle[..., :1], angle, angle[..., -1:]], dim=-1)
+    smooth = angle.mul_(0.5).add_(padded[..., :-2], alpha=0.25).add_(padded[..., 2:], alpha=0.25)
+    force = acceleration.clone()
+    for i, j, k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+        acceleration[:, i].addcmul_(smooth[:, j], force[:, k], value=-1).addcmul_(smooth[:, k], force[:, j])
+    turning[..., 1:-1].add_(smooth[..., 2:] - smooth[..., :-2], alpha=options.frame_rate / 2)
+    turning[..., 0].add_(smooth[..., 1] - smooth[..., 0], alpha=options.frame_rate)
+    turning[..., -1].add_(smooth[..., -1] - smooth[..., -2], alpha=options.frame_rate)
+    signals[loose] = moved
