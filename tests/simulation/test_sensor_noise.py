@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from anymo_hf.simulation.sensor_noise import PRESETS, NoiseModel, add_noise, apply_sensors, draw_sensors
+from anymo_hf.simulation.sensor_noise import (
+    PRESETS,
+    NoiseModel,
+    add_noise,
+    apply_sensors,
+    draw_sensors,
+    random_walk,
+    white_noise,
+)
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -66,6 +74,39 @@ def test_bias_walk_is_a_random_walk():
     # steps do not know of each other, so the spread grows with the square root of time
     assert (steps[:, 1:] * steps[:, :-1]).mean().abs() < 0.01 * steps.var()
     np.testing.assert_allclose(noisy[:, 240].std() / noisy[:, 60].std(), 2.0, rtol=0.05)
+
+
+def test_white_noise_has_a_flat_spectrum():
+    noise = white_noise((200, 138, 300), generator()).double()
+    power = torch.fft.rfft(noise).abs().square().mean(dim=(0, 1)) / 300
+    np.testing.assert_allclose(power[1:-1], 1.0, atol=6 / (200 * 138) ** 0.5)
+    walk = random_walk((200, 138, 300), generator()).double()
+    assert not walk[..., 0].any()
+    steps = torch.fft.rfft(walk.diff(dim=-1)).abs().square().mean(dim=(0, 1)) / 299
+    np.testing.assert_allclose(steps[1:-1], 1.0, atol=6 / (200 * 138) ** 0.5)
+
+
+def test_noise_of_placements_axes_and_views_is_independent():
+    """At every lag the largest of many correlations is what independent numbers give: five deviations."""
+    frames, rows = 300, 138
+    for draw in (white_noise, lambda *how: random_walk(*how).diff(dim=-1)):
+        noise = draw((1, rows, frames), generator(3))[0].double()
+        spectrum = torch.fft.rfft(noise, n=2 * frames)
+        for shift in range(1, rows):  # all pairs, all lags
+            both = torch.fft.irfft(spectrum * spectrum.roll(shift, 0).conj(), n=2 * frames)
+            assert both.abs().max() < 6 * frames**0.5
+    # over many windows even two views that share numbers show nothing on average
+    pairs = white_noise((4000, 12, 64), generator(4)).double().view(2000, 2, 12, 64)
+    together = torch.einsum("npt,nqt->pq", pairs[:, 0], pairs[:, 1]) / (2000 * 64)
+    assert together.abs().max() < 5 / (2000 * 64) ** 0.5
+    same = torch.einsum("npt,nqt->pq", pairs[:, 0], pairs[:, 0]) / (2000 * 64) - torch.eye(12)
+    assert same.abs().max() < 5 * (2 / (2000 * 64)) ** 0.5
+
+
+def test_long_windows_are_drawn_afresh_and_seeds_decide():
+    assert white_noise((1, 3, 2**21), generator()).std() == pytest.approx(1, rel=0.01)
+    one, same, other = (random_walk((2, 6, 50), generator(seed)) for seed in (1, 1, 2))
+    assert torch.equal(one, same) and not torch.equal(one, other)
 
 
 def test_gain_mixes_axes_and_lets_the_gyroscope_read_gravity():

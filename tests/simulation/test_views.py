@@ -6,7 +6,7 @@ import torch
 
 from anymo_hf.simulation.kinematics import SegmentKinematics, placement_signals
 from anymo_hf.simulation.surface import load_template
-from anymo_hf.simulation.views import ViewOptions, sample_views
+from anymo_hf.simulation.views import ViewOptions, sample_views, stack_terms
 
 PLAIN = ViewOptions(tilt_degrees=0, in_plane_degrees=0, noise=False)
 
@@ -35,7 +35,7 @@ def candidate_signals(terms, template, window, segment):
 
 
 def test_unrotated_views_are_one_candidate_each(terms, template):
-    views = sample_views(*terms, template, generator(), PLAIN).double().numpy()
+    views = sample_views(stack_terms(*terms), template, generator(), PLAIN).double().numpy()
     assert views.shape == (3, 40, 23, 6)
     for window, segment in ((0, 0), (1, 9), (2, 22)):
         exact = candidate_signals(terms, template, window, segment)
@@ -45,8 +45,8 @@ def test_unrotated_views_are_one_candidate_each(terms, template):
 
 def mounting_of(terms, template, options, seed=0):
     """Rotation from unrotated to mounted signals (same candidates, since they are drawn first) and the fit error."""
-    plain = sample_views(*terms, template, generator(seed), PLAIN).double().numpy()
-    mounted = sample_views(*terms, template, generator(seed), options).double().numpy()
+    plain = sample_views(stack_terms(*terms), template, generator(seed), PLAIN).double().numpy()
+    mounted = sample_views(stack_terms(*terms), template, generator(seed), options).double().numpy()
     rotations = []
     for window in range(3):
         for segment in range(23):
@@ -84,7 +84,7 @@ def test_candidates_are_drawn_from_the_whole_segment(template):
     force = torch.zeros(600, 1, 23, 3)
     lever = torch.eye(3).expand(600, 1, 23, 3, 3)
     options = ViewOptions(tilt_degrees=0, in_plane_degrees=0, noise=False)
-    views = sample_views(force, lever, force, template, generator(), options, segments=[9])
+    views = sample_views(stack_terms(force, lever, force), template, generator(), options, segments=[9])
     # With f = 0 and M = I a view reads the lever arm in sensor axes; its length tells candidates apart.
     lengths = np.unique(np.linalg.norm(views[:, 0, 0, :3], axis=-1).round(5))
     rows = template.segment == 9
@@ -95,17 +95,17 @@ def test_candidates_are_drawn_from_the_whole_segment(template):
 
 def test_seed_decides_everything_and_noise_is_on_by_default(terms, template):
     options = ViewOptions(soft_attachment=0.5, flip_probability=0.3)
-    one = sample_views(*terms, template, generator(1), options)
-    assert torch.equal(one, sample_views(*terms, template, generator(1), options))
-    assert not torch.equal(one, sample_views(*terms, template, generator(2), options))
-    clean = sample_views(*terms, template, generator(1), ViewOptions(noise=False))
-    noisy = sample_views(*terms, template, generator(1))
+    one = sample_views(stack_terms(*terms), template, generator(1), options)
+    assert torch.equal(one, sample_views(stack_terms(*terms), template, generator(1), options))
+    assert not torch.equal(one, sample_views(stack_terms(*terms), template, generator(2), options))
+    clean = sample_views(stack_terms(*terms), template, generator(1), ViewOptions(noise=False))
+    noisy = sample_views(stack_terms(*terms), template, generator(1))
     assert noisy.dtype == torch.float32 and torch.isfinite(noisy).all()
     assert 1e-3 < (noisy - clean).abs().mean() < 1.0
 
 
 def test_segment_subset(terms, template):
-    views = sample_views(*terms, template, generator(), PLAIN, segments=[13, 9])
+    views = sample_views(stack_terms(*terms), template, generator(), PLAIN, segments=[13, 9])
     assert views.shape == (3, 40, 2, 6)
     exact = candidate_signals(terms, template, 0, 13)
     assert np.abs(exact - views[0, :, 0].double().numpy()[:, None]).max(axis=(0, 2)).min() < 1e-4
@@ -119,7 +119,7 @@ def softened(acceleration, template):
     zero = torch.zeros(batch, frames, 23, 3)
     lever = torch.zeros(batch, frames, 23, 3, 3)
     options = ViewOptions(soft_attachment=True, noise=False)
-    return sample_views(force, lever, zero, template, generator(), options)[..., :3].norm(dim=-1)
+    return sample_views(stack_terms(force, lever, zero), template, generator(), options)[..., :3].norm(dim=-1)
 
 
 def test_soft_attachment_keeps_gravity_rings_and_damps(template):
@@ -144,7 +144,7 @@ def test_a_wobbling_sensor_leans_as_its_gyroscope_says_and_keeps_the_force(templ
     force[..., 2], force[..., 0] = 9.81, (3 * torch.sin(2 * torch.pi * 1.5 * time))[None, :, None]
     terms = (force, torch.zeros(2, 240, 23, 3, 3), torch.zeros(2, 240, 23, 3))
     plain, wobbling = (
-        sample_views(*terms, template, generator(3), ViewOptions(0.0, 0.0, noise=False, wobble=chance))
+        sample_views(stack_terms(*terms), template, generator(3), ViewOptions(0.0, 0.0, noise=False, wobble=chance))
         for chance in (0.0, 1.0)
     )
     rate = wobbling[..., 3:]
@@ -161,7 +161,7 @@ def test_a_still_sensor_does_not_wobble(template):
     force = torch.zeros(1, 120, 23, 3)
     force[..., 2] = 9.81
     terms = (force, torch.zeros(1, 120, 23, 3, 3), torch.zeros(1, 120, 23, 3))
-    signal = sample_views(*terms, template, generator(), ViewOptions(noise=False, wobble=1.0))
+    signal = sample_views(stack_terms(*terms), template, generator(), ViewOptions(noise=False, wobble=1.0))
     assert signal[..., 3:].abs().max() < 1e-4
 
 
@@ -172,7 +172,9 @@ def test_a_belt_levels_normals_on_the_trunk_only(template):
     normal_share = {}
     for chance in (0.0, 1.0):
         options = ViewOptions(0.0, 180.0, noise=False, belt=chance)
-        normal_share[chance] = sample_views(*terms, template, generator(1), options)[:, 0, :, 2].abs() / 9.81
+        normal_share[chance] = (
+            sample_views(stack_terms(*terms), template, generator(1), options)[:, 0, :, 2].abs() / 9.81
+        )
     assert normal_share[1.0][:, :3].median() < 1e-4 < 0.05 < normal_share[0.0][:, :3].median()
     torch.testing.assert_close(normal_share[1.0][:, 5:].mean(), normal_share[0.0][:, 5:].mean(), atol=0.02, rtol=0)
 
@@ -182,7 +184,7 @@ def test_pockets_are_near_the_hip_and_on_thighs_only(template, segment, kept):
     still, lever = torch.zeros(600, 2, 23, 3), torch.zeros(600, 2, 23, 3, 3)
     lever[..., 0, 2] = 1.0  # the force reads the height of the candidate below the joint
     options = ViewOptions(tilt_degrees=0, in_plane_degrees=0, noise=False, pocket=1.0)
-    views = sample_views(still, lever, still, template, generator(), options, [segment])
+    views = sample_views(stack_terms(still, lever, still), template, generator(), options, [segment])
     depth = views[:, 0, 0, :3].norm(dim=-1).numpy()
     depths = np.sort(np.abs(template.offset[template.segment == segment, 2]))
     allowed = depths[: int(np.ceil(kept * len(depths)))]
@@ -192,23 +194,24 @@ def test_pockets_are_near_the_hip_and_on_thighs_only(template, segment, kept):
 def test_a_joint_mounted_sensor_is_ideal_and_sits_in_the_segment_frame(terms, template):
     everything = {"soft_attachment": 1.0, "wobble": 1.0, "belt": 1.0, "pocket": 1.0, "flip_probability": 1.0,
                   "any_rotation": True, "noise": True}  # fmt: skip
-    views = sample_views(*terms, template, generator(), ViewOptions(mounting="joint", **everything))
+    views = sample_views(stack_terms(*terms), template, generator(), ViewOptions(mounting="joint", **everything))
     assert views.shape == (3, 40, 23, 6)
     for window in range(3):
         kinematics = SegmentKinematics(*(term[window].double().numpy() for term in terms), 60.0)
         # the exact signals of sensors without a lever arm, in segment axes
         exact = placement_signals(kinematics, np.arange(23), np.zeros((23, 3)), np.tile(np.eye(3), (23, 1, 1)))
         np.testing.assert_allclose(views[window].double().numpy(), exact, atol=1e-6)
-    some = sample_views(*terms, template, generator(5), ViewOptions(mounting="joint"), segments=[9, 2])
+    some = sample_views(stack_terms(*terms), template, generator(5), ViewOptions(mounting="joint"), segments=[9, 2])
     assert torch.equal(some, views[:, :, [9, 2]])
 
 
 def test_bad_input_is_refused(terms, template):
-    force, lever, omega = terms
-    with pytest.raises(ValueError, match="lever"):
-        sample_views(force, lever[..., 0], omega, template, generator())
+    with pytest.raises(ValueError, match=r"\(B, 23, 15, T\)"):
+        sample_views(stack_terms(*terms)[:, :, :14], template, generator())
+    with pytest.raises(ValueError, match=r"scale must be \(B,\)"):
+        sample_views(stack_terms(*terms), template, generator(), scale=torch.ones(2))
     with pytest.raises(ValueError, match=r"0\.\.22"):
-        sample_views(*terms, template, generator(), segments=[23])
+        sample_views(stack_terms(*terms), template, generator(), segments=[23])
     with pytest.raises(ValueError, match="tilt_degrees"):
         ViewOptions(tilt_degrees=-1)
     with pytest.raises(ValueError, match="flip_probability"):

@@ -130,12 +130,12 @@ def test_the_corpus_holds_captured_clips_beside_simulated_ones(tmp_path):
     options = {"frames": 180, "activities": ["standing"], "workers": 1, "shard_clips": 2, "progress": False}
     assert build_corpus(tmp_path / "corpus", 1, motion=motion, **options) == 4
     assert sorted(path.name for path in (tmp_path / "corpus").iterdir()) == [
-        "captured-00000", "captured-00001", "simulated-00000",
+        "captured-00000", "captured-00001", "manifest.json", "simulated-00000",
     ]  # fmt: skip
     corpus = MotionCorpus(tmp_path / "corpus")
     assert [clip.source for clip in corpus.clips] == ["bandai_namco"] * 3 + ["procedural"]
-    force, _, omega = corpus.read([0], [0], 180)
-    np.testing.assert_allclose(force[0, :, 0].numpy(), [[0, 0, 9.80665]] * 180, atol=0.01)  # glides evenly
+    force, _, omega = corpus.read([0], [0], 180).split([3, 9, 3], dim=2)
+    np.testing.assert_allclose(force[0, 0].T.numpy(), [[0, 0, 9.80665]] * 180, atol=0.01)  # glides evenly
     assert omega.abs().max() < 0.01
 
 

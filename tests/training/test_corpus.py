@@ -2,14 +2,14 @@
 
 import json
 import shutil
-from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from anymo_hf.motion.procedural.activities import HELD_OUT_SEED, simulate_activity
+from anymo_hf.simulation.archive.manifest import read_manifest, verify_archive
 from anymo_hf.simulation.kinematics import segment_kinematics
 from anymo_hf.training import corpus as corpus_module
 from anymo_hf.training.corpus import Clip, MotionCorpus, build_corpus, corpus_texts, read_texts
@@ -39,14 +39,14 @@ def test_reading_equals_direct_kinematics(built):
     assert [clip.name for clip in corpus.clips] == [f"{name}-{seed}" for seed in (0, 1) for name in ACTIVITIES]
     rows, starts, frames = [5, 0, 3], [10, 0, 56], 64
     parts = corpus.read(rows, starts, frames)
-    assert [part.shape for part in parts] == [(3, 64, 23, 3), (3, 64, 23, 3, 3), (3, 64, 23, 3)]
+    assert parts.shape == (3, 23, 15, 64) and parts.dtype == torch.float32
     for place, (row, start) in enumerate(zip(rows, starts, strict=True)):
         name, seed = corpus.clips[row].name.rsplit("-", 1)
         terms = segment_kinematics(simulate_activity(name, int(seed), duration=2.0))
-        direct = (terms.specific_force, terms.lever, terms.angular_velocity)
-        for part, values in zip(parts, direct, strict=True):
-            wanted = torch.from_numpy(np.float32(np.float16(values[start : start + frames])))
-            torch.testing.assert_close(part[place], wanted, rtol=0, atol=0)
+        lever = terms.lever.reshape(-1, 23, 9)
+        direct = np.concatenate([terms.specific_force, lever, terms.angular_velocity], axis=-1).transpose(1, 2, 0)
+        wanted = torch.from_numpy(np.float32(np.float16(direct[..., start : start + frames])))
+        torch.testing.assert_close(parts[place], wanted, rtol=0, atol=0)
 
 
 def test_words_of_a_clip_are_those_of_the_motion(built):
@@ -89,6 +89,7 @@ def test_more_seeds_add_to_what_is_there(copy):
     before = bytes_of(copy)
     assert build_corpus(copy, **(SMALL | {"seeds": 4})) == 12
     after = bytes_of(copy)
+    assert before.pop(Path("manifest.json")) != after.pop(Path("manifest.json"))
     assert all(after[path] == content for path, content in before.items()) and len(after) == 2 * len(before)
 
 
@@ -103,29 +104,14 @@ def test_another_recipe_makes_the_shards_again(copy):
     assert MotionCorpus(copy).frames == 150
 
 
-class PoolThatDies:
+def jobs_until_the_system_ends_one(make, shards, num_proc):
     """Makes the first shard; then its workers are gone, as when the system runs out of memory."""
-
-    def __init__(self, workers, mp_context):
-        self.made = 0
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        return False
-
-    def submit(self, make, shard):
-        future, self.made = Future(), self.made + 1
-        if self.made == 1:
-            future.set_result(make(shard))
-        else:
-            future.set_exception(BrokenProcessPool("a process was terminated abruptly"))
-        return future
+    yield 0, make(shards[0])
+    raise ChildProcessError("the system ended a process")
 
 
 def test_a_killed_worker_is_named_and_finished_shards_are_kept(built, tmp_path, monkeypatch):
-    monkeypatch.setattr(corpus_module, "ProcessPoolExecutor", PoolThatDies)
+    monkeypatch.setattr(corpus_module, "run_jobs", jobs_until_the_system_ends_one)
     folder = tmp_path / "corpus"
     with pytest.raises(OSError, match="was killed.*--workers 2.*are kept: run the same command again"):
         build_corpus(folder, **SMALL | {"workers": 2})
@@ -168,16 +154,27 @@ def test_a_folder_without_a_corpus_names_the_command(tmp_path):
 
 
 def test_arrays_that_do_not_fit_their_clips_are_refused(copy):
-    path = copy / "simulated-00001" / "omega.npy"
+    path = copy / "simulated-00001" / "terms.npy"
     np.save(path, np.load(path)[:1])
-    with pytest.raises(ValueError, match=r"omega\.npy.*delete"):
+    with pytest.raises(ValueError, match=r"terms\.npy.*delete"):
         MotionCorpus(copy)
 
 
 def test_nothing_is_unpickled(copy):
-    np.save(copy / "simulated-00000" / "force.npy", np.array([{}], dtype=object), allow_pickle=True)
+    np.save(copy / "simulated-00000" / "terms.npy", np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(ValueError, match="[Pp]ickle|[Oo]bject"):
         MotionCorpus(copy)
+
+
+def test_the_manifest_of_archives_covers_every_file(copy):
+    assert verify_archive(copy) == []
+    manifest = read_manifest(copy)
+    assert manifest.kind == "corpus" and manifest.seconds == 6 * 2.0
+    path = copy / "simulated-00001" / "clips.jsonl"
+    path.write_bytes(path.read_bytes()[:-3])
+    assert len(verify_archive(copy)) == 1 and "clips.jsonl is cut off" in verify_archive(copy)[0]
+    shutil.rmtree(path.parent)
+    assert build_corpus(copy, **SMALL) == 6 and verify_archive(copy) == []
 
 
 def test_identity_names_the_content(built, tmp_path):
@@ -205,4 +202,4 @@ def test_texts_file(tmp_path):
 def test_files_are_json_and_half_precision(built):
     shard = built / "simulated-00000"
     assert json.loads((shard / "recipe.json").read_text())["simulated"] == [["walking", 0], ["sitting", 0]]
-    assert np.load(shard / "lever.npy").dtype == np.float16
+    assert np.load(shard / "terms.npy").dtype == np.float16

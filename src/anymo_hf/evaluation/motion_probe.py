@@ -82,7 +82,7 @@ def train(corpus: MotionCorpus, placements: Sequence[int], steps: int, seed: int
         chosen = rng.choice(rows, 64)
         terms = corpus.read(chosen, rng.integers(0, corpus.frames - FRAMES + 1, 64), FRAMES)
         body = template.scaled(float(rng.uniform(1.5, 1.95)))
-        signals = sample_views(*terms, body, generator, VIEWS, placements)
+        signals = sample_views(terms, body, generator, VIEWS, placements)
         losses = [F.cross_entropy(probe(signals[:, :, i], p), target[chosen]) for i, p in enumerate(placements)]
         torch.stack(losses).mean().backward()
         optimizer.step()

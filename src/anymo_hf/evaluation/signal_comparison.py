@@ -21,7 +21,7 @@ from ..motion.procedural.activities import HELD_OUT_SEED, simulate_activity
 from ..recordings.catalogue import read_windows
 from ..simulation.kinematics import segment_kinematics
 from ..simulation.surface import load_template
-from ..simulation.views import ViewOptions, sample_views
+from ..simulation.views import ViewOptions, sample_views, stack_terms
 
 HARMONICS = (1, 2, 3, 4, 6)
 COMPONENTS = ("acceleration along gravity", "acceleration across", "turning about gravity", "turning across")
@@ -80,7 +80,8 @@ def simulated_signals(activity: str, placement: str, people: int, frames: int = 
     ]
     options = ViewOptions(soft_attachment=0.5, wobble=0.7, belt=0.6, pocket=0.7)
     worn = [resolve_placement(placement)]
-    return sample_views(*tensors, load_template(), torch.Generator().manual_seed(0), options, worn)[:, :, 0].numpy()
+    generator = torch.Generator().manual_seed(0)
+    return sample_views(stack_terms(*tensors), load_template(), generator, options, worn)[:, :, 0].numpy()
 
 
 def compare(folder: str | Path, people: int = 30) -> Iterator[str]:

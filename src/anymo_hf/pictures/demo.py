@@ -26,7 +26,7 @@ from ..recordings.catalogue import DATASETS, read_windows
 from ..recordings.imu_recording import ImuRecording
 from ..simulation.kinematics import segment_kinematics
 from ..simulation.surface import SurfaceTemplate, load_template
-from ..simulation.views import sample_views
+from ..simulation.views import sample_views, stack_terms
 from ..systems.captions import generate_captions
 from ..training.worn_setups import draw_setup
 from .body import COLOURS, GREY, WORN_SIDES, draw_worn_body, worn_site
@@ -202,7 +202,7 @@ def _encode(
             # a generator each, so that a window's sensors do not depend on what else is encoded
             generator = torch.Generator().manual_seed(seed_of("sensors", seed, motion.name, motion.subject))
             segments = sorted(worn[number])
-            views.append(sample_views(*_terms(motion), _body(motion, template), generator, segments=segments)[0])
+            views.append(sample_views(_terms(motion), _body(motion, template), generator, segments=segments)[0])
         imu = torch.zeros(len(views), views[0].shape[0], len(SEGMENTS), 6)
         mask = torch.zeros(len(views), len(SEGMENTS), dtype=torch.bool)
         for row, view in enumerate(views):
@@ -213,11 +213,11 @@ def _encode(
     return codes
 
 
-def _terms(motion: BodyMotion) -> list[torch.Tensor]:
-    """Force, lever and omega of one motion as `sample_views` takes them."""
+def _terms(motion: BodyMotion) -> torch.Tensor:
+    """Terms of one motion as `sample_views` takes them."""
     terms = segment_kinematics(motion, FRAME_RATE)
     columns = (terms.specific_force, terms.lever, terms.angular_velocity)
-    return [torch.from_numpy(column).float()[None] for column in columns]
+    return stack_terms(*(torch.from_numpy(column).float()[None] for column in columns))
 
 
 def _body(motion: BodyMotion, template: SurfaceTemplate) -> SurfaceTemplate:
@@ -270,7 +270,7 @@ def simulated_recording(
     rows = body.ranges()[0].copy()
     rows[segments] = list(sites.values())
     worn = SurfaceTemplate(np.arange(len(SEGMENTS)), body.offset[rows], body.frame[rows], body.height)
-    views = sample_views(*_terms(motion), worn, torch.Generator().manual_seed(seed), segments=segments)[0]
+    views = sample_views(_terms(motion), worn, torch.Generator().manual_seed(seed), segments=segments)[0]
     return DemoRecording(
         {name: views[:, place].numpy() for place, name in enumerate(placements)},
         FRAME_RATE,

@@ -230,6 +230,8 @@ def _soft_attachment(signals: torch.Tensor, generator: torch.Generator, options:
     """
     draw = _uniform(generator, 3, len(signals))
     soft = (draw[2] < float(options.soft_attachment)).nonzero().flatten()
+    if not len(soft):  # some FFT libraries refuse an empty batch
+        return
     natural, damping = (part[soft, None, None].to(signals) for part in (6.0 + 14.0 * draw[0], 0.1 + 0.5 * draw[1]))
     acceleration = signals[soft, :3]
     frames = acceleration.shape[-1]

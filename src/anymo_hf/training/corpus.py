@@ -10,8 +10,6 @@ import shutil
 import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import chain
@@ -21,9 +19,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from .. import __version__
 from ..motion.body_motion import BodyMotion
 from ..motion.captured_names import CapturedName, activity_as_moved, captured_name
 from ..motion.procedural.activities import ACTIVITIES, HELD_OUT_SEED, simulate_activity
+from ..simulation.archive.manifest import MANIFEST, Manifest, ShardEntry, entry_of, read_manifest, write_manifest
+from ..simulation.archive.track import stacked_terms
+from ..simulation.engines import run_jobs
 from ..simulation.kinematics import segment_kinematics
 
 if TYPE_CHECKING:
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
     from ..nymeria.sequence import NymeriaSequence
 
 FRAME_RATE = 60.0
-_ARRAYS = {"force": (23, 3), "lever": (23, 3, 3), "omega": (23, 3)}
+_TERMS = (23, 15)  # force, lever and angular velocity of each segment, see `sample_views`
+_ARRAY = "terms.npy"
 # Postures and ways of walking: they fill most label spaces, differ in small things, and people differ most in them.
 EVERYDAY = (
     "standing", "sitting", "slouching", "lying_back", "lying_side", "walking", "walking_slow", "walking_fast",
@@ -245,20 +248,17 @@ def _make_shard(shard: _Shard) -> int:
             pairs = annotated_clips(sequence, shard.windows, shard.frames, shard.times)
         except (OSError, ValueError) as error:
             broken = str(error)
-    columns: dict[str, list[np.ndarray]] = {name: [] for name in _ARRAYS}
-    clips = []
+    rows, clips = [], []
     for motion, clip in pairs:
         rough = clip.source != "procedural" and motion.frame_rate > 2 * _CAPTURE_BANDWIDTH
         terms = segment_kinematics(motion, FRAME_RATE, _CAPTURE_BANDWIDTH if rough else None)
-        for name, values in zip(_ARRAYS, (terms.specific_force, terms.lever, terms.angular_velocity), strict=True):
-            columns[name].append(np.clip(values[: shard.frames], -_LARGEST, _LARGEST).astype(np.float16))
+        values = stacked_terms(terms)[: shard.frames].transpose(1, 2, 0)
+        rows.append(np.clip(values, -_LARGEST, _LARGEST).astype(np.float16))
         clips.append(clip)
     draft = shard.folder.with_name(shard.folder.name + ".part")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    for name, shape in _ARRAYS.items():
-        rows = np.stack(columns[name]) if clips else np.zeros((0, shard.frames, *shape), np.float16)
-        np.save(draft / f"{name}.npy", rows)
+    np.save(draft / _ARRAY, np.stack(rows) if clips else np.zeros((0, *_TERMS, shard.frames), np.float16))
     with (draft / "clips.jsonl").open("w", encoding="utf-8") as file:
         for clip in clips:
             file.write(json.dumps(asdict(clip), ensure_ascii=False) + "\n")
@@ -419,37 +419,53 @@ def build_corpus(
             f"{folder} holds shards of another corpus ({stray[0]} and {len(stray) - 1} more); use a new one"
         )
     missing = [shard for shard in shards if not _is_done(shard)]
+    known = {}
+    if (folder / MANIFEST).is_file():
+        remade = {shard.folder.name for shard in missing}
+        known = {entry.file: entry for entry in _all_entries(folder) if entry.file.split("/")[0] not in remade}
+    if missing:
+        (folder / MANIFEST).unlink(missing_ok=True)  # it would no longer be true
     from tqdm import tqdm
 
     bar = tqdm(total=len(shards), initial=len(shards) - len(missing), desc="corpus", unit="shard", disable=not progress)
-    if workers <= 1:
-        for shard in missing:
-            _make_shard(shard)
+    try:
+        for _ in run_jobs(_make_shard, missing, num_proc=max(workers, 1)):
             bar.update()
-    else:
-        import multiprocessing
-
-        # spawn: a fork after torch has started threads may hang
-        try:
-            with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-                futures = [pool.submit(_make_shard, shard) for shard in missing]
-                try:
-                    for future in as_completed(futures):
-                        future.result()
-                        bar.update()
-                finally:
-                    for future in futures:  # after an error, do not make the rest first
-                        future.cancel()
-        except BrokenProcessPool as error:
-            raise OSError(
-                f"a process that makes the corpus was killed (is there too little memory for --workers {workers}?); "
-                f"finished shards in {folder} are kept: run the same command again"
-            ) from error
-    bar.close()
+    except ChildProcessError as error:
+        raise OSError(
+            f"a process that makes the corpus was killed (is there too little memory for --workers {workers}?); "
+            f"finished shards in {folder} are kept: run the same command again"
+        ) from error
+    finally:
+        bar.close()
     losses = annotated_losses(folder)
     if shards and len(losses.broken) == len(shards):
         raise OSError(f"no recording can be read; the first: {next(iter(losses.broken.values()))}")
-    return len(MotionCorpus(folder))
+    corpus = MotionCorpus(folder)
+    _write_corpus_manifest(folder, shards, known, {"frames": frames, "code": _motion_code()}, losses.broken)
+    return len(corpus)
+
+
+def _all_entries(folder: Path) -> tuple[ShardEntry, ...]:
+    manifest = read_manifest(folder)
+    return manifest.shards + manifest.tables
+
+
+def _write_corpus_manifest(
+    folder: Path, shards: Sequence[_Shard], known: dict[str, ShardEntry], recipe: dict, broken: dict[str, str]
+) -> None:
+    """The manifest of archives over all files, so that `anymo archive verify` checks a corpus too."""
+    entries = []
+    for path in sorted(file for shard in shards for file in shard.folder.iterdir()):
+        name = path.relative_to(folder).as_posix()
+        facts = {}
+        if path.name == _ARRAY:
+            count, *_, frames = np.load(path, mmap_mode="r", allow_pickle=False).shape
+            facts = {"frames": count * frames, "frame_rate": FRAME_RATE, "source": path.parent.name.split("-")[0]}
+        old = known.get(name)
+        entries.append(old if old and old.bytes == path.stat().st_size else entry_of(folder, name, **facts))
+    shard_entries, tables = ([e for e in entries if bool(e.frames) is kind] for kind in (True, False))
+    write_manifest(folder, Manifest("corpus", __version__, recipe, tuple(shard_entries), tuple(tables), broken))
 
 
 @dataclass(frozen=True)
@@ -493,22 +509,21 @@ class MotionCorpus:
         if not shards:
             raise OSError(f"no motion corpus in {folder}; make one with training/make_corpus.py")
         self.clips: list[Clip] = []
-        self._arrays: list[dict[str, np.ndarray]] = []
+        self._arrays: list[np.ndarray] = []
         starts = []
         for shard in shards:
-            arrays = {name: np.load(shard / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _ARRAYS}
+            array = np.load(shard / _ARRAY, mmap_mode="r", allow_pickle=False)
             with (shard / "clips.jsonl").open(encoding="utf-8") as file:
                 clips = [_clip(json.loads(line)) for line in file]
-            for name, array in arrays.items():
-                if len(array) != len(clips) or array.shape[2:] != _ARRAYS[name]:
-                    raise ValueError(
-                        f"{shard}/{name}.npy has shape {array.shape} for {len(clips)} clips; delete {shard} "
-                        "and run make_corpus again"
-                    )
+            if len(array) != len(clips) or array.shape[1:3] != _TERMS:
+                raise ValueError(
+                    f"{shard / _ARRAY} has shape {array.shape} for {len(clips)} clips; delete {shard} "
+                    "and run make_corpus again"
+                )
             if clips:
                 starts.append(len(self.clips))
                 self.clips += clips
-                self._arrays.append(arrays)
+                self._arrays.append(array)
         if not self.clips:
             raise OSError(f"the corpus in {folder} has no clips")
         content = hashlib.sha256()
@@ -517,7 +532,7 @@ class MotionCorpus:
                 content.update((shard / name).read_bytes())
         self._identity = f"{len(self.clips)} clips {content.hexdigest()[:16]}"
         self._starts = np.array(starts)
-        self.frames = min(arrays["force"].shape[1] for arrays in self._arrays)
+        self.frames = min(array.shape[3] for array in self._arrays)
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -526,20 +541,13 @@ class MotionCorpus:
         """Names the content, for fingerprints."""
         return self._identity
 
-    def read(
-        self, rows: Sequence[int] | np.ndarray, start: Sequence[int] | np.ndarray, frames: int
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Force, lever and omega of `frames` frames of clips `rows` from frame `start` on, float32.
-
-        Shapes `(B, frames, 23, 3)`, `(B, frames, 23, 3, 3)`, `(B, frames, 23, 3)`; m/s², 1/s², rad/s, segment axes.
-        """
-        out = {name: np.empty((len(rows), frames, *shape), np.float32) for name, shape in _ARRAYS.items()}
+    def read(self, rows: Sequence[int] | np.ndarray, start: Sequence[int] | np.ndarray, frames: int) -> torch.Tensor:
+        """Terms for `sample_views`, `(B, 23, 15, frames)` float32, of clips `rows` from frame `start` on."""
+        out = np.empty((len(rows), *_TERMS, frames), np.float32)
         for place, (row, first) in enumerate(zip(rows, start, strict=True)):
             shard = int(np.searchsorted(self._starts, row, side="right")) - 1
-            for name, target in out.items():
-                target[place] = self._arrays[shard][name][row - self._starts[shard], first : first + frames]
-        force, lever, omega = (torch.from_numpy(out[name]) for name in _ARRAYS)
-        return force, lever, omega
+            out[place] = self._arrays[shard][row - self._starts[shard], ..., first : first + frames]
+        return torch.from_numpy(out)
 
 
 def _clip(values: dict) -> Clip:

@@ -89,7 +89,7 @@ def _write_latents(settings, corpus, encoder, views: dict[str, np.ndarray], acce
         generator = torch.Generator(accelerator.device).manual_seed(int(rng.integers(2**62)))
         body = template.scaled(float(rng.uniform(*settings.height_range)))
         # one setup per call: signals of segments without a sensor need not be made
-        signals = sample_views(*(part.to(accelerator.device) for part in terms), body, generator, options, worn)
+        signals = sample_views(terms.to(accelerator.device), body, generator, options, worn)
         imu = signals.new_zeros(len(rows), frames, 23, 6)
         imu[:, :, worn] = signals
         mask = torch.zeros(len(rows), 23, dtype=torch.bool, device=imu.device)

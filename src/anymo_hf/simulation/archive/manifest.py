@@ -32,7 +32,7 @@ class Manifest:
     """All files of an archive.
 
     Args:
-        kind: "kinematics", "views" or "dense".
+        kind: "kinematics", "views", "dense", or "corpus" for training.
         package: version of anymo-hf that wrote it.
         recipe: what decides the bytes besides the sources.
         shards: one entry per recording.

@@ -11,8 +11,7 @@ import torch
 
 from ...modeling.body_segments import SEGMENTS
 from ..kinematics import placement_signals
-from ..views import ViewOptions
-from .dataset import window_views
+from ..views import ViewOptions, sample_views
 from .shard import RecordingInfo
 from .writer import Archive
 
@@ -62,8 +61,9 @@ def view_rows(
     generator = torch.Generator().manual_seed(zlib.crc32(f"{seed} {name}".encode()))
     scale = torch.tensor([shard.info.height / archive.template.height])
     for start, stop in window_spans(shard.info, seconds):
-        terms = torch.from_numpy(shard.terms(start, stop).transpose(1, 0, 2).astype(np.float32))[None]
-        for view, signals in enumerate(window_views(terms, scale, archive.template, generator, options, views)):
+        terms = torch.from_numpy(shard.terms(start, stop).transpose(1, 2, 0).astype(np.float32))[None]
+        for view in range(views):
+            signals = sample_views(terms, archive.template, generator, options, scale=scale)
             columns = {segment: signals[0, :, index].numpy() for index, segment in enumerate(SEGMENTS)}
             yield _known(shard.info, start, stop) | {"view": view} | columns
 

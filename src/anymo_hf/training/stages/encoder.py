@@ -68,9 +68,9 @@ def batch_views(
     for block in range(own.start // _VIEW_ROWS, -(-own.stop // _VIEW_ROWS)):
         begin = block * _VIEW_ROWS
         rows = slice(begin, begin + _VIEW_ROWS)
-        terms = [part.to(device) for part in corpus.read(batch.rows[rows], batch.starts[rows], batch.frames)]
+        terms = corpus.read(batch.rows[rows], batch.starts[rows], batch.frames).to(device)
         generator = torch.Generator(device).manual_seed(int(batch.seeds[block]))
-        views = torch.stack([sample_views(*terms, body, generator, options) for _ in batch.visible])
+        views = torch.stack([sample_views(terms, body, generator, options) for _ in batch.visible])
         parts.append(views[:, max(own.start - begin, 0) : own.stop - begin])
     return torch.cat(parts, 1)
 
