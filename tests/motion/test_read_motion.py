@@ -1,14 +1,19 @@
 """One reader for all motion files: the format by name or content, clear refusals, and folders in numerical order."""
 
+import inspect
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from anymo_hf.motion import formats
+from anymo_hf.motion.formats import motion_formats
 from anymo_hf.motion.formats.amass import read_amass
 from anymo_hf.motion.formats.bvh import read_bvh
-from anymo_hf.motion.read_motion import FORMATS, inspect_motion, motion_files, motion_format, read_motion
+from anymo_hf.motion.read_motion import inspect_motion, motion_files, motion_format, read_motion
+from anymo_hf.nymeria.sequence import read_captured
 
 BVH = """HIERARCHY
 ROOT Hips
@@ -79,9 +84,9 @@ def test_what_was_understood_is_reported(tmp_path):
 def test_other_files_are_refused_with_what_is_known(tmp_path):
     other = tmp_path / "notes.txt"
     other.write_text("walking on Monday")
-    with pytest.raises(ValueError, match="notes.txt: not a motion file; known are BVH") as caught:
+    with pytest.raises(ValueError, match="notes.txt: not a motion file; known are AMASS") as caught:
         read_motion(other)
-    assert all(name in str(caught.value) for name in FORMATS.values())
+    assert all(form.title in str(caught.value) for form in motion_formats().values())
     (tmp_path / "07.asf").write_text(":version 1.10\n")
     with pytest.raises(ValueError, match="skeleton without motion; give its .amc"):
         read_motion(tmp_path / "07.asf")
@@ -99,7 +104,9 @@ def test_other_files_are_refused_with_what_is_known(tmp_path):
 def test_options_go_to_the_formats_own_reader(tmp_path):
     path = write_bvh(tmp_path / "a.bvh")
     assert read_motion(path, unit="cm").positions.shape == (3, 23, 3)
-    with pytest.raises(ValueError, match=r"height= is no option of BVH \(\.bvh\), which has unit, up; leave it out"):
+    with pytest.raises(
+        ValueError, match=r"height= is no option of BVH \(\.bvh\), which has unit, up, frame_rate; leave"
+    ):
         read_motion(path, height=1.8)
 
 
@@ -112,7 +119,9 @@ def test_folders_are_listed_in_numerical_order(tmp_path):
         (tmp_path / name).write_bytes(b"")
     write_amass(tmp_path / "S10/walk_poses.npz")
     write_amass(tmp_path / "S10/shape.npz", ("betas",))
-    found = [path.relative_to(tmp_path).as_posix() for path in motion_files(tmp_path)]
+    (tmp_path / "S10/run.fbx").write_bytes(b"")
+    with pytest.warns(UserWarning, match=r"run\.fbx \(no reader for \.fbx.*shape\.npz \(holds betas, no motion"):
+        found = [path.relative_to(tmp_path).as_posix() for path in motion_files(tmp_path)]
     assert found == [
         "S2/01.amc",
         "S2/a.mvnx.xz",
@@ -147,4 +156,66 @@ def test_a_nymeria_sequence_is_one_motion(tmp_path):
     assert {path.name for path in found} == {"walk.bvh", Path(sequence).name}
     assert motion_format(sequence) == "nymeria"
     motion = read_motion(sequence)
-    assert motion.source == "nymeria" and motion.narrations and motion.mesh is None
+    assert motion.source == "nymeria" and motion.mesh is None and not motion.narrations
+    told = read_captured(sequence)
+    assert told.narrations and told.subject == motion.subject and told.name == motion.name
+    np.testing.assert_array_equal(told.positions, motion.positions)
+    walk = tmp_path / "data" / "walk.bvh"
+    np.testing.assert_array_equal(read_captured(walk).positions, read_motion(walk).positions)
+
+
+TOY = '''"""One pelvis per line: x y z."""
+
+import numpy as np
+
+from anymo_hf.motion.body_motion import BodyMotion
+from anymo_hf.motion.formats import MotionFormat
+from anymo_hf.motion.motion_report import MotionReport
+from anymo_hf.motion.skeleton import tpose_positions
+
+
+def read(path, frame_rate=50.0):
+    places = np.loadtxt(path, ndmin=2)[:, None]
+    turns = np.tile([1.0, 0, 0, 0], (len(places), 23, 1))
+    return MotionReport(BodyMotion(frame_rate, tpose_positions(1.7) + places, turns, name=path.stem, source="toy"))
+
+
+FORMAT = MotionFormat("toy", "Toy (.toy)", read, suffixes=(".toy",), starts=lambda head: head.startswith(b"#toy"))
+'''
+
+
+def test_a_format_is_one_new_file(tmp_path, monkeypatch):
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "toy.py").write_text(TOY)
+    monkeypatch.setattr(formats, "__path__", [*formats.__path__, str(tmp_path / "code")])
+    motion_formats.cache_clear()
+    try:
+        (tmp_path / "data").mkdir()
+        for name in ("a.toy", "nameless"):
+            (tmp_path / "data" / name).write_text("#toy\n0 0 0\n1 0 0\n")
+        assert motion_format(tmp_path / "data" / "nameless") == "toy"
+        assert motion_files(tmp_path / "data") == [tmp_path / "data" / "a.toy"]
+        report = inspect_motion(tmp_path / "data" / "a.toy", frame_rate=25.0)
+        assert report.format == "toy" and report.motion.frame_rate == 25.0
+        np.testing.assert_allclose(np.diff(report.motion.positions, axis=0)[0], np.tile([1.0, 0, 0], (23, 1)))
+        with pytest.raises(ValueError, match=r"unit= is no option of Toy \(\.toy\), which has frame_rate"):
+            read_motion(tmp_path / "data" / "a.toy", unit="cm")
+        (tmp_path / "notes.txt").write_text("walking")
+        with pytest.raises(ValueError, match=r"known are .*Toy \(\.toy\)"):
+            read_motion(tmp_path / "notes.txt")
+        (tmp_path / "code" / "toy2.py").write_text(TOY)
+        motion_formats.cache_clear()
+        with pytest.raises(ValueError, match="the format 'toy' is declared twice"):
+            motion_formats()
+    finally:
+        motion_formats.cache_clear()
+        for name in ("toy", "toy2"):
+            sys.modules.pop(f"anymo_hf.motion.formats.{name}", None)
+
+
+def test_every_format_declares_how_it_is_recognised():
+    for name, form in motion_formats().items():
+        assert form.name == name and form.title and callable(form.read)
+        assert next(iter(inspect.signature(form.read).parameters)) == "path"
+        assert form.suffixes or form.folder_files or form.holds({"poses", "global_orient"}) or form.holds({"body_pose"})
+        assert all(suffix == suffix.lower() and suffix.startswith(".") for suffix in form.suffixes)

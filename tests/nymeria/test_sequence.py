@@ -11,9 +11,10 @@ from scipy.spatial.transform import Rotation
 from support import nymeria_recordings as files
 
 from anymo_hf.modeling.body_segments import SEGMENT_INDEX
+from anymo_hf.motion.formats.nymeria_sequence import read_xdata
 from anymo_hf.motion.skeleton import tpose_positions
 from anymo_hf.nymeria.narration import NymeriaTimeMap
-from anymo_hf.nymeria.sequence import check_nymeria, read_metadata, read_nymeria, read_xdata, sequence_folders
+from anymo_hf.nymeria.sequence import check_nymeria, read_metadata, read_nymeria, sequence_folders
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..motion.formats.nymeria_sequence import read_xdata
 from ..nymeria.narration import read_narrations
-from ..nymeria.sequence import find_time_map, read_metadata, read_xdata, sequence_folders
+from ..nymeria.sequence import find_time_map, read_metadata, sequence_folders
 
 COLUMNS = ("sample_id", "session_id", "subject_id", "start_time_sec", "end_time_sec", "narration")
 _ALIASES = {"sequence": "session_id", "start": "start_time_sec", "end": "end_time_sec", "text": "narration"}

@@ -62,13 +62,16 @@ def simulate(
     skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave out files that cannot be read.")] = False,
 ) -> None:
     """Simulate motion files, or procedural people, into an archive."""
+    from ..nymeria.sequence import read_captured
     from ..simulation.archive.derived import materialize, materialize_views
     from ..simulation.archive.writer import simulate_archive
 
     names = None if activities is None else [name.strip() for name in activities.split(",") if name.strip()]
     folder = out if config is Config.kinematics else out / "kinematics"
     how = {"engine": engine.value, "num_proc": num_proc}
-    manifest = simulate_archive(folder, motion, procedural, seconds, names, skip_broken=skip_broken, **how)
+    manifest = simulate_archive(
+        folder, motion, procedural, seconds, names, skip_broken=skip_broken, read=read_captured, **how
+    )
     typer.echo(_summary(folder, manifest))
     for name, why in manifest.left_out.items():
         typer.echo(f"left out: {name}: {why}")

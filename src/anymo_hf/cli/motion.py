@@ -26,11 +26,11 @@ def info(
     file: Annotated[Path, typer.Argument(help="A .bvh, .mvnx, .amc or .npz file.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     asf: Annotated[Path | None, typer.Option(help="Skeleton of an .amc; found beside it without this.")] = None,
-    frame_rate: Annotated[float | None, typer.Option(help="Frames per second of an .amc (120) or SMPL npz.")] = None,
+    frame_rate: Annotated[float | None, typer.Option(help="Frames per second, of files that do not say them.")] = None,
     unit: Annotated[
         str | None, typer.Option(help="m, cm, mm, inch or metres per unit, of a BVH or .amc; found from the legs.")
     ] = None,
-    up: Annotated[str | None, typer.Option(help="y or z: the file's up axis, where it is not found alone.")] = None,
+    up: Annotated[str | None, typer.Option(help="y or z: the file's up axis, where it is found wrong or not.")] = None,
     height: Annotated[float | None, typer.Option(help="Metres, of the mean body of an AMASS or SMPL file.")] = None,
     body_model: Annotated[
         Path | None, typer.Option(help="Your SMPL body model (.npz) for an AMASS or SMPL file.")
@@ -64,11 +64,11 @@ def summarize(report: Any) -> dict[str, Any]:
     import numpy as np
 
     from ..modeling.body_segments import SEGMENTS
-    from ..motion.read_motion import FORMATS
+    from ..motion.formats import motion_formats
 
     motion, recording = report.motion, report.recording
     summary: dict[str, Any] = {
-        "format": FORMATS[report.format],
+        "format": motion_formats()[report.format].title,
         "name": motion.name,
         "subject": motion.subject,
         "frames": len(motion.positions),
@@ -85,6 +85,8 @@ def summarize(report: Any) -> dict[str, Any]:
         summary["derived_segments"] = [segment for segment in SEGMENTS if segment not in report.joints]
     if report.format in ("amass", "smpl"):
         summary["body"] = "mean skeleton unless a body model is given; its height is not the person's"
+    if report.notes:
+        summary["notes"] = list(report.notes)
     summary["narrations"] = len(motion.narrations)
     if recording is not None:
         fields = ("acceleration", "angular_velocity", "free_acceleration", "orientation", "magnetic_field")

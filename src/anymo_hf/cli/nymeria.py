@@ -50,7 +50,8 @@ def check(
 @app.command()
 def align(folder: Folder) -> None:
     """Store how narrations map onto each motion (narration/time_map.json), exact where the head's VRS can be read."""
-    from ..nymeria.sequence import TIME_MAP_FILE, find_time_map, read_xdata
+    from ..motion.formats.nymeria_sequence import read_xdata
+    from ..nymeria.sequence import TIME_MAP_FILE, find_time_map
 
     failed = 0
     for path in _sequences(folder):

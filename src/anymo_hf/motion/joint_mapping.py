@@ -1,7 +1,7 @@
 """Maps the joints of any skeleton onto the 23 segments: shared by the readers of joint-based motion.
 
-**Names.** Joint names are compared without case, separators and prefixes (`mixamorig:`, `Bip01 `); `_ALIASES` lists the
-names of each segment. A joint whose name is unknown still moves what hangs from it.
+**Names.** Joint names are compared without case, separators and prefixes (`mixamorig:`, `Bip01 `, `CC_Base_`);
+`_ALIASES` lists the names of each segment. A joint whose name is unknown still moves what hangs from it.
 
 **Spine.** Xsens has five spine segments, a file has as many as it likes. The joints from the pelvis to the chest (the
 last joint that both arms hang from) and on to the neck form a line; L5, L3, T12 and T8 sit on it at the share of its
@@ -33,6 +33,7 @@ from scipy.spatial.transform import Rotation
 
 from ..modeling.body_segments import SEGMENT_INDEX, SEGMENTS
 from .body_motion import BodyMotion
+from .motion_report import MotionReport
 from .skeleton import tpose_positions
 
 # Metres per unit. A unit of CMU's ASF files is 1 / 0.45 inch.
@@ -49,23 +50,13 @@ class Joint:
     end_site: np.ndarray | None = None
 
 
-@dataclass(frozen=True)
-class MappedMotion:
-    """A motion with what was understood on the way: the file's up axis, metres per unit, and segment -> joint name."""
-
-    motion: BodyMotion
-    up: str
-    metres_per_unit: float
-    joints: dict[str, str]
-
-
 # ---- names -----------------------------------------------------------------------------------------------------------
 
 # Names without side, lower case, letters and digits only. Earlier names win, then joints nearer to the root.
 _ALIASES: dict[str, tuple[str, ...]] = {
     "Pelvis": ("hips", "hip", "pelvis", "root"),
     "Neck": ("neck", "lowerneck", "neck1", "neck01"),
-    "Head": ("head",),
+    "Head": ("head", "face"),  # a rig without a head bone has the face's
     "Shoulder": ("shoulder", "clavicle", "collar", "clav"),
     "UpperArm": ("upperarm", "uparm", "arm", "humerus", "shldr", "shoulder"),
     "Forearm": ("forearm", "lowerarm", "lowarm", "radius", "elbow"),
@@ -82,7 +73,7 @@ _OPTIONAL = ("Neck", "Shoulder", "Hand", "Toe")
 def _plain(name: str) -> str:
     name = name.rsplit(":", 1)[-1].lower()
     name = re.sub(r"[^a-z0-9]", "", name)
-    return re.sub(r"^(mixamorig\d*|character\d*|bip0*1)(?=.)", "", name)
+    return re.sub(r"^(mixamorig\d*|character\d*|bip0*1|ccbase)(?=.)", "", name)
 
 
 def _sided(core: str, side: str) -> set[str]:
@@ -406,7 +397,7 @@ def map_joints(
     unit: str | float | None = None,
     up: str | None = None,
     units: Mapping[str, float] = UNITS,
-) -> MappedMotion:
+) -> MotionReport:
     """Segments in metres with z up, from joints in the file's unit and axes.
 
     A y-up file's x, y, z become y, z, x. The floor stays where the file has it.
@@ -432,6 +423,11 @@ def map_joints(
     """
     if up not in (None, "y", "z"):
         raise ValueError(f"up must be 'y' or 'z', got {up!r}")
+    notes: tuple[str, ...] = ()
+    if not _is_pelvis(joints, found, rest):
+        root = joints[found["Pelvis"]].name
+        notes = (f"{root} is no pelvis; the pelvis was placed between the hips and turns as {root}",)
+        joints, found, positions, rotations, rest = _with_pelvis(joints, found, positions, rotations, rest)
     rig = _Rig(joints, found, positions, rotations)
     for side in _SIGN:
         if rig.hand(side) is None:
@@ -453,7 +449,45 @@ def map_joints(
         source,
     )
     names = {segment: joints[index].name for segment, index in found.items()}
-    return MappedMotion(motion, "xyz"[int(up_axis.argmax())], scale, names)
+    return MotionReport(motion, "xyz"[int(up_axis.argmax())], scale, names, notes)
+
+
+def _is_pelvis(joints: Sequence[Joint], found: dict[str, int], rest: np.ndarray) -> bool:
+    """Whether the joint that stands for the pelvis is called so, or lies near the hips: within 0.15 of the legs' length."""
+    index = found["Pelvis"]
+    if _plain(joints[index].name) in ("hips", "hip", "pelvis"):
+        return True
+    hips = (rest[found["L_UpperLeg"]] + rest[found["R_UpperLeg"]]) / 2
+    line = rest[[found[f"L_{base}"] for base in ("UpperLeg", "LowerLeg", "Foot")]]
+    leg = np.linalg.norm(np.diff(line, axis=0), axis=-1).sum()
+    return bool(np.linalg.norm(rest[index] - hips) <= 0.15 * leg)
+
+
+def _with_pelvis(
+    joints: Sequence[Joint], found: dict[str, int], positions: np.ndarray, rotations: np.ndarray, rest: np.ndarray
+) -> tuple[list[Joint], dict[str, int], np.ndarray, np.ndarray, np.ndarray]:
+    """The skeleton with a new root between the hips, from which the old one and the legs hang; it turns as the old one.
+
+    The joint that stood for the pelvis must be the root, or nothing above it may matter: what is above is left out.
+    """
+    old = found["Pelvis"]
+    legs = [found["L_UpperLeg"], found["R_UpperLeg"]]
+    to_legs = {chain[chain.index(old) - 1] for leg in legs if old in (chain := _ancestors(joints, leg)) and leg != old}
+    kept = [index for index in range(len(joints)) if old in _ancestors(joints, index)]
+    place = {index: number for number, index in enumerate(kept, 1)}
+    middle = rest[legs].mean(0)
+    new = [Joint("between the hips", -1, np.zeros(3))]
+    for index in kept:
+        joint = joints[index]
+        if index == old or index in to_legs:
+            new.append(Joint(joint.name, 0, rest[index] - middle, joint.end_site))
+        else:
+            new.append(Joint(joint.name, place[joint.parent], joint.offset, joint.end_site))
+    mapped = {segment: place[index] for segment, index in found.items()} | {"Pelvis": 0}
+    return (
+        new, mapped, np.concatenate([positions[:, legs].mean(1, keepdims=True), positions[:, kept]], axis=1),
+        np.concatenate([rotations[:, [old]], rotations[:, kept]], axis=1), np.concatenate([[middle], rest[kept]]),
+    )  # fmt: skip
 
 
 def _metres_per_unit(

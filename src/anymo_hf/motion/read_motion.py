@@ -4,81 +4,40 @@ from __future__ import annotations
 
 import inspect
 import re
+import warnings
 import zipfile
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ..modeling.body_segments import SEGMENT_INDEX
-from ..nymeria.sequence import read_nymeria
 from .body_motion import BodyMotion
-from .formats.amass import read_amass, read_smpl
-from .formats.asf_amc import map_asf_amc
-from .formats.bvh import map_bvh
-from .formats.mvnx import MvnxRecording, read_mvnx
+from .formats import MotionFormat, motion_formats
+from .motion_report import MotionReport
 
-FORMATS = {
-    "bvh": "BVH (.bvh)",
-    "mvnx": "Xsens MVNX (.mvnx, .mvnx.xz, .mvnx.gz)",
-    "asf/amc": "Acclaim motion (.amc with its .asf)",
-    "amass": "AMASS (.npz with poses and trans)",
-    "smpl": "SMPL (.npz with global_orient and body_pose)",
-    "nymeria": "Nymeria (a sequence folder with body/xdata.npz or body/xdata.mvnx)",
-}
-_SUFFIXES = {".bvh": "bvh", ".mvnx": "mvnx", ".mvnx.xz": "mvnx", ".mvnx.gz": "mvnx", ".amc": "asf/amc"}
-_SEQUENCE = ("body/xdata.npz", "body/xdata.mvnx")  # either makes a folder a Nymeria sequence
+# of motion files that nothing here reads: they are named where a folder is searched
+_UNREAD = (".fbx", ".c3d", ".trc", ".pkl", ".usd", ".glb")
 
 
-def _sequence_motion(path: Path, mesh: bool = False) -> BodyMotion:
-    return read_nymeria(path, mesh=mesh).motion
-
-
-_READERS: dict[str, Callable[..., Any]] = {
-    "bvh": map_bvh, "mvnx": read_mvnx, "asf/amc": map_asf_amc, "amass": read_amass, "smpl": read_smpl,
-    "nymeria": _sequence_motion,
-}  # fmt: skip
-
-
-@dataclass
-class MotionReport:
-    """A motion and what was understood of its file.
+@dataclass(frozen=True)
+class MotionFiles:
+    """What `find_motion_files` found.
 
     Args:
-        motion: the body motion.
-        format: a key of `FORMATS`.
-        up: the axis that points up in the file.
-        metres_per_unit: of the file's lengths.
-        joints: segment -> joint of the file it was read from; other segments were derived from their neighbours.
-        recording: trackers and repairs, of an MVNX.
+        files: motion files and folders that are one recording, in numerical order.
+        passed_over: file that looks like motion but is not read -> why.
     """
 
-    motion: BodyMotion
-    format: str
-    up: str
-    metres_per_unit: float
-    joints: dict[str, str] = field(default_factory=dict)
-    recording: MvnxRecording | None = None
-
-    @property
-    def height(self) -> float:
-        """The person's height in metres, from thighs and shanks at 0.491 of it (`skeleton.py`)."""
-        points = self.motion.positions[
-            :, [SEGMENT_INDEX[f"{s}_{b}"] for s in "LR" for b in ("UpperLeg", "LowerLeg", "Foot")]
-        ]
-        bones = np.linalg.norm(np.diff(points.reshape(len(points), 2, 3, 3), axis=2), axis=-1).sum(-1)
-        return float(np.median(bones) / 0.491)
+    files: list[Path] = field(default_factory=list)
+    passed_over: dict[Path, str] = field(default_factory=dict)
 
 
 def read_motion(path: str | Path, **options: Any) -> BodyMotion:
-    """Reads a motion file of any of `FORMATS`.
+    """Reads a motion file of any of `motion_formats()`.
 
     Args:
-        path: the file, or the folder of a Nymeria sequence.
-        **options: of the format's own reader (`read_bvh`, `read_mvnx`, `read_asf_amc`, `read_amass`, `read_smpl`; `mesh` of
-            `read_nymeria`, which is left out unless it is True).
+        path: the file, or the folder of a Nymeria sequence (its skeleton; `nymeria.sequence.read_captured` brings the
+            narrations too).
+        **options: of the format's own reader (`read_bvh`, `read_mvnx`, `read_asf_amc`, `read_amass`, `read_smpl`).
 
     Raises:
         OSError: no such file.
@@ -90,59 +49,59 @@ def read_motion(path: str | Path, **options: Any) -> BodyMotion:
 def inspect_motion(path: str | Path, **options: Any) -> MotionReport:
     """As `read_motion`, with what was understood."""
     path = Path(path)
-    kind = motion_format(path)
-    reader = _READERS[kind]
-    known = [name for name in inspect.signature(reader).parameters if name not in ("path", "amc")]
+    form = motion_formats()[motion_format(path)]
+    known = [name for name in inspect.signature(form.read).parameters if name != "path"]
     for name in options:
         if name not in known:
             raise ValueError(
-                f"{path}: {name}= is no option of {FORMATS[kind]}, which has {', '.join(known) or 'none'}; leave it out"
+                f"{path}: {name}= is no option of {form.title}, which has {', '.join(known) or 'none'}; leave it out"
             )
-    read = reader(path, **options)
-    if isinstance(read, MvnxRecording):
-        return MotionReport(read.motion, kind, "z", 1.0, recording=read)
-    if isinstance(read, BodyMotion):
-        return MotionReport(read, kind, options.get("up", "y" if kind == "smpl" else "z"), 1.0)
-    return MotionReport(read.motion, kind, read.up, read.metres_per_unit, read.joints)
+    return replace(form.read(path, **options), format=form.name)
 
 
 def motion_format(path: str | Path) -> str:
-    """The key of `FORMATS` that a file has.
+    """The name of the format that a file has.
 
     Raises:
         OSError: no such file.
         ValueError: none of them.
     """
     path = Path(path)
-    name = path.name.lower()
-    known = f"known are {'; '.join(FORMATS.values())}"
-    if path.is_dir() and any((path / name).is_file() for name in _SEQUENCE):
-        return "nymeria"
+    formats = motion_formats().values()
+    known = f"known are {'; '.join(form.title for form in formats)}"
     if path.is_dir():
+        for form in formats:
+            if any((path / name).is_file() for name in form.folder_files):
+                return form.name
         raise ValueError(f"{path}: a folder, not a motion file; give one of its files")
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; {known}")
-    for suffix, kind in _SUFFIXES.items():
-        if name.endswith(suffix):
-            return kind
-    if name.endswith(".asf"):
-        raise ValueError(f"{path}: an .asf holds a skeleton without motion; give its .amc")
+    if (form := _by_suffix(path)) is not None:
+        return form.name
+    for form in formats:
+        for suffix, advice in (form.mistaken or {}).items():
+            if path.name.lower().endswith(suffix):
+                raise ValueError(f"{path}: {advice}")
     with open(path, "rb") as stream:
         head = stream.read(2000)
     if head.startswith(b"PK"):
-        names = _npz_names(path)
-        if "poses" in names:
-            return "amass"
-        if {"body_pose", "global_orient"} & names:
-            return "smpl"
-        raise ValueError(f"{path}: holds {', '.join(sorted(names)) or 'nothing'}, no motion; {known}")
-    if head.lstrip(b"\xef\xbb\xbf \t\r\n").upper().startswith(b"HIERARCHY"):
-        return "bvh"
-    if b"<mvnx" in head:
-        return "mvnx"
-    if b":FULLY-SPECIFIED" in head.upper():
-        return "asf/amc"
+        arrays = _npz_names(path)
+        if (form := _by_arrays(arrays)) is not None:
+            return form.name
+        raise ValueError(f"{path}: holds {', '.join(sorted(arrays)) or 'nothing'}, no motion; {known}")
+    for form in formats:
+        if form.starts(head):
+            return form.name
     raise ValueError(f"{path}: not a motion file; {known}")
+
+
+def _by_suffix(path: Path) -> MotionFormat | None:
+    name = path.name.lower()
+    return next((form for form in motion_formats().values() if form.suffixes and name.endswith(form.suffixes)), None)
+
+
+def _by_arrays(arrays: set[str]) -> MotionFormat | None:
+    return next((form for form in motion_formats().values() if form.holds(arrays)), None)
 
 
 def _npz_names(path: Path) -> set[str]:
@@ -156,27 +115,49 @@ def _npz_names(path: Path) -> set[str]:
 def motion_files(folder: str | Path) -> list[Path]:
     """Motion files in a folder and below it, told by name, numbers in their order (walk_2 before walk_10).
 
-    An .npz counts if it holds motion; a Nymeria sequence counts once, as its folder.
+    An .npz counts if it holds motion; a folder that is one recording, as a Nymeria sequence, counts once. Files that look
+    like motion but are not read are named in a warning; `find_motion_files` gives all of them.
 
     Raises:
         OSError: no such folder.
     """
+    found = find_motion_files(folder)
+    if found.passed_over:
+        named = [f"{path} ({why})" for path, why in list(found.passed_over.items())[:3]]
+        more = len(found.passed_over) - len(named)
+        rest = f"; and {more} more" if more else ""
+        warnings.warn(f"passed over, no motion is read from them: {'; '.join(named)}{rest}", UserWarning, stacklevel=2)
+    return found.files
+
+
+def find_motion_files(folder: str | Path) -> MotionFiles:
+    """As `motion_files`, with what was passed over and why, and without a warning."""
     folder = Path(folder)
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder}: no such folder; give the folder that holds the motion files")
-    sequences = {path.parents[1] for name in _SEQUENCE for path in folder.rglob(name)}
-    files = (path for path in folder.rglob("*") if path.is_file() and _is_motion(path))
-    return sorted([*sequences, *(path for path in files if not sequences & set(path.parents))], key=_numerically)
-
-
-def _is_motion(path: Path) -> bool:
-    name = path.name.lower()
-    if name.endswith(".npz"):
-        try:
-            return bool({"poses", "body_pose"} & _npz_names(path))
-        except ValueError:
-            return True  # damaged: whoever reads it is told so
-    return name.endswith(tuple(_SUFFIXES))
+    marks = [name for form in motion_formats().values() for name in form.folder_files]
+    recordings = {path.parents[len(Path(name).parts) - 1] for name in marks for path in folder.rglob(name)}
+    found = MotionFiles(sorted(recordings, key=_numerically))
+    for path in sorted(folder.rglob("*"), key=_numerically):
+        if not path.is_file() or recordings & set(path.parents):
+            continue
+        name = path.name.lower()
+        if name.endswith(".npz"):
+            try:
+                arrays = _npz_names(path)
+            except ValueError:
+                found.files.append(path)  # damaged: whoever reads it is told so
+                continue
+            if _by_arrays(arrays) is None:
+                found.passed_over[path] = f"holds {', '.join(sorted(arrays)[:6]) or 'nothing'}, no motion"
+                continue
+            found.files.append(path)
+        elif _by_suffix(path) is not None:
+            found.files.append(path)
+        elif name.endswith(_UNREAD):
+            found.passed_over[path] = f"no reader for {path.suffix}; export it as BVH"
+    found.files.sort(key=_numerically)
+    return found
 
 
 def _numerically(path: Path) -> list[tuple[int, int, str]]:

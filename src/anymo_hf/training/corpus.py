@@ -111,9 +111,9 @@ def captured_clips(path: Path, frames: int) -> Iterator[tuple[BodyMotion, Clip]]
     non-commercial; those of the CMU Graphics Lab Motion Capture Database ("cmu_bvh") are free to use, with
     acknowledgement of mocap.cs.cmu.edu and NSF EIA-0196217; for others ask their owner.
     """
-    from ..motion.read_motion import read_motion
+    from ..nymeria.sequence import read_captured
 
-    motion, name = read_motion(path), captured_name(path.stem)
+    motion, name = read_captured(path), captured_name(path.stem)
     length = round(frames * motion.frame_rate / FRAME_RATE) + 1  # a spare frame against rounding at the new rate
     number = 0
     for first, last in _possible_runs(motion):

@@ -18,6 +18,7 @@ from typing import Any
 import datasets
 
 from ...modeling.body_segments import SEGMENTS
+from ...nymeria.sequence import read_captured
 from ...simulation.archive.manifest import MANIFEST, file_sha256, verify_archive
 from ...simulation.archive.rows import ROWS
 from ...simulation.archive.writer import Archive, simulate_archive
@@ -240,7 +241,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         archive = args.archive
         if archive is None:
             archive = args.out.with_name(args.out.name + ".archive")
-            simulate_archive(archive, args.motion, num_proc=args.num_proc)
+            simulate_archive(archive, args.motion, num_proc=args.num_proc, read=read_captured)
         counts = write_repository(
             archive, args.out, args.config, args.num_proc,
             seconds=args.seconds, views=args.views, seed=args.seed, test_share=args.test_share,

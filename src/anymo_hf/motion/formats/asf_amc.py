@@ -22,7 +22,9 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from ..body_motion import BodyMotion
-from ..joint_mapping import UNITS, Joint, MappedMotion, find_joints, map_joints
+from ..joint_mapping import UNITS, Joint, find_joints, map_joints
+from ..motion_report import MotionReport
+from . import MotionFormat
 
 _LARGEST = 1e7  # of a number in either file
 _DOFS = ("rx", "ry", "rz")
@@ -60,8 +62,8 @@ def read_asf_amc(
 
     Args:
         amc: the motion.
-        asf: the skeleton. Left out, it is looked for beside the motion: 07_02.amc belongs to 07_02.asf or 07.asf, or to
-            the only .asf of its folder.
+        asf: the skeleton. Left out, it is looked for beside the motion: 07_02.amc belongs to 07_02.asf or 07.asf,
+            HDM_bd_squat_012_120.amc to HDM_bd.asf, and a motion of another name to the only .asf of its folder.
         frame_rate: frames per second, which neither file states; most of CMU has 120, some subjects 60.
         unit: "m", "cm", "mm", "inch" (each divided by the file's `length`) or metres per unit; found alone without it.
         up: "y" or "z", the axis that points up; found alone without it.
@@ -81,7 +83,7 @@ def map_asf_amc(
     frame_rate: float = 120.0,
     unit: str | float | None = None,
     up: str | None = None,
-) -> MappedMotion:
+) -> MotionReport:
     """As `read_asf_amc`, with what was understood."""
     amc = Path(amc)
     lines = _lines(amc, "AMC")
@@ -109,7 +111,8 @@ def map_asf_amc(
 def _beside(amc: Path) -> Path:
     """The .asf in the motion's folder that fits its name."""
     here = [path for path in sorted(amc.parent.iterdir()) if path.suffix.lower() == ".asf"]
-    for stem in (amc.stem, amc.stem.rsplit("_", 1)[0]):
+    words = amc.stem.split("_")
+    for stem in ("_".join(words[:count]) for count in range(len(words), 0, -1)):  # the longest name that fits
         for path in here:
             if path.stem.lower() == stem.lower():
                 return path
@@ -369,3 +372,20 @@ def _forward_kinematics(skeleton: _Skeleton, angles: dict[str, np.ndarray]) -> t
             turn = (bone.axis * _turn(bone.dofs, angles[bone.name], False) * bone.axis.inv()).as_matrix()
         rotations[:, index] = above @ turn
     return positions, rotations
+
+
+def _read(
+    path: str | Path,
+    asf: str | Path | None = None,
+    frame_rate: float = 120.0,
+    unit: str | float | None = None,
+    up: str | None = None,
+) -> MotionReport:
+    return map_asf_amc(path, asf, frame_rate=frame_rate, unit=unit, up=up)
+
+
+FORMAT = MotionFormat(
+    "asf/amc", "Acclaim motion (.amc with its .asf)", _read, suffixes=(".amc",),
+    starts=lambda head: b":FULLY-SPECIFIED" in head.upper(),
+    mistaken={".asf": "an .asf holds a skeleton without motion; give its .amc"},
+)  # fmt: skip

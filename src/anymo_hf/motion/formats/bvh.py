@@ -15,7 +15,10 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from ..body_motion import BodyMotion
-from ..joint_mapping import UNITS, Joint, MappedMotion, find_joints, map_joints
+from ..frame_rate import checked_rate, rate_of_frame_time
+from ..joint_mapping import UNITS, Joint, find_joints, map_joints
+from ..motion_report import MotionReport
+from . import MotionFormat
 
 __all__ = ["UNITS", "map_bvh", "read_bvh"]
 
@@ -57,9 +60,7 @@ def _parse(path: Path) -> tuple[list[_Joint], np.ndarray, float]:
             f"{path}: Frame Time is {head[2]}; it must be the seconds between frames, from 0.0001 to 1 "
             "(0.0333333 for 30 frames per second)"
         )
-    rate = 1 / frame_time
-    if abs(rate - round(rate)) < 0.005 * rate:  # 0.0083333 is 120 frames per second, printed short
-        rate = float(round(rate))
+    rate = rate_of_frame_time(head[2])
     numbers = _parse_numbers(path, text, cut.end() + head.end(), frames, columns)
     turns = [
         joint.first_column + place
@@ -210,7 +211,9 @@ def _forward_kinematics(joints: list[_Joint], numbers: np.ndarray) -> tuple[np.n
     return positions, rotations
 
 
-def read_bvh(path: str | Path, *, unit: str | float | None = None, up: str | None = None) -> BodyMotion:
+def read_bvh(
+    path: str | Path, *, unit: str | float | None = None, up: str | None = None, frame_rate: float | None = None
+) -> BodyMotion:
     """Reads a BVH file, metres with z up (see `joint_mapping` for names, spine and axes).
 
     Args:
@@ -219,21 +222,25 @@ def read_bvh(path: str | Path, *, unit: str | float | None = None, up: str | Non
             judged by the length of the legs.
         up: "y" or "z", the axis that points up. Left out, it is the one along which the rest pose stands, or, where the
             rest pose is no pose, the one along which the head is above the feet on average.
+        frame_rate: frames per second, where the file's Frame Time is wrong.
 
     Raises:
         OSError: no such file.
         ValueError: not a BVH, damaged numbers or structure, needed joints missing, or an unclear unit or up axis.
     """
-    return map_bvh(path, unit=unit, up=up).motion
+    return map_bvh(path, unit=unit, up=up, frame_rate=frame_rate).motion
 
 
-def map_bvh(path: str | Path, *, unit: str | float | None = None, up: str | None = None) -> MappedMotion:
+def map_bvh(
+    path: str | Path, *, unit: str | float | None = None, up: str | None = None, frame_rate: float | None = None
+) -> MotionReport:
     """As `read_bvh`, with what was understood."""
     path = Path(path)
     joints, numbers, rate = _parse(path)
     found = find_joints(path, joints)
     positions, rotations = _forward_kinematics(joints, numbers)
     rest = _rest_positions(joints, numbers)
+    rate = checked_rate(path, frame_rate, rate)
     return map_joints(path, joints, found, positions, rotations, rest, rate, source="bvh", unit=unit, up=up)
 
 
@@ -248,3 +255,9 @@ def _rest_positions(joints: list[_Joint], numbers: np.ndarray) -> np.ndarray:
         if joint.parent >= 0:
             rest[index] += rest[joint.parent]
     return rest
+
+
+FORMAT = MotionFormat(
+    "bvh", "BVH (.bvh)", map_bvh, suffixes=(".bvh",),
+    starts=lambda head: head.lstrip(b"\xef\xbb\xbf \t\r\n").upper().startswith(b"HIERARCHY"),
+)  # fmt: skip

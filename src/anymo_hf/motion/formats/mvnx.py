@@ -30,7 +30,9 @@ from scipy.spatial.transform import Rotation
 from ...modeling.body_segments import SEGMENT_INDEX, SEGMENTS
 from ..body_motion import BodyMotion
 from ..joint_mapping import continuous_quaternions, nearest_signed_axes
+from ..motion_report import MotionReport
 from ..skeleton import tpose_offsets
+from . import MotionFormat
 
 
 @dataclass
@@ -419,3 +421,14 @@ def _t_pose_heading(points: np.ndarray) -> Rotation | None:
         if not bone @ template[far] > 0.94 * np.linalg.norm(bone) * np.linalg.norm(template[far]) > 0:
             return None
     return heading
+
+
+def _read(path: str | Path) -> MotionReport:
+    recording = read_mvnx(path)
+    return MotionReport(recording.motion, recording=recording)
+
+
+FORMAT = MotionFormat(
+    "mvnx", "Xsens MVNX (.mvnx, .mvnx.xz, .mvnx.gz)", _read, suffixes=(".mvnx", ".mvnx.xz", ".mvnx.gz"),
+    starts=lambda head: b"<mvnx" in head,
+)  # fmt: skip

@@ -19,6 +19,7 @@ from safetensors.numpy import save
 from ... import __version__
 from ...modeling.imu_signal import PASS_BAND
 from ...motion.body_motion import BodyMotion, Narration
+from ...motion.read_motion import motion_files, read_motion
 from ..engines import run_jobs
 from ..surface import SurfaceTemplate, load_template
 from .codec import POSITION_STEP, QUATERNION_STEP, TERM_STEPS
@@ -46,6 +47,7 @@ class _Job:
     name: str
     recipe: dict
     source: Path | None = None
+    read: Callable[[Path], BodyMotion] = read_motion
     activity: str = ""
     seed: int = 0
     seconds: float = 0.0
@@ -71,6 +73,7 @@ def simulate_archive(
     num_proc: int = 1,
     skip_broken: bool = False,
     progress: bool = True,
+    read: Callable[[Path], BodyMotion] = read_motion,
 ) -> Manifest:
     """Writes an archive of every motion in a folder, of simulated people, or of both.
 
@@ -89,6 +92,7 @@ def simulate_archive(
         num_proc: recordings at a time.
         skip_broken: leave out files that cannot be read, and say so in the manifest.
         progress: show a bar.
+        read: reads a motion file; `nymeria.sequence.read_captured` brings Nymeria's narrations.
 
     Raises:
         ValueError: nothing to simulate, a file that cannot be read, or shards of another archive in the folder.
@@ -101,7 +105,7 @@ def simulate_archive(
     }  # fmt: skip
     jobs = _procedural_jobs(folder, recipe, procedural, seconds, activities)
     if motion is not None:
-        jobs += _motion_jobs(folder, recipe, Path(motion))
+        jobs += _motion_jobs(folder, recipe, Path(motion), read)
     if not jobs:
         raise ValueError("nothing to simulate; give a folder of motion files, or a number of procedural seeds")
     refuse_strangers(folder, {job.file for job in jobs})
@@ -168,23 +172,21 @@ def _procedural_jobs(folder, recipe, seeds, seconds, activities) -> list[_Job]:
     ]
 
 
-def _motion_jobs(folder: Path, recipe: dict, motion: Path) -> list[_Job]:
-    from ...motion.read_motion import motion_files
-
+def _motion_jobs(folder: Path, recipe: dict, motion: Path, read: Callable[[Path], BodyMotion]) -> list[_Job]:
     if not motion.is_dir():
         raise OSError(f"--motion {motion}: no such folder; give the one that holds the motion files")
     sources = motion_files(motion)
     if not sources:
         raise OSError(f"--motion {motion}: no motion file or Nymeria sequence there")
     names = [path.relative_to(motion).as_posix() if path != motion else path.name for path in sources]
-    return [_Job(folder, f"motion/{name}", recipe, source=path) for name, path in zip(names, sources, strict=True)]
+    pairs = zip(names, sources, strict=True)
+    return [_Job(folder, f"motion/{name}", recipe, source=path, read=read) for name, path in pairs]
 
 
-def _read_source(source: Path) -> BodyMotion:
+def _read_source(source: Path, read: Callable[[Path], BodyMotion]) -> BodyMotion:
     from ...motion.captured_names import captured_name
-    from ...motion.read_motion import read_motion
 
-    motion = read_motion(source)
+    motion = read(source)
     # the names of two corpora say where a clip is from and what happens
     if motion.source == "bvh" and (known := captured_name(source.stem)) is not None:
         motion.source = known.source
@@ -259,7 +261,7 @@ def _make_shard(job: _Job) -> ShardEntry | str:
             motion = simulate_activity(job.activity, job.seed, job.seconds)
         else:
             try:
-                motion = _read_source(job.source)
+                motion = _read_source(job.source, job.read)
             except OSError as error:
                 return " ".join(str(error).split())
         digest = "" if job.source is None else _source_sha256(job.source)
