@@ -31,7 +31,7 @@ from torch.overrides import TorchFunctionMode
 
 from .body_segments import PLACEMENTS, SEGMENTS, WRISTS, resolve_placement
 from .feature_extraction_anymo import TARGET_RATE, AnyMoFeatureExtractor
-from .processing_anymo import draft_folder
+from .release import draft_folder
 
 INPUTS, OUTPUTS = ("imu", "node_mask", "frame_mask"), ("imu_codes", "imu_code_mask")
 ONNX_FILE, TORCH_FILE, FACTS_FILE = "tokenizer.onnx", "tokenizer.pt2", "preprocessing.json"

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from transformers import BatchFeature, Pipeline
 
-from .processing_anymo import check_positions, check_same_codebook, embed_windows
+from .embedding import check_same_codebook, embed_windows
+from .prompts import check_positions
 
 
 def _texts(values: Sequence[str] | str | None, name: str) -> list[str]:

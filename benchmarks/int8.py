@@ -23,8 +23,8 @@ from encoder import processor_name, write_json
 from transformers import AutoModel, AutoModelForCausalLM, AutoProcessor
 
 from anymo_hf.modeling.configuration_anymo import AnyMoConfig
+from anymo_hf.modeling.embedding import embed_windows
 from anymo_hf.modeling.int8_anymo import AnyMoInt8Config, Int8Linear
-from anymo_hf.modeling.processing_anymo import embed_windows
 from anymo_hf.pictures.demo import held_out_windows
 from anymo_hf.systems.captions import generate_captions
 

@@ -22,7 +22,8 @@ from transformers import (
 
 import anymo_hf
 from anymo_hf.evaluation.retrieval import evaluate_retrieval
-from anymo_hf.modeling.processing_anymo import AUTO_MAP, check_same_codebook, embed_recordings
+from anymo_hf.modeling.embedding import check_same_codebook, embed_recordings
+from anymo_hf.modeling.release import AUTO_MAP
 from anymo_hf.pictures.demo import held_out_windows
 
 ROOT = Path(__file__).parents[1]

@@ -8,7 +8,7 @@ import argparse
 from transformers import AutoModelForCausalLM, AutoProcessor
 
 import anymo_hf  # noqa: F401  (registers the Auto classes)
-from anymo_hf.modeling.processing_anymo import save_release
+from anymo_hf.modeling.release import save_release
 
 
 def main() -> None:

@@ -24,8 +24,8 @@ _CLASSES = {
     "AnyMoStream": "streaming_anymo",
     "AnyMoStreamEvent": "streaming_anymo",
     "AnyMoTokenizer": "tokenization_anymo",
-    "embed_recordings": "processing_anymo",
-    "save_release": "processing_anymo",
+    "embed_recordings": "embedding",
+    "save_release": "release",
 }
 __all__ = sorted(_CLASSES)
 

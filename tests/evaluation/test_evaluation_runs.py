@@ -17,7 +17,7 @@ from anymo_hf.evaluation import recognition
 from anymo_hf.evaluation.captioning import bert_f1
 from anymo_hf.evaluation.retrieval import evaluate_retrieval, sample_per_recording, score_retrieval
 from anymo_hf.evaluation.tokenizer_diagnostics import diagnose_codes
-from anymo_hf.modeling.processing_anymo import PromptStyle
+from anymo_hf.modeling.prompts import PromptStyle
 from anymo_hf.recordings.catalogue import DATASETS
 from anymo_hf.recordings.imu_recording import ImuRecording
 from anymo_hf.systems import captions, embeddings

@@ -14,20 +14,14 @@ from transformers.utils import logging as transformers_logging
 
 from anymo_hf.modeling.body_segments import SEGMENT_INDEX
 from anymo_hf.modeling.configuration_anymo import AnyMoConfig, AnyMoPQVAEConfig, AnyMoSTGCNConfig
+from anymo_hf.modeling.embedding import check_same_codebook, embed_recordings
 from anymo_hf.modeling.feature_extraction_anymo import AnyMoFeatureExtractor
 from anymo_hf.modeling.modeling_anymo import AnyMoModel
 from anymo_hf.modeling.modeling_pqvae import AnyMoPQVAEModel
 from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNModel
-from anymo_hf.modeling.processing_anymo import (
-    AnyMoProcessor,
-    PromptStyle,
-    check_same_codebook,
-    embed_recordings,
-    equal_spans,
-    option_key,
-    save_release,
-    sensor_context,
-)
+from anymo_hf.modeling.processing_anymo import AnyMoProcessor
+from anymo_hf.modeling.prompts import PromptStyle
+from anymo_hf.modeling.release import save_release
 from anymo_hf.modeling.tokenization_anymo import AnyMoTokenizer
 
 PQVAE = {"input_dim": 48, "bottleneck_dim": 8, "codebook_size": 8, "decoder_dim": 8}
@@ -178,12 +172,6 @@ def test_bad_tasks_are_named(processor):
         processor.language_example([1], [0], "multiple_choice", "running", ["walking"])
     with pytest.raises(ValueError, match="{text}"):
         AnyMoProcessor(None, processor.tokenizer, templates={"text": "no field"})
-
-
-def test_option_keys_and_sensor_words():
-    assert [option_key(i) for i in (0, 25, 26, 27, 51, 52, 701, 702)] == ["a", "z", "aa", "ab", "az", "ba", "zz", "aaa"]
-    assert sensor_context([WRIST]) == "left forearm"
-    assert sensor_context([WRIST, HEAD, SEGMENT_INDEX["L5"]]) == "left forearm, head and waist"
 
 
 def test_prompts_of_the_default_style_are_written_out(tokenizer):
@@ -399,18 +387,6 @@ def test_short_recordings_embed_as_the_plain_processor_does(model, processor):
         angular_velocity_unit="deg/s",
     )  # fmt: skip
     torch.testing.assert_close(arrays, got, atol=1e-5, rtol=1e-4)
-
-
-def test_pieces_cover_the_recording_evenly_and_none_is_too_long():
-    for frames in (60, 359, 360, 361, 720, 721, 7200, 216_001):
-        for most in (2.0, 4.5, 6.0):
-            spans = equal_spans(frames, most)
-            lengths = [end - start for start, end in spans]
-            assert spans[0][0] == 0 and spans[-1][1] == frames
-            assert all(end == start for (_, end), (start, _) in zip(spans, spans[1:], strict=False))
-            assert max(lengths) <= most * 60 and max(lengths) - min(lengths) <= 1 and min(lengths) >= 60
-            assert len(lengths) == -(-frames // round(most * 60))
-    assert equal_spans(7200, None) == [(0, 7200)]
 
 
 def test_windows_are_pieces_or_the_middle_one(processor, tokenizer):

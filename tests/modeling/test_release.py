@@ -27,7 +27,8 @@ from anymo_hf.modeling.modeling_anymo import (
     info_nce_loss,
     supervised_contrastive_loss,
 )
-from anymo_hf.modeling.processing_anymo import AnyMoProcessor, save_release
+from anymo_hf.modeling.processing_anymo import AnyMoProcessor
+from anymo_hf.modeling.release import save_release
 from anymo_hf.modeling.tokenization_anymo import AnyMoTokenizer
 
 

@@ -13,7 +13,8 @@ from anymo_hf.modeling.feature_extraction_anymo import AnyMoFeatureExtractor
 from anymo_hf.modeling.modeling_anymo import AnyMoForConditionalGeneration
 from anymo_hf.modeling.modeling_pqvae import AnyMoPQVAEModel
 from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNModel
-from anymo_hf.modeling.processing_anymo import AnyMoProcessor, save_release
+from anymo_hf.modeling.processing_anymo import AnyMoProcessor
+from anymo_hf.modeling.release import save_release
 from anymo_hf.modeling.tokenization_anymo import AnyMoTokenizer
 
 TEXTS = ["a person walks up the stairs", "someone sits on a chair", "left forearm, head and right upper leg"] * 5

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from anymo_hf.modeling.processing_anymo import IGNORED, AnyMoProcessor, normalize_text
+from anymo_hf.modeling.processing_anymo import IGNORED, AnyMoProcessor
+from anymo_hf.modeling.prompts import normalize_text
 from anymo_hf.modeling.tokenization_anymo import AnyMoTokenizer
 from anymo_hf.motion.procedural.activities import ACTIVITIES
 from anymo_hf.motion.procedural.narration import label_phrases

@@ -29,7 +29,9 @@ from ..modeling.feature_extraction_anymo import AnyMoFeatureExtractor
 from ..modeling.modeling_anymo import AnyMoForConditionalGeneration, WordAndCodeEmbedding
 from ..modeling.modeling_pqvae import AnyMoPQVAEModel
 from ..modeling.modeling_stgcn import AnyMoSTGCNForPreTraining
-from ..modeling.processing_anymo import AnyMoProcessor, PromptStyle, save_release, write_json
+from ..modeling.processing_anymo import AnyMoProcessor
+from ..modeling.prompts import PromptStyle
+from ..modeling.release import save_release, write_json
 from ..modeling.tokenization_anymo import CHAT_TOKENS, IMU_BOS, IMU_EOS, AnyMoTokenizer, code_token
 
 REPORT_FILE = "conversion_report.json"

@@ -1,155 +1,40 @@
-"""Recordings and texts to model inputs: motion codes, prompts, masks; long recordings; saving a release folder."""
+"""Recordings and texts to model inputs: motion codes, prompts, masks; long recordings window by window."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
-from itertools import pairwise
-from math import ceil, floor, prod
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from math import ceil, prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import torch
-from safetensors import SafetensorError
 from transformers import BatchFeature, ProcessorMixin
 from transformers.utils import logging
 
-from .body_segments import PLACEMENT_WORDS, SEGMENTS
-from .feature_extraction_anymo import TARGET_RATE, AnyMoFeatureExtractor, split_arguments, stack_recordings
+from .feature_extraction_anymo import AnyMoFeatureExtractor, split_arguments, stack_recordings
+from .imu_signal import TARGET_RATE
+from .prompts import (
+    TEMPLATES,
+    TEXT_KINDS,
+    PromptStyle,
+    check_positions,
+    fill_fields,
+    normalize_text,
+    option_key,
+    read_prompt_style,
+    sensor_context,
+)
+from .release import PROCESSOR_FILE, write_json
 from .tokenization_anymo import AnyMoTokenizer
-
-if TYPE_CHECKING:
-    from .modeling_anymo import AnyMoModel
+from .windows import MAX_WINDOW_SECONDS, equal_spans
 
 logger = logging.get_logger(__name__)
 
-PROCESSOR_FILE = "processor_config.json"
-TEMPLATES = {
-    "imu": ("Motion of a person with a wearable sensor on the {sensor_context}: {imu}", ("sensor_context", "imu")),
-    "text": ("{text}", ("text",)),
-    "narration": (
-        "{imu}\nThese motion tokens come from a wearable sensor on the user's {sensor_context}. "
-        "Describe what the person is doing.",
-        ("sensor_context", "imu"),
-    ),
-    "multiple_choice": (
-        "{imu}\nThese motion tokens come from a wearable sensor on the user's {sensor_context}. "
-        "Which activity is it? Answer with one option.\n{options}",
-        ("sensor_context", "imu", "options"),
-    ),
-    "motion": ("Write the motion tokens of a wearable sensor on the user's {sensor_context}.", ("sensor_context",)),
-}
-OPTION_KEYS = ("spreadsheet", "repeated")
-LOWER_CASE = ("all", "labels", "none")
-TEXT_KINDS = ("narration", "label")
 IGNORED = -100  # the label that cross-entropy skips
-MAX_WINDOW_SECONDS = 6.0  # training windows last up to 5 s
 _PIECES_AT_ONCE = 64
-
-AUTO_MAP = {
-    "config.json": {
-        "AutoConfig": "configuration_anymo.AnyMoConfig",
-        "AutoModel": "modeling_anymo.AnyMoModel",
-        "AutoModelForCausalLM": "modeling_anymo.AnyMoForConditionalGeneration",
-        "AutoModelForSequenceClassification": "modeling_anymo.AnyMoForSequenceClassification",
-    },
-    PROCESSOR_FILE: {"AutoProcessor": "processing_anymo.AnyMoProcessor"},
-    "preprocessor_config.json": {
-        "AutoFeatureExtractor": "feature_extraction_anymo.AnyMoFeatureExtractor",
-        "AutoProcessor": "processing_anymo.AnyMoProcessor",
-    },
-    "tokenizer_config.json": {"AutoTokenizer": [None, "tokenization_anymo.AnyMoTokenizer"]},
-}
-
-
-def normalize_text(text: str) -> str:
-    """Lower case, single spaces; ValueError for an empty or non-string text."""
-    if not isinstance(text, str) or not text.strip():
-        raise ValueError(f"text must be a non-empty string, got {text!r}")
-    return " ".join(text.lower().split())
-
-
-@dataclass(frozen=True)
-class PromptStyle:
-    """How places, options and texts are written into prompts.
-
-    Args:
-        place_names: segment -> words, such as {"L_Forearm": "left wrist"}, in place of some of `PLACEMENT_WORDS`.
-        place_joiner: what stands between places.
-        last_place_joiner: what stands before the last of them.
-        option_format: line of an option, and of the answer to a multiple-choice question.
-        option_keys: how keys go on after z: "spreadsheet" is aa, ab, ac; "repeated" is aa, bb, cc.
-        lower_case: which texts get lower case and single spaces: "all"; "labels", those that come with
-            `text_kind="label"`; "none". Of other texts, and so of options and answers, only the ends are stripped.
-
-    Raises:
-        ValueError: a setting of another kind.
-    """
-
-    place_names: dict[str, str] = field(default_factory=dict)
-    place_joiner: str = ", "
-    last_place_joiner: str = " and "
-    option_format: str = "{key}. {label}"
-    option_keys: str = "spreadsheet"
-    lower_case: str = "all"
-
-    def __post_init__(self):
-        if not isinstance(self.place_names, dict):
-            raise ValueError(f"prompt_style.place_names must be a dict of segment -> words, got {self.place_names!r}")
-        if unknown := sorted(set(map(str, self.place_names)) - set(SEGMENTS)):
-            raise ValueError(f"prompt_style.place_names: unknown segments {unknown}; known are {', '.join(SEGMENTS)}")
-        texts = {f"place_names[{name!r}]": words for name, words in self.place_names.items()}
-        texts |= {name: getattr(self, name) for name in ("place_joiner", "last_place_joiner", "option_format")}
-        for name, text in texts.items():
-            if not isinstance(text, str) or not text:
-                raise ValueError(f"prompt_style.{name} must be a non-empty string, got {text!r}")
-        for part in ("{key}", "{label}"):
-            if self.option_format.count(part) != 1:
-                raise ValueError(f"prompt_style.option_format must hold {part} once, got {self.option_format!r}")
-        for name, choices in (("option_keys", OPTION_KEYS), ("lower_case", LOWER_CASE)):
-            if getattr(self, name) not in choices:
-                raise ValueError(f"prompt_style.{name} must be one of {choices}, got {getattr(self, name)!r}")
-
-
-def _prompt_style(value: PromptStyle | Mapping[str, Any] | None) -> PromptStyle:
-    """A style from its saved form; settings that are not there have their defaults."""
-    if isinstance(value, PromptStyle):
-        return value
-    if value is not None and not isinstance(value, Mapping):
-        raise ValueError(f"prompt_style must be a PromptStyle or a dict of its settings, got {value!r}")
-    known = [setting.name for setting in fields(PromptStyle)]
-    if unknown := sorted(set(map(str, value or {})) - set(known)):
-        raise ValueError(f"unknown settings {unknown} of prompt_style; known are {', '.join(known)}")
-    return PromptStyle(**(value or {}))
-
-
-def option_key(index: int, keys: str = "spreadsheet") -> str:
-    """Key of a multiple-choice option: a, b, ..., z, then aa, ab, ... or, "repeated", aa, bb, ..."""
-    if keys == "repeated":
-        return chr(ord("a") + index % 26) * (index // 26 + 1)
-    key = ""
-    index += 1
-    while index:
-        index, letter = divmod(index - 1, 26)
-        key = chr(ord("a") + letter) + key
-    return key
-
-
-def sensor_context(placements: Sequence[int], style: PromptStyle | None = None) -> str:
-    """Words for segment indices: `left forearm and head`, or in another style."""
-    style = style or PromptStyle()
-    unknown = [index for index in placements if int(index) not in PLACEMENT_WORDS]
-    if unknown or not len(placements):
-        raise ValueError(f"imu_placements must be segment indices 0..{len(PLACEMENT_WORDS) - 1}, got {placements}")
-    names = (style.place_names.get(SEGMENTS[int(index)], PLACEMENT_WORDS[int(index)]) for index in placements)
-    *words, last = dict.fromkeys(names)
-    return style.place_joiner.join(words) + style.last_place_joiner + last if words else last
 
 
 class AnyMoProcessor(ProcessorMixin):
@@ -181,7 +66,7 @@ class AnyMoProcessor(ProcessorMixin):
             raise ValueError("AnyMoProcessor needs a tokenizer")
         if max_window_seconds is not None and not 2 <= max_window_seconds < float("inf"):
             raise ValueError(f"max_window_seconds must be at least 2, or None never to cut, got {max_window_seconds}")
-        self.max_window_seconds, self.prompt_style = max_window_seconds, _prompt_style(prompt_style)
+        self.max_window_seconds, self.prompt_style = max_window_seconds, read_prompt_style(prompt_style)
         if feature_extractor is not None:
             super().__init__(feature_extractor, tokenizer)
         self.feature_extractor, self.tokenizer, self.chat_template = feature_extractor, tokenizer, None
@@ -272,7 +157,7 @@ class AnyMoProcessor(ProcessorMixin):
     def _fill(self, template: str, span: str, span_ids: list[int], **words: str) -> tuple[list[int], list[int]]:
         """Token ids of a template and a mask of the `{span}` in it; each side is tokenized by itself, so the span is
         exact."""
-        before, after = (_replace(part, words) for part in template.split("{" + span + "}"))
+        before, after = (fill_fields(part, words) for part in template.split("{" + span + "}"))
         before_ids, after_ids = self._words(before), self._words(after)
         mask = [0] * len(before_ids) + [1] * len(span_ids) + [0] * len(after_ids)
         return before_ids + span_ids + after_ids, mask
@@ -298,7 +183,7 @@ class AnyMoProcessor(ProcessorMixin):
 
     def _option(self, index: int, label: str) -> str:
         style = self.prompt_style
-        return _replace(style.option_format, {"key": option_key(index, style.option_keys), "label": label})
+        return fill_fields(style.option_format, {"key": option_key(index, style.option_keys), "label": label})
 
     def _pad(self, rows: list[list[int]], value: int, left: bool = False) -> list[list[int]]:
         longest = max(map(len, rows))
@@ -457,7 +342,7 @@ class AnyMoProcessor(ProcessorMixin):
         if task == "motion":
             if description is not None:
                 words["text"] = self._clean(description)
-            ids = self._words(_replace(self.templates[task], words))
+            ids = self._words(fill_fields(self.templates[task], words))
         elif task in ("narration", "multiple_choice"):
             if task == "multiple_choice":
                 if not candidates:
@@ -565,11 +450,6 @@ def _check_json_files(folder) -> None:
             raise OSError(f"{path} is damaged ({error}); copy it again") from error
 
 
-def _replace(text: str, words: dict[str, str]) -> str:
-    """Fields in place of `{name}`; what a field holds is not searched again."""
-    return re.sub(r"\{(\w+)\}", lambda found: words.get(found[1], found[0]), text)
-
-
 def _place_rows(placements) -> list:
     """One list of segment indices or a batch of them as a batch."""
     rows = list(placements)
@@ -582,188 +462,3 @@ def _rows(values) -> list[np.ndarray]:
     """One row or a batch of rows as a list of arrays."""
     rows = [np.asarray(row) for row in (values if isinstance(values, list | tuple) else np.asarray(values))]
     return [np.asarray(values)] if rows and rows[0].ndim == 0 else rows
-
-
-def write_json(path: Path, value: dict) -> None:
-    """Writes JSON to a temporary name, then renames it."""
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
-
-
-# -- model and processor together ----------------------------------------------------------------------------------------
-
-
-def equal_spans(frames: int, max_seconds: float | None) -> list[tuple[int, int]]:
-    """Start and end frames of the fewest equal consecutive pieces that last at most `max_seconds` at 60 Hz."""
-    most = frames if max_seconds is None else floor(max_seconds * TARGET_RATE + 1e-6)
-    count = ceil(frames / most)
-    return list(pairwise(frames * number // count for number in range(count + 1)))
-
-
-def check_positions(tokens: int, positions: int | None) -> None:
-    """ValueError if a prompt is longer than the positions of the language model; None passes, they are unknown."""
-    if positions is not None and tokens > positions:
-        raise ValueError(
-            f"a prompt of {tokens} tokens does not fit the language model's {positions} positions; cut the recording "
-            "(embed_recordings and the pipelines do, unless max_window_seconds is None) or shorten the text"
-        )
-
-
-def check_same_codebook(model: AnyMoModel, processor: AnyMoProcessor) -> None:
-    """ValueError unless the codes the processor writes are the codes the model knows, up to half precision.
-
-    A processor without a feature extractor writes none, so it passes.
-    """
-    extractor = processor.feature_extractor
-    if extractor is None:
-        return
-    known, written = model.codebook.detach().float().cpu(), extractor.pqvae.quantizer.embedding.detach().float().cpu()
-    if known.shape != written.shape or not torch.allclose(known, written, rtol=2**-7, atol=1e-6):
-        names = (str(part.name_or_path) or "made in memory" for part in (model, extractor))
-        raise ValueError(
-            "the model ({}) and the feature extractor ({}) have different codebooks, so they are from different runs; "
-            "use the ones that were saved together".format(*names)
-        )
-
-
-@torch.no_grad()
-def embed_windows(
-    model: AnyMoModel,
-    processor: AnyMoProcessor,
-    codes: Sequence[Sequence[np.ndarray]],
-    placements: Sequence[Sequence[int]],
-    batch_size: int = 64,
-) -> torch.Tensor:
-    """Unit embeddings `(recordings, projection_dim)`, float32, of what `AnyMoProcessor.windows` gives.
-
-    Those of a recording's pieces are averaged and brought back to unit length.
-    """
-    rows = [row for pieces in codes for row in pieces]
-    places = [place for pieces, place in zip(codes, placements, strict=True) for _ in pieces]
-    positions = getattr(model.config.text_config, "max_position_embeddings", None)
-    parts = []
-    for begin in range(0, len(rows), batch_size):
-        part = slice(begin, begin + batch_size)
-        batch = processor(imu_codes=rows[part], imu_placements=places[part], return_tensors="pt").to(model.device)
-        check_positions(batch["imu_input_ids"].shape[1], positions)
-        parts.append(model.get_imu_features(**batch).float())
-    means = [piece.mean(0) for piece in torch.cat(parts).split([len(pieces) for pieces in codes])]
-    return torch.nn.functional.normalize(torch.stack(means), dim=-1)
-
-
-def embed_recordings(
-    model: AnyMoModel,
-    processor: AnyMoProcessor,
-    recordings: Mapping | Sequence,
-    sampling_rate: float,
-    placements: Sequence[str] | None = None,
-    acceleration_unit: str = "m/s^2",
-    angular_velocity_unit: str = "rad/s",
-    batch_size: int = 64,
-) -> torch.Tensor:
-    """Unit embeddings `(recordings, projection_dim)` of recordings of any length, float32 on the CPU, in their order.
-
-    A recording longer than `processor.max_window_seconds` is cut into equal consecutive pieces; their unit embeddings
-    are averaged and brought back to unit length.
-
-    Args:
-        model: `AnyMoModel` or a model made from it; embeds in evaluation mode and is left as it was.
-        processor: with a feature extractor of the same run.
-        recordings: one or a list, as in `AnyMoFeatureExtractor`.
-        sampling_rate: Hz, of every recording.
-        placements: names of the sensors, where recordings are arrays.
-        acceleration_unit: "m/s^2", "g" or "mg".
-        angular_velocity_unit: "rad/s" or "deg/s".
-        batch_size: pieces in a model call; it changes speed and memory only.
-
-    Raises:
-        ValueError: a recording that cannot be read, different codebooks, or a prompt that does not fit the model.
-    """
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    check_same_codebook(model, processor)
-    codes, worn = processor.windows(
-        recordings,
-        placements=placements,
-        sampling_rate=sampling_rate,
-        acceleration_unit=acceleration_unit,
-        angular_velocity_unit=angular_velocity_unit,
-    )
-    training = model.training
-    model.eval()
-    try:
-        return embed_windows(model, processor, codes, worn, batch_size).cpu()
-    finally:
-        model.train(training)
-
-
-def save_release(folder: str | os.PathLike, model: AnyMoModel, processor: AnyMoProcessor) -> Path:
-    """Writes a folder that Auto classes load, with `anymo_hf` installed or with `trust_remote_code=True`.
-
-    Everything is written to a folder beside it first and then renamed into place, so that a save that is cut off does
-    not leave files of two runs. The tokenizer's `model_max_length` becomes the positions of the language model.
-
-    Args:
-        folder: made if it is missing; files of an older release in it are replaced, others are left alone.
-        model: its weights and config.
-        processor: with a feature extractor.
-
-    Raises:
-        OSError: the disk is full, or the like; an older release in the folder is kept.
-        ValueError: the processor has no feature extractor, or its codes do not fit the model.
-    """
-    if processor.feature_extractor is None:
-        raise ValueError("a release needs a processor with a feature extractor")
-    offset = model.config.imu_token_offset
-    if offset != processor.tokenizer.imu_token_offset:
-        raise ValueError(
-            f"the model's imu_token_offset is {offset}, the tokenizer's {processor.tokenizer.imu_token_offset}; "
-            "they are from different runs"
-        )
-    check_same_codebook(model, processor)
-    target = Path(folder).resolve()
-    with draft_folder(target) as draft:
-        _write_release(draft, model, processor)
-        files = sorted(path.relative_to(draft) for path in draft.rglob("*") if path.is_file())
-        for file in files:
-            (target / file).parent.mkdir(parents=True, exist_ok=True)
-            os.replace(draft / file, target / file)
-        # a whole weight file or shards of an older release would be loaded in place of the new ones
-        for old in target.glob("model*.safetensors*"):
-            if old.relative_to(target) not in files:
-                old.unlink()
-    return Path(folder)
-
-
-@contextmanager
-def draft_folder(target: Path) -> Iterator[Path]:
-    """An empty folder beside `target`, whatever a killed run left there; gone at the end.
-
-    Raises:
-        OSError: the disk is full, or the like.
-    """
-    draft = target.with_name(f".{target.name}.part")
-    shutil.rmtree(draft, ignore_errors=True)
-    try:
-        draft.mkdir(parents=True)
-        yield draft
-    except (OSError, SafetensorError) as error:
-        raise OSError(f"could not write {target} ({error}); make room there, or give another folder") from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-
-
-def _write_release(folder: Path, model: AnyMoModel, processor: AnyMoProcessor) -> None:
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
-    for source in sorted(Path(__file__).parent.glob("*.py")):
-        if source.name != "__init__.py":
-            shutil.copyfile(source, folder / source.name)
-    positions = getattr(model.config.text_config, "max_position_embeddings", None)
-    for name, entries in AUTO_MAP.items():
-        settings = json.loads((folder / name).read_text(encoding="utf-8"))
-        settings["auto_map"] = entries
-        if name == "tokenizer_config.json" and positions is not None:
-            settings["model_max_length"] = positions
-        write_json(folder / name, settings)

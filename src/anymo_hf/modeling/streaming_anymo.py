@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from .embedding import check_same_codebook, embed_windows
 from .feature_extraction_anymo import TARGET_RATE, split_arguments
 from .modeling_anymo import AnyMoForConditionalGeneration, AnyMoModel
 from .pipeline_anymo import ImuToTextPipeline
-from .processing_anymo import AnyMoProcessor, check_same_codebook, embed_windows, equal_spans
+from .processing_anymo import AnyMoProcessor
+from .windows import equal_spans
 
 _RATE_TOLERANCE = 0.05
 

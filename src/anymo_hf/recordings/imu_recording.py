@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..modeling.windows import consecutive_spans
+
 STANDARD_GRAVITY = 9.80665
 LONGEST_GAP = 1.0  # seconds without a sample; over a longer one no reader interpolates
 
@@ -62,8 +64,8 @@ class ImuRecording:
         size = int(round(seconds * self.sampling_rate))
         length = len(next(iter(self.signals.values())))
         least = size if shortest is None else int(round(shortest * self.sampling_rate))
-        for start in range(0, length - least + 1, size):
-            cut = {name: signal[start : start + size] for name, signal in self.signals.items()}
+        for start, end in consecutive_spans(length, size, least):
+            cut = {name: signal[start:end] for name, signal in self.signals.items()}
             yield replace(self, signals=cut, start_time=self.start_time + start / self.sampling_rate)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from ..modeling.processing_anymo import embed_recordings
+from ..modeling.embedding import embed_recordings
 from ..recordings.imu_recording import ImuRecording
 
 # Wordings of a label (paper E.1, Table 10). The fixed ones leave the learned soft prompt out, and all their words are

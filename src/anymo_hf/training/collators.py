@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
-from ..modeling.processing_anymo import IGNORED, AnyMoProcessor, normalize_text
+from ..modeling.processing_anymo import IGNORED, AnyMoProcessor
+from ..modeling.prompts import normalize_text
 from ..motion.procedural.activities import ACTIVITIES
 from .corpus import Clip
 

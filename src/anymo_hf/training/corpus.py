@@ -557,7 +557,7 @@ def _clip(values: dict) -> Clip:
 
 def corpus_texts(clips: Sequence[Clip], extra: Sequence[str] = ()) -> list[str]:
     """Every different phrase, label and sentence of the clips and `extra`, normalised, in a fixed order."""
-    from ..modeling.processing_anymo import normalize_text
+    from ..modeling.prompts import normalize_text
 
     texts: dict[str, None] = {}
     for clip in clips:

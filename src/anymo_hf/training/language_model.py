@@ -13,7 +13,7 @@ from ..modeling.body_segments import PLACEMENT_WORDS
 from ..modeling.configuration_anymo import AnyMoConfig
 from ..modeling.feature_extraction_anymo import AnyMoFeatureExtractor
 from ..modeling.modeling_anymo import AnyMoForConditionalGeneration
-from ..modeling.processing_anymo import TEMPLATES
+from ..modeling.prompts import TEMPLATES
 from ..modeling.tokenization_anymo import AnyMoTokenizer
 from .settings import LanguageSettings, TextSettings
 from .sharding import own_rows, shard_model

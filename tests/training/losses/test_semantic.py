@@ -8,7 +8,7 @@ import torch
 from accelerate import Accelerator
 
 from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNForPreTraining
-from anymo_hf.modeling.processing_anymo import normalize_text
+from anymo_hf.modeling.prompts import normalize_text
 from anymo_hf.training.corpus import Clip, MotionCorpus
 from anymo_hf.training.losses import EncodedViews
 from anymo_hf.training.losses.semantic import TEMPERATURE, SemanticContrast

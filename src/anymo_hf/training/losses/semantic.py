@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from accelerate import Accelerator
 from torch import nn
 
-from ...modeling.processing_anymo import normalize_text
+from ...modeling.prompts import normalize_text
 from ..corpus import Clip
 from ..sentence_vectors import shared_vectors
 from . import AddedLoss, AddedLossContext, EncodedViews

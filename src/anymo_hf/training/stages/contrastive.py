@@ -14,7 +14,9 @@ from accelerate import Accelerator
 
 from ...modeling.feature_extraction_anymo import AnyMoFeatureExtractor
 from ...modeling.modeling_anymo import AnyMoForConditionalGeneration
-from ...modeling.processing_anymo import AnyMoProcessor, normalize_text, save_release
+from ...modeling.processing_anymo import AnyMoProcessor
+from ...modeling.prompts import normalize_text
+from ...modeling.release import save_release
 from ...modeling.tokenization_anymo import AnyMoTokenizer
 from ..batches import ActivityBatches, crop_length, draw_instructions, draw_narration, stage_texts, teacher_texts
 from ..checkpoints import MODEL_FILES, file_hash, finished_metrics, write_metrics

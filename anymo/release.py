@@ -1,0 +1,113 @@
+"""Writing a release: a folder that Auto classes load, with the code that travels with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from safetensors import SafetensorError
+
+from .embedding import check_same_codebook
+
+if TYPE_CHECKING:
+    from .modeling_anymo import AnyMoModel
+    from .processing_anymo import AnyMoProcessor
+
+PROCESSOR_FILE = "processor_config.json"
+AUTO_MAP = {
+    "config.json": {
+        "AutoConfig": "configuration_anymo.AnyMoConfig",
+        "AutoModel": "modeling_anymo.AnyMoModel",
+        "AutoModelForCausalLM": "modeling_anymo.AnyMoForConditionalGeneration",
+        "AutoModelForSequenceClassification": "modeling_anymo.AnyMoForSequenceClassification",
+    },
+    PROCESSOR_FILE: {"AutoProcessor": "processing_anymo.AnyMoProcessor"},
+    "preprocessor_config.json": {
+        "AutoFeatureExtractor": "feature_extraction_anymo.AnyMoFeatureExtractor",
+        "AutoProcessor": "processing_anymo.AnyMoProcessor",
+    },
+    "tokenizer_config.json": {"AutoTokenizer": [None, "tokenization_anymo.AnyMoTokenizer"]},
+}
+
+
+def write_json(path: Path, value: dict) -> None:
+    """Writes JSON to a temporary name, then renames it."""
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def save_release(folder: str | os.PathLike, model: AnyMoModel, processor: AnyMoProcessor) -> Path:
+    """Writes a folder that Auto classes load, with `anymo_hf` installed or with `trust_remote_code=True`.
+
+    Everything is written to a folder beside it first and then renamed into place, so that a save that is cut off does
+    not leave files of two runs. The tokenizer's `model_max_length` becomes the positions of the language model.
+
+    Args:
+        folder: made if it is missing; files of an older release in it are replaced, others are left alone.
+        model: its weights and config.
+        processor: with a feature extractor.
+
+    Raises:
+        OSError: the disk is full, or the like; an older release in the folder is kept.
+        ValueError: the processor has no feature extractor, or its codes do not fit the model.
+    """
+    if processor.feature_extractor is None:
+        raise ValueError("a release needs a processor with a feature extractor")
+    offset = model.config.imu_token_offset
+    if offset != processor.tokenizer.imu_token_offset:
+        raise ValueError(
+            f"the model's imu_token_offset is {offset}, the tokenizer's {processor.tokenizer.imu_token_offset}; "
+            "they are from different runs"
+        )
+    check_same_codebook(model, processor)
+    target = Path(folder).resolve()
+    with draft_folder(target) as draft:
+        _write_release(draft, model, processor)
+        files = sorted(path.relative_to(draft) for path in draft.rglob("*") if path.is_file())
+        for file in files:
+            (target / file).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(draft / file, target / file)
+        # a whole weight file or shards of an older release would be loaded in place of the new ones
+        for old in target.glob("model*.safetensors*"):
+            if old.relative_to(target) not in files:
+                old.unlink()
+    return Path(folder)
+
+
+@contextmanager
+def draft_folder(target: Path) -> Iterator[Path]:
+    """An empty folder beside `target`, whatever a killed run left there; gone at the end.
+
+    Raises:
+        OSError: the disk is full, or the like.
+    """
+    draft = target.with_name(f".{target.name}.part")
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        draft.mkdir(parents=True)
+        yield draft
+    except (OSError, SafetensorError) as error:
+        raise OSError(f"could not write {target} ({error}); make room there, or give another folder") from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _write_release(folder: Path, model: AnyMoModel, processor: AnyMoProcessor) -> None:
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        if source.name != "__init__.py":
+            shutil.copyfile(source, folder / source.name)
+    positions = getattr(model.config.text_config, "max_position_embeddings", None)
+    for name, entries in AUTO_MAP.items():
+        settings = json.loads((folder / name).read_text(encoding="utf-8"))
+        settings["auto_map"] = entries
+        if name == "tokenizer_config.json" and positions is not None:
+            settings["model_max_length"] = positions
+        write_json(folder / name, settings)
