@@ -10,30 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.io import savemat
+from support.dataset_files import usc_had as usc_had_files
+from support.dataset_files import wisdm as wisdm_files
 
 from anymo_hf.recordings.catalogue import DATASETS
 from anymo_hf.recordings.dataset_check import check_datasets, checked_datasets, find_datasets
-
-
-def _usc_had(folder, subjects=(1, 2), signal=(0, 1, 0, 0, 30, 0), activities=range(1, 13)):
-    for subject in subjects:
-        place = folder / f"Subject{subject}"
-        place.mkdir(parents=True, exist_ok=True)
-        for activity in activities:
-            savemat(place / f"a{activity}t1.mat", {"sensor_readings": np.tile(np.array(signal, float), (1000, 1))})
-
-
-def _wisdm(folder, rate=20.0, letters="AB", subjects=(1600,)):
-    for kind, values in (("accel", "0,9.8,0"), ("gyro", "0,0.5,0")):
-        place = folder / "raw" / "phone" / kind
-        place.mkdir(parents=True, exist_ok=True)
-        for subject in subjects:
-            lines = [
-                f"{subject},{letter},{int((100 * block + i / rate) * 1e9)},{values};\n"
-                for block, letter in enumerate(letters)
-                for i in range(220)
-            ]
-            (place / f"data_{subject}_{kind}_phone.txt").write_text("".join(lines))
 
 
 def test_every_dataset_of_the_suite_is_known():
@@ -46,8 +27,8 @@ def test_every_dataset_of_the_suite_is_known():
 
 
 def test_counts_stand_beside_the_published_ones(tmp_path):
-    _usc_had(tmp_path / "downloads" / "USC-HAD")
-    _wisdm(tmp_path / "wisdm-dataset")
+    usc_had_files.write(tmp_path / "downloads" / "USC-HAD")
+    wisdm_files.write(tmp_path / "wisdm-dataset")
     places = [("usc_had", tmp_path / "downloads"), ("wisdm", tmp_path / "wisdm-dataset")]
     assert sorted(find_datasets(tmp_path)) == places
     had, wisdm = check_datasets(tmp_path)
@@ -64,13 +45,13 @@ def test_counts_stand_beside_the_published_ones(tmp_path):
 
 
 def test_the_folder_itself_may_be_the_dataset(tmp_path):
-    _usc_had(tmp_path, activities=[1])
+    usc_had_files.write(tmp_path, activities=[1])
     (report,) = check_datasets(tmp_path)
     assert (report.name, report.folder, report.counts["classes"]) == ("usc_had", str(tmp_path), 1)
 
 
 def test_a_folder_of_another_dataset_is_found_by_content_and_told_by_name(tmp_path):
-    _wisdm(tmp_path / "PAMAP2_Dataset")
+    wisdm_files.write(tmp_path / "PAMAP2_Dataset")
     (tmp_path / "usc_had").mkdir()
     by_name = {report.name: report for report in check_datasets(tmp_path)}
     assert not by_name["wisdm"].problems
@@ -93,7 +74,7 @@ def test_a_folder_of_another_dataset_is_found_by_content_and_told_by_name(tmp_pa
     ],
 )
 def test_other_units_and_swapped_channels_are_problems(tmp_path, signal, message):
-    _usc_had(tmp_path / "usc_had", signal=signal, activities=[1])
+    usc_had_files.write(tmp_path / "usc_had", signal=signal, activities=[1])
     (report,) = check_datasets(tmp_path)
     assert len(report.problems) == 1 and re.search(message, report.problems[0]), report.problems
 
@@ -109,7 +90,7 @@ def test_a_moving_person_is_judged_by_the_seconds_at_rest(tmp_path):
 
 
 def test_time_stamps_of_another_rate_are_a_problem(tmp_path):
-    _wisdm(tmp_path / "wisdm", rate=50.0)
+    wisdm_files.write(tmp_path / "wisdm", rate=50.0)
     (report,) = check_datasets(tmp_path)
     assert "data_1600_accel_phone.txt: its time stamps say 50 Hz where WISDM has 20" in report.problems[0]
 
@@ -134,16 +115,16 @@ def test_time_stamps_of_each_format_give_its_rate(tmp_path, name, rate, header, 
 
 
 def test_a_broken_file_ends_its_dataset_only_and_is_named(tmp_path):
-    _usc_had(tmp_path / "usc_had")
+    usc_had_files.write(tmp_path / "usc_had")
     (tmp_path / "usc_had" / "Subject2" / "a5t1.mat").write_bytes(b"MATLAB 5.0 cut")
-    _wisdm(tmp_path / "wisdm")
+    wisdm_files.write(tmp_path / "wisdm")
     had, wisdm = check_datasets(tmp_path)
     assert "a5t1.mat: not a readable MATLAB file" in had.problems[0] and had.counts["recordings"] == 12
     assert not wisdm.problems
 
 
 def test_readers_warnings_are_notes(tmp_path):
-    _wisdm(tmp_path / "wisdm", subjects=(1600, 1601))
+    wisdm_files.write(tmp_path / "wisdm", subjects=(1600, 1601))
     (tmp_path / "wisdm" / "raw" / "phone" / "gyro" / "data_1601_gyro_phone.txt").unlink()
     (report,) = check_datasets(tmp_path)
     assert not report.problems and "left out 1 of 2 subjects" in report.notes[0]
@@ -162,14 +143,14 @@ def test_unlabelled_recordings_are_counted(tmp_path):
 
 
 def test_labels_that_the_dataset_lacks_are_a_problem(tmp_path, monkeypatch):
-    _usc_had(tmp_path / "usc_had", activities=[1, 2])
+    usc_had_files.write(tmp_path / "usc_had", activities=[1, 2])
     monkeypatch.setitem(DATASETS, "usc_had", replace(DATASETS["usc_had"], labels=("walk forward",)))
     (report,) = check_datasets(tmp_path)
     assert r"labels ['walk left'] are not among USC-HAD's 1 classes" in report.problems[0]
 
 
 def test_a_zip_is_found_and_an_unpacked_copy_goes_first(tmp_path):
-    _usc_had(tmp_path / "loose", activities=[1])
+    usc_had_files.write(tmp_path / "loose", activities=[1])
     with zipfile.ZipFile(tmp_path / "USC-HAD.zip", "w") as archive:
         archive.write(tmp_path / "loose" / "Subject1" / "a1t1.mat", "USC-HAD/Subject1/a1t1.mat")
     assert find_datasets(tmp_path) == [("usc_had", tmp_path / "loose")]

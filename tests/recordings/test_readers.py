@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.io import savemat
+from support.dataset_files import uci_har as uci_har_files
 
 from anymo_hf.recordings.catalogue import DATASETS, read_windows
 from anymo_hf.recordings.datasets.openpack import SPLITS, read_openpack
@@ -21,19 +22,8 @@ from anymo_hf.recordings.imu_recording import ImuRecording, unbroken_spans
 G = 9.80665
 
 
-def _uci_har(folder, windows=3, width=128):
-    signals = folder / "UCI HAR Dataset" / "test" / "Inertial Signals"
-    signals.mkdir(parents=True)
-    for kind in ("total_acc", "body_gyro"):
-        for axis in "xyz":
-            value = 1.0 if (kind, axis) == ("total_acc", "x") else 0.25
-            np.savetxt(signals / f"{kind}_{axis}_test.txt", np.full((windows, width), value))
-    np.savetxt(signals.parent / "y_test.txt", np.array([5, 1, 6])[:windows], fmt="%d")
-    return signals
-
-
 def test_uci_har_windows_are_in_si_units_with_labels(tmp_path):
-    _uci_har(tmp_path)
+    uci_har_files.write(tmp_path)
     first, second, third = read_uci_har(tmp_path)
     assert (first.label, second.label, third.label) == ("stand", "walk", "lay")
     np.testing.assert_allclose(first.signals["waist"][0], [G, 0.25 * G, 0.25 * G, 0.25, 0.25, 0.25])
@@ -67,7 +57,7 @@ def _assert_equal_recordings(first, second):
 
 def test_downloads_are_read_as_they_come_in_zips_and_zips_within_zips(tmp_path):
     signal = np.tile([1.0, 0, 0, 180.0, 0, 0], (50, 1))
-    _uci_har(tmp_path / "uci")
+    uci_har_files.write(tmp_path / "uci")
     raw = tmp_path / "hapt" / "RawData"
     raw.mkdir(parents=True)
     for kind in ("acc", "gyro"):
@@ -93,7 +83,7 @@ def test_downloads_are_read_as_they_come_in_zips_and_zips_within_zips(tmp_path):
 def test_uci_har_refuses_missing_folder_cut_rows_and_unequal_files(tmp_path):
     with pytest.raises(OSError, match="Inertial Signals"):
         list(read_uci_har(tmp_path))
-    signals = _uci_har(tmp_path)
+    signals = uci_har_files.write(tmp_path)
     np.savetxt(signals / "body_gyro_z_test.txt", np.zeros((2, 128)))
     with pytest.raises(ValueError, match="number of windows"):
         list(read_uci_har(tmp_path))
@@ -248,7 +238,7 @@ def _stored(name, folder, acceleration, turning):
     """A small original of one of the datasets, whose sensors read these numbers along one axis."""
     values = np.tile([0, acceleration, 0, 0, turning, 0], (300, 1))
     if name == "uci_har":
-        signals = _uci_har(folder)
+        signals = uci_har_files.write(folder)
         for kind, value in (("total_acc", acceleration), ("body_gyro", turning)):
             for axis in "xyz":
                 np.savetxt(signals / f"{kind}_{axis}_test.txt", np.full((3, 128), value * (axis == "y")))

@@ -134,7 +134,9 @@ def find_datasets(folder: str | Path) -> list[tuple[str, Path]]:
             packed = _names_in_zip(root / path) if file.lower().endswith(".zip") else []
             for name, layout in list(pending.items()):
                 match = layout.match(path)
-                if match and not packed:
+                # a zip that lies in folders of the dataset's own is one of its files, not the whole
+                of_folder = match and (not packed or "/" in path[len(match["above"] or "") :].lstrip("/"))
+                if match and of_folder:
                     above = (match["above"] or "").split("/")[0]
                     found[name, root / above if above else root] = None
                     del pending[name]  # its other files in this folder say the same

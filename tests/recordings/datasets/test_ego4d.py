@@ -4,39 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from support.dataset_files import ego4d as files
 
 from anymo_hf.recordings.datasets.ego4d import LABELS, VIDEOS, read_ego4d, sampled_down
-
-UID = [f"{i:08x}-aaaa-bbbb-cccc-{i:012x}" for i in range(4)]
-COLUMNS = ["gyro_x", "gyro_y", "gyro_z", "component_idx", "accl_z", "accl_x", "accl_y", "canonical_timestamp_ms"]
-
-
-def _write(folder, uid, seconds, acceleration=None, gyro=None, columns=COLUMNS):
-    """A video's table, its columns in an unusual order; x axes count seconds, 9.8 is on accl_z."""
-    count = len(seconds)
-    values = {name: np.zeros(count) for name in COLUMNS}
-    values["accl_z"] += 9.8
-    values["accl_x"] = values["gyro_x"] = np.asarray(seconds) / 100
-    values["canonical_timestamp_ms"] = 1000 * np.asarray(seconds)
-    for name, rows in (("accl", acceleration), ("gyro", gyro)):
-        for axis in "xyz":
-            if rows is not None:
-                values[f"{name}_{axis}"] = np.where(rows, values[f"{name}_{axis}"], np.nan)
-    path = folder / "v2" / "imu" / f"{uid}.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rows = [
-        "" if np.isnan(cell) else repr(float(cell))
-        for row in zip(*(values[c] for c in columns), strict=True)
-        for cell in row
-    ]
-    lines = [",".join(rows[i : i + len(columns)]) for i in range(0, len(rows), len(columns))]
-    path.write_text("\n".join([",".join(columns), *lines]) + "\n")
-    return path
-
-
-def _lists(folder, **lines):
-    for name, rows in lines.items():
-        (folder / f"{name}.txt").write_text("".join(f"{uid}\t{scenario}\n" for uid, scenario in rows))
 
 
 def test_labels_are_the_papers_31_in_the_order_of_the_scenarios():
@@ -47,8 +17,8 @@ def test_labels_are_the_papers_31_in_the_order_of_the_scenarios():
 def test_columns_are_read_by_name_and_each_sensor_by_its_own_rows(tmp_path):
     seconds = 40 + np.arange(1600) / 400  # rows of the accelerometer and of the gyroscope take turns, 200 Hz each
     even = np.arange(1600) % 2 == 0
-    _write(tmp_path, UID[0], seconds, even, ~even)
-    _lists(tmp_path, test=[(UID[0], "Cooking")], train=[(UID[1], "eating")])
+    files.write(tmp_path, files.UID[0], seconds, even, ~even)
+    files.lists(tmp_path, test=[(files.UID[0], "Cooking")], train=[(files.UID[1], "eating")])
     (only,) = read_ego4d(tmp_path)
     head = only.signals["head"]
     grid = only.start_time + np.arange(len(head)) / 200
@@ -57,7 +27,7 @@ def test_columns_are_read_by_name_and_each_sensor_by_its_own_rows(tmp_path):
     np.testing.assert_allclose(
         head, np.stack([grid / 100, 0 * grid, 0 * grid + 9.8, grid / 100, 0 * grid, 0 * grid], 1)
     )
-    assert (only.label, only.label_id, only.session) == ("cooking", sorted(LABELS).index("cooking"), UID[0])
+    assert (only.label, only.label_id, only.session) == ("cooking", sorted(LABELS).index("cooking"), files.UID[0])
 
 
 def test_rows_without_a_time_stamp_are_dropped_and_counted_and_pauses_split(tmp_path):
@@ -65,9 +35,9 @@ def test_rows_without_a_time_stamp_are_dropped_and_counted_and_pauses_split(tmp_
     seconds[600:] += 30
     seconds[100:103] = np.nan
     order = np.random.default_rng(0).permutation(1200)  # the file is not in time order
-    _write(tmp_path, UID[0], np.r_[seconds[order], seconds[0]])  # and one stamp stands twice
-    _lists(tmp_path, test=[(UID[0], "cooking")])
-    with pytest.warns(UserWarning, match=rf"dropped 3 rows without a time stamp: {UID[0]} \(3\)"):
+    files.write(tmp_path, files.UID[0], np.r_[seconds[order], seconds[0]])  # and one stamp stands twice
+    files.lists(tmp_path, test=[(files.UID[0], "cooking")])
+    with pytest.warns(UserWarning, match=rf"dropped 3 rows without a time stamp: {files.UID[0]} \(3\)"):
         parts = list(read_ego4d(tmp_path))
     assert [round(part.start_time) for part in parts] == [0, 33] and [len(p.signals["head"]) for p in parts] == [
         600,
@@ -85,12 +55,12 @@ def test_a_fast_sensor_is_low_passed_before_samples_are_dropped():
 
 
 def test_without_lists_all_is_given_and_the_metadata_names_single_scenarios_and_people(tmp_path):
-    for uid in UID[:3]:
-        _write(tmp_path, uid, np.arange(400) / 200)
+    for uid in files.UID[:3]:
+        files.write(tmp_path, uid, np.arange(400) / 200)
     jobs = "jobs related to construction/renovation company\n(Director of work, tiler, plumber, Electrician, Handyman, etc)"
     videos = [
-        {"video_uid": UID[0], "scenarios": [jobs], "fb_participant_id": 17},
-        {"video_uid": UID[1], "scenarios": ["Cooking", "Eating"], "fb_participant_id": None},
+        {"video_uid": files.UID[0], "scenarios": [jobs], "fb_participant_id": 17},
+        {"video_uid": files.UID[1], "scenarios": ["Cooking", "Eating"], "fb_participant_id": None},
     ]
     (tmp_path / "ego4d.json").write_text(json.dumps({"videos": videos}))
     with pytest.warns(UserWarning, match="split is unknown and all 3 recordings are given"):
@@ -102,10 +72,10 @@ def test_without_lists_all_is_given_and_the_metadata_names_single_scenarios_and_
 
 
 def test_the_lists_choose_and_what_is_missing_is_counted(tmp_path):
-    for uid in UID[:2]:
-        _write(tmp_path, uid, np.arange(400) / 200)
-    _lists(tmp_path, test=[(UID[0], "farmer"), (UID[3], "baker")], train=[(UID[1], "bike")])
-    with pytest.warns(UserWarning, match=f"1 of 2 recordings of the Ego4D lists are not there: {UID[3]}"):
+    for uid in files.UID[:2]:
+        files.write(tmp_path, uid, np.arange(400) / 200)
+    files.lists(tmp_path, test=[(files.UID[0], "farmer"), (files.UID[3], "baker")], train=[(files.UID[1], "bike")])
+    with pytest.warns(UserWarning, match=f"1 of 2 recordings of the Ego4D lists are not there: {files.UID[3]}"):
         assert [r.label for r in read_ego4d(tmp_path)] == ["farmer"]
     assert [r.label for r in read_ego4d(tmp_path, "train")] == ["bike"]
     with pytest.warns(UserWarning):
@@ -114,10 +84,10 @@ def test_the_lists_choose_and_what_is_missing_is_counted(tmp_path):
         list(read_ego4d(tmp_path, "val"))
     with pytest.raises(ValueError, match="split must be one of"):
         list(read_ego4d(tmp_path, "holdout"))
-    _lists(tmp_path, train=[(UID[0], "bike")])
-    with pytest.raises(ValueError, match=rf"{UID[0]} stands in train\.txt too"):
+    files.lists(tmp_path, train=[(files.UID[0], "bike")])
+    with pytest.raises(ValueError, match=rf"{files.UID[0]} stands in train\.txt too"):
         list(read_ego4d(tmp_path))
-    _lists(tmp_path, train=[(UID[1], "bike"), (UID[2], "eating"), (UID[3], "juggling")])
+    files.lists(tmp_path, train=[(files.UID[1], "bike"), (files.UID[2], "eating"), (files.UID[3], "juggling")])
     with pytest.raises(ValueError, match=r"train\.txt, line 3: .*'juggling', which is no known class"):
         list(read_ego4d(tmp_path))
 
@@ -125,15 +95,15 @@ def test_the_lists_choose_and_what_is_missing_is_counted(tmp_path):
 @pytest.mark.filterwarnings("ignore:.*split is unknown")
 def test_videos_without_a_sensor_or_in_other_units_are_left_out_and_named(tmp_path):
     clock = np.arange(400) / 200
-    _write(tmp_path, UID[0], clock)
-    _write(tmp_path, UID[1], clock, gyro=np.zeros(400, bool))
-    path = _write(tmp_path, UID[2], clock)
+    files.write(tmp_path, files.UID[0], clock)
+    files.write(tmp_path, files.UID[1], clock, gyro=np.zeros(400, bool))
+    path = files.write(tmp_path, files.UID[2], clock)
     path.write_text(path.read_text().replace("9.8", "1.0"))
     with pytest.warns(
-        UserWarning, match=rf"left out 2 of 3 .*{UID[1]}.csv: gyro columns are empty; .*{UID[2]}.csv.*m/s"
+        UserWarning, match=rf"left out 2 of 3 .*{files.UID[1]}.csv: gyro columns are empty; .*{files.UID[2]}.csv.*m/s"
     ):
-        assert [r.session for r in read_ego4d(tmp_path)] == [UID[0]]
-    (tmp_path / "v2" / "imu" / f"{UID[0]}.csv").unlink()
+        assert [r.session for r in read_ego4d(tmp_path)] == [files.UID[0]]
+    (tmp_path / "v2" / "imu" / f"{files.UID[0]}.csv").unlink()
     with pytest.warns(UserWarning), pytest.raises(ValueError, match="no recording can be used; the first: .*gyro"):
         list(read_ego4d(tmp_path))
 
@@ -150,7 +120,7 @@ def test_videos_without_a_sensor_or_in_other_units_are_left_out_and_named(tmp_pa
 )
 @pytest.mark.filterwarnings("ignore:.*split is unknown")
 def test_broken_tables_are_refused(tmp_path, change, error, message):
-    path = _write(tmp_path, UID[0], np.arange(400) / 200)
+    path = files.write(tmp_path, files.UID[0], np.arange(400) / 200)
     path.write_text(change(path.read_text()))
     with pytest.raises(error, match=message) as caught:
         list(read_ego4d(tmp_path))
@@ -162,11 +132,11 @@ def test_other_time_units_and_mostly_empty_stamps_are_refused(tmp_path):
     with pytest.raises(OSError, match="no imu/<video_uid>.csv found"):
         list(read_ego4d(tmp_path))
     for factor in (1e-3, 1e6):  # seconds, nanoseconds
-        _write(tmp_path, UID[0], factor * np.arange(400) / 200)
+        files.write(tmp_path, files.UID[0], factor * np.arange(400) / 200)
         with pytest.raises(ValueError, match="expected milliseconds"):
             list(read_ego4d(tmp_path))
     clock = np.arange(400) / 200
     clock[50:300] = np.nan
-    _write(tmp_path, UID[0], clock)
+    files.write(tmp_path, files.UID[0], clock)
     with pytest.raises(ValueError, match="empty in 250 of 400 rows"):
         list(read_ego4d(tmp_path))

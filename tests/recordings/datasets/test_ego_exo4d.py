@@ -4,13 +4,12 @@ import json
 
 import numpy as np
 import pytest
-from support import nymeria_recordings
+from support.dataset_files import ego_exo4d as files
 
 from anymo_hf.nymeria import imu as nymeria_imu
 from anymo_hf.recordings.datasets import ego_exo4d
 from anymo_hf.recordings.datasets.ego_exo4d import LABELS, TAKES, read_ego_exo4d
 
-FIRST_NS = 86_400_000_000_000 + 333_333  # a day after boot: float32 seconds would step by 8 ms
 packages = [
     pytest.param(name, marks=pytest.mark.skipif(module() is None, reason=f"{name} is not installed"))
     for name, module in (("projectaria-tools", nymeria_imu._aria), ("vrs", nymeria_imu._pyvrs))
@@ -18,38 +17,19 @@ packages = [
 needs_vrs = pytest.mark.skipif(nymeria_imu.vrs_reader() is None, reason="no package that reads VRS is installed")
 
 
-def _take(folder, name, signal, stream="1202-1"):
-    path = folder / "takes" / name / "aria01_noimagestreams.vrs"
-    nymeria_recordings.write_imu_vrs(path, {stream: signal}, time_codes=False, first_ns=FIRST_NS)
-    return path
-
-
-def _still(count, rate=1000.0):
-    """Gravity on y, and a slow swing of a known phase on the gyroscope's x."""
-    signal = np.zeros((count, 6))
-    signal[:, 1] = 9.8
-    signal[:, 3] = np.sin(2 * np.pi * np.arange(count) / rate)
-    return signal
-
-
-def _lists(folder, **rows):
-    for name, lines in rows.items():
-        (folder / f"{name}.txt").write_text("".join(f"{take}\t{label}\n" for take, label in lines))
-
-
 @pytest.mark.parametrize("package", packages)
 def test_valid_samples_at_200_hz_on_the_devices_clock(tmp_path, package, monkeypatch):
     if package == "vrs":
         monkeypatch.setattr(nymeria_imu, "_aria", lambda: None)
-    signal = _still(3000)
+    signal = files.still(3000)
     signal[500:520, 0] = np.nan  # written as invalid accelerometer
     signal[700, 3] = np.nan  # and invalid gyroscope
-    _take(tmp_path, "cmu_bike01_2", signal)
-    _lists(tmp_path, test=[("cmu_bike01_2", "Bike Repair")])
+    files.take(tmp_path, "cmu_bike01_2", signal)
+    files.lists(tmp_path, test=[("cmu_bike01_2", "Bike Repair")])
     (only,) = read_ego_exo4d(tmp_path)
     head = only.signals["head"]
     assert (only.label, only.label_id, only.session, only.sampling_rate) == ("Bike Repair", 1, "cmu_bike01_2", 200)
-    assert head.shape == (600, 6) and only.start_time == pytest.approx(FIRST_NS * 1e-9, abs=1e-6)
+    assert head.shape == (600, 6) and only.start_time == pytest.approx(files.FIRST_NS * 1e-9, abs=1e-6)
     np.testing.assert_allclose(head[20:-20, 1], 9.8, rtol=1e-3)
     expected = np.sin(2 * np.pi * np.arange(600) / 200)
     np.testing.assert_allclose(head[20:-20, 3], expected[20:-20], atol=0.01)
@@ -57,10 +37,10 @@ def test_valid_samples_at_200_hz_on_the_devices_clock(tmp_path, package, monkeyp
 
 @needs_vrs
 def test_a_pause_splits_and_the_left_imu_can_be_chosen(tmp_path):
-    signal = _still(4800, 800.0)
+    signal = files.still(4800, 800.0)
     signal[1600:3200, 0] = np.nan  # two seconds
-    _take(tmp_path, "upenn_0710_Dance", signal, "1202-2")
-    _lists(tmp_path, test=[("upenn_0710_Dance", "dance")])
+    files.take(tmp_path, "upenn_0710_Dance", signal, "1202-2")
+    files.lists(tmp_path, test=[("upenn_0710_Dance", "dance")])
     first, second = read_ego_exo4d(tmp_path, stream="1202-2")
     assert first.label == "Dance" and second.start_time - first.start_time == pytest.approx(4.0, abs=1e-6)
     with pytest.raises(ValueError, match="no recording can be used; the first: .*no stream 1202-1"):
@@ -71,14 +51,14 @@ def test_a_pause_splits_and_the_left_imu_can_be_chosen(tmp_path):
 
 @needs_vrs
 def test_metadata_gives_labels_without_lists_and_people(tmp_path):
-    _take(tmp_path, "a_1", _still(1500))
-    _take(tmp_path, "b_2", _still(1500))
+    files.take(tmp_path, "a_1", files.still(1500))
+    files.take(tmp_path, "b_2", files.still(1500))
     rows = [{"take_name": "a_1", "parent_task_name": "Soccer", "participant_uid": 388}, {"take_name": "c"}]
     (tmp_path / "takes.json").write_text(json.dumps(rows))
     with pytest.warns(UserWarning, match="split is unknown and all 2 recordings are given"):
         found = list(read_ego_exo4d(tmp_path))
     assert [(r.label, r.label_id, r.subject) for r in found] == [("Soccer", 7, "388"), (None, None, "")]
-    _lists(tmp_path, train=[("a_1", "Soccer")], test=[("b_2", "Music")])
+    files.lists(tmp_path, train=[("a_1", "Soccer")], test=[("b_2", "Music")])
     assert [(r.label, r.subject) for r in read_ego_exo4d(tmp_path)] == [("Music", "")]
     (tmp_path / "takes.json").write_text('{"takes": 3}')
     with pytest.raises(ValueError, match="takes.json: no list of takes"):
@@ -88,10 +68,10 @@ def test_metadata_gives_labels_without_lists_and_people(tmp_path):
 
 @needs_vrs
 def test_takes_that_cannot_be_used_are_named(tmp_path):
-    _take(tmp_path, "good", _still(1500))
-    _take(tmp_path, "in_g", _still(1500) / 9.8)
-    _take(tmp_path, "invalid", np.full((1500, 6), np.nan))
-    _lists(tmp_path, test=[("good", "Health"), ("in_g", "Health"), ("invalid", "Health")])
+    files.take(tmp_path, "good", files.still(1500))
+    files.take(tmp_path, "in_g", files.still(1500) / 9.8)
+    files.take(tmp_path, "invalid", np.full((1500, 6), np.nan))
+    files.lists(tmp_path, test=[("good", "Health"), ("in_g", "Health"), ("invalid", "Health")])
     with pytest.warns(UserWarning, match="left out 2 of 3 .*in_g.*median acceleration.*invalid.*no valid sample"):
         assert [r.session for r in read_ego_exo4d(tmp_path)] == ["good"]
 
@@ -100,12 +80,12 @@ def test_takes_that_cannot_be_used_are_named(tmp_path):
 def test_damaged_and_missing_files_are_refused(tmp_path):
     with pytest.raises(OSError, match=r"no takes/<take>/\*_noimagestreams.vrs found"):
         list(read_ego_exo4d(tmp_path))
-    path = _take(tmp_path, "a", _still(1500))
-    _lists(tmp_path, test=[("a", "Cooking")])
+    path = files.take(tmp_path, "a", files.still(1500))
+    files.lists(tmp_path, test=[("a", "Cooking")])
     path.write_bytes(b"not a recording")
     with pytest.raises(OSError, match="aria01_noimagestreams.vrs: not a readable VRS file"):
         list(read_ego_exo4d(tmp_path))
-    _lists(tmp_path, test=[("a", "Cooking"), ("b", "Chess")])
+    files.lists(tmp_path, test=[("a", "Cooking"), ("b", "Chess")])
     with pytest.raises(ValueError, match="line 2: .*'Chess', which is no known class"):
         list(read_ego_exo4d(tmp_path))
 
@@ -114,7 +94,7 @@ def test_without_a_package_the_mend_is_named(tmp_path, monkeypatch):
     path = tmp_path / "takes" / "a" / "aria01_noimagestreams.vrs"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"")
-    _lists(tmp_path, test=[("a", "Cooking")])
+    files.lists(tmp_path, test=[("a", "Cooking")])
     monkeypatch.setattr(nymeria_imu, "_aria", lambda: None)
     monkeypatch.setattr(nymeria_imu, "_pyvrs", lambda: None)
     with pytest.raises(ImportError, match="pip install projectaria-tools, or pip install vrs"):

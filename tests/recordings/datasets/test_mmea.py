@@ -4,28 +4,18 @@ import zipfile
 
 import numpy as np
 import pytest
+from support.dataset_files import mmea as files
 
 from anymo_hf.recordings.datasets.mmea import CLIPS, LABELS, read_mmea
 
 G = 9.80665
 
 
-def _clip(folder, where, rows=60, counts=(0, -16384, 0, 164, 0, 0)):
-    path = folder / "sensor" / f"{where}.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(",".join(str(value) for value in counts) + "\n" for _ in range(rows)))
-    return path
-
-
-def _line(where, label):
-    return f"yourdataset_path/data/{where} 120 60 {label}\n"
-
-
 @pytest.mark.filterwarnings("ignore:.*split is unknown")
 def test_counts_become_si_units_and_the_first_row_is_kept(tmp_path):
-    path = _clip(tmp_path, "2_downstairs/2_downstairs_10")
+    path = files.clip(tmp_path, "2_downstairs/2_downstairs_10")
     path.write_text("16384,0,0,0,0,1640\n" + path.read_text())
-    _clip(tmp_path, "2_downstairs/2_downstairs_9")
+    files.clip(tmp_path, "2_downstairs/2_downstairs_9")
     ninth, tenth = read_mmea(tmp_path)
     assert [r.session for r in (ninth, tenth)] == ["2_downstairs/2_downstairs_9", "2_downstairs/2_downstairs_10"]
     assert (tenth.label, tenth.label_id, tenth.sampling_rate) == ("downstairs", 1, 25)
@@ -37,19 +27,19 @@ def test_counts_become_si_units_and_the_first_row_is_kept(tmp_path):
 def test_lists_choose_clips_and_the_folder_overrules_their_label(tmp_path):
     assert len(LABELS) == len(set(LABELS)) == 32 and CLIPS == {"train": 4552, "val": 652, "test": 1315}
     for where in ("25_type_phone/a_1", "25_type_phone/a_2", "1_upstairs/b_1"):
-        _clip(tmp_path, where)
-    (tmp_path / "test.txt").write_text(_line("25_type_phone/a_1", 26) + _line("1_upstairs/b_1", 0))
-    (tmp_path / "train.txt").write_text(_line("25_type_phone/a_2", 24))
+        files.clip(tmp_path, where)
+    (tmp_path / "test.txt").write_text(files.line("25_type_phone/a_1", 26) + files.line("1_upstairs/b_1", 0))
+    (tmp_path / "train.txt").write_text(files.line("25_type_phone/a_2", 24))
     assert [(r.label, r.label_id) for r in read_mmea(tmp_path)] == [("upstairs", 0), ("type phone", 24)]
     assert [r.session for r in read_mmea(tmp_path, "train")] == ["25_type_phone/a_2"]
-    (tmp_path / "test.txt").write_text(_line("25_type_phone/a_1", 26) + "yourdataset_path/data/1_up\n")
+    (tmp_path / "test.txt").write_text(files.line("25_type_phone/a_1", 26) + "yourdataset_path/data/1_up\n")
     with pytest.raises(ValueError, match=r"test\.txt, line 2: .* is cut off"):
         list(read_mmea(tmp_path))
 
 
 @pytest.mark.filterwarnings("ignore:.*split is unknown")
 def test_a_zip_is_read_in_place(tmp_path):
-    path = _clip(tmp_path / "loose", "32_watch_TV/x")
+    path = files.clip(tmp_path / "loose", "32_watch_TV/x")
     with zipfile.ZipFile(tmp_path / "UESTC-MMEA-CL.zip", "w") as archive:
         archive.write(path, "UESTC-MMEA-CL/sensor/32_watch_TV/x.csv")
     (only,) = read_mmea(tmp_path / "UESTC-MMEA-CL.zip")
@@ -71,7 +61,7 @@ def test_a_zip_is_read_in_place(tmp_path):
 )
 @pytest.mark.filterwarnings("ignore:.*split is unknown")
 def test_broken_clips_are_refused(tmp_path, where, text, message):
-    path = _clip(tmp_path, where)
+    path = files.clip(tmp_path, where)
     path.write_text(text)
     with pytest.raises(ValueError, match=message) as caught:
         list(read_mmea(tmp_path))

@@ -2,36 +2,16 @@
 
 import numpy as np
 import pytest
+from support.dataset_files import opportunity as files
 
 from anymo_hf.recordings.datasets.opportunity import LABELS, TRAINING_SESSIONS, read_opportunity
 
 
-def _rows(seconds=6.0, locomotion=1):
-    count = round(seconds * 30)
-    table = np.full((count, 250), np.nan)
-    table[:, 0] = np.floor(np.arange(count) * 1000 / 30)  # whole milliseconds
-    for unit, first in enumerate((37, 50, 63, 76, 89)):
-        table[:, first : first + 6] = 0
-        table[:, first + unit % 3] = 1000
-        table[:, first + 3] = 100 * (unit + 1)
-        table[:, first + 6 : first + 13] = 500
-    table[:, 243] = locomotion
-    table[:, 244:] = 0
-    return table
-
-
-def _write(folder, table, name="S2-ADL4"):
-    path = folder / "OpportunityUCIDataset" / "dataset" / f"{name}.dat"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.savetxt(path, table, fmt="%.10g")
-    return path
-
-
 def test_units_placements_labels_and_split(tmp_path):
-    table = _rows()
+    table = files.rows()
     table[90:, 243] = 4
-    _write(tmp_path, table)
-    _write(tmp_path, _rows(locomotion=5), "S1-Drill")
+    files.write(tmp_path, table)
+    files.write(tmp_path, files.rows(locomotion=5), "S1-Drill")
     stand, sit = read_opportunity(tmp_path)
     assert (stand.label, sit.label, sit.label_id, stand.subject, stand.session) == ("stand", "sit", 4, "2", "ADL4")
     assert sit.start_time == pytest.approx(3.0, abs=0.001) and len(sit.signals["upper_back"]) == 90
@@ -47,16 +27,16 @@ def test_units_placements_labels_and_split(tmp_path):
 
 
 def test_gaps_over_a_tenth_of_a_second_split(tmp_path):
-    table = _rows(9)
+    table = files.rows(9)
     table[100:102, 63:69] = np.nan  # two samples of one arm, 100 ms
     table[150:153, 76:82] = np.nan  # three samples
-    _write(tmp_path, np.delete(table, slice(200, 210), axis=0))
+    files.write(tmp_path, np.delete(table, slice(200, 210), axis=0))
     parts = list(read_opportunity(tmp_path))
     assert [len(part.signals["left_forearm"]) for part in parts] == [150, 47, 60]
 
 
 def test_subjects_of_the_split_that_are_missing(tmp_path):
-    _write(tmp_path, _rows(), "S1-ADL1")
+    files.write(tmp_path, files.rows(), "S1-ADL1")
     with pytest.raises(OSError, match="no file of the test split"):
         list(read_opportunity(tmp_path))
     with pytest.raises(ValueError, match="split must be"):
@@ -74,14 +54,14 @@ def test_subjects_of_the_split_that_are_missing(tmp_path):
     ],
 )
 def test_broken_files_are_refused(tmp_path, change, message):
-    _write(tmp_path, change(_rows()))
+    files.write(tmp_path, change(files.rows()))
     with pytest.raises(ValueError, match=message) as caught:
         list(read_opportunity(tmp_path))
     assert "S2-ADL4.dat" in str(caught.value)
 
 
 def test_a_line_that_is_cut_off_is_refused(tmp_path):
-    path = _write(tmp_path, _rows())
+    path = files.write(tmp_path, files.rows())
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(ValueError, match="line 180: 24[0-9] columns"):
         list(read_opportunity(tmp_path))

@@ -5,37 +5,16 @@ import zipfile
 
 import numpy as np
 import pytest
+from support.dataset_files import pamap2 as files
 
 from anymo_hf.recordings.catalogue import read_windows
 from anymo_hf.recordings.datasets.pamap2 import LABELS, PAPER_SEGMENTS, read_pamap2
 
 
-def _rows(seconds=12.0, activity=2, start=5.0):
-    """Rows of a file: every IMU at rest along its own axis, gyroscopes count the placements."""
-    count = round(seconds * 100)
-    table = np.zeros((count, 54))
-    table[:, 0], table[:, 1], table[:, 2] = start + np.arange(count) / 100, activity, np.nan  # heart rate is rarer
-    for unit, first in enumerate((3, 20, 37)):
-        table[:, first] = 33.4
-        table[:, first + 1 + unit] = 9.7  # +-16 g
-        table[:, first + 4 : first + 7] = 99.0  # +-6 g: must not be used
-        table[:, first + 7] = 0.1 * (unit + 1)
-        table[:, first + 10 : first + 13] = 45.0
-        table[:, first + 13] = 1.0
-    return table
-
-
-def _write(folder, tables, subject=101, where="Protocol"):
-    path = folder / "PAMAP2_Dataset" / where / f"subject{subject}.dat"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.savetxt(path, np.concatenate(tables), fmt="%.6g")
-    return path
-
-
 def test_channels_labels_and_clock(tmp_path):
-    transient = _rows(2, activity=0, start=17.0)
-    _write(tmp_path, [_rows(), transient, _rows(6, activity=24, start=19.0)])
-    _write(tmp_path, [_rows(activity=10)], where="Optional")  # computer work, another protocol
+    transient = files.rows(2, activity=0, start=17.0)
+    files.write(tmp_path, [files.rows(), transient, files.rows(6, activity=24, start=19.0)])
+    files.write(tmp_path, [files.rows(activity=10)], where="Optional")  # computer work, another protocol
     sit, jump = read_pamap2(tmp_path)
     assert (sit.label, sit.label_id, jump.label, sit.subject) == ("sitting", 2, "rope jumping", "101")
     assert sit.start_time == pytest.approx(5.0) and jump.start_time == pytest.approx(19.0)
@@ -50,7 +29,7 @@ def test_channels_labels_and_clock(tmp_path):
 
 
 def test_dominant_side_and_the_papers_segments(tmp_path):
-    _write(tmp_path, [_rows()], subject=108)
+    files.write(tmp_path, [files.rows()], subject=108)
     (left,) = read_pamap2(tmp_path)
     assert list(left.signals) == ["left_wrist", "chest", "left_ankle"]
     windows = list(read_windows("pamap2", tmp_path, segments="paper"))
@@ -59,11 +38,11 @@ def test_dominant_side_and_the_papers_segments(tmp_path):
 
 
 def test_short_losses_are_interpolated_and_long_ones_split(tmp_path):
-    table = _rows()
+    table = files.rows()
     table[:, 10] = np.arange(1200) / 100  # the wrist's gyroscope counts seconds
     table[300:308, 3:20] = np.nan  # 0.09 s of the wrist alone
     table[600:700, 20:37] = np.nan  # a second of the chest
-    _write(tmp_path, [np.delete(table, slice(900, 950), axis=0)])  # half a second not written at all
+    files.write(tmp_path, [np.delete(table, slice(900, 950), axis=0)])  # half a second not written at all
     parts = list(read_pamap2(tmp_path))
     assert [len(part.signals["chest"]) for part in parts] == [600, 200, 250]
     assert [round(part.start_time, 2) for part in parts] == [5.0, 12.0, 14.5]
@@ -71,7 +50,7 @@ def test_short_losses_are_interpolated_and_long_ones_split(tmp_path):
 
 
 def test_the_zip_of_uci_is_read_in_place(tmp_path):
-    path = _write(tmp_path / "plain", [_rows()])
+    path = files.write(tmp_path / "plain", [files.rows()])
     inner = tmp_path / "PAMAP2_Dataset.zip"
     with zipfile.ZipFile(inner, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.write(path, "PAMAP2_Dataset/Protocol/subject101.dat")
@@ -91,7 +70,7 @@ def _cut(path):
 
 
 def _narrow(path):
-    np.savetxt(path, _rows()[:, :53])
+    np.savetxt(path, files.rows()[:, :53])
 
 
 def _text(path):
@@ -99,41 +78,41 @@ def _text(path):
 
 
 def _in_g(path):
-    np.savetxt(path, _rows() * np.where(np.isin(np.arange(54), [4, 5, 6, 21, 22, 23, 38, 39, 40]), 1 / 9.80665, 1))
+    np.savetxt(path, files.rows() * np.where(np.isin(np.arange(54), [4, 5, 6, 21, 22, 23, 38, 39, 40]), 1 / 9.80665, 1))
 
 
 def _in_degrees(path):
-    table = _rows()
+    table = files.rows()
     table[:, 10] = 300 * np.sin(np.arange(len(table)))
     np.savetxt(path, table)
 
 
 def _swapped(path):
-    table = _rows()
+    table = files.rows()
     table[:, [4, 5, 6, 10, 11, 12]] = table[:, [10, 11, 12, 4, 5, 6]]
     np.savetxt(path, table)
 
 
 def _backward(path):
-    table = _rows()
+    table = files.rows()
     table[500:, 0] -= 3
     np.savetxt(path, table)
 
 
 def _milliseconds(path):
-    table = _rows()
+    table = files.rows()
     table[:, 0] *= 1000
     np.savetxt(path, table)
 
 
 def _silent(path):
-    table = _rows()
+    table = files.rows()
     table[:, 21] = np.nan
     np.savetxt(path, table)
 
 
 def _unlabelled(path):
-    table = _rows()
+    table = files.rows()
     table[700, 1] = np.nan
     np.savetxt(path, table)
 
@@ -154,7 +133,7 @@ def _unlabelled(path):
     ],
 )
 def test_broken_files_are_refused_by_name(tmp_path, spoil, message):
-    spoil(_write(tmp_path, [_rows()]))
+    spoil(files.write(tmp_path, [files.rows()]))
     with pytest.raises(ValueError, match=message) as caught:
         list(read_pamap2(tmp_path))
     assert "subject101.dat" in str(caught.value)
@@ -169,9 +148,9 @@ def test_another_dataset_in_the_folder_is_refused(tmp_path):
 
 
 def test_a_person_who_never_rests_passes(tmp_path):
-    table = _rows(20, activity=24)  # subject 109 has only rope jumping
+    table = files.rows(20, activity=24)  # subject 109 has only rope jumping
     table[:, [4, 22, 40]] = 12 + 9 * np.sin(np.arange(2000) * 0.2)[:, None]
-    _write(tmp_path, [table], subject=109)
+    files.write(tmp_path, [table], subject=109)
     assert [recording.label for recording in read_pamap2(tmp_path)] == ["rope jumping"]
 
 
@@ -179,7 +158,7 @@ def test_memory_does_not_grow_with_the_number_of_people(tmp_path):
     peaks = []
     for people in (1, 4):
         for person in range(people):
-            _write(tmp_path, [_rows(30)], 101 + person)
+            files.write(tmp_path, [files.rows(30)], 101 + person)
         tracemalloc.start()
         assert sum(1 for _ in read_pamap2(tmp_path)) == people
         peaks.append(tracemalloc.get_traced_memory()[1])

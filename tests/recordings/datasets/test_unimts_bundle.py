@@ -1,26 +1,15 @@
 """The UniMTS bundle: channel blocks, units and class texts of its ten datasets; broken bundles are refused."""
 
-import json
 import zipfile
 
 import numpy as np
 import pytest
+from support.dataset_files import unimts_bundle as files
 
 from anymo_hf.modeling.body_segments import resolve_placement
 from anymo_hf.recordings.datasets.unimts_bundle import BUNDLES, read_unimts_bundle, unimts_labels
 
 G = 9.80665
-
-
-def _write(folder, name, windows, labels, classes=None, split="test"):
-    place = folder / "UniMTS_data" / BUNDLES[name].folder
-    place.mkdir(parents=True, exist_ok=True)
-    np.save(place / f"X_{split}.npy", windows)
-    np.save(place / f"y_{split}.npy", labels)
-    count = BUNDLES[name].classes if classes is None else classes
-    words = {str(i): ["activity", str(i)] for i in range(count)}
-    (place / f"{BUNDLES[name].folder}.json").write_text(json.dumps({"label_dictionary": words}))
-    return place
 
 
 def _numbered(blocks, width):
@@ -49,7 +38,7 @@ def test_all_ten_have_the_classes_of_table_9_and_known_placements():
     ],
 )
 def test_blocks_in_si_units_go_to_their_placements(tmp_path, name, blocks, width, placements):
-    _write(tmp_path, name, _numbered(blocks, width), np.array([0, BUNDLES[name].classes - 1]))
+    files.write(tmp_path, name, _numbered(blocks, width), np.array([0, BUNDLES[name].classes - 1]))
     first, second = read_unimts_bundle(tmp_path, name)
     assert list(first.signals) == placements and first.sampling_rate == BUNDLES[name].rate
     for index, signal in enumerate(first.signals.values()):
@@ -63,25 +52,25 @@ def test_blocks_in_si_units_go_to_their_placements(tmp_path, name, blocks, width
 def test_units_and_columns_of_the_others(tmp_path):
     window = np.zeros((1, 50, 45))
     window[..., 0::9], window[..., 3::9] = 1000, 500  # milli-g of 9.8, a thousandth of rad/s
-    _write(tmp_path, "opportunity", window, np.array([3]))
+    files.write(tmp_path, "opportunity", window, np.array([3]))
     (only,) = read_unimts_bundle(tmp_path, "opportunity")
     np.testing.assert_allclose(only.signals["left_forearm"][0], [9.8, 0, 0, 0.5, 0, 0])
     window = np.zeros((1, 128, 9))
     window[..., 0:3], window[..., 3:6], window[..., 7] = 7, 0.25, 1  # without gravity, gyroscope, total
-    _write(tmp_path, "uci_har", window, np.array([2]))
+    files.write(tmp_path, "uci_har", window, np.array([2]))
     (only,) = read_unimts_bundle(tmp_path, "uci_har")
     np.testing.assert_allclose(only.signals["waist"][0], [0, G, 0, 0.25, 0.25, 0.25])
     window = np.tile([0, 1, 0, 0, 90, 0], (2, 150, 1))
-    _write(tmp_path, "utd_mhad", window, np.array([20, 21]))
+    files.write(tmp_path, "utd_mhad", window, np.array([20, 21]))
     assert [list(r.signals) for r in read_unimts_bundle(tmp_path, "utd_mhad")] == [["right_wrist"], ["right_thigh"]]
     for name in ("usc_had", "w_har"):
-        _write(tmp_path, name, window, np.array([0, 1]), split="train")
+        files.write(tmp_path, name, window, np.array([0, 1]), split="train")
         signal = next(iter(next(read_unimts_bundle(tmp_path, name, "train")).signals.values()))
         np.testing.assert_allclose(signal[0], [0, G, 0, 0, np.pi / 2, 0])
 
 
 def test_the_zip_is_read_in_place_and_words_are_joined(tmp_path):
-    place = _write(tmp_path, "wisdm", np.tile([0, 9.8, 0, 0, 0, 1], (2, 200, 1)), np.array([1, 17]))
+    place = files.write(tmp_path, "wisdm", np.tile([0, 9.8, 0, 0, 0, 1], (2, 200, 1)), np.array([1, 17]))
     packed = tmp_path / "UniMTS_data.zip"
     with zipfile.ZipFile(packed, "w") as archive:
         for path in place.iterdir():
@@ -108,7 +97,7 @@ def _good():
     ],
 )
 def test_broken_arrays_are_refused(tmp_path, change, message):
-    _write(tmp_path, "usc_had", *change(*_good()))
+    files.write(tmp_path, "usc_had", *change(*_good()))
     with pytest.raises(ValueError, match=message):
         list(read_unimts_bundle(tmp_path, "usc_had"))
 
@@ -116,7 +105,7 @@ def test_broken_arrays_are_refused(tmp_path, change, message):
 def test_missing_and_damaged_files_are_refused(tmp_path):
     with pytest.raises(OSError, match="USCHAD/USCHAD.json"):
         list(read_unimts_bundle(tmp_path, "usc_had"))
-    place = _write(tmp_path, "usc_had", *_good())
+    place = files.write(tmp_path, "usc_had", *_good())
     with pytest.raises(OSError, match="USCHAD/X_train.npy"):
         list(read_unimts_bundle(tmp_path, "usc_had", "train"))
     with pytest.raises(ValueError, match="unknown dataset 'sims'"):

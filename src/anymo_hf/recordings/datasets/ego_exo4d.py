@@ -123,6 +123,7 @@ DATASET = Dataset(
     licence="other",
     licence_text="its own licence agreement, which every user signs; do not share this",
     paper_segments={"head": "Head"},
+    note="test split of COMODO's lists where they are there, 5 s",
     published=(
         Published("sessions", sum(TAKES.values()), listed(TAKES, "takes")),
         Published("classes", 8, "classes of the paper's Table 9"),

@@ -87,6 +87,7 @@ DATASET = Dataset(
     splits_of=listed_splits,
     window_seconds=None,
     paper_segments={"head": "Head"},
+    note="test split of COMODO's lists where they are there, whole clips",
     published=(
         Published("recordings", sum(CLIPS.values()), listed(CLIPS, "clips")),
         Published("classes", 32, "classes of the paper's Table 9"),

@@ -1,0 +1,1 @@
+"""Original files of the public datasets, as small as tests need them."""
