@@ -414,8 +414,9 @@ def map_joints(
         subject: who moves; the file's name without it.
         unit: a key of `units` or metres per unit. Left out, it is the one unit that makes the person 1.2 to 2.3 m tall,
             judged by the length of the legs.
-        up: "y" or "z", the axis that points up. Left out, it is the one along which the rest pose stands, or, where the
-            rest pose is no pose, the one along which the head is above the feet on average.
+        up: "y" or "z", the axis that points up. Left out, it is the one along which the rest pose stands and the person
+            too, in a tenth of the frames at least; where the rest pose is no pose, the one along which the head is above
+            the feet on average.
         units: metres per named unit, the likeliest first.
 
     Raises:
@@ -523,8 +524,12 @@ def _up_axis(path: Path, rig: _Rig, body: np.ndarray | None, up: str | None) -> 
     if up is not None:
         return np.eye(3)["xyz".index(up)]
     feet = (rig.point("L_Foot") + rig.point("R_Foot")) / 2
-    pose = _unit((rig.point("Head") - feet).mean(0))
+    line = rig.point("Head") - feet
+    pose = _unit(line.mean(0))
     standing = None if body is None else body[:, 2]
+    # somebody who lies down for most of a clip still stands in some of it
+    if standing is not None and np.mean(_unit(line) @ standing > 0.8) >= 0.1:
+        return standing.round()
     for axis in np.eye(3)[[1, 2]]:
         if pose @ axis > 0.8:
             if standing is None or standing @ axis > 0.5:

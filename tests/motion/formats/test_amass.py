@@ -7,6 +7,7 @@ from scipy.spatial.transform import Rotation
 from anymo_hf.modeling.body_segments import SEGMENT_INDEX
 from anymo_hf.motion.formats.amass import read_amass
 from anymo_hf.motion.formats.smpl import SMPL_JOINTS, SMPL_PARENTS, read_smpl
+from anymo_hf.motion.read_motion import inspect_motion, motion_files, read_motion
 from anymo_hf.motion.skeleton import tpose_offsets, tpose_positions
 from anymo_hf.simulation.kinematics import rotation_matrices
 
@@ -220,3 +221,64 @@ def test_files_that_are_no_npz_are_refused(tmp_path):
         read_amass(tmp_path / "none.npz")
     with pytest.raises(ValueError, match="height must lie between"):
         read_amass(write(tmp_path / "b.npz"), height=5)
+
+
+def standing(up="z", lying=False, frames=20):
+    """Quiet poses and places of somebody on the floor, which is at zero of the up axis."""
+    upright = Rotation.from_euler("x", 90, degrees=True) if up == "z" else Rotation.identity()
+    turn = Rotation.identity() if lying else upright  # SMPL's own axes lie on the back in a z-up world
+    poses = np.zeros((frames, 156))
+    poses[:, :3] = turn.as_rotvec()
+    trans = np.zeros((frames, 3))
+    trans[:, "xyz".index(up)] = 0.15 if lying else 0.95
+    trans[:, 0] = np.linspace(0, 1, frames)
+    return poses, trans
+
+
+@pytest.mark.parametrize("up", ["y", "z"])
+def test_the_up_axis_is_that_along_which_the_body_stands(tmp_path, up):
+    poses, trans = standing(up=up)
+    amass = write(tmp_path / "a.npz", poses=poses, trans=trans)
+    smpl = write_smpl(
+        tmp_path / "s.npz", global_orient=poses[:, :3], body_pose=poses[:, 3:72], transl=trans,
+        timestamps=np.arange(20) * 16_667,
+    )  # fmt: skip
+    for path, usual in ((amass, "z"), (smpl, "y")):
+        report = inspect_motion(path)
+        assert report.up == up and bool(report.notes) == (up != usual)
+        np.testing.assert_allclose(report.motion.positions[:, S["Pelvis"], 2], 0.95, atol=1e-9)
+        assert (report.motion.positions[:, S["Head"], 2] > 1.4).all()
+        # what the user says goes before
+        assert inspect_motion(path, up="y" if up == "z" else "z").up != up
+    assert any("give up= (--up)" in note for path in (amass, smpl) for note in inspect_motion(path).notes)
+
+
+def test_somebody_who_lies_on_the_floor_does_not_turn_the_axes(tmp_path):
+    poses, trans = standing(up="z", lying=True)
+    trans[:, 1] += 3.0  # the head points along y, somewhere in the room
+    report = inspect_motion(write(tmp_path / "a.npz", poses=poses, trans=trans))
+    assert report.up == "z" and not report.notes and np.ptp(report.motion.positions[..., 2]) < 0.5
+
+
+def test_split_keys_say_the_same_as_poses(tmp_path):
+    poses, trans = angles(size=156)
+    whole = read_amass(write(tmp_path / "a.npz", poses=poses, trans=trans))
+    split = write(
+        tmp_path / "b.npz", drop=("poses", "mocap_framerate"), root_orient=poses[:, :3], pose_body=poses[:, 3:66],
+        trans=trans, mocap_frame_rate=120.0,
+    )  # fmt: skip
+    assert motion_files(tmp_path) == [tmp_path / "a.npz", split]
+    np.testing.assert_array_equal(read_motion(split).positions, whole.positions)
+    np.testing.assert_array_equal(read_motion(split).orientations, whole.orientations)
+    with pytest.raises(ValueError, match=r"pose_body must be \(T, 63\) or \(T, 69\), got \(15, 60\)"):
+        read_amass(write(tmp_path / "c.npz", drop=("poses",), root_orient=poses[:, :3], pose_body=poses[:, 3:63]))
+
+
+def test_a_rate_can_be_given_where_a_file_has_none(tmp_path):
+    path = write(tmp_path / "a.npz", drop=("mocap_framerate",))
+    assert read_amass(path, frame_rate=29.97).frame_rate == 29.97
+    assert read_amass(write(tmp_path / "b.npz"), frame_rate=60).frame_rate == 60
+    smpl = write_smpl(tmp_path / "s.npz", drop=("timestamps",), fps=25.0)
+    assert read_smpl(smpl).frame_rate == 25 and read_smpl(smpl, frame_rate=50).frame_rate == 50
+    with pytest.raises(ValueError, match=r"a\.npz: frame_rate must be frames per second, from 1 to 1000, got -1"):
+        read_amass(path, frame_rate=-1)

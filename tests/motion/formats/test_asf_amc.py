@@ -210,6 +210,23 @@ def test_the_skeleton_is_found_by_the_subjects_name(tmp_path):
         read_asf_amc(path)
 
 
+def test_the_skeleton_of_an_actor_is_found_by_the_actors_part_of_the_name(tmp_path):
+    """As HDM05 names its files: HDM_bd.asf beside HDM_bd_squat1Reps_012_120.amc, an .asf an actor."""
+    for actor, scale in (("HDM_bd", 1.0), ("HDM_tr", 1.1)):
+        amc = write(tmp_path, scale=scale)
+        amc.rename(tmp_path / f"{actor}_squat1Reps_012_120.amc")
+        (tmp_path / "07.asf").rename(tmp_path / f"{actor}.asf")
+    legs = {}
+    for actor in ("HDM_bd", "HDM_tr"):
+        motion = read_asf_amc(tmp_path / f"{actor}_squat1Reps_012_120.amc")
+        assert motion.subject == actor
+        legs[actor] = np.linalg.norm(motion.positions[0, S["L_LowerLeg"]] - motion.positions[0, S["L_UpperLeg"]])
+    assert legs["HDM_tr"] == pytest.approx(1.1 * legs["HDM_bd"])
+    (tmp_path / "HDM_xx_squat1Reps_012_120.amc").write_bytes((tmp_path / "HDM_bd_squat1Reps_012_120.amc").read_bytes())
+    with pytest.raises(OSError, match=r"no \.asf for it beside it \(HDM_bd\.asf, HDM_tr\.asf there\)"):
+        read_asf_amc(tmp_path / "HDM_xx_squat1Reps_012_120.amc")
+
+
 AMC_DAMAGE = {
     "empty": (lambda text: "", "not an AMC file"),
     "foreign": (lambda text: "HIERARCHY\nROOT Hips\n", "not an AMC file"),

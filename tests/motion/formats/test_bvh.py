@@ -11,7 +11,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from anymo_hf.modeling.body_segments import SEGMENT_INDEX, SEGMENTS
-from anymo_hf.motion.formats.bvh import UNITS, read_bvh
+from anymo_hf.motion.formats.bvh import UNITS, map_bvh, read_bvh
 from anymo_hf.simulation.kinematics import rotation_matrices, segment_kinematics
 
 S = SEGMENT_INDEX
@@ -553,3 +553,97 @@ class TestRealDirections:
                 for name in (side, other)
             }
             assert travel[side] > 2 * travel[other], path.name
+
+
+RIGIFY = {"Hips": "pelvis", "Spine": "spine", "Spine1": "spine.001", "Neck": "neck", "Head": "face"} | {
+    f"{side}{ours}": f"{theirs}.{side[0]}"
+    for side in ("Left", "Right")
+    for ours, theirs in (("Shoulder", "shoulder"), ("Arm", "upper_arm"), ("ForeArm", "forearm"), ("UpLeg", "thigh"),
+                         ("Leg", "shin"), ("Foot", "foot"))
+}  # fmt: skip
+VENDOR = {"Hips": "CC_Base_Hip", "Spine": "CC_Base_Waist", "Spine1": "CC_Base_Spine01", "Head": "CC_Base_Head"} | {
+    f"{side}{ours}": f"CC_Base_{side[0]}_{theirs}"
+    for side in ("Left", "Right")
+    for ours, theirs in (("Shoulder", "Clavicle"), ("Arm", "Upperarm"), ("ForeArm", "Forearm"), ("Hand", "Hand"),
+                         ("UpLeg", "Thigh"), ("Leg", "Calf"), ("Foot", "Foot"))
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "names, dropped",
+    [
+        (RIGIFY, ("LeftHand", "RightHand", "LeftToeBase", "RightToeBase")),
+        (VENDOR, ("Neck", "LeftToeBase", "RightToeBase")),
+    ],
+    ids=["Rigify without a head joint", "CC_Base"],
+)
+def test_rigs_of_other_tools_give_the_same_body(tmp_path, names, dropped):
+    body = t_pose()
+    for side, sign in (("Left", 1), ("Right", -1)):
+        body.ends[f"{side}ForeArm"], body.ends[f"{side}Foot"] = (0, 0.26 * sign, 0), (0.14, 0, -0.06)
+    turns = random_turns(body, frames=6)
+    usual = read_bvh(write(tmp_path / "a.bvh", body.without(*dropped), turns))
+    renamed = read_bvh(write(tmp_path / "b.bvh", body.without(*dropped), turns, rename=names))
+    np.testing.assert_allclose(renamed.positions, usual.positions, atol=1e-6)
+    np.testing.assert_allclose(renamed.orientations, usual.orientations, atol=1e-6)
+
+
+def test_a_root_in_the_trunk_is_no_pelvis(tmp_path):
+    """As depth cameras have it: the root is the middle of the trunk, legs and arms hang from it."""
+    body, usual = Skeleton(), t_pose()
+    body.add("TORSO", None, (0, 0, 1.2))
+    body.add("NECK", "TORSO", (0, 0, 0.3))
+    body.add("HEAD", "NECK", (0, 0, 0.1))
+    for side, sign in (("LEFT", 1), ("RIGHT", -1)):
+        body.add(f"{side}_SHOULDER", "TORSO", (0, 0.18 * sign, 0.23))
+        body.add(f"{side}_ELBOW", f"{side}_SHOULDER", (0, 0.29 * sign, 0))
+        body.add(f"{side}_HAND", f"{side}_ELBOW", (0, 0.26 * sign, 0))
+        body.add(f"{side}_HIP", "TORSO", (0, 0.09 * sign, -0.22))
+        body.add(f"{side}_KNEE", f"{side}_HIP", (0, 0, -0.43))
+        body.add(f"{side}_FOOT", f"{side}_KNEE", (0, 0, -0.44))
+    turn = np.concatenate([about("z", angle) for angle in (0, 20, 40, 60)])
+    report = map_bvh(write(tmp_path / "a.bvh", body, {"TORSO": turn}))
+    motion = report.motion
+    hips = motion.positions[:, [S["L_UpperLeg"], S["R_UpperLeg"]]].mean(1)
+    np.testing.assert_allclose(motion.positions[:, S["Pelvis"]], hips, atol=1e-6)
+    np.testing.assert_allclose(motion.positions[:, S["Pelvis"], 2], 0.98, atol=1e-6)
+    np.testing.assert_allclose(rotation_matrices(motion.orientations[:, S["Pelvis"]]), turn, atol=1e-6)
+    assert report.notes == ("TORSO is no pelvis; the pelvis was placed between the hips and turns as TORSO",)
+    heights = motion.positions[0, [S[name] for name in ("Pelvis", "L5", "L3", "T12", "T8", "Neck", "Head")], 2]
+    assert (np.diff(heights) > 0).all()
+    # a root without a known name that lies at the hips is the pelvis
+    near = map_bvh(write(tmp_path / "b.bvh", usual, rename={"Hips": "Armature"}))
+    assert not near.notes and near.joints["Pelvis"] == "Armature"
+
+
+@pytest.mark.parametrize(
+    "printed, rate",
+    [("0.0333667", 30000 / 1001), ("0.033367", 30000 / 1001), ("0.0333333", 30.0), ("0.0333", 30.0), ("0.041667", 24.0),
+     ("0.0416", 24.0), ("0.0417083", 24000 / 1001), ("0.0167", 60.0), ("0.0166833", 60000 / 1001), ("0.0083333", 120.0),
+     ("0.00833333377", 120.0), ("0.040000", 25.0), ("8.3333e-3", 120.0), ("0.03440001", 1 / 0.03440001)],
+)  # fmt: skip
+def test_rates_of_video_are_not_rounded(tmp_path, printed, rate):
+    path = write(tmp_path / "a.bvh", t_pose())
+    path.write_text(re.sub("Frame Time: .*", f"Frame Time: {printed}", path.read_text()))
+    assert read_bvh(path).frame_rate == pytest.approx(rate, rel=1e-12)
+    assert read_bvh(path, frame_rate=50.0).frame_rate == 50
+    with pytest.raises(ValueError, match=r"a\.bvh: frame_rate must be frames per second, from 1 to 1000, got 0"):
+        read_bvh(path, frame_rate=0.0)
+
+
+def test_a_first_frame_in_another_pose_is_left_out(tmp_path):
+    turns = random_turns(t_pose(), frames=20, size=4)
+    turns["LeftArm"][0] = turns["LeftArm"][0] @ about("x", 80)[0]
+    motion = read_bvh(write(tmp_path / "a.bvh", t_pose(), turns))
+    rest = read_bvh(write(tmp_path / "b.bvh", t_pose(), {name: turn[1:] for name, turn in turns.items()}))
+    np.testing.assert_allclose(motion.positions, rest.positions, atol=1e-6)
+    # a jump in the middle as large as that is not a pose to leave out
+    turns["LeftArm"][9] = turns["LeftArm"][9] @ about("x", 80)[0]
+    assert len(read_bvh(write(tmp_path / "c.bvh", t_pose(), turns)).positions) == 20
+
+
+def test_who_lies_down_for_most_of_a_clip_stood_before(tmp_path):
+    backward = Rotation.from_euler("y", -np.clip(np.arange(60) * 5.0 - 40, 0, 88)[:, None], degrees=True).as_matrix()
+    motion = read_bvh(write(tmp_path / "a.bvh", t_pose(), {"Hips": TO_FILE.T @ backward @ TO_FILE}, up="y"), up="y")
+    found = read_bvh(tmp_path / "a.bvh")
+    np.testing.assert_array_equal(found.positions, motion.positions)

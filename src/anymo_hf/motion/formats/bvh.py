@@ -1,7 +1,7 @@
 """Reads a BVH motion-capture file of any common skeleton into a `BodyMotion`.
 
-`joint_mapping` says how joints become segments: names, spine, axes and units. A first frame that holds the rest pose
-before a jump (as in the CMU conversions) is left out.
+`joint_mapping` says how joints become segments: names, spine, axes and units. A first frame that holds another pose
+before a jump, the rest pose or a T-pose, is left out (as in conversions of CMU's clips).
 """
 
 from __future__ import annotations
@@ -239,9 +239,25 @@ def map_bvh(
     joints, numbers, rate = _parse(path)
     found = find_joints(path, joints)
     positions, rotations = _forward_kinematics(joints, numbers)
+    if _starts_apart(positions):
+        numbers, positions, rotations = numbers[1:], positions[1:], rotations[1:]
     rest = _rest_positions(joints, numbers)
     rate = checked_rate(path, frame_rate, rate)
     return map_joints(path, joints, found, positions, rotations, rest, rate, source="bvh", unit=unit, up=up)
+
+
+def _starts_apart(positions: np.ndarray) -> bool:
+    """Whether the first frame of joints `(T, J, 3)` is another pose, from which the body jumps into the motion.
+
+    Exporters put a T-pose there. Seen from the root, a joint then moves by a tenth of the body's size at once, and five
+    times as far as in any of the next second's frames.
+    """
+    if len(positions) < 4:
+        return False
+    seen = positions[:60] - positions[:60, :1]
+    steps = np.linalg.norm(np.diff(seen, axis=0), axis=-1).max(1)
+    size = float(np.linalg.norm(np.ptp(positions[0], axis=0)))
+    return bool(steps[0] > 0.1 * size and steps[0] > 5 * steps[1:].max())
 
 
 def _rest_positions(joints: list[_Joint], numbers: np.ndarray) -> np.ndarray:
