@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...modeling.imu_signal import STANDARD_GRAVITY
 from ..skeleton import ANKLE_HEIGHT
 
 HEEL = np.array([-0.03, 0.0, -ANKLE_HEIGHT])  # from the ankle, as a share of body height
@@ -34,14 +35,6 @@ class GaitShape:
     push: float
     fold: float
     swing_peak: float
-
-
-SHAPES = {
-    "walk": GaitShape(0.62, 0.38, 1.10, 0.0, 0.55),
-    "up": GaitShape(0.64, 0.05, 0.55, 0.1, 0.5),
-    "down": GaitShape(0.62, -0.30, 0.50, 0.0, 0.5),
-    "run": GaitShape(0.38, 0.08, 0.75, 1.0, 0.45),
-}
 
 
 def bell(phase: np.ndarray, centre: float, width: float) -> np.ndarray:
@@ -184,3 +177,15 @@ def two_link_leg(
         return np.stack([np.cross(side, up), side, up], axis=-1)
 
     return frame(knee), frame(foot - knee)
+
+
+def bounce(phase: np.ndarray, frequency: float, duty: float) -> np.ndarray:
+    """Height of a body that a half-sine ground force of `duty` share of each cycle throws up, metres."""
+    grid = np.linspace(0, 1, 512, endpoint=False)
+    force = np.where(grid < duty, STANDARD_GRAVITY * np.pi / (2 * duty) * np.sin(np.pi * grid / duty), 0.0)
+    spectrum = np.fft.rfft(force - force.mean())
+    omega = 2 * np.pi * frequency * np.arange(len(spectrum))
+    spectrum[1:] /= -(omega[1:] ** 2)
+    spectrum[0], spectrum[12:] = 0, 0  # keep what 60 Hz can carry
+    height = np.fft.irfft(spectrum, 512)
+    return np.interp(np.mod(phase, 1), np.append(grid, 1.0), np.append(height, height[0]))
