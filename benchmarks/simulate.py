@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from anymo_hf.motion.body_motion import BodyMotion
-from anymo_hf.motion.procedural.activities import simulate_activity
+from anymo_hf.motion.procedural import simulate_activity
 from anymo_hf.simulation.archive.dataset import ArchiveDataset, ViewCollator
 from anymo_hf.simulation.archive.derived import dense_bytes
 from anymo_hf.simulation.archive.shard import RecordingInfo, Shard, write_shard

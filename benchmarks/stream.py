@@ -20,7 +20,7 @@ import torch
 from encoder import write_json
 
 from anymo_hf import AnyMoForConditionalGeneration, AnyMoProcessor, AnyMoStream
-from anymo_hf.motion.procedural.activities import HELD_OUT_SEED
+from anymo_hf.motion.procedural import HELD_OUT_SEED
 from anymo_hf.pictures.demo import activity_labels, simulated_recording
 
 ACTIVITIES = ("walking", "sitting", "running", "squats")

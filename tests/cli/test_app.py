@@ -25,7 +25,7 @@ import anymo_hf
 from anymo_hf.cli.csv_windows import csv_windows
 from anymo_hf.modeling.body_segments import SEGMENTS
 from anymo_hf.modeling.feature_extraction_anymo import AnyMoFeatureExtractor
-from anymo_hf.motion.procedural.activities import HELD_OUT_SEED
+from anymo_hf.motion.procedural import HELD_OUT_SEED
 from anymo_hf.pictures import demo
 from anymo_hf.systems.checkpoint import FILES
 

@@ -62,7 +62,7 @@ def test_a_window_of_a_dataset_folder(tmp_path, monkeypatch):
 
 def test_a_motion_file_is_read(tmp_path, monkeypatch):
     from anymo_hf.motion import read_motion
-    from anymo_hf.motion.procedural.activities import simulate_activity
+    from anymo_hf.motion.procedural import simulate_activity
 
     monkeypatch.setattr(read_motion, "read_motion", lambda path: simulate_activity("wave", 0, 2.0))
     out = tmp_path / "w"

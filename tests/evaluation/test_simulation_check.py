@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation
 
 from anymo_hf.evaluation.simulation_check import compare_kinect, compare_trackers, draw_trackers, tracker_table
 from anymo_hf.modeling.body_segments import SEGMENTS
-from anymo_hf.motion.procedural.activities import simulate_activity
+from anymo_hf.motion.procedural import simulate_activity
 from anymo_hf.simulation.surface import load_template
 
 NAMES = ("R_Hand", "L_Foot", "Head")

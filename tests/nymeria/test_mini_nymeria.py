@@ -9,8 +9,8 @@ from scipy.spatial.transform import Rotation
 
 from anymo_hf.annotation.bench_classes import label_space
 from anymo_hf.modeling.body_segments import SEGMENT_INDEX
-from anymo_hf.motion.procedural.activities import SubjectStyle
-from anymo_hf.motion.procedural.narration import LABELS
+from anymo_hf.motion.procedural import ACTIVITIES as ALL_ACTIVITIES
+from anymo_hf.motion.procedural import SubjectStyle
 from anymo_hf.nymeria import imu as nymeria_imu
 from anymo_hf.nymeria.imu import DEVICES, read_nymeria_imu
 from anymo_hf.nymeria.mini_nymeria import ACTIVITIES, _motion, write_mini_nymeria
@@ -75,7 +75,9 @@ def test_gyroscopes_turn_as_their_segments(folder):
         spread = []
         for stream in ("1202-1", "1202-2"):
             imu = read_nymeria_imu(path, device, stream)
-            assert np.median(np.linalg.norm(imu.signals[:, :3], axis=1)) == pytest.approx(9.81, abs=0.4)
+            turn = np.linalg.norm(imu.signals[:, 3:], axis=1)
+            calm = imu.signals[turn < np.median(turn), :3]  # where the segment hardly turns, gravity is what is felt
+            assert np.median(np.linalg.norm(calm, axis=1)) == pytest.approx(9.81, abs=0.4)
             here = np.interp(clock, imu.time, np.linalg.norm(imu.signals[:, 3:], axis=1))
             inside = (clock > imu.time[0] + 0.1) & (clock < imu.time[-1] - 0.1)
             assert np.corrcoef(here[inside], truth[inside])[0, 1] > 0.97
@@ -95,7 +97,7 @@ def test_same_seed_same_bytes(folder, tmp_path):
 
 def test_labels_belong_to_the_bench():
     kept = set(label_space("fine150").labels)
-    assert {LABELS[name] for name in ACTIVITIES} <= kept
+    assert {ALL_ACTIVITIES[name].label for name in ACTIVITIES} <= kept
 
 
 def test_csv_counts_the_heads_clock(folder):

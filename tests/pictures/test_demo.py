@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from anymo_hf.modeling.body_segments import SEGMENT_INDEX, resolve_placement
-from anymo_hf.motion.procedural.activities import ACTIVITIES, HELD_OUT_SEED, simulate_activity
+from anymo_hf.motion.procedural import ACTIVITIES, HELD_OUT_SEED, simulate_activity
 from anymo_hf.motion.skeleton import tpose_positions
 from anymo_hf.pictures import demo
 from anymo_hf.pictures.body import candidate_places

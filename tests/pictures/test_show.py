@@ -12,7 +12,7 @@ from PIL import Image
 
 from anymo_hf.modeling.body_segments import SEGMENT_INDEX, SEGMENTS
 from anymo_hf.motion.body_motion import BodyMotion
-from anymo_hf.motion.procedural.activities import simulate_activity
+from anymo_hf.motion.procedural import simulate_activity
 from anymo_hf.pictures import show
 from anymo_hf.pictures.body import (
     SEGMENT_COLOURS,

@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from anymo_hf.modeling.body_segments import PARENTS, SEGMENT_INDEX, SEGMENTS
 from anymo_hf.motion.body_motion import BodyMotion
-from anymo_hf.motion.procedural.activities import SubjectStyle, simulate_activity
+from anymo_hf.motion.procedural import SubjectStyle, simulate_activity
 from anymo_hf.motion.skeleton import tpose_positions
 from anymo_hf.simulation.body_surface import SURFACE_FILE, body_surface, motion_height, posed_body
 from anymo_hf.simulation.build_template import _thinned

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from anymo_hf.modeling.body_segments import PARENTS
-from anymo_hf.motion.procedural.activities import simulate_activity
+from anymo_hf.motion.procedural import simulate_activity
 from anymo_hf.motion.skeleton import tpose_positions
 from anymo_hf.nymeria import vrs_writer
 

@@ -9,7 +9,7 @@ import pytest
 
 from anymo_hf.motion.body_motion import BodyMotion
 from anymo_hf.motion.captured_names import _BANDAI_NAMCO, _CMU, _STYLES, activity_as_moved, captured_name
-from anymo_hf.motion.procedural.narration import LABELS
+from anymo_hf.motion.procedural import ACTIVITIES
 from anymo_hf.training import corpus as corpus_module
 from anymo_hf.training.corpus import MotionCorpus, build_corpus, captured_clips
 
@@ -63,7 +63,7 @@ def test_windows_do_not_overlap_and_a_short_rest_is_left_out(tmp_path):
 
 def test_a_known_name_gives_activity_label_phrases_and_sentences(tmp_path):
     (clip,) = clips(walk_file(tmp_path / "dataset-2_walk_not-confident_001.bvh", seconds=3.2))
-    assert (clip.source, clip.activity, clip.label) == ("bandai_namco", "walking", LABELS["walking"])
+    assert (clip.source, clip.activity, clip.label) == ("bandai_namco", "walking", ACTIVITIES["walking"].label)
     assert "walking" in clip.label_phrases and len(clip.narrations) >= 7
     assert "a person walks in a timid style" in clip.narrations
     again = clips(walk_file(tmp_path / "dataset-2_walk_not-confident_001.bvh", seconds=3.2))
@@ -111,7 +111,7 @@ def test_no_window_spans_a_jump_of_the_capture(tmp_path):
 def test_every_activity_of_a_name_exists_and_nobody_mixes_sides():
     entries = [*_BANDAI_NAMCO.values(), *((a, v, {}, u) for a, v, u in _CMU.values())]
     for activity, verb, details, untrue in entries:
-        assert activity is None or activity in LABELS
+        assert activity is None or activity in ACTIVITIES
         assert not set(verb.split()) & set(untrue)
         for side, other in (("left", "right"), ("right", "left")):
             if side in details.values():

@@ -7,8 +7,7 @@ import torch
 from anymo_hf.modeling.processing_anymo import IGNORED, AnyMoProcessor
 from anymo_hf.modeling.prompts import normalize_text
 from anymo_hf.modeling.tokenization_anymo import AnyMoTokenizer
-from anymo_hf.motion.procedural.activities import ACTIVITIES
-from anymo_hf.motion.procedural.narration import label_phrases
+from anymo_hf.motion.procedural import ACTIVITIES, label_phrases
 from anymo_hf.training.collators import LabelPhrases, multiple_choice, pad_examples, text_examples
 from anymo_hf.training.corpus import Clip
 

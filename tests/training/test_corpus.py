@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from anymo_hf.motion.procedural.activities import HELD_OUT_SEED, simulate_activity
+from anymo_hf.motion.procedural import HELD_OUT_SEED, simulate_activity
 from anymo_hf.simulation.archive.manifest import read_manifest, verify_archive
 from anymo_hf.simulation.kinematics import segment_kinematics
 from anymo_hf.training import corpus as corpus_module

@@ -16,7 +16,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
 import anymo_hf  # noqa: F401  (registers the Auto classes)
-from anymo_hf.motion.procedural.activities import ACTIVITIES
+from anymo_hf.motion.procedural import ACTIVITIES
 from anymo_hf.training.corpus import build_corpus
 from anymo_hf.training.losses import next_token
 from anymo_hf.training.settings import (

@@ -31,7 +31,7 @@ def demo(
 
     Example: anymo demo --activity walking --out demo.png
     """
-    from ..motion.procedural.activities import HELD_OUT_SEED
+    from ..motion.procedural import HELD_OUT_SEED
     from ..pictures.demo import real_recording, run_demo, simulated_recording
     from ..systems.checkpoint import check_checkpoint, load_checkpoint
 

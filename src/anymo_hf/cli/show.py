@@ -93,7 +93,7 @@ def window(
 
         moved, title = read_motion(motion), motion.name
     else:
-        from ..motion.procedural.activities import simulate_activity
+        from ..motion.procedural import simulate_activity
 
         # a second more, so that the end is differentiated like the middle
         activity = activity or "walking"

@@ -17,7 +17,7 @@ import torch
 from scipy.signal import periodogram
 
 from ..modeling.body_segments import resolve_placement
-from ..motion.procedural.activities import HELD_OUT_SEED, simulate_activity
+from ..motion.procedural import HELD_OUT_SEED, simulate_activity
 from ..recordings.catalogue import read_windows
 from ..simulation.kinematics import segment_kinematics
 from ..simulation.surface import load_template

@@ -16,9 +16,9 @@ class CapturedName:
 
     Args:
         source: the corpus, "bandai_namco" or "cmu_bvh".
-        activity: a key of `narration.LABELS`, or None where no activity is truly this.
+        activity: a key of `procedural.ACTIVITIES`, or None where no activity is truly this.
         sentences: plain sentences about the clip.
-        details: for `narration.compose_narrations`: the side or direction.
+        details: for `procedural.compose_narrations`: the side or direction.
         untrue: words that no phrase or sentence about this clip may hold.
     """
 

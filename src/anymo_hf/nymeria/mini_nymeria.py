@@ -23,7 +23,7 @@ import torch
 
 from ..modeling.body_segments import SEGMENT_INDEX
 from ..motion.body_motion import Narration
-from ..motion.procedural.activities import HELD_OUT_SEED, SubjectStyle, simulate_activity
+from ..motion.procedural import HELD_OUT_SEED, SubjectStyle, simulate_activity
 from ..motion.skeleton import tpose_positions
 from ..simulation.kinematics import rotation_matrices, trajectory_signals
 from ..simulation.sensor_noise import STANDARD_GRAVITY, NoiseModel, add_noise

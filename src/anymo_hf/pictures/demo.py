@@ -18,8 +18,7 @@ import torch
 
 from ..modeling.body_segments import SEGMENT_INDEX, SEGMENTS, resolve_placement
 from ..motion.body_motion import BodyMotion
-from ..motion.procedural.activities import ACTIVITIES, HELD_OUT_SEED, simulate_activity
-from ..motion.procedural.narration import label_phrases
+from ..motion.procedural import ACTIVITIES, HELD_OUT_SEED, label_phrases, simulate_activity
 from ..motion.seeds import seed_of
 from ..motion.skeleton import tpose_offsets
 from ..recordings.catalogue import DATASETS, read_windows

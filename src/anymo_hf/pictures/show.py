@@ -15,7 +15,7 @@ import numpy as np
 
 from ..modeling.body_segments import PARENTS, SEGMENTS, resolve_placement
 from ..motion.body_motion import BodyMotion
-from ..motion.procedural.activities import SubjectStyle, simulate_activity
+from ..motion.procedural import SubjectStyle, simulate_activity
 from ..recordings.imu_recording import ImuRecording
 from ..simulation.body_surface import HEIGHT, body_surface, motion_height
 from ..simulation.kinematics import placement_signals, rotation_matrices, segment_kinematics

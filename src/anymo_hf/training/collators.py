@@ -9,7 +9,7 @@ import torch
 
 from ..modeling.processing_anymo import IGNORED, AnyMoProcessor
 from ..modeling.prompts import normalize_text
-from ..motion.procedural.activities import ACTIVITIES
+from ..motion.procedural import ACTIVITIES
 from .corpus import Clip
 
 

@@ -22,7 +22,7 @@ import torch
 from .. import __version__
 from ..motion.body_motion import BodyMotion
 from ..motion.captured_names import CapturedName, activity_as_moved, captured_name
-from ..motion.procedural.activities import ACTIVITIES, HELD_OUT_SEED, simulate_activity
+from ..motion.procedural import ACTIVITIES, EVERYDAY, HELD_OUT_SEED, simulate_activity
 from ..simulation.archive.manifest import MANIFEST, Manifest, ShardEntry, entry_of, read_manifest, write_manifest
 from ..simulation.archive.track import stacked_terms
 from ..simulation.engines import run_jobs
@@ -35,11 +35,6 @@ if TYPE_CHECKING:
 FRAME_RATE = 60.0
 _TERMS = (23, 15)  # force, lever and angular velocity of each segment, see `sample_views`
 _ARRAY = "terms.npy"
-# Postures and ways of walking: they fill most label spaces, differ in small things, and people differ most in them.
-EVERYDAY = (
-    "standing", "sitting", "slouching", "lying_back", "lying_side", "walking", "walking_slow", "walking_fast",
-    "stairs_up", "stairs_down", "running", "jogging", "jumping", "kicking", "walking_turning",
-)  # fmt: skip
 _SHARDS, _REPORT = "*-*", "report.json"
 _LARGEST = 60_000.0  # inside float16; a violent knock's lever term may exceed it
 
@@ -95,12 +90,14 @@ def _motion_code() -> str:
 
 def simulated_clip(activity: str, seed: int, frames: int) -> tuple[BodyMotion, Clip]:
     """One procedural clip and its words."""
-    from ..motion.procedural.narration import LABELS, label_phrases
+    from ..motion.procedural import ACTIVITIES, label_phrases
 
     motion = simulate_activity(activity, seed, duration=frames / FRAME_RATE)
     sentences = tuple(dict.fromkeys(item.text for item in motion.narrations))
     phrases = tuple(label_phrases(activity))
-    return motion, Clip(f"{activity}-{seed}", "procedural", activity, LABELS[activity], phrases, sentences)
+    return motion, Clip(
+        f"{activity}-{seed}", "procedural", activity, ACTIVITIES[activity].class_name, phrases, sentences
+    )
 
 
 def captured_clips(path: Path, frames: int) -> Iterator[tuple[BodyMotion, Clip]]:
@@ -212,7 +209,7 @@ def _possible_runs(motion: BodyMotion) -> list[tuple[int, int]]:
 
 def _captured_words(window: BodyMotion, name: CapturedName | None, clip: str) -> Clip:
     """Label, phrases and sentences of one captured window; sentences are drawn with the clip's name as the seed."""
-    from ..motion.procedural.narration import LABELS, compose_narrations, label_phrases
+    from ..motion.procedural import ACTIVITIES, compose_narrations, label_phrases
 
     if name is None:
         return Clip(clip, window.source)
@@ -229,7 +226,9 @@ def _captured_words(window: BodyMotion, name: CapturedName | None, clip: str) ->
     sentences = name.sentences if details == name.details else ()
     composed = compose_narrations(activity, details, np.random.default_rng(zlib.crc32(clip.encode())))
     narrations = tuple(dict.fromkeys([*true(composed), *sentences]))
-    return Clip(clip, name.source, activity, LABELS[activity], tuple(true(label_phrases(activity))), narrations)
+    return Clip(
+        clip, name.source, activity, ACTIVITIES[activity].class_name, tuple(true(label_phrases(activity))), narrations
+    )
 
 
 def _make_shard(shard: _Shard) -> int:

@@ -28,7 +28,7 @@ from ..modeling.modeling_anymo import AnyMoForConditionalGeneration
 from ..modeling.modeling_pqvae import AnyMoPQVAEModel
 from ..modeling.modeling_stgcn import AnyMoSTGCNForPreTraining
 from ..modeling.processing_anymo import AnyMoProcessor
-from ..motion.procedural.narration import LABELS
+from ..motion.procedural import ACTIVITIES
 from .losses.next_token import token_loss
 from .settings import (
     ContrastiveSettings,
@@ -198,7 +198,7 @@ def token_lengths(release: str | Path, latents: int, candidates: int) -> dict[st
         OSError: no release there.
     """
     processor = AnyMoProcessor.from_pretrained(release)
-    codes, labels = np.arange(2 * latents) % 2, list(LABELS.values())
+    codes, labels = np.arange(2 * latents) % 2, [activity.class_name for activity in ACTIVITIES.values()]
     options = [labels[number % len(labels)] for number in range(candidates)]
     text = "a person walks up the stairs slowly while holding a box in both hands"
     examples = {

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from anymo_hf.modeling.body_segments import SEGMENTS
-from anymo_hf.motion.procedural.activities import ACTIVITIES, SubjectStyle, simulate_activity
+from anymo_hf.motion.procedural import ACTIVITIES, SubjectStyle, simulate_activity
 
 FOOT_SLIDE_BOUND = 0.35  # m/s, the slower of the two feet while walking (stated in the README)
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from anymo_hf.motion.procedural.gait import BALL, HEEL, SHAPES, GroundPath, foot_path, reachable_height, two_link_leg
+from anymo_hf.motion.procedural.gait import BALL, HEEL, GroundPath, foot_path, reachable_height, two_link_leg
+from anymo_hf.motion.procedural.locomotion import GAITS
 
 PHASE = np.linspace(0, 3, 3001)
 
@@ -28,9 +29,9 @@ def test_a_leg_out_of_reach_is_nearly_straight_and_points_at_the_target():
     np.testing.assert_allclose((thigh + shank)[0, :2, 2] / 2, 0, atol=0.1)
 
 
-@pytest.mark.parametrize("kind", sorted(SHAPES))
+@pytest.mark.parametrize("kind", sorted(GAITS))
 def test_the_pivot_of_a_planted_foot_does_not_move(kind):
-    height, shape = 1.7, SHAPES[kind]
+    height, shape = 1.7, GAITS[kind].foot
     foot = foot_path(PHASE, 0.0, shape, 1.4, 0.0, 0.05, height)
     cycle = np.mod(PHASE, 1)
     inside = (cycle > 0.03) & (cycle < shape.stance - 0.06)
@@ -46,14 +47,14 @@ def test_the_pivot_of_a_planted_foot_does_not_move(kind):
 
 
 def test_feet_advance_one_stride_a_cycle_and_climb_with_the_stairs():
-    foot = foot_path(PHASE, 0.5, SHAPES["up"], 0.6, 0.34, 0.05, 1.7)
+    foot = foot_path(PHASE, 0.5, GAITS["up"].foot, 0.6, 0.34, 0.05, 1.7)
     np.testing.assert_allclose(foot.along[2000] - foot.along[1000], 0.6, atol=1e-9)
     np.testing.assert_allclose(foot.height[2000] - foot.height[1000], 0.34, atol=1e-9)
 
 
 def test_the_swinging_foot_clears_the_ground():
     for kind in ("walk", "run"):
-        foot = foot_path(PHASE, 0.0, SHAPES[kind], 1.4, 0.0, 0.05, 1.7)
+        foot = foot_path(PHASE, 0.0, GAITS[kind].foot, 1.4, 0.0, 0.05, 1.7)
         assert foot.height.min() > -1e-3 and foot.height.max() > 0.05
 
 

@@ -3,13 +3,11 @@
 import numpy as np
 import pytest
 
-from anymo_hf.motion.procedural.activities import ACTIVITIES
-from anymo_hf.motion.procedural.narration import LABELS, compose_narrations, label_phrases
+from anymo_hf.motion.procedural import ACTIVITIES, compose_narrations, label_phrases
 
 
 def test_every_activity_has_words_and_no_held_out_ones():
     rng = np.random.default_rng(0)
-    assert set(LABELS) == set(ACTIVITIES)
     for activity in ACTIVITIES:
         phrases = label_phrases(activity)
         sentences = compose_narrations(activity, {}, rng)

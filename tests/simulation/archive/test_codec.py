@@ -9,7 +9,7 @@ import pytest
 
 from anymo_hf.modeling.body_segments import PARENTS
 from anymo_hf.motion.body_motion import BodyMotion
-from anymo_hf.motion.procedural.activities import simulate_activity
+from anymo_hf.motion.procedural import simulate_activity
 from anymo_hf.simulation.archive.codec import (
     ACCELERATION_BOUND,
     POSITION_STEP,

@@ -6,7 +6,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from anymo_hf.motion.body_motion import Narration
-from anymo_hf.motion.procedural.activities import simulate_activity
+from anymo_hf.motion.procedural import simulate_activity
 from anymo_hf.simulation.archive.dataset import ArchiveDataset, ViewCollator
 from anymo_hf.simulation.archive.rows import window_spans
 from anymo_hf.simulation.archive.shard import RecordingInfo

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from anymo_hf.motion.body_motion import BodyMotion
-from anymo_hf.motion.procedural.activities import simulate_activity
+from anymo_hf.motion.procedural import simulate_activity
 from anymo_hf.simulation.archive.shard import BLOCK_FRAMES, RecordingInfo, Shard, write_shard
 from anymo_hf.simulation.archive.track import frame_blocks, motion_pieces, pose_track, split_terms, stacked_terms
 from anymo_hf.simulation.kinematics import segment_kinematics

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from anymo_hf.motion.body_motion import BodyMotion
-from anymo_hf.motion.procedural.activities import HELD_OUT_SEED, simulate_activity
+from anymo_hf.motion.procedural import HELD_OUT_SEED, simulate_activity
 from anymo_hf.simulation.archive import writer as archive_module
 from anymo_hf.simulation.archive.derived import dense_bytes, materialize, materialize_views
 from anymo_hf.simulation.archive.manifest import read_manifest, verify_archive

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.constants import g
 
-from ...modeling.imu_signal import STANDARD_GRAVITY
 from ..skeleton import ANKLE_HEIGHT
 
 HEEL = np.array([-0.03, 0.0, -ANKLE_HEIGHT])  # from the ankle, as a share of body height
@@ -182,7 +182,7 @@ def two_link_leg(
 def bounce(phase: np.ndarray, frequency: float, duty: float) -> np.ndarray:
     """Height of a body that a half-sine ground force of `duty` share of each cycle throws up, metres."""
     grid = np.linspace(0, 1, 512, endpoint=False)
-    force = np.where(grid < duty, STANDARD_GRAVITY * np.pi / (2 * duty) * np.sin(np.pi * grid / duty), 0.0)
+    force = np.where(grid < duty, g * np.pi / (2 * duty) * np.sin(np.pi * grid / duty), 0.0)
     spectrum = np.fft.rfft(force - force.mean())
     omega = 2 * np.pi * frequency * np.arange(len(spectrum))
     spectrum[1:] /= -(omega[1:] ** 2)

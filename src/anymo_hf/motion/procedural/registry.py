@@ -37,6 +37,7 @@ def register(*new: Activity) -> None:
         ValueError: the name is taken.
     """
     _add(ACTIVITIES, new)
+    EVERYDAY.update({item.name: item for item in new if item.everyday})
 
 
 def get_activity(name: str) -> Activity:
@@ -58,4 +59,4 @@ def _add(found: dict[str, Activity], new: Iterable[Activity]) -> None:
 
 
 ACTIVITIES: dict[str, Activity] = find_activities()
-EVERYDAY: tuple[str, ...] = tuple(name for name, item in ACTIVITIES.items() if item.everyday)
+EVERYDAY: dict[str, Activity] = {name: item for name, item in ACTIVITIES.items() if item.everyday}

@@ -157,7 +157,7 @@ def run_with_bar(
 
 
 def _procedural_jobs(folder, recipe, seeds, seconds, activities) -> list[_Job]:
-    from ...motion.procedural.activities import ACTIVITIES, HELD_OUT_SEED
+    from ...motion.procedural import ACTIVITIES, HELD_OUT_SEED
 
     if not 0 <= seeds < HELD_OUT_SEED:
         raise ValueError(f"procedural must lie between 0 and {HELD_OUT_SEED - 1}, got {seeds}")
@@ -256,7 +256,7 @@ def _make_shard(job: _Job) -> ShardEntry | str:
     """Simulates one recording; a sentence where its source is bad."""
     try:
         if job.source is None:
-            from ...motion.procedural.activities import simulate_activity
+            from ...motion.procedural import simulate_activity
 
             motion = simulate_activity(job.activity, job.seed, job.seconds)
         else:
