@@ -49,3 +49,12 @@ def test_windows_of_several_lengths_are_read_each_by_itself(windows):
 def test_a_window_of_another_shape_is_refused():
     with pytest.raises(ValueError, match=r"\(n, T, 6\)"):
         signal_statistics(np.zeros((2, 100, 3)), 50)
+
+
+def test_energy_lies_in_the_band_of_a_sine():
+    time = np.arange(500) / 100
+    window = np.random.default_rng(0).normal(0, 0.01, (1, 500, 6)) + [0, 0, 9.8, 0, 0, 0]
+    window[0, :, 2] += 2 * np.sin(2 * np.pi * 1.8 * time)
+    energy = signal_statistics(window, 100)[0, 11 * 7 : 11 * 14].reshape(7, 11)
+    assert energy[:, 2].argmax() == 1 and energy[:, 8].argmax() == 1  # 1 to 2 Hz, in the channel and along gravity
+    assert np.isfinite(signal_statistics(np.zeros((1, 100, 6)), 50)).all()

@@ -1,6 +1,5 @@
 """Ablations: what a variant changes, what it shares, and the tables that come out, on a tiny corpus."""
 
-import importlib.util
 import json
 from pathlib import Path
 
@@ -8,25 +7,18 @@ import numpy as np
 import pytest
 import yaml
 
+from anymo_hf.evaluation import ablations
 from anymo_hf.recordings.catalogue import DATASETS
 from anymo_hf.recordings.imu_recording import ImuRecording
 from anymo_hf.training.checkpoints import file_hash
 
-SCRIPT = Path(__file__).parents[2] / "training" / "ablations.py"
+CONFIGS = Path(__file__).parents[2] / "training" / "configs" / "ablations"
 STAGES = {
     "encoder": {"steps": 2, "batch_size": 4, "frames": [64]},
     "tokenizer": {"steps": 2, "batch_size": 8, "frames": [64], "views_per_clip": 2, "rows_per_call": 6},
     "language": {"steps": 1, "batch_size": 4, "text_batch_size": 4, "vocab_size": 400, "latents": 12},
     "contrastive": {"steps": 2, "batch_size": 4, "lm_batch_size": 2, "candidates": 3, "latents": 12},
 }
-
-
-@pytest.fixture(scope="module")
-def ablations():
-    spec = importlib.util.spec_from_file_location("ablations", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +38,12 @@ def windows_of(name, folder):
 
 
 @pytest.fixture(scope="module")
-def done(ablations, configs, corpus_folder, tmp_path_factory):
+def done(configs, corpus_folder, tmp_path_factory):
     """A whole run without data, then the same one with data."""
     root = tmp_path_factory.mktemp("ablations")
     (root / "data" / "usc_had").mkdir(parents=True)
     words = ["--output", root / "run", "--results", root, "--configs", configs, "--corpus", corpus_folder]
-    parse = lambda *more: ablations.build_parser().parse_args([str(word) for word in (*words, *more)])  # noqa: E731
+    parse = lambda *more: ablations.build_parser(CONFIGS).parse_args([str(word) for word in (*words, *more)])  # noqa: E731
     plain = ablations.run(parse())
     assert not (root / "ablations.json").exists()
     with pytest.MonkeyPatch.context() as patch:
@@ -60,14 +52,13 @@ def done(ablations, configs, corpus_folder, tmp_path_factory):
     return root, plain, judged, parse
 
 
-def test_shipped_settings_are_one_switch_away_from_the_full_model(ablations):
-    configs = SCRIPT.parent / "configs" / "ablations"
-    full = ablations.stage_settings(configs, "full")
-    joint = ablations.stage_settings(configs, "no_geometry")
+def test_shipped_settings_are_one_switch_away_from_the_full_model():
+    full = ablations.stage_settings(CONFIGS, "full")
+    joint = ablations.stage_settings(CONFIGS, "no_geometry")
     assert joint["encoder"].views == full["encoder"].views | {"mounting": "joint"}
-    assert ablations.stage_settings(configs, "no_masked_prediction")["encoder"].objective == "full_view"
+    assert ablations.stage_settings(CONFIGS, "no_masked_prediction")["encoder"].objective == "full_view"
     for name, variant in ablations.VARIANTS.items():
-        settings = ablations.stage_settings(configs, name, 0.5)
+        settings = ablations.stage_settings(CONFIGS, name, 0.5)
         for stage, values in settings.items():
             assert values.steps == round(full[stage].steps / 2) and values.max_minutes is None
             changed = {key for key, value in vars(values).items() if value != vars(full[stage])[key]} - {"steps"}
@@ -100,14 +91,14 @@ def test_stages_before_the_first_change_are_shared(done):
     assert not (done[0] / "run" / "corpus").exists()  # the given one is only read
 
 
-def test_without_data_nothing_is_evaluated_and_the_table_says_so(ablations, done):
+def test_without_data_nothing_is_evaluated_and_the_table_says_so(done):
     _, plain, _, _ = done
     assert not any("accuracy" in row for row in plain["variants"].values())
     text = ablations.tables(plain)
     assert "Nothing was evaluated" in text and "encoder 2, tokenizer 2, language 1, contrastive 2" in text
 
 
-def test_results_hold_means_over_sets_and_the_paper(ablations, done):
+def test_results_hold_means_over_sets_and_the_paper(done):
     root, _, judged, _ = done
     saved = json.loads((root / "ablations.json").read_text())
     assert saved == json.loads(json.dumps(judged)) and [*root.glob("*.part")] == []
@@ -121,7 +112,7 @@ def test_results_hold_means_over_sets_and_the_paper(ablations, done):
     assert "| IMU prompt |" in text and text.count("| 35.7 / 29.5 / 57.5 |") == 2
 
 
-def test_a_second_run_keeps_what_is_done(ablations, done, monkeypatch):
+def test_a_second_run_keeps_what_is_done(done, monkeypatch):
     root, _, judged, parse = done
     monkeypatch.setattr(ablations, "read_windows", windows_of)
     monkeypatch.setattr(ablations, "evaluate_variant", lambda *_: pytest.fail("evaluated again"))
@@ -131,7 +122,7 @@ def test_a_second_run_keeps_what_is_done(ablations, done, monkeypatch):
         ablations.run(parse("--scale", "2"))
 
 
-def test_bad_input_is_told_before_training(ablations, done, tmp_path):
+def test_bad_input_is_told_before_training(done, tmp_path):
     parse = done[3]
     with pytest.raises(OSError, match="absent: no such folder"):
         ablations.run(parse("--data", tmp_path / "absent"))

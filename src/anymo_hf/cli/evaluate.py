@@ -158,6 +158,28 @@ def tokenizer(out: Out = Path("results"), windows: Windows = None, model: Model 
     _simulated(["tokenizer"], out, windows, 64, None, model)
 
 
+@app.command("few-labels")
+def few_labels(
+    data: Annotated[Path, typer.Option(help="Folder that holds usc_had and uci_hapt as downloaded.")],
+    output: Annotated[Path, typer.Option(help="Results; a stopped run goes on there.")] = Path(
+        "results/few_labels.json"
+    ),
+    cache: Annotated[Path, typer.Option(help="Folder that keeps motion codes.")] = Path("runs/few_labels"),
+    compare_rates: Annotated[
+        bool, typer.Option("--compare-rates", help="Compare learning rates on a training person, then stop.")
+    ] = False,
+    model: Model = "anymo",
+) -> None:
+    """Recognition learned from few labels, people held out: fine-tuning beside a forest and a network from scratch.
+
+    Example: anymo evaluate few-labels --data DIR
+    """
+    from ..evaluation.few_labels import run_few_labels
+
+    for line in run_few_labels(data, model, output, cache, compare_rates):
+        typer.echo(line)
+
+
 def _recognition(
     data: Path,
     out: Path,

@@ -1,17 +1,17 @@
 """Recognition with few labels: what pre-training is worth beside the same network from scratch, and beside a forest.
 
-    python benchmarks/few_labels.py --data DIR [--output results/few_labels.json]
+    anymo evaluate few-labels --data DIR [--output results/few_labels.json]
 
 `DIR` holds `usc_had/` and `uci_hapt/`. 30 % of the people are the test, the same ones throughout; of the others 1, 5, 25 or
-100 % have labels (`take_share` of `examples/finetune_har.py`: less than one person is one person with that part of their
-windows). Fine-tuning is that example's own code. The ways:
+100 % have labels (`take_share` of `finetuning`: less than one person is one person with that part of their
+windows). Fine-tuning is that module's own code. The ways:
 
 - `full`, `lora`, `linear`: the released model, all of it trained, LoRA adapters, or the classifier alone on a fixed
   network. The classifier starts from the labels' names; `linear_random` starts it at random.
 - `scratch`: the same network, every trained weight at random, all of it trained, for as many steps of as many windows. It
   reads the motion codes of the pre-trained tokenizer with their code vectors, so it is a language model from scratch on
   pre-trained codes, not a network that saw no other data at all.
-- `forest`: statistics of the signals (`signal_features`) and a random forest of 300 trees.
+- `forest`: the features and trees of `systems/feature_forest.py`.
 - `zero_shot`: the released model without any label.
 
 Learning rates are one for each way. `--choose` shows what they were chosen by: scores of UCI-HAPT on one person of the
@@ -20,10 +20,8 @@ training people, never of the test. A run that was stopped goes on where it was.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -39,14 +37,12 @@ from transformers import AutoModelForSequenceClassification, AutoProcessor, Prin
 from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.utils import logging
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
-
-import finetune_har  # noqa: E402
-from finetune_har import FinetuneSettings, split_people, take_share  # noqa: E402
-
-from anymo_hf.evaluation.metrics import recognition_scores  # noqa: E402
-from anymo_hf.evaluation.recognition import RecognitionSettings, stratified_subset  # noqa: E402
-from anymo_hf.recordings.catalogue import DATASETS, read_windows  # noqa: E402
+from ..recordings.catalogue import DATASETS, read_windows
+from ..systems.feature_forest import TREES, window_features
+from . import finetuning
+from .finetuning import FinetuneSettings, split_people, take_share
+from .metrics import recognition_scores
+from .recognition import RecognitionSettings, stratified_subset
 
 NAMES = ("usc_had", "uci_hapt")
 STEPS = {0.01: 60, 0.05: 80, 0.25: 120, 1.0: 320}  # share -> steps
@@ -56,7 +52,6 @@ TRIED = {"full": (1e-4, 3e-4), "lora": (3e-4, 1e-3), "linear": (1e-3, 1e-2), "li
          "scratch": (3e-4, 1e-3)}  # fmt: skip
 WAYS = ("forest", "scratch", "linear_random", "linear", "lora", "full")
 BATCH, TEST_WINDOWS = 8, 300
-BANDS = (0.3, 1, 2, 3, 5, 10, 20)  # Hz
 
 
 @dataclass(frozen=True)
@@ -91,34 +86,6 @@ def planned() -> list[Run]:
 # -- data ----------------------------------------------------------------------------------------------------------------
 
 
-def signal_features(signal: np.ndarray, rate: float) -> np.ndarray:
-    """Statistics of one sensor's window `(T, 6)`, m/s^2 and rad/s.
-
-    Of the six channels, of both lengths, and of acceleration along and across gravity and turning about it, which do not
-    change as the sensor turns on the body: mean, standard deviation, five percentiles, logarithmic energy in bands, the
-    strongest frequency. And the correlations of the channels.
-    """
-    signal = np.asarray(signal, dtype=float)
-    force, turn = signal[:, :3], signal[:, 3:]
-    down = force.mean(0) / max(np.linalg.norm(force.mean(0)), 1e-9)
-    along = force @ down
-    derived = (np.linalg.norm(force, axis=1), np.linalg.norm(turn, axis=1), along,
-               np.linalg.norm(force - along[:, None] * down, axis=1), turn @ down)  # fmt: skip
-    columns = np.column_stack([signal, *derived])
-    centred = columns - columns.mean(0)
-    power = np.abs(np.fft.rfft(centred * np.hanning(len(signal))[:, None], axis=0)) ** 2 / len(signal)
-    frequency = np.fft.rfftfreq(len(signal), 1 / rate)
-    edges = np.searchsorted(frequency, (*BANDS, np.inf))
-    energy = np.log(np.array([power[low:high].sum(0) for low, high in zip(edges, edges[1:], strict=False)]) + 1e-6)
-    spread = columns.std(0)
-    scaled = centred[:, :6] / np.maximum(spread[:6], 1e-9)
-    correlation = (scaled.T @ scaled / len(signal))[np.triu_indices(6, 1)]
-    percentiles = np.percentile(columns, (5, 25, 50, 75, 95), axis=0)
-    return np.concatenate(
-        [columns.mean(0), spread, percentiles.ravel(), energy.ravel(), frequency[power.argmax(0)], correlation]
-    )
-
-
 def load_windows(name: str, data: Path, processor: Any, tokenizer_hash: str, cache: Path) -> Windows:
     """Codes and features of a data set, read once and kept in `cache`, split by people.
 
@@ -139,10 +106,8 @@ def load_windows(name: str, data: Path, processor: Any, tokenizer_hash: str, cac
                 columns[column] += codes[column]
         columns["labels"] = [DATASETS[name].labels.index(recording.label) for recording in recordings]
         columns["subject"] = [recording.subject for recording in recordings]
-        columns["features"] = [
-            np.concatenate([signal_features(signal, one.sampling_rate) for _, signal in sorted(one.signals.items())])
-            for one in recordings
-        ]
+        places = sorted({place for recording in recordings for place in recording.signals})
+        columns["features"] = window_features(recordings, places).tolist()
         draft = kept.with_name(f".{kept.name}.part")
         Dataset.from_dict(columns).save_to_disk(str(draft))
         os.rename(draft, kept)
@@ -191,7 +156,7 @@ def make_model(checkpoint: str, labels: tuple[str, ...], seed: int, scratch: boo
 @torch.inference_mode()
 def embed(model: Any, processor: Any, rows: Dataset) -> np.ndarray:
     """Unit motion embeddings `(rows, dim)`."""
-    collate, parts = finetune_har.collator(processor), []
+    collate, parts = finetuning.collator(processor), []
     for start in range(0, len(rows), 64):
         batch = collate(rows.select(range(start, min(start + 64, len(rows)))).to_list())
         parts.append(model.eval().get_imu_features(**{name: batch[name] for name in batch if name != "labels"}))
@@ -214,10 +179,12 @@ def measure(run: Run, windows: Windows, checkpoint: str, processor: Any, steps: 
 
 
 def forest_scores(train: Dataset, test: Dataset, labels: int, seed: int) -> dict[str, float]:
-    """Random forest on `features`."""
+    """Random forest on the `features` of `load_windows`."""
     from sklearn.ensemble import RandomForestClassifier
 
-    forest = RandomForestClassifier(300, random_state=seed).fit(np.array(train["features"]), np.array(train["labels"]))
+    forest = RandomForestClassifier(TREES, random_state=seed).fit(
+        np.array(train["features"]), np.array(train["labels"])
+    )
     scores = np.zeros((len(test), labels))
     scores[:, forest.classes_] = forest.predict_proba(np.array(test["features"]))
     return recognition_scores(scores, np.array(test["labels"]))
@@ -234,7 +201,7 @@ def network_scores(
         steps=steps, batch_size=BATCH, learning_rate=run.rate, seed=run.seed,
     )  # fmt: skip
     model, test = make_model(checkpoint, windows.labels, run.seed, scratch), windows.test
-    model = finetune_har.prepare(model, processor, settings.method, settings.init_head)
+    model = finetuning.prepare(model, processor, settings.method, settings.init_head)
     if fixed:
         if windows.embeddings is None:
             windows.embeddings = {
@@ -247,7 +214,7 @@ def network_scores(
         train = take_share(pool, run.share, run.seed) if run.share else pool
         test = Dataset.from_dict({"labels": windows.test["labels"], "embedding": windows.embeddings["test"]})
         model = Probe(model)
-    trainer = finetune_har.make_trainer(model, processor, train, test, "runs/few_labels", settings)
+    trainer = finetuning.make_trainer(model, processor, train, test, "runs/few_labels", settings)
     trainer.remove_callback(PrinterCallback)
     if fixed:
         trainer.data_collator = Probe.collate
@@ -337,51 +304,51 @@ def choose(windows: Windows, checkpoint: str, processor: Any, share: float = 0.0
             )
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Command line."""
-    parser = argparse.ArgumentParser(description="Fine-tuning with few labels, beside the baselines.")
-    parser.add_argument("--data", type=Path, required=True, help="holds usc_had and uci_hapt as downloaded")
-    parser.add_argument("--model", default="anymo", help="checkpoint folder; default: %(default)s")
-    parser.add_argument("--output", type=Path, default=Path("results/few_labels.json"))
-    parser.add_argument("--cache", type=Path, default=Path("runs/few_labels"), help="of motion codes")
-    parser.add_argument("--choose", action="store_true", help="compare learning rates on a training person, then stop")
-    args = parser.parse_args(arguments)
+def run_few_labels(
+    data: Path,
+    model: str = "anymo",
+    output: Path = Path("results/few_labels.json"),
+    cache: Path = Path("runs/few_labels"),
+    compare_rates: bool = False,
+) -> Iterator[str]:
+    """Every planned run that `output` does not hold yet; yields lines to print, the tables last.
+
+    Args:
+        data: holds `usc_had` and `uci_hapt` as downloaded.
+        model: checkpoint folder.
+        output: results; written anew after every run.
+        cache: of motion codes.
+        compare_rates: instead, the lines of `choose`.
+
+    Raises:
+        OSError: a data set or the checkpoint is missing.
+        ValueError: `output` is damaged or of other settings.
+    """
     logging.set_verbosity_error()
     disable_progress_bars()
-    try:
-        processor = AutoProcessor.from_pretrained(args.model)
-        recognition = RecognitionSettings.of(args.model, processor)
-        hashes = recognition.weights_sha256
-        settings = {
-            "model": recognition.model, "weights_sha256": hashes, "steps": {str(k): v for k, v in STEPS.items()},
-            "batch_size": BATCH, "rates": RATES, "test_share": finetune_har.TEST_SHARE, "test_windows": TEST_WINDOWS,
-        }  # fmt: skip
-        results = [] if args.choose else read_results(args.output, settings)
-        loaded: dict[str, Windows] = {}
+    processor = AutoProcessor.from_pretrained(model)
+    recognition = RecognitionSettings.of(model, processor)
+    hashes = recognition.weights_sha256
+    settings = {
+        "model": recognition.model, "weights_sha256": hashes, "steps": {str(k): v for k, v in STEPS.items()},
+        "batch_size": BATCH, "rates": RATES, "test_share": finetuning.TEST_SHARE, "test_windows": TEST_WINDOWS,
+    }  # fmt: skip
+    results = [] if compare_rates else read_results(output, settings)
+    loaded: dict[str, Windows] = {}
 
-        def windows(name: str) -> Windows:
-            if name not in loaded:
-                tokenizer = hashes["imu_tokenizer/model.safetensors"]
-                loaded[name] = load_windows(name, args.data, processor, tokenizer, args.cache)
-            return loaded[name]
+    def windows(name: str) -> Windows:
+        if name not in loaded:
+            loaded[name] = load_windows(name, data, processor, hashes["imu_tokenizer/model.safetensors"], cache)
+        return loaded[name]
 
-        if args.choose:
-            for line in choose(windows("uci_hapt"), args.model, processor):
-                print(line, flush=True)
-            return
-        done = {tuple(result[field] for field in ("dataset", "share", "way", "seed")) for result in results}
-        missing = [run for run in planned() if (run.dataset, run.share, run.way, run.seed) not in done]
-        for run in (bar := tqdm(missing, unit="run")):
-            bar.set_description(f"{run.dataset} {100 * run.share:g} % {run.way} {run.seed}")
-            results.append(
-                measure(run, windows(run.dataset), args.model, processor, STEPS.get(run.share, 0) or 1)
-            )  # fmt: skip
-            write_results(args.output, settings, results)
-    except (ValueError, OSError) as error:
-        parser.exit(2, f"few_labels: {error}\n")
-    print(tables(results))
-    print(f"written: {args.output}; accuracy / macro-F1 in percent, mean and standard deviation over seeds")
-
-
-if __name__ == "__main__":
-    main()
+    if compare_rates:
+        yield from choose(windows("uci_hapt"), model, processor)
+        return
+    done = {tuple(result[field] for field in ("dataset", "share", "way", "seed")) for result in results}
+    missing = [run for run in planned() if (run.dataset, run.share, run.way, run.seed) not in done]
+    for run in (bar := tqdm(missing, unit="run", disable=None)):
+        bar.set_description(f"{run.dataset} {100 * run.share:g} % {run.way} {run.seed}")
+        results.append(measure(run, windows(run.dataset), model, processor, STEPS.get(run.share, 0) or 1))
+        write_results(output, settings, results)
+    yield tables(results)
+    yield f"written: {output}; accuracy / macro-F1 in percent, mean and standard deviation over seeds"
