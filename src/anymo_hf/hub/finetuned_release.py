@@ -9,7 +9,7 @@ from datasets import concatenate_datasets, load_dataset
 from huggingface_hub import DatasetCard, EvalResult, ModelCardData
 
 from ..evaluation.finetuning import LEARNING_RATES, FinetuneSettings, finetune
-from ..modeling.processing_anymo import save_release
+from ..modeling.release import save_release
 
 
 def finetune_release(model: str, dataset: str, config: str, output: str | Path, settings: FinetuneSettings) -> dict:
