@@ -13,7 +13,6 @@ from anymo_hf.modeling.modeling_anymo import (
     AnyMoForSequenceClassification,
     AnyMoModel,
     info_nce_loss,
-    supervised_contrastive_loss,
 )
 from anymo_hf.modeling.modeling_pqvae import AnyMoPQVAEModel
 
@@ -123,23 +122,6 @@ def test_info_nce_loss_equals_the_formula_in_float64():
     s = (imu.double() @ text.double().t() / 0.05).exp()
     expected = -sum(math.log(s[n, n] / s[n].sum()) + math.log(s[n, n] / s[:, n].sum()) for n in range(5)) / 10
     assert info_nce_loss(imu, text, 0.05).item() == pytest.approx(expected, rel=1e-5)
-
-
-def test_label_loss_sums_positives_and_reduces_to_info_nce():
-    imu, label = (torch.nn.functional.normalize(torch.randn(4, 7), dim=-1) for _ in range(2))
-    ids = torch.tensor([3, 5, 3, 9])
-    s = (imu.double() @ label.double().t() / 0.1).exp()
-    total = 0.0
-    for n in range(4):
-        same = [m for m in range(4) if ids[m] == ids[n]]
-        total -= math.log(sum(s[n, m] for m in same) / s[n].sum()) + math.log(
-            sum(s[m, n] for m in same) / s[:, n].sum()
-        )
-    assert supervised_contrastive_loss(imu, label, ids, 0.1).item() == pytest.approx(total / 8, rel=1e-5)
-    distinct = supervised_contrastive_loss(imu, label, torch.arange(4), 0.1)
-    torch.testing.assert_close(distinct, info_nce_loss(imu, label, 0.1))
-    with pytest.raises(ValueError, match="label_ids"):
-        supervised_contrastive_loss(imu, label, ids[:3], 0.1)
 
 
 def test_contrastive_forward(model):

@@ -47,31 +47,6 @@ def info_nce_loss(imu: torch.Tensor, text: torch.Tensor, temperature: float) -> 
     return (F.cross_entropy(logits, target) + F.cross_entropy(logits.t(), target)) / 2
 
 
-def supervised_contrastive_loss(
-    imu: torch.Tensor, label: torch.Tensor, label_ids: torch.Tensor, temperature: float
-) -> torch.Tensor:
-    """Label loss of paper §3.3: every pair with the same label is a positive, in both directions.
-
-    Per row it is -log(sum over positives / sum over all) of exp(cosine / temperature).
-
-    Args:
-        imu (`torch.FloatTensor` of shape `(batch, dim)`): unit vectors.
-        label (`torch.FloatTensor` of shape `(batch, dim)`): unit vectors of each example's label text.
-        label_ids (`torch.LongTensor` of shape `(batch,)`): equal numbers for equal labels.
-        temperature: divides the cosines.
-    """
-    if imu.shape != label.shape or label_ids.shape != imu.shape[:1]:
-        raise ValueError(
-            "imu and label must both be (batch, dim) and label_ids (batch,), got "
-            f"{tuple(imu.shape)}, {tuple(label.shape)}, {tuple(label_ids.shape)}"
-        )
-    logits = imu.float() @ label.float().t() / temperature
-    positives = logits.masked_fill(label_ids[:, None] != label_ids[None, :], float("-inf"))
-    rows = logits.logsumexp(1) - positives.logsumexp(1)
-    columns = logits.logsumexp(0) - positives.logsumexp(0)
-    return (rows.mean() + columns.mean()) / 2
-
-
 class WordAndCodeEmbedding(nn.Embedding):
     """Input embedding of words and motion codes.
 
