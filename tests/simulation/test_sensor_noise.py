@@ -1,18 +1,25 @@
 """Sensor model: every drawn error has the stated size, acts as stated, and the seed decides all."""
 
+import json
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 import torch
 
+from anymo_hf.simulation.noise_estimate import estimate_noise
 from anymo_hf.simulation.sensor_noise import (
     PRESETS,
     NoiseModel,
     add_noise,
     apply_sensors,
     draw_sensors,
+    noise_models,
     random_walk,
+    read_priors,
     white_noise,
 )
+from anymo_hf.training.settings import check_views
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -167,6 +174,27 @@ def test_presets_keep_a_still_device_near_one_g():
     for name in PRESETS:
         error = add_noise(still, [name], generator()) - still
         assert error[..., :3].std() < 0.4 and error[..., 3:].std() < 0.03, name
+
+
+def test_priors_of_real_devices_are_read_from_the_estimates_file(tmp_path):
+    rng = np.random.default_rng(0)
+    signal = np.round(rng.normal(size=(20_000, 6)) * 0.05 / 0.01) * 0.01
+    found = estimate_noise(signal, 50.0)
+    path = tmp_path / "sensor_noise.json"
+    path.write_text(json.dumps({"estimates": {"watch": asdict(found)}, "failed": {}}))
+    (model,) = read_priors(path)
+    assert model.acc_density == pytest.approx(0.05 / 25**0.5, rel=0.15) and model.gyro_density == found.gyro_density
+    assert 2 * model.acc_range / 2**model.bits == pytest.approx(0.01, rel=0.5)
+    assert model.clock_offset == PRESETS["phone"].clock_offset
+    assert noise_models(["watch", str(path)]) == (PRESETS["watch"], model)
+    views = check_views({"noise": [str(path)]})
+    assert views.noise == (model,)
+    with pytest.raises(OSError, match="sensor estimate"):
+        noise_models([str(tmp_path / "absent.json")])
+    for text in ("[]", '{"estimates": {}}', '{"estimates": {"a": {}}}', "no json"):
+        path.write_text(text)
+        with pytest.raises(ValueError, match="sensor_noise.json"):
+            read_priors(path)
 
 
 def test_bad_input_is_refused():

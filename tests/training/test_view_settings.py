@@ -18,7 +18,7 @@ def mean_gravity(tmp_path, corpus, text):
     row = next(index for index, clip in enumerate(corpus.clips) if clip.activity == "sitting")
     terms = corpus.read([row] * 200, [0] * 200, 60)
     generator = torch.Generator().manual_seed(0)
-    return sample_views(*terms, load_template(), generator, options, [CHEST])[:, :, 0, :3].mean(1)
+    return sample_views(terms, load_template(), generator, options, [CHEST])[:, :, 0, :3].mean(1)
 
 
 def test_devices_are_flipped_and_turned_as_the_file_says(tmp_path, corpus):

@@ -55,6 +55,12 @@ def simulate(
     ] = Config.kinematics,
     views: Annotated[int, typer.Option(min=1, help="Views of each window, for --config views.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Of the placements drawn, for --config views.")] = 0,
+    priors: Annotated[
+        Path | None,
+        typer.Option(
+            help="For --config views: device noise from a file of `anymo sensor estimate --out`; default: presets."
+        ),
+    ] = None,
     num_proc: Annotated[int, typer.Option(min=1, help="Recordings at a time.")] = 1,
     engine: Annotated[
         Engine, typer.Option(help="local: processes of this machine; ray: the cluster of RAY_ADDRESS.")
@@ -76,7 +82,9 @@ def simulate(
     for name, why in manifest.left_out.items():
         typer.echo(f"left out: {name}: {why}")
     if config is Config.views:
-        typer.echo(_summary(out / "views", materialize_views(folder, out / "views", views=views, seed=seed, **how)))
+        noise = None if priors is None else [str(priors)]
+        made = materialize_views(folder, out / "views", views=views, seed=seed, noise=noise, **how)
+        typer.echo(_summary(out / "views", made))
     elif config is Config.dense:
         typer.echo(_summary(out / "dense", materialize(folder, out / "dense", **how)))
 

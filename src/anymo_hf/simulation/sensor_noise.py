@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -127,16 +129,59 @@ class SensorDraws:
 
 
 def noise_models(names: Sequence[str | NoiseModel]) -> tuple[NoiseModel, ...]:
-    """Look presets up by name; `NoiseModel` entries pass through.
+    """Look presets up by name; a name that ends in `.json` is a file for `read_priors`; `NoiseModel` entries pass through.
 
     Raises:
-        ValueError: an unknown name; the message lists the known ones.
+        ValueError: an unknown name, the message lists the known ones; or a bad priors file.
+        OSError: no such priors file.
     """
-    models = []
+    models: list[NoiseModel] = []
     for entry in names:
-        if isinstance(entry, str) and entry not in PRESETS:
-            raise ValueError(f"unknown noise preset {entry!r}; known presets: {', '.join(PRESETS)}")
-        models.append(PRESETS[entry] if isinstance(entry, str) else entry)
+        if isinstance(entry, NoiseModel):
+            models.append(entry)
+        elif entry.endswith(".json"):
+            models += read_priors(entry)
+        elif entry in PRESETS:
+            models.append(PRESETS[entry])
+        else:
+            raise ValueError(
+                f"unknown noise preset {entry!r}; known presets: {', '.join(PRESETS)}; or give a priors file, *.json, that "
+                "`anymo sensor estimate --out` wrote"
+            )
+    return tuple(models)
+
+
+def read_priors(path: str | Path, rest: str = "phone") -> tuple[NoiseModel, ...]:
+    """Noise models of real devices from the JSON that `anymo sensor estimate --out DIR` writes.
+
+    Densities are the estimated ones; a quantisation step sets the word length. What quiet windows cannot tell (biases, their
+    drift, scale, cross-axis and clock errors, the full scale, and the gyroscope of a device without one) is the preset's.
+
+    Args:
+        path: the file, `sensor_noise.json`.
+        rest: preset for all that is not estimated.
+
+    Raises:
+        OSError: no such file.
+        ValueError: not such a file, or it holds no estimate.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise OSError(f"{path}: no such priors file; write one with `anymo sensor estimate --out DIR`")
+    models = []
+    try:
+        for estimate in json.loads(path.read_text(encoding="utf-8"))["estimates"].values():
+            (base,) = noise_models([rest])
+            known = {name: estimate[name] for name in ("acc_density", "gyro_density") if estimate[name] is not None}
+            if step := estimate["acc_step"]:
+                known["bits"] = int(np.clip(round(np.log2(2 * base.acc_range / step)), 2, 24))
+            models.append(replace(base, **known))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{path}: not a priors file ({type(error).__name__}: {error}); write it with `anymo sensor estimate --out DIR`"
+        ) from error
+    if not models:
+        raise ValueError(f"{path}: key 'estimates' is empty; no device could be estimated")
     return tuple(models)
 
 
@@ -244,15 +289,13 @@ def sensor_readings(
     if any(bool(value.any()) for value in (draws.clock_offset, draws.clock_drift, draws.clock_jitter)):
         clean = _resampled(clean, draws, white_noise((batch, placements, frames), generator).to(clean), frame_rate)
     noisy = torch.baddbmm(bias.view(-1, 6, 1), gain.flatten(0, 1), clean.flatten(0, 1)).view_as(clean)
-    shape = (batch, 6 * placements, frames)
-    noise = white_noise(shape, generator).view_as(clean).to(clean)
-    noisy.addcmul_(noise, (density * (frame_rate / 2) ** 0.5)[..., None])
+    rows = noisy.view(batch, 6 * placements, frames)
+    _add_normal(rows, (density * (frame_rate / 2) ** 0.5).flatten(1), generator)
     if bool(walk.any()):
-        steps = random_walk(shape, generator).view_as(clean).to(clean)
-        noisy.addcmul_(steps, (walk / frame_rate**0.5)[..., None])
+        _add_normal(rows, (walk / frame_rate**0.5).flatten(1), generator, walk=True)
     full_scale, step = full_scale[..., None], step[..., None]
     torch.minimum(torch.maximum(noisy, -full_scale, out=noisy), full_scale, out=noisy)
-    return noisy.div_(step).round_().mul_(step)
+    return noisy.mul_(1 / step).round_().mul_(step)
 
 
 # Drawing normal numbers costs more than all else of a view, so they are read out of one long sequence of them.
@@ -266,35 +309,40 @@ def _bank(walk: bool, device: torch.device) -> torch.Tensor:
     return (drawn.double().cumsum(0).float() if walk else drawn).to(device)
 
 
-def _strips(walk: bool, shape: tuple[int, int, int], generator: torch.Generator) -> torch.Tensor:
-    """`(B, rows, T)` of the bank, with random signs: each window from a random place on, its rows one behind the other.
+def _add_normal(signals: torch.Tensor, size: torch.Tensor, generator: torch.Generator, walk: bool = False) -> None:
+    """Adds normal numbers, or their sums over time from 0 on, times `size` `(B, rows)` to `(B, rows, T)`, in place.
 
-    Rows of a window share no number; two windows share some in one of 50 cases at 23 placements of 300 frames, shifted
-    by a random time and with random signs, so that their correlation is 0 on average.
+    Each window takes a stretch of the bank from a random place on, its rows one behind the other, each with a random sign.
+    Rows of a window share no number. Two windows share some in one of 50 cases at 23 placements of 300 frames, shifted by
+    a random time and with random signs, so that their correlation is 0 on average.
     """
-    batch, rows, frames = shape
-    bank = _bank(walk, generator.device)
-    places = len(bank) - frames + 1
-    first = torch.randint(places, (batch, 1), generator=generator, device=generator.device)
-    starts = (first + frames * torch.arange(rows, device=generator.device)) % places
-    sign = 2.0 * torch.randint(2, (batch * rows, 1), generator=generator, device=generator.device) - 1.0
-    return bank.as_strided((places, frames), (1, 1)).index_select(0, starts.flatten()).mul_(sign).view(shape)
+    batch, rows, frames = signals.shape
+    device, count = generator.device, rows * frames
+    sign = 2.0 * torch.randint(2, size.shape, generator=generator, device=device) - 1.0
+    size = (size * sign.to(size))[..., None]
+    if count > _BANK // 4:  # windows would share too many
+        drawn = torch.randn(signals.shape, generator=generator, device=device).to(signals)
+        signals.addcmul_(drawn.cumsum(2) - drawn[..., :1] if walk else drawn, size)
+        return
+    bank = _bank(walk, device)
+    places = torch.randint(_BANK - count + 1, (batch,), generator=generator, device=device)
+    for window, place in enumerate(places.tolist()):
+        drawn = bank[place : place + count].view(rows, frames).to(signals)
+        signals[window].addcmul_(drawn - drawn[:, :1] if walk else drawn, size[window])
 
 
 def white_noise(shape: tuple[int, int, int], generator: torch.Generator) -> torch.Tensor:
     """Normal numbers `(B, rows, T)`, independent from frame to frame and row to row."""
-    if (shape[1] + 2) * shape[2] > _BANK:  # rows would meet
-        return torch.randn(shape, generator=generator, device=generator.device)
-    return _strips(False, shape, generator)
+    noise = torch.zeros(shape, device=generator.device)
+    _add_normal(noise, torch.ones(shape[:2], device=generator.device), generator)
+    return noise
 
 
 def random_walk(shape: tuple[int, int, int], generator: torch.Generator) -> torch.Tensor:
     """Sums over time `(B, rows, T)` of normal numbers, 0 in the first frame."""
-    if (shape[1] + 2) * shape[2] > _BANK:
-        walk = torch.randn(shape, generator=generator, device=generator.device).cumsum_(2)
-    else:
-        walk = _strips(True, shape, generator)
-    return walk.sub_(walk[..., :1].clone())
+    walk = torch.zeros(shape, device=generator.device)
+    _add_normal(walk, torch.ones(shape[:2], device=generator.device), generator, walk=True)
+    return walk
 
 
 def add_noise(

@@ -30,7 +30,8 @@ class ViewOptions:
         wobble: chance that a sensor also turns a little with the forces on it, as a phone on a belt or in a pocket.
         belt: chance that a device on pelvis or spine is held upright by a belt or clothes, its normal level.
         pocket: chance that a device on a thigh sits where pockets are, among the 40 % of candidates nearest the hip.
-        noise: noise presets or models to draw from per placement; `True` means all presets, `False` none.
+        noise: noise presets, priors files (`*.json` of `anymo sensor estimate`) or models to draw from per placement; `True`
+            means all presets, `False` none.
         frame_rate: of the windows, Hz.
         mounting: "surface", or "joint" for the paper's ablation of all this (A.8): one ideal sensor rigidly at the origin
             of each segment, in segment axes; then no other option has a say.

@@ -82,7 +82,8 @@ class ViewSettings(StageSettings):
     frames: list[int] = setting(factory=lambda: [300], doc="window lengths at 60 Hz; one is drawn per batch", least=16)
     views: dict[str, Any] = setting(
         factory=dict,
-        doc="how sensors are worn: arguments of simulation.views.ViewOptions, such as any_rotation and flip_probability",
+        doc="how sensors are worn: arguments of simulation.views.ViewOptions, such as any_rotation, flip_probability "
+        "and noise (presets, or files of `anymo sensor estimate`)",
     )
     worn_share: float = setting(
         0.0,

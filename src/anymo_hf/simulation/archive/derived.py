@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ import pyarrow.parquet as pq
 
 from ... import __version__
 from ..kinematics import placement_signals
+from ..sensor_noise import NoiseModel, noise_models
 from ..surface import CANDIDATE_COUNTS
+from ..views import ViewOptions
 from .manifest import MANIFEST, Manifest, ShardEntry, entry_of, file_sha256, write_manifest
 from .rows import view_rows
 from .shard import BLOCK_FRAMES
@@ -63,6 +65,7 @@ def materialize_views(
     seconds: float = 5.0,
     views: int = 1,
     seed: int = 0,
+    noise: Sequence[str] | None = None,
     engine: str = "local",
     num_proc: int = 1,
     progress: bool = True,
@@ -72,8 +75,11 @@ def materialize_views(
     Args:
         archive, out, engine, num_proc, progress: as for `materialize`.
         seconds, views, seed: as for `view_rows`.
+        noise: presets or priors files, as `ViewOptions.noise`; all presets when left out.
     """
-    recipe = {"seconds": float(seconds), "views": int(views), "seed": int(seed)}
+    recipe: dict[str, Any] = {"seconds": float(seconds), "views": int(views), "seed": int(seed)}
+    if noise is not None:  # what the files say, so that a changed one is another recipe
+        recipe["noise"] = [asdict(model) for model in noise_models(noise)]
     return _derive(Archive(archive), Path(out), "views", recipe, engine, num_proc, progress)
 
 
@@ -165,7 +171,10 @@ def _write_views(job: _Job, path: Path) -> None:
         writer.write_table(table)
         waiting.clear()
 
-    for row in view_rows(job.archive, job.name, **job.recipe):
+    how = dict(job.recipe)
+    if "noise" in how:
+        how["options"] = ViewOptions(noise=tuple(NoiseModel(**model) for model in how.pop("noise")))
+    for row in view_rows(job.archive, job.name, **how):
         waiting.append(row)
         if len(waiting) >= 64:
             flush()
