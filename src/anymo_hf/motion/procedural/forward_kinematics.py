@@ -15,6 +15,8 @@ from .gait import BALL, HEEL
 from .impacts import foot_transients, hand_transients
 from .pose import SIDES, Pose, integrate, rotation
 
+# the elbow bends to 150 degrees (American Academy of Orthopaedic Surgeons 1965); nothing changes below 130
+_ELBOW_FREE, _ELBOW_MOST = np.radians(130), np.radians(150)
 _SPINE = ("L5", "L3", "T12", "T8")
 
 
@@ -61,6 +63,12 @@ def pose_to_motion(pose: Pose) -> tuple[np.ndarray, np.ndarray]:
     return position, _matrix_to_quaternion(world @ hang)
 
 
+def _soft_limit(angle: np.ndarray, free: float, most: float) -> np.ndarray:
+    """The angle itself up to `free`, then rounded off so that it never reaches `most`, without a corner."""
+    beyond = np.maximum(angle - free, 0.0)
+    return np.where(angle > free, free + (most - free) * np.tanh(beyond / (most - free)), angle)
+
+
 def _joint_rotations(pose: Pose) -> np.ndarray:
     """Local rotations `(T, 23, 3, 3)`, arms in the hanging reference."""
     local = np.broadcast_to(np.eye(3), (len(pose.time), len(SEGMENTS), 3, 3)).copy()
@@ -87,7 +95,9 @@ def _joint_rotations(pose: Pose) -> np.ndarray:
         local[:, s("UpperArm")] = (
             rotation(1, -a("arm_flex")) @ rotation(0, sign * a("arm_abd")) @ rotation(2, -sign * a("arm_twist"))
         )
-        local[:, s("Forearm")] = rotation(1, -a("elbow")) @ rotation(2, -sign * a("pronation"))
+        local[:, s("Forearm")] = rotation(1, -_soft_limit(a("elbow"), _ELBOW_FREE, _ELBOW_MOST)) @ rotation(
+            2, -sign * a("pronation")
+        )
         local[:, s("Hand")] = rotation(1, a("wrist"))
         local[:, s("UpperLeg")] = (
             rotation(1, -a("hip")) @ rotation(0, sign * a("hip_abd")) @ rotation(2, sign * a("hip_turn"))

@@ -29,7 +29,9 @@ def squat(lunge: bool = False) -> Build:
                 hip, knee = (0.3 if lunge else 0.05) + 1.35 * down, (0.2 if lunge else 0.1) + 1.65 * down
             pose.add(f"{side}_hip", hip)
             pose.add(f"{side}_knee", knee)
-            pose.angles[f"{side}_ankle"] = knee - hip + 0.35 * down
+            # the front sole stays level; behind, the heel comes up and the foot goes with the shank
+            behind = lunge and side != front
+            pose.angles[f"{side}_ankle"] = 0.35 * down if behind else knee - hip + 0.35 * down
             pose.add(f"{side}_arm_flex", rng.uniform(0.0, 1.4) * (0.3 + 0.7 * down))
         pose.add("pelvis_pitch", 0.35 * down)
         pose.add("trunk_flex", (0.1 if lunge else 0.35) * down)
