@@ -10,22 +10,23 @@ import sys
 __version__ = "0.1.0.dev0"
 
 _CLASSES = {
-    "AnyMoConfig": "configuration_anymo",
-    "AnyMoPQVAEConfig": "configuration_anymo",
-    "AnyMoSTGCNConfig": "configuration_anymo",
-    "AnyMoFeatureExtractor": "feature_extraction_anymo",
-    "AnyMoForConditionalGeneration": "modeling_anymo",
-    "AnyMoForSequenceClassification": "modeling_anymo",
-    "AnyMoModel": "modeling_anymo",
-    "AnyMoPQVAEModel": "modeling_pqvae",
-    "AnyMoProcessor": "processing_anymo",
-    "AnyMoSTGCNForPreTraining": "modeling_stgcn",
-    "AnyMoSTGCNModel": "modeling_stgcn",
-    "AnyMoStream": "streaming_anymo",
-    "AnyMoStreamEvent": "streaming_anymo",
-    "AnyMoTokenizer": "tokenization_anymo",
-    "embed_recordings": "embedding",
-    "save_release": "release",
+    "AnyMoClassifier": "systems.classifier",
+    "AnyMoConfig": "modeling.configuration_anymo",
+    "AnyMoPQVAEConfig": "modeling.configuration_anymo",
+    "AnyMoSTGCNConfig": "modeling.configuration_anymo",
+    "AnyMoFeatureExtractor": "modeling.feature_extraction_anymo",
+    "AnyMoForConditionalGeneration": "modeling.modeling_anymo",
+    "AnyMoForSequenceClassification": "modeling.modeling_anymo",
+    "AnyMoModel": "modeling.modeling_anymo",
+    "AnyMoPQVAEModel": "modeling.modeling_pqvae",
+    "AnyMoProcessor": "modeling.processing_anymo",
+    "AnyMoSTGCNForPreTraining": "modeling.modeling_stgcn",
+    "AnyMoSTGCNModel": "modeling.modeling_stgcn",
+    "AnyMoStream": "modeling.streaming_anymo",
+    "AnyMoStreamEvent": "modeling.streaming_anymo",
+    "AnyMoTokenizer": "modeling.tokenization_anymo",
+    "embed_recordings": "modeling.embedding",
+    "save_release": "modeling.release",
 }
 __all__ = sorted(_CLASSES)
 
@@ -33,7 +34,7 @@ __all__ = sorted(_CLASSES)
 def __getattr__(name: str):
     if name not in _CLASSES:
         raise AttributeError(f"module 'anymo_hf' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"anymo_hf.modeling.{_CLASSES[name]}"), name)
+    value = getattr(importlib.import_module(f"anymo_hf.{_CLASSES[name]}"), name)
     importlib.import_module("anymo_hf.modeling").register()
     return value
 

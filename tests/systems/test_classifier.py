@@ -8,7 +8,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from anymo_hf.systems.classifier import AnyMoClassifier
+from anymo_hf import AnyMoClassifier
 
 RELEASE = str(Path(__file__).parents[2] / "anymo")
 
