@@ -161,8 +161,7 @@ def test_retrieval_ranks_by_cosine(folder):
 @pytest.mark.parametrize(
     "first",
     [
-        "import anymo_hf, sys; assert 'torch' not in sys.modules; "
-        "from transformers import pipeline",
+        "import anymo_hf, sys; assert 'torch' not in sys.modules; from transformers import pipeline",
         "from transformers import AutoModel; import anymo_hf",
         "from anymo_hf.modeling.modeling_anymo import AnyMoModel",
         "from anymo_hf.modeling.configuration_anymo import AnyMoConfig; from transformers import AutoModel",
