@@ -5,9 +5,10 @@ import pytest
 from scipy.io import savemat
 from scipy.spatial.transform import Rotation
 
-from anymo_hf.evaluation.simulation_check import compare_kinect, compare_trackers, draw_trackers, tracker_table
+from anymo_hf.evaluation.simulation_check import compare_kinect, compare_trackers, tracker_table
 from anymo_hf.modeling.body_segments import SEGMENTS
 from anymo_hf.motion.procedural import simulate_activity
+from anymo_hf.pictures.trackers import draw_trackers
 from anymo_hf.simulation.surface import load_template
 
 NAMES = ("R_Hand", "L_Foot", "Head")
@@ -68,7 +69,10 @@ def test_table_and_picture(walk, tmp_path):
     pytest.importorskip("matplotlib")
     rows = compare_trackers(walk, *trackers(walk, np.zeros((3, 3)), [Rotation.identity()] * 3))
     assert tracker_table(rows).count("\n") == 2 + len(rows)
-    draw_trackers(rows, tmp_path / "check.png")
+    draw_trackers(
+        tmp_path / "check.png", [row.name for row in rows], np.array([row.gyro_rmse for row in rows]),
+        np.array([row.acceleration_correlation for row in rows]), np.array([row.acceleration_rmse for row in rows]), 10.0,
+    )  # fmt: skip
     assert (tmp_path / "check.png").read_bytes()[:4] == b"\x89PNG" and len(list(tmp_path.iterdir())) == 1
 
 

@@ -31,6 +31,7 @@ from scipy.spatial.transform import Rotation
 from ..modeling.body_segments import SEGMENTS
 from ..motion.body_motion import BodyMotion
 from ..motion.formats.mvnx import read_mvnx
+from ..pictures.trackers import draw_trackers
 from ..simulation.kinematics import GRAVITY, angular_velocity, rotation_matrices, second_difference
 from ..simulation.surface import SurfaceTemplate, load_template
 
@@ -239,30 +240,6 @@ def tracker_table(rows: Sequence[TrackerRow]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def draw_trackers(rows: Sequence[TrackerRow], path: Path) -> None:
-    """Bars of error and correlation by tracker and lever arm, as a PNG."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 7), layout="constrained")
-    places = np.arange(len(rows))
-    gyro, correlation, error = figure.subplots(3, 1, sharex=True)
-    gyro.bar(places, [row.gyro_rmse for row in rows], color="#555555")
-    gyro.axhline(0.15, color="#c0392b", linewidth=0.8)
-    gyro.set_ylabel("gyroscope\nRMSE, rad/s")
-    for number, (lever, colour) in enumerate(zip(LEVERS, ("#b8c4d6", "#2e6f9e", "#e0a030"), strict=True)):
-        at = places + 0.27 * (number - 1)
-        label = {"none": "segment origin", "template": "body template", "fitted": "fitted (ceiling)"}[lever]
-        correlation.bar(at, [row.acceleration_correlation[number] for row in rows], 0.27, color=colour, label=label)
-        error.bar(at, [row.acceleration_rmse[number] for row in rows], 0.27, color=colour)
-    correlation.set_ylabel(f"acceleration\ncorrelation, {CUTOFF:g} Hz")
-    correlation.legend(title="lever arm", ncols=3, fontsize=8, loc="lower left")
-    error.set_ylabel("acceleration\nRMSE, m/s²")
-    error.set_xticks(places, [row.name for row in rows], rotation=60, ha="right")
-    draft = path.with_suffix(".part.png")
-    figure.savefig(draft, dpi=120)
-    os.replace(draft, path)
-
-
 def report(mvnx: str | Path | None, utd: str | Path | None, out: str | Path) -> Iterator[str]:
     """Lines of the report; writes simulation_check.json to `out`, and simulation_check.png where there are trackers.
 
@@ -286,7 +263,11 @@ def report(mvnx: str | Path | None, utd: str | Path | None, out: str | Path) -> 
             recording.acceleration, recording.angular_velocity,
         )  # fmt: skip
         out.mkdir(parents=True, exist_ok=True)
-        draw_trackers(rows, out / "simulation_check.png")
+        draw_trackers(
+            out / "simulation_check.png", [row.name for row in rows], np.array([row.gyro_rmse for row in rows]),
+            np.array([row.acceleration_correlation for row in rows]), np.array([row.acceleration_rmse for row in rows]),
+            CUTOFF,
+        )  # fmt: skip
         found |= {"mvnx": Path(mvnx).name, "cutoff_hz": CUTOFF, "trackers": [asdict(row) for row in rows]}
         yield tracker_table(rows)
     if utd is not None:
