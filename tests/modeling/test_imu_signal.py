@@ -9,7 +9,7 @@ import pytest
 from anymo_hf.modeling.feature_extraction_anymo import AnyMoFeatureExtractor
 from anymo_hf.modeling.imu_signal import filter_reach, low_pass, rate_ratio, resample
 from anymo_hf.motion.body_motion import BodyMotion
-from anymo_hf.nymeria.annotated_windows import STEP_NS, to_60_hz
+from anymo_hf.nymeria.imu_grid import STEP_NS, to_60_hz
 from anymo_hf.simulation.kinematics import segment_kinematics
 
 SECONDS = 6.0

@@ -15,7 +15,8 @@ from anymo_hf.nymeria import imu as nymeria_imu
 from anymo_hf.nymeria.imu import DEVICES, read_nymeria_imu
 from anymo_hf.nymeria.mini_nymeria import ACTIVITIES, _motion, write_mini_nymeria
 from anymo_hf.nymeria.narration import time_map_from_first_row
-from anymo_hf.nymeria.sequence import check_nymeria, read_nymeria, sequence_folders
+from anymo_hf.nymeria.sequence import read_nymeria, sequence_folders
+from anymo_hf.nymeria.sequence_check import check_nymeria
 from anymo_hf.simulation.kinematics import segment_kinematics
 
 needs_vrs = pytest.mark.skipif(nymeria_imu._pyvrs() is None, reason="needs vrs: pip install vrs")

@@ -14,7 +14,8 @@ from anymo_hf.modeling.body_segments import SEGMENT_INDEX
 from anymo_hf.motion.formats.nymeria_sequence import read_xdata
 from anymo_hf.motion.skeleton import tpose_positions
 from anymo_hf.nymeria.narration import NymeriaTimeMap
-from anymo_hf.nymeria.sequence import check_nymeria, read_metadata, read_nymeria, sequence_folders
+from anymo_hf.nymeria.sequence import read_metadata, read_nymeria, sequence_folders
+from anymo_hf.nymeria.sequence_check import check_nymeria
 
 
 @pytest.fixture(scope="module")

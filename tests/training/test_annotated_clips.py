@@ -10,12 +10,11 @@ import pandas as pd
 import pytest
 import torch
 
-from anymo_hf.annotation.bench_classes import HELD_OUT_SUBJECTS
 from anymo_hf.modeling.processing_anymo import AnyMoProcessor
 from anymo_hf.motion.body_motion import BodyMotion
-from anymo_hf.nymeria.annotated_windows import Annotation
+from anymo_hf.nymeria.annotations import Annotation
 from anymo_hf.nymeria.mini_nymeria import write_mini_nymeria
-from anymo_hf.nymeria.sequence import read_nymeria
+from anymo_hf.nymeria.sequence import HELD_OUT_SUBJECTS, read_nymeria
 from anymo_hf.simulation.kinematics import segment_kinematics
 from anymo_hf.training import corpus as corpus_module
 from anymo_hf.training import corpus_command

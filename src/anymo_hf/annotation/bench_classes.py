@@ -26,7 +26,6 @@ from ..motion.activity_labels import anymo180
 
 _FILE = Path(__file__).with_name("bench_classes.json")
 SPACES = ("fine150", "core50")
-HELD_OUT_SUBJECTS = ("alec_meza", "bradley_herman", "dominique_frye", "justin_ramirez", "kyle_parker")
 EXCLUDED_LABELS = ("writing with foot", "sit-ups")  # named by the official exporter
 # official config -> label space and whether testing uses the second IMU
 OFFICIAL_CONFIGS = {

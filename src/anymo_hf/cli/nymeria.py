@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from ..nymeria.sequence import SequenceCheck
+    from ..nymeria.sequence_check import SequenceCheck
 
 app = typer.Typer(
     name="nymeria",
@@ -33,7 +33,7 @@ def check(
     """Say for every sequence what is usable and what is wrong; exit code 1 if something is broken."""
     from tqdm import tqdm
 
-    from ..nymeria.sequence import check_nymeria
+    from ..nymeria.sequence_check import check_nymeria
 
     folders = _sequences(folder)
     checks = [check_nymeria(path, mesh, imu) for path in tqdm(folders, unit="sequence", disable=len(folders) < 2)]

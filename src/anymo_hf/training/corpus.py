@@ -29,7 +29,7 @@ from ..simulation.engines import run_jobs
 from ..simulation.kinematics import segment_kinematics
 
 if TYPE_CHECKING:
-    from ..nymeria.annotated_windows import Annotation
+    from ..nymeria.annotations import Annotation
     from ..nymeria.sequence import NymeriaSequence
 
 FRAME_RATE = 60.0
@@ -289,9 +289,9 @@ def _annotated_shards(
     held_out: Sequence[str] | None,
 ) -> list[_Shard]:
     """A shard for each annotated recording of a Nymeria copy, but those of people left out; as `build_corpus`."""
-    from ..annotation.bench_classes import HELD_OUT_SUBJECTS
-    from ..nymeria.annotated_windows import CLOCKS, NymeriaSource
-    from ..nymeria.sequence import read_metadata
+    from ..nymeria.annotated_windows import NymeriaSource
+    from ..nymeria.annotations import CLOCKS
+    from ..nymeria.sequence import HELD_OUT_SUBJECTS, read_metadata
 
     if times not in CLOCKS:
         raise ValueError(f"times must be one of {', '.join(CLOCKS)}, got {times!r}")

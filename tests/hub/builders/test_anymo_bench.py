@@ -15,10 +15,10 @@ from typer.testing import CliRunner
 from anymo_hf.cli.bench import app
 from anymo_hf.evaluation.bench_statistics import SCHEMA, bench_statistics, check_columns
 from anymo_hf.hub.dataset_card import check_card
-from anymo_hf.nymeria import annotated_windows as nymeria_windows
 from anymo_hf.nymeria import imu as nymeria_imu
-from anymo_hf.nymeria.annotated_windows import STEP_NS, cut_window, to_60_hz
+from anymo_hf.nymeria import imu_grid
 from anymo_hf.nymeria.imu import read_nymeria_imu
+from anymo_hf.nymeria.imu_grid import STEP_NS, cut_window, to_60_hz
 
 pytestmark = pytest.mark.usefixtures("light_reader")
 
@@ -189,7 +189,7 @@ def test_no_recording_is_read_twice(built, tmp_path, monkeypatch):
     nymeria, annotations, out = built
     again = tmp_path / "again"
     shutil.copytree(out.with_name("repo.signals"), tmp_path / "again.signals")
-    monkeypatch.setattr(nymeria_windows, "read_nymeria_imu", None)  # the cache is all it has
+    monkeypatch.setattr(imu_grid, "read_nymeria_imu", None)  # the cache is all it has
     # what another version may have left
     (again / ".fine150.part" / "data").mkdir(parents=True)
     (again / ".fine150.part" / "data" / "train-00000.parquet").touch()

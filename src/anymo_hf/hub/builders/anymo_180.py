@@ -20,18 +20,12 @@ import datasets
 import numpy as np
 import pyarrow.compute as pc
 
-from ...annotation.bench_classes import HELD_OUT_SUBJECTS
 from ...motion.activity_labels import anymo180
-from ...nymeria.annotated_windows import (
-    CLOCKS,
-    NymeriaSource,
-    has_signals,
-    overlap,
-    prepare,
-    signals_by_device,
-)
+from ...nymeria.annotated_windows import NymeriaSource, overlap, prepare
+from ...nymeria.annotations import CLOCKS
 from ...nymeria.imu import DEVICES
-from ...nymeria.sequence import read_metadata
+from ...nymeria.imu_grid import has_signals, signals_by_device
+from ...nymeria.sequence import HELD_OUT_SUBJECTS, read_metadata
 from .parquet_repository import (
     files_identity,
     fill_card,

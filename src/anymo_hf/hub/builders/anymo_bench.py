@@ -22,7 +22,6 @@ import datasets
 import numpy as np
 
 from ...annotation.bench_classes import (
-    HELD_OUT_SUBJECTS,
     OFFICIAL_CONFIGS,
     SPACES,
     LabelSpace,
@@ -32,16 +31,10 @@ from ...annotation.bench_classes import (
     space_of,
 )
 from ...evaluation.bench_statistics import BODY_POSITION, CHANNELS, DEVICE_IDS
-from ...nymeria.annotated_windows import (
-    STEP_NS,
-    WINDOW,
-    Annotation,
-    NymeriaSource,
-    cut_window,
-    overlap,
-    prepare,
-)
-from ...nymeria.sequence import read_metadata
+from ...nymeria.annotated_windows import NymeriaSource, overlap, prepare
+from ...nymeria.annotations import Annotation
+from ...nymeria.imu_grid import STEP_NS, WINDOW, cut_window
+from ...nymeria.sequence import HELD_OUT_SUBJECTS, read_metadata
 from .anymo_180 import LICENCE, add_source_arguments, left_out, source_files
 from .parquet_repository import (
     SplitFiles,

@@ -1,0 +1,264 @@
+"""Annotations of a Nymeria copy: who, when, what was said and which label, from a label pipeline or the official files."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import hashlib
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pacsv
+import pyarrow.dataset as pds
+
+from ..motion.activity_labels import anymo180
+from .imu_grid import STEP_NS
+from .sequence import read_metadata, sequence_folders
+
+CLOCKS = ("timecode", "motion")
+OFFICIAL_ANNOTATIONS = "multimodal_sync_60hz/anymo_annotations.csv"
+OFFICIAL_TIMES = "multimodal_sync_60hz/atomic_action_60hz.csv"
+_AUGMENTATIONS = tuple(f"augmented_atomic_action_{number}" for number in range(1, 6))
+# field -> our column, the official one
+_COLUMNS = {
+    "narration": ("narration", "Describe my atomic actions"),
+    "label": ("label", "activity_label"),
+    "superclass": ("superclass_50_label",),
+}
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """One narration of a recording.
+
+    Args:
+        sample_id: of the source, else made from the session and the row.
+        session: name of the sequence.
+        subject: who wears the devices.
+        start, end: TIME_CODE seconds.
+        narration: the sentence.
+        augmentations: other wordings.
+        label: AnyMo-180 label, None where there is none.
+        superclass: official Core50 class, where the source has the column.
+    """
+
+    sample_id: str
+    session: str
+    subject: str
+    start: float
+    end: float
+    narration: str
+    augmentations: tuple[str, ...]
+    label: str | None
+    superclass: str | None = None
+
+    def frames(self) -> tuple[int, int]:
+        """First frame and number of frames on the 60 Hz grid; five seconds are 300."""
+        return round(self.start * 1e9 / STEP_NS), round((self.end - self.start) * 1e9 / STEP_NS)
+
+
+def find_sessions(nymeria: str | Path, annotations: str | Path | None) -> list[Path]:
+    """The sequences that are to be read, sorted.
+
+    Args:
+        nymeria: the folder of sequences.
+        annotations: a Parquet or CSV file or a folder of them; None for the official files inside the sequences.
+
+    Raises:
+        OSError: no sequence, or no annotations.
+        ValueError: annotations name a sequence that is not there, or lack a column.
+    """
+    folders = sequence_folders(nymeria)
+    if annotations is None:
+        found = [path for path in folders if (path / OFFICIAL_ANNOTATIONS).is_file()]
+        if not found:
+            raise FileNotFoundError(
+                f"{nymeria}: no sequence holds {OFFICIAL_ANNOTATIONS}; give the annotations of your own label pipeline"
+            )
+        return found
+    named: set[str] = set()
+    table = _open(annotations)
+    for batch in table.to_batches(columns=["session_id"]):
+        named.update(str(value) for value in batch.column(0).unique().to_pylist())
+    by_name = {path.name: path for path in folders}
+    if missing := sorted(named - set(by_name)):
+        raise ValueError(
+            f"{annotations}: {len(missing)} of {len(named)} sessions are not in {nymeria}, the first is {missing[0]!r}; "
+            "download them or leave their rows out"
+        )
+    if not named:
+        raise ValueError(f"{annotations}: holds no rows")
+    return [by_name[name] for name in sorted(named)]
+
+
+def read_annotations(
+    folder: str | Path, annotations: str | Path | None, times: str = "timecode", named: str | None = None
+) -> list[Annotation]:
+    """Annotations of one sequence in the order of their times.
+
+    Args:
+        folder: the sequence.
+        annotations: as `find_sessions`, or a folder that `by_session` wrote.
+        times: clock of start_time_sec and end_time_sec: "timecode", or "motion" for seconds from the first frame of
+            `body/xdata.npz`, as `read_nymeria` gives narrations. The official files are in TIME_CODE whatever is said.
+        named: what messages call the annotations.
+
+    Raises:
+        OSError: a file is missing.
+        ValueError: a column is missing, a time cannot be read, a label is not in AnyMo-180, or another subject's row.
+    """
+    folder = Path(folder)
+    if times not in CLOCKS:
+        raise ValueError(f"times must be one of {', '.join(CLOCKS)}, got {times!r}")
+    subject = read_metadata(folder).subject
+    origin = 0.0
+    if annotations is None:
+        source: str | Path = folder / OFFICIAL_ANNOTATIONS
+        rows = _official_rows(folder)
+    else:
+        source = named or annotations
+        part = Path(annotations) / f"session_id={folder.name}"
+        if times == "motion":
+            with np.load(folder / "body" / "xdata.npz", allow_pickle=False) as file:
+                origin = float(file["timestamps_us"][0]) * 1e-6
+        table = pds.dataset(part, partitioning=None) if part.is_dir() else _open(annotations)
+        needed = ("session_id", "start_time_sec", "end_time_sec")
+        known = {name for names in _COLUMNS.values() for name in names}
+        names = {*needed, "sample_id", "subject_id", "augmentations", *_AUGMENTATIONS, *known}
+        columns = [name for name in table.schema.names if name in names]
+        chosen = None if part.is_dir() else pds.field("session_id") == folder.name
+        rows = table.to_table(columns=columns, filter=chosen).to_pylist()
+    labels = anymo180()
+    found = []
+    for number, row in enumerate(rows):
+        where = f"{source}: row {number + 1} of {folder.name}"
+        try:
+            start, end = origin + float(row["start_time_sec"]), origin + float(row["end_time_sec"])
+        except (TypeError, ValueError):
+            start = end = float("nan")
+        if not end > start:
+            raise ValueError(f"{where}: times are {row['start_time_sec']!r} to {row['end_time_sec']!r}; give seconds")
+        label = _first(row, "label")
+        if label is not None and label not in labels:
+            raise ValueError(f"{where}: unknown label {label!r}; it must be one of AnyMo-180 or empty")
+        if (who := str(row.get("subject_id") or subject)) != subject:
+            raise ValueError(f"{where}: subject_id is {who!r}, the sequence is of {subject!r}")
+        found.append(
+            Annotation(
+                str(row.get("sample_id") or f"{folder.name}:{number:04d}"), folder.name, subject, start, end,
+                _first(row, "narration") or "", _augmentations(row, where), label, _first(row, "superclass"),
+            )
+        )  # fmt: skip
+    return sorted(found, key=lambda item: (item.start, item.end, item.sample_id))
+
+
+def by_session(annotations: str | Path, cache: str | Path) -> Path:
+    """A copy of the annotations with one folder for each session, so that reading one does not scan them all.
+
+    Written once, a batch of rows at a time; a changed file is copied anew.
+
+    Raises:
+        OSError, ValueError: as `find_sessions`.
+    """
+    table = _open(annotations)
+    facts = [(name, os.stat(name).st_size, os.stat(name).st_mtime_ns) for name in table.files]
+    target = Path(cache) / f"annotations.{hashlib.sha256(repr(facts).encode()).hexdigest()[:12]}"
+    if target.is_dir():
+        return target
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        field = pa.schema([table.schema.field("session_id")])
+        pds.write_dataset(
+            table, temporary, format="parquet", partitioning=pds.partitioning(field, flavor="hive"), max_open_files=128,
+            max_partitions=1_000_000, use_threads=False, create_dir=True,
+        )  # fmt: skip
+        with contextlib.suppress(OSError):  # another process may have been faster
+            os.replace(temporary, target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return target
+
+
+def _open(path: str | Path) -> pds.Dataset:
+    path = Path(path)
+    files = [path] if path.is_file() else []
+    if path.is_dir():
+        files = sorted(path.glob("*.parquet")) or sorted(path.glob("*.csv"))
+    if not files:
+        raise FileNotFoundError(f"{path}: no annotations there; give a Parquet or CSV file, or a folder of them")
+    try:
+        # types are not guessed: a column may be empty for a long stretch
+        texts = {name: pa.string() for names in _COLUMNS.values() for name in names}
+        texts |= dict.fromkeys(("sample_id", "session_id", "subject_id", "augmentations", *_AUGMENTATIONS), pa.string())
+        csv_format = pds.CsvFileFormat(
+            parse_options=pacsv.ParseOptions(newlines_in_values=True),
+            convert_options=pacsv.ConvertOptions(column_types=texts, strings_can_be_null=True),
+        )
+        table = pds.dataset(files, format=csv_format if files[0].suffix == ".csv" else "parquet")
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ValueError(f"{files[0]}: not a readable table ({error}); write it again") from error
+    for column in ("session_id", "start_time_sec", "end_time_sec"):
+        if column not in table.schema.names:
+            raise ValueError(f"{files[0]}: no column {column}; it has {', '.join(table.schema.names)}")
+    for names in (_COLUMNS["label"], _COLUMNS["narration"]):
+        if not set(names) & set(table.schema.names):
+            raise ValueError(f"{files[0]}: no column {names[0]} (or {names[1]})")
+    return table
+
+
+def _official_rows(folder: Path) -> list[dict]:
+    """Rows of the official annotation file with times from the file that indexes the 60 Hz grid."""
+    import pandas as pd
+
+    tables = []
+    for name, needed in (
+        (OFFICIAL_ANNOTATIONS, ("start_idx", "end_idx", "activity_label")),
+        (OFFICIAL_TIMES, ("start_idx", "end_idx", "start_t_ns_global", "end_t_ns_global")),
+    ):
+        try:
+            table = pd.read_csv(folder / name)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                f"{folder / name}: missing; indices of the official export need its times"
+            ) from error
+        except (ValueError, pd.errors.ParserError) as error:
+            raise ValueError(f"{folder / name}: not a readable CSV ({error}); write it again") from error
+        if lacking := set(needed) - set(table.columns):
+            raise ValueError(f"{folder / name}: no column {sorted(lacking)[0]}; it has {', '.join(table.columns)}")
+        tables.append(table)
+    labels, times = tables
+    times = times[["start_idx", "end_idx", "start_t_ns_global", "end_t_ns_global"]].drop_duplicates(
+        ["start_idx", "end_idx"]
+    )
+    rows = labels.merge(times, on=["start_idx", "end_idx"], how="left")
+    if (lost := rows["start_t_ns_global"].isna()).any():
+        bad = rows[lost].iloc[0]
+        raise ValueError(
+            f"{folder / OFFICIAL_TIMES}: {int(lost.sum())} rows lack a time, the first is start_idx {bad['start_idx']}"
+        )
+    rows["start_time_sec"], rows["end_time_sec"] = rows["start_t_ns_global"] * 1e-9, rows["end_t_ns_global"] * 1e-9
+    return rows.astype(object).where(rows.notna(), None).to_dict("records")
+
+
+def _first(row: dict, field: str) -> str | None:
+    """Text of the first column of a field that holds any."""
+    for name in _COLUMNS[field]:
+        if (text := str(row.get(name) or "").strip()) not in ("", "nan"):
+            return text
+    return None
+
+
+def _augmentations(row: dict, where: str) -> tuple[str, ...]:
+    value = row.get("augmentations")
+    if isinstance(value, str) and value.strip():
+        try:  # JSON and Python write a list of sentences alike
+            value = ast.literal_eval(value)
+        except (ValueError, SyntaxError) as error:
+            raise ValueError(f"{where}: augmentations must be a list of sentences, got {value[:60]!r}") from error
+    if value is None or value == "":
+        value = [row.get(name) for name in _AUGMENTATIONS]
+    return tuple(str(text) for text in value if text)
