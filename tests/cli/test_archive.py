@@ -1,7 +1,10 @@
 """`anymo simulate` and `anymo archive`: what a user sees."""
 
+import json
 import re
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -53,6 +56,21 @@ def test_views_and_dense_lie_beside_the_kinematics(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dense", "kinematics", "views"]
     for name in ("dense", "kinematics", "views"):
         assert run("archive", "verify", tmp_path / name).exit_code == 0
+
+
+def test_views_take_device_priors_from_a_file(tmp_path):
+    path = tmp_path / "sensor_noise.json"
+    estimate = {"acc_density": 0.5, "gyro_density": None, "acc_step": None}
+    path.write_text(json.dumps({"estimates": {"rough": estimate}, "failed": {}}))
+    common = ("simulate", "--procedural", 1, "--seconds", 2, "--activities", "standing", "--config", "views")
+    spread = {}
+    for name, more in (("presets", ()), ("priors", ("--priors", path))):
+        assert run(*common, "--out", tmp_path / name, *more).exit_code == 0
+        (file,) = (tmp_path / name / "views").rglob("*.parquet")
+        spread[name] = np.diff(np.array(pq.read_table(file).column("T8")[0].as_py()), axis=0)[:, :3].std()
+    assert spread["priors"] > 2.0 > 0.2 > spread["presets"]  # 0.5 m/s² per √Hz of 30 Hz, differenced
+    result = run(*common, "--out", tmp_path / "priors", "--priors", tmp_path / "absent.json")
+    assert result.exit_code != 0 and "sensor estimate" in str(result.exception)
 
 
 def test_bad_input_is_an_error_in_words(tmp_path):
