@@ -23,7 +23,7 @@ TABLE_1 = {  # dataset -> classes, accuracy of AnyMo and of UniMTS
 
 
 def test_the_fourteen_datasets_of_the_paper():
-    scored = paper_results("recognition")
+    scored = {name: row for name, row in paper_results("recognition").items() if name != "average"}
     found = {n: (len(set(DATASETS[n].labels)), row["AnyMo"][0], row["UniMTS"][0]) for n, row in scored.items()}
     assert found == TABLE_1
     for place, (ours, unimts) in enumerate([(35.7, 31.9), (29.5, 26.4), (57.5, 46.9)]):  # the table's averages
