@@ -7,13 +7,24 @@ BIN := $(VENV)/bin
 export HF_HUB_OFFLINE = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: test quality style demo train-nano ablations-nano clean
+.PHONY: install test test-fast quality style demo train-nano ablations-nano clean
 all: test
 
-# torch first and by itself: a ranged requirement would pull CUDA packages on a CPU machine
-$(VENV)/.ready: setup.cfg pyproject.toml constraints.txt
+# everything that tests, pictures and training data need; then: source .venv/bin/activate
+install: $(VENV)/.ready
+	@echo "installed; now: source $(VENV)/bin/activate"
+
+# what the demo needs: the package and its pictures
+$(VENV)/.demo-ready: setup.cfg pyproject.toml constraints.txt
+	@echo "python environment in $(VENV): torch first (a CPU build, so that no CUDA packages come along) ..."
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check $(TORCH)
+	@echo "the package and what it needs ..."
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[viz]"
+	touch $@
+
+$(VENV)/.ready: $(VENV)/.demo-ready
+	@echo "what tests and checks need ..."
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[dev,eval,viz,vrs,onnx]"
 	touch $@
 
@@ -23,7 +34,8 @@ $(VENV)/.train-ready: $(VENV)/.ready
 	touch $@
 
 # a simulated person, or with DATA=DIR a window of the real datasets in DIR; writes demo.png
-demo: $(VENV)/.ready
+demo: $(VENV)/.demo-ready
+	@echo "a person is simulated and encoded; the first call takes half a minute ..."
 	$(BIN)/anymo demo $(if $(DATA),--data "$(DATA)")
 
 # every stage; ARGS are options of training/train_nano.py: make train-nano ARGS="--minutes 20 --motion DIR"
@@ -35,8 +47,12 @@ train-nano: $(VENV)/.train-ready
 ablations-nano: $(VENV)/.train-ready
 	$(BIN)/python training/ablations.py --output runs/ablations $(if $(DATA),--data "$(DATA)") $(ARGS)
 
-test: $(VENV)/.ready
+# all tests; then those that a change needs at every save: no killed runs, no whole builders, no released weights
+test: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile tests
+
+test-fast: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow" tests
 
 quality: $(VENV)/.ready
 	$(BIN)/ruff format --check src tests training benchmarks dataset_scripts examples

@@ -1,0 +1,100 @@
+"""Every block of the README runs as printed, in its order, in one folder; and the README stays short."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(python|bash)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+PROGRAM = (
+    '#!/bin/sh\nexec "{python}" -c "import sys; sys.argv[0] = \'anymo\'; from anymo_hf.cli import main; main()" "$@"\n'
+)
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """The root of a clone as a reader sees it, and the environment after the activation line."""
+    folder = tmp_path_factory.mktemp("clone")
+    for name in ("anymo", "tests", "examples"):
+        (folder / name).symlink_to(ROOT / name)
+    programs = folder / "programs"
+    programs.mkdir()
+    (programs / "anymo").write_text(PROGRAM.format(python=sys.executable))
+    (programs / "anymo").chmod(0o755)
+    paths = [str(programs), os.path.dirname(sys.executable), os.environ["PATH"]]
+    return folder, os.environ | {"PATH": os.pathsep.join(paths)}
+
+
+def run(clone, kind, code):
+    folder, environment = clone
+    command = [sys.executable, "-c", code] if kind == "python" else ["bash", "-euc", code]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def blocks_with(word):
+    return [(kind, code) for kind, code in BLOCKS if word in code]
+
+
+@pytest.mark.slow
+def test_zero_shot_from_arrays(clone):
+    ((kind, code),) = blocks_with("zero-shot-imu-classification")
+    out = run(clone, kind, code)
+    assert "'label': 'walking'" in out and "walk" in out.splitlines()[1]
+    first, second = re.findall(r"torch\.Size\(\[(\d+), \d+\]\)", out)
+    assert first == second == "2"
+
+
+@pytest.mark.slow
+def test_a_csv_in_the_shell(clone):
+    ((kind, code),) = blocks_with("anymo recognize")
+    out = run(clone, kind, code)
+    assert re.search(r"mean of \d windows\n +0\.\d+  walking\n", out) and "left_wrist" in out
+
+
+@pytest.mark.slow
+def test_labels_of_your_own_from_numpy_windows(clone):
+    ((kind, code),) = blocks_with("AnyMoClassifier")
+    out = run(clone, kind, code)
+    assert re.findall(r"'(\w+)'", out) == ["resting", "walking", "running"] * 3
+    assert any((clone[0] / "my-classifier").iterdir())
+
+
+@pytest.mark.slow
+def test_anymo_bench_is_built_and_loaded(clone):
+    pytest.importorskip("pyvrs", reason="needs vrs: pip install vrs")
+    for kind, code in blocks_with("anymo-bench"):
+        out = run(clone, kind, code)
+    assert "label" in out
+
+
+def test_every_block_is_run_by_a_test_above():
+    ours = ("zero-shot-imu-classification", "anymo recognize", "AnyMoClassifier", "anymo-bench")
+    assert all(sum(word in code for word in ours) == 1 for _, code in BLOCKS) and len(BLOCKS) == 5
+
+
+def test_it_is_short_and_its_links_lead_somewhere():
+    lines = TEXT.splitlines()
+    assert len(lines) <= 170
+    for target in re.findall(r"\]\(([^)#]+)\)", TEXT):
+        assert target.startswith("http") or (ROOT / target).exists(), target
+    for target in re.findall(r"`((?:src/|docs/|tests/|examples/|dataset_scripts/|benchmarks/|anymo/)[\w./]*)`", TEXT):
+        assert (ROOT / target).exists(), target
+
+
+def test_every_command_that_it_names_exists():
+    from typer.main import get_command
+
+    from anymo_hf.cli import build_app
+
+    commands = get_command(build_app()).commands
+    named = set(re.findall(r"(?:^|`)anymo ([a-z-]+)", TEXT, re.MULTILINE))
+    assert named and named <= set(commands)
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"`make ([\w-]+)", TEXT)) <= targets
