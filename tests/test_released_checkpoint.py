@@ -26,6 +26,8 @@ from anymo_hf.modeling.embedding import check_same_codebook, embed_recordings
 from anymo_hf.modeling.release import AUTO_MAP
 from anymo_hf.pictures.demo import held_out_windows
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "anymo"
 LIMIT_MB = 40

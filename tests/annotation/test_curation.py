@@ -90,6 +90,7 @@ def whole_run(curation, windows):
     return curation.audit(model="auditor", accept_proposals=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("faulty", [False, True])
 def test_from_windows_to_labels(serve, tmp_path, windows, faulty):
     kinds, first = itertools.cycle(FAULTS), {}
@@ -160,6 +161,7 @@ def test_a_budget_in_small_steps_asks_the_same_as_one_run(serve, tmp_path, windo
     assert Counter(entry[1] for entry in server.log) == Counter(entry[1] for entry in whole.log)
 
 
+@pytest.mark.slow
 def test_a_kill_in_the_middle_loses_nothing_and_asks_nothing_twice(serve, tmp_path, windows):
     server = serve(answers=model_answers())
     server.hold_after = 8
@@ -197,6 +199,7 @@ def test_a_kill_in_the_middle_loses_nothing_and_asks_nothing_twice(serve, tmp_pa
     )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one child there")
 def test_an_interrupt_keeps_what_is_under_way(serve, tmp_path, windows):
     server = serve(delay=1.0)  # a busy machine delivers the signal late

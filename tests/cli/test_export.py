@@ -11,6 +11,8 @@ from anymo_hf.modeling.feature_extraction_anymo import AnyMoFeatureExtractor
 from anymo_hf.modeling.modeling_pqvae import AnyMoPQVAEModel
 from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNModel
 
+pytestmark = pytest.mark.slow
+
 # as `anymo` runs it: an error is one line and ends with 2
 PROGRAM = """
 import sys

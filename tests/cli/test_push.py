@@ -33,6 +33,7 @@ def _push(hub, home, *arguments, token=hub_server.TOKEN):
     return subprocess.run(command, capture_output=True, text=True, env=names | ({"HF_TOKEN": token} if token else {}))
 
 
+@pytest.mark.slow
 def test_a_model_is_uploaded_and_errors_are_one_line(model, tmp_path):
     with hub_server.LoopbackHub() as hub:
         done = _push(hub, tmp_path / "home", "model", model, "me/nano", "--public", "--message", "First")

@@ -65,6 +65,7 @@ def test_time_stamps_date_the_answers_and_find_pauses(anymo, tiny_release, tmp_p
     assert f"{file}, line 152: 'left_wrist': timestamps (in seconds) pause for 5.020 s after 3.980 s" in err
 
 
+@pytest.mark.slow
 def test_answers_come_while_samples_arrive(tiny_release, walk):
     lines = walk.read_text().splitlines(keepends=True)
     command = [sys.executable, "-c", PROGRAM, "stream", "-", *map(str, USUAL), "--model", tiny_release]
@@ -84,6 +85,7 @@ def test_answers_come_while_samples_arrive(tiny_release, walk):
     assert rest.startswith("1.50-3.00 s  ") and rest.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_and_ctrl_c_end_it_quietly(anymo, tiny_release, walk, monkeypatch):
     lines = walk.read_text().splitlines(keepends=True)
 

@@ -17,6 +17,8 @@ from anymo_hf.hub.builders import anymo_zeroshot
 from anymo_hf.hub.dataset_card import card_data, check_card
 from anymo_hf.recordings.catalogue import DATASETS
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 CHECKPOINT = str(ROOT / "anymo")
 

@@ -160,6 +160,7 @@ def test_a_refused_token_and_a_silent_server_are_named(hub, tmp_path):
         push_folder(folder, "me/walk", "dataset", endpoint="http://127.0.0.1:9")
 
 
+@pytest.mark.slow
 def test_load_dataset_reads_from_the_hub_and_streams(hub, tmp_path):
     """In a process of its own, as the address of the Hub is read once."""
     push_folder(write_data_set(tmp_path / "walk"), "me/walk", "dataset", endpoint=hub.url)

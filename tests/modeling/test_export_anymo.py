@@ -18,6 +18,8 @@ from anymo_hf.modeling.feature_extraction_anymo import AnyMoFeatureExtractor
 from anymo_hf.modeling.modeling_pqvae import AnyMoPQVAEModel
 from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNModel
 
+pytestmark = pytest.mark.slow
+
 RELEASE = Path(__file__).parents[2] / "anymo"
 SHAPES = [(1, 60), (1, 61), (2, 62), (3, 122), (5, 123), (1, 360), (4, 300), (2, 7)]
 
@@ -150,7 +152,6 @@ def test_a_process_without_torch_goes_from_recording_to_codes(extractor, exporte
     without_torch(exported, extractor, tmp_path)
 
 
-@pytest.mark.slow
 def test_the_released_tokenizer_runs_without_torch(tmp_path):
     for name in ("onnx", "onnxscript", "onnxruntime"):
         pytest.importorskip(name)

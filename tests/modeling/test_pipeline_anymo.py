@@ -158,6 +158,7 @@ def test_retrieval_ranks_by_cosine(folder):
     assert all(LABELS[row["index"]] == row["text"] and -1 <= row["score"] <= 1 for row in result)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "first",
     [
@@ -176,6 +177,7 @@ def test_registration_does_not_depend_on_import_order(first):
     assert done.returncode == 0, done.stderr[-2000:]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "first",
     [

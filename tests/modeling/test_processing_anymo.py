@@ -319,6 +319,7 @@ np.save(sys.argv[2], features.detach().numpy())
 """
 
 
+@pytest.mark.slow
 def test_a_release_works_without_the_package(processor, tokenizer, tmp_path):
     model = tiny_model(tokenizer, processor.feature_extractor)
     folder = save_release(tmp_path / "release", model, processor)

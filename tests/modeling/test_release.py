@@ -146,6 +146,7 @@ def test_classifier_loads_with_a_fresh_head_and_trains(tiny_release):
     assert out.logits.shape == (1, 3) and model.classifier.weight.grad.abs().sum() > 0
 
 
+@pytest.mark.slow
 def test_remote_code_works_without_the_package(tiny_release, tmp_path):
     script = (
         "import sys\n"

@@ -418,6 +418,7 @@ print(len(stream.push(np.zeros((100, 6)))))
 """
 
 
+@pytest.mark.slow
 def test_it_travels_with_a_checkpoint(folder, tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", CODE, folder], capture_output=True, text=True,

@@ -35,6 +35,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @needs_vrs
 def test_every_sequence_is_sound(folder):
     folders = sequence_folders(folder)

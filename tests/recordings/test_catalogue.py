@@ -85,6 +85,7 @@ def test_labels_keep_their_case_or_are_lower(tmp_path):
         class_texts("openpack", "upper")
 
 
+@pytest.mark.slow
 def test_reading_recordings_does_not_wait_for_torch():
     code = "import sys; import anymo_hf.recordings.catalogue, anymo_hf.recordings.dataset_check; "
     code += "import anymo_hf.recordings.devices.table; sys.exit('torch' in sys.modules)"

@@ -24,6 +24,8 @@ from anymo_hf.training.corpus import MotionCorpus, annotated_clips, annotated_lo
 from anymo_hf.training.settings import ContrastiveSettings
 from anymo_hf.training.stages.tokenizer import CodedViews
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 OPTIONS = {"seeds": 0, "frames": 300, "workers": 1, "progress": False}
 CLIPS = 5  # of a recording: windows of 5, 5, 10.5, 5 and 3 s give 1, 1, 2, 1 and 0

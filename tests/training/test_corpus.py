@@ -121,6 +121,7 @@ def test_a_killed_worker_is_named_and_finished_shards_are_kept(built, tmp_path, 
     assert bytes_of(folder) == bytes_of(built)
 
 
+@pytest.mark.slow
 def test_worker_processes_give_the_same_bytes(built, tmp_path):
     folder = tmp_path / "corpus"
     build_corpus(folder, **(SMALL | {"workers": 2}))

@@ -33,6 +33,8 @@ from anymo_hf.training.stages.encoder import train_encoder
 from anymo_hf.training.stages.language import train_language
 from anymo_hf.training.stages.tokenizer import train_tokenizer
 
+pytestmark = pytest.mark.slow
+
 CONFIGS = Path(__file__).parents[2] / "training" / "configs" / "paper"
 KINDS = {
     "encoder": EncoderSettings,
@@ -124,7 +126,6 @@ def recipe(half, tmp_path_factory):
     return root, metrics, seen
 
 
-@pytest.mark.slow
 def test_every_stage_runs(recipe):
     _, metrics, seen = recipe
     assert {name: found["steps"] for name, found in metrics.items()} == dict.fromkeys(KINDS, 2)
@@ -137,7 +138,6 @@ def test_every_stage_runs(recipe):
         assert {value.dtype for value in tensors.values()} == {torch.float32}
 
 
-@pytest.mark.slow
 def test_instruction_examples_are_narrations_and_questions_of_35_choices(recipe):
     _, _, seen = recipe
     examples = [example for example in seen["examples"] if example[0] != "motion"]
@@ -149,7 +149,6 @@ def test_instruction_examples_are_narrations_and_questions_of_35_choices(recipe)
             assert len(options) == len(set(options)) == 35 and answer in options
 
 
-@pytest.mark.slow
 def test_words_keep_their_bits_and_codes_learn(recipe):
     root, _, _ = recipe
     source = Qwen2ForCausalLM.from_pretrained(root / "qwen2", dtype=torch.float32)

@@ -30,6 +30,8 @@ from anymo_hf.training.stages.encoder import train_encoder
 from anymo_hf.training.stages.language import train_language
 from anymo_hf.training.stages.tokenizer import train_tokenizer
 
+pytestmark = pytest.mark.slow
+
 ENCODER = EncoderSettings(steps=1, batch_size=4, frames=[48])
 TOKENIZER = TokenizerSettings(steps=1, batch_size=8, frames=[64], views_per_clip=4, rows_per_call=4)
 SAME = {"seed": 1, "log_every": 1, "latents": 12, "teacher_weight": 1.0, "teacher_texts": 20, "freeze_words": True}
@@ -84,7 +86,6 @@ def history(folder):
     return [{name: value for name, value in entry.items() if name != "seconds"} for entry in entries]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("run", ["sharded", "stopped", "resumed"])
 @pytest.mark.parametrize("stage", list(WHOLE))
 def test_losses_weights_and_moments_equal_those_of_the_plain_model(runs, stage, run):
@@ -102,7 +103,6 @@ def test_losses_weights_and_moments_equal_those_of_the_plain_model(runs, stage, 
             assert one[name].shape == value.shape, name
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("stage", list(WHOLE))
 def test_in_bfloat16_losses_are_near_and_weights_float32(runs, stage):
     for one, other in zip(history(runs / stage / "half" / stage), history(runs / "plain" / stage), strict=False):
@@ -111,7 +111,6 @@ def test_in_bfloat16_losses_are_near_and_weights_float32(runs, stage):
     assert {value.dtype for value in saved.values()} == {torch.float32}
 
 
-@pytest.mark.slow
 def test_the_release_of_a_sharded_run_is_whole_and_words_are_where_they_were(runs):
     root = runs / "contrastive" / "sharded"
     released, started = (

@@ -410,6 +410,7 @@ def test_other_settings_do_not_continue_a_run(run, accelerator):
         train_encoder(replace(ENCODER, learning_rate=0.5), run, accelerator)
 
 
+@pytest.mark.slow
 def test_a_run_may_go_on_from_the_models_of_an_earlier_one(run, tmp_path, accelerator):
     later = tmp_path / "later"
     shutil.copytree(run / "corpus", later / "corpus")

@@ -15,6 +15,8 @@ from anymo_hf.hub.dataset_card import check_card
 from anymo_hf.motion.activity_labels import anymo180
 from anymo_hf.nymeria import imu as nymeria_imu
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).parents[3] / "dataset_scripts" / "anymo_180.py"
 
 

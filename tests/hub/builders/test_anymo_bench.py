@@ -20,7 +20,7 @@ from anymo_hf.nymeria import imu_grid
 from anymo_hf.nymeria.imu import read_nymeria_imu
 from anymo_hf.nymeria.imu_grid import STEP_NS, cut_window, to_60_hz
 
-pytestmark = pytest.mark.usefixtures("light_reader")
+pytestmark = [pytest.mark.usefixtures("light_reader"), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,8 @@ from anymo_hf.simulation.archive.rows import view_rows
 from anymo_hf.simulation.archive.writer import Archive, simulate_archive
 from anymo_hf.simulation.kinematics import placement_signals
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = Path(__file__).parents[3] / "dataset_scripts" / "anymo_synthetic.py"
 
 

@@ -88,6 +88,7 @@ def test_train_is_the_official_training_split(tmp_path):
     assert list(counts["splits"]) == ["test"]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("name", ["wisdm", "utd_mhad"])
 def test_several_processes_give_the_same_files(name, tmp_path):
@@ -164,6 +165,7 @@ def _command(folder, *arguments, patch="pass"):
     return subprocess.run([str(part) for part in command], capture_output=True, text=True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill on this system")
 def test_a_killed_build_goes_on_where_it_was(tmp_path):
     for name in ("usc_had", "utd_mhad"):

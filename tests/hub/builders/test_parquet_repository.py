@@ -32,7 +32,7 @@ name, arguments = json.loads(sys.argv[1])
 module = importlib.import_module("anymo_hf.hub.builders." + name)
 """
 
-pytestmark = pytest.mark.usefixtures("light_reader")
+pytestmark = [pytest.mark.usefixtures("light_reader"), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,6 @@ def parquet(out):
     return {path.name: path.read_bytes() for path in (out / "data").rglob("*.parquet")}
 
 
-@pytest.mark.slow
 def test_two_processes_do_not_hang_after_torch_has_started_threads(sources, built, tmp_path):
     code = """
 import torch

@@ -61,6 +61,7 @@ def test_every_candidate_reads_as_from_unstored_motion(tmp_path, activity, rate,
     assert turning < 0.0025
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activity, rate", [("walking", 60.0), ("running", 240.0), ("standing", 120.0)])
 def test_a_minute_is_a_hundred_times_smaller_than_dense(tmp_path, activity, rate):
     motion = simulate_activity(activity, 1, 60.0, rate)

@@ -107,6 +107,7 @@ def test_what_is_read_back_is_what_was_simulated(made):
     assert verify_archive(made) == []
 
 
+@pytest.mark.slow
 def test_the_same_bytes_in_one_process_and_in_two(made, tmp_path):
     build(tmp_path / "two", num_proc=2)
     assert content(tmp_path / "two") == content(made)
@@ -133,6 +134,7 @@ def test_without_ray_the_message_says_what_to_install(monkeypatch):
         list(run_jobs(abs, [1], "ray"))
 
 
+@pytest.mark.slow
 def test_a_killed_run_leaves_no_half_shard_and_goes_on(made, tmp_path):
     folder = tmp_path / "killed"
     code = (
