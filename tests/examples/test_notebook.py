@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
