@@ -12,6 +12,8 @@ from anymo_hf.recordings.catalogue import DATASETS
 from anymo_hf.recordings.imu_recording import ImuRecording
 from anymo_hf.training.checkpoints import file_hash
 
+pytestmark = pytest.mark.slow
+
 CONFIGS = Path(__file__).parents[2] / "training" / "configs" / "ablations"
 STAGES = {
     "encoder": {"steps": 2, "batch_size": 4, "frames": [64]},
