@@ -9,14 +9,9 @@ import torch
 from support.small_usc_had import write_small_usc_had
 from transformers import AutoProcessor
 
-<<<<<<< HEAD:tests/evaluation/test_few_labels.py
 from anymo_hf.evaluation import few_labels
-=======
-pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
-CHECKPOINT = str(ROOT / "anymo")
->>>>>>> 7197b80 (Slow tests are marked):tests/benchmarks/test_few_labels.py
+pytestmark = pytest.mark.slow
 
 CHECKPOINT = str(Path(__file__).parents[2] / "anymo")
 
