@@ -87,6 +87,7 @@ def test_recognition_row_and_files(tmp_path, monkeypatch):
     (tmp_path / "wisdm").mkdir()
     (row,) = recognition.evaluate_recognition(Model(), Processor(), tmp_path, batch_size=2)
     assert row.accuracy == pytest.approx(100 * 5 / 7)
+    assert (row.people, row.accuracy_interval) == (0, None) and row.top_class_share == pytest.approx(100 * 2 / 7)
     assert row.chance == 25 and row.majority_accuracy == pytest.approx(100 * 3 / 7)
     np.testing.assert_array_equal(row.confusion, confusion_matrix(truth, shown, labels=range(4)))
     table = recognition.write_recognition([row], tmp_path / "out")

@@ -14,6 +14,7 @@ from anymo_hf.evaluation.metrics import (
     caption_words,
     majority_scores,
     meteor_f_mean,
+    people_interval,
     recognition_scores,
     retrieval_scores,
     rouge_l,
@@ -38,6 +39,22 @@ def test_macro_f1_leaves_out_labels_that_never_occur():
 def test_majority_answers_the_most_frequent_class():
     scores = majority_scores(np.array([2, 2, 0, 1]), 4)
     assert scores["accuracy"] == 0.5 and scores["macro_f1"] == pytest.approx((2 * 2 / (2 + 4)) / 3)
+
+
+def test_the_interval_over_people_is_that_of_a_mean_of_people():
+    rng = np.random.default_rng(1)
+    share = rng.uniform(0.3, 0.9, 40)
+    people = np.repeat([f"p{number:02}" for number in range(40)], 100)
+    right = rng.random(4000) < np.repeat(share, 100)
+    low, high = people_interval(right, people)
+    means = right.reshape(40, 100).mean(1)
+    half = 1.96 * means.std(ddof=1) / np.sqrt(40)  # the normal approximation
+    assert (low, high) == pytest.approx((means.mean() - half, means.mean() + half), abs=0.01)
+    assert high - low > 3 * 2 * 1.96 * np.sqrt(0.24 / 4000)  # far wider than if windows were independent
+    order = rng.permutation(4000)
+    assert people_interval(right[order], people[order]) == (low, high)
+    assert people_interval(right, np.full(4000, "a")) is None
+    assert people_interval(right[:2], np.array(["", "a"])) is None
 
 
 def test_retrieval_ranks_by_hand():

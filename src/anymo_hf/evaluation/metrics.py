@@ -54,6 +54,31 @@ def majority_scores(truth: np.ndarray, labels: int) -> dict[str, float]:
     return recognition_scores(answer, truth)
 
 
+def people_interval(
+    right: np.ndarray, people: np.ndarray, draws: int = 2000, seed: int = 0
+) -> tuple[float, float] | None:
+    """95 % interval of the share of right answers, by bootstrap over people: whole people are drawn with replacement.
+
+    Windows of one person are alike, so an interval over windows would be too narrow.
+
+    Args:
+        right: `(windows,)` bool.
+        people: `(windows,)` who; "" is nobody.
+        draws, seed: of the bootstrap.
+
+    Returns:
+        The 2.5 and 97.5 percentiles as fractions; None where under two people are named or a window has none.
+    """
+    names, owner = np.unique(people, return_inverse=True)
+    if len(names) < 2 or "" in names:
+        return None
+    hits, counts = np.bincount(owner, weights=np.asarray(right, dtype=float)), np.bincount(owner)
+    drawn = np.random.default_rng(seed).integers(0, len(names), (draws, len(names)))
+    shares = hits[drawn].sum(1) / counts[drawn].sum(1)
+    low, high = np.percentile(shares, (2.5, 97.5))
+    return float(low), float(high)
+
+
 def retrieval_scores(similarity: np.ndarray, positive: np.ndarray) -> dict[str, float]:
     """Rank of the first positive among the candidates of each query.
 

@@ -19,7 +19,7 @@ from .. import __version__
 from ..recordings.catalogue import DATASETS, read_windows
 from ..recordings.imu_recording import ImuRecording
 from ..systems.embeddings import TEXT_PROMPTS, embed_labels, embed_windows, label_case_of
-from .metrics import majority_scores, recognition_scores
+from .metrics import majority_scores, people_interval, recognition_scores
 from .paper_results import paper_results
 
 # what the wrist setting of the processor means where the paper takes wrists for hands
@@ -42,6 +42,9 @@ class RecognitionRow:
         majority_accuracy, majority_macro_f1: always answering the most frequent class.
         paper_anymo, paper_unimts: accuracy, macro-F1, Recall@2 of the paper's Table 1, or None.
         confusion: `(classes, classes)` counts, rows are the truth.
+        people: whose windows were scored, 0 where nobody is named.
+        top_class_share: share of windows that got the most predicted class.
+        accuracy_interval: 95 % by bootstrap over people, see `people_interval`; None for under two people.
         note: how the windows differ from the paper's.
     """
 
@@ -61,6 +64,9 @@ class RecognitionRow:
     paper_unimts: tuple[float, float, float] | None
     confusion: tuple[tuple[int, ...], ...]
     note: str = ""
+    people: int = 0
+    top_class_share: float | None = None
+    accuracy_interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -257,12 +263,16 @@ def score_recordings(
     texts = [embed_labels(model, processor, labels, prompt) for prompt in text_prompts]
     imu = embed_windows(model, processor, [recordings[i] for i in chosen], batch_size, name)
     wrist = processor.feature_extractor.wrist
-    return [_score(name, imu @ text.T, truth[chosen], len(recordings), wrist) for text in texts]
+    people = np.array([recordings[i].subject for i in chosen])
+    return [_score(name, imu @ text.T, truth[chosen], len(recordings), wrist, people) for text in texts]
 
 
-def _score(name: str, similarity: np.ndarray, truth: np.ndarray, available: int, wrist: str) -> RecognitionRow:
+def _score(
+    name: str, similarity: np.ndarray, truth: np.ndarray, available: int, wrist: str, people: np.ndarray
+) -> RecognitionRow:
     labels = tuple(DATASETS[name].labels)
     ours, majority = recognition_scores(similarity, truth), majority_scores(truth, len(labels))
+    interval = people_interval(similarity.argmax(1) == truth, people)
     confusion = np.zeros((len(labels), len(labels)), dtype=int)
     np.add.at(confusion, (truth, similarity.argmax(1)), 1)
     dataset, paper = DATASETS[name], paper_results("recognition").get(name, {})
@@ -280,6 +290,9 @@ def _score(name: str, similarity: np.ndarray, truth: np.ndarray, available: int,
         paper_unimts=paper.get("UniMTS"),
         confusion=tuple(tuple(row) for row in confusion.tolist()),
         note="; ".join(note for note in notes if note),
+        people=len(set(people) - {""}),
+        top_class_share=100 * float(confusion.sum(0).max() / len(truth)),
+        accuracy_interval=None if interval is None else (100 * interval[0], 100 * interval[1]),
         **{key: 100 * ours[key] for key in ("accuracy", "macro_f1", "weighted_f1", "recall_at_2")},
     )
 
