@@ -15,6 +15,8 @@ from statistics import mean, stdev
 from typing import Any
 
 from ..evaluation.recognition import RecognitionRow
+from ..evaluation.setup_shift import Cell
+from ..evaluation.setup_shift import table as setup_shift_table
 from .model_card import captioning_section, recognition_section, retrieval_section, table, tokenizer_section
 
 HEAD = """# Results
@@ -79,6 +81,16 @@ def _few_labels(content: dict[str, Any]) -> str:
         if zero:
             lines += [f"Zero-shot on the same windows: {_spread(zero)}.", ""]
     return "\n".join(lines)
+
+
+def _setup_shift(content: dict[str, Any]) -> str:
+    cells = [Cell(**row) for row in content["cells"]]
+    return (
+        "`python -m anymo_hf.evaluation.setup_shift --data DIR`: accuracy in percent on people held out, as worn / with the "
+        "device turned by one random rotation a person; means over "
+        f"{len({cell.seed for cell in cells})} splits of the people, at most 1,200 windows to learn from.\n\n"
+        + setup_shift_table(cells)
+    )
 
 
 def _spread(runs: Sequence[dict[str, Any]]) -> str:
@@ -198,6 +210,7 @@ SECTIONS: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
     ("captioning", "Captions", captioning_section),
     ("tokenizer", "Motion codes", tokenizer_section),
     ("few_labels", "Few labels", _few_labels),
+    ("setup_shift", "Few labels, and the device turned", _setup_shift),
     ("ablations", "Ablations", _ablations),
     ("training", "Training of the release", _training),
     ("simulation_check", "The simulator beside real trackers", _trackers),
