@@ -117,9 +117,9 @@ def test_bad_options_are_one_line_and_exit_code_2(anymo, walk, words, parts, tmp
         ("truncated", COLUMNS + "\n" + "1,2,3,4,5,6\n" * 60 + "1,2,", ["row 62"]),
         ("header_only", COLUMNS + "\n", ["0 samples"]),
         ("short", COLUMNS + "\n" + "1,2,3,4,5,6\n" * 49, ["49 samples at 50 Hz are under one second"]),
-        ("empty", "", ["not a readable CSV"]),
+        ("empty", "", ["the file is empty"]),
         ("binary", b"\x93NUMPY\xff\xfe\x00\x80" * 50, []),
-        ("absent", None, ["not a readable CSV"]),
+        ("absent", None, ["no such file"]),
     ],
 )
 def test_bad_files_are_one_line_that_names_the_file(anymo, tmp_path, name, content, parts):

@@ -11,13 +11,13 @@ import typer
 
 from .options import split_names
 
-CsvFile = Annotated[Path, typer.Argument(help="CSV file of one sensor, with a header row.")]
+CsvFile = Annotated[Path, typer.Argument(help="File of one sensor: a table, or a device's export.")]
 Placement = Annotated[
     str, typer.Option(help="Where it was worn, e.g. left_wrist; `anymo info --placements` lists all.")
 ]
 Rate = Annotated[float | None, typer.Option(help="Samples per second; without it time stamps are read.")]
-AccelerationUnit = Annotated[str, typer.Option(help="m/s^2, g or mg.")]
-AngularVelocityUnit = Annotated[str, typer.Option(help="rad/s or deg/s.")]
+AccelerationUnit = Annotated[str | None, typer.Option(help="m/s^2, g or mg; default: as the file says, or m/s^2.")]
+AngularVelocityUnit = Annotated[str | None, typer.Option(help="rad/s or deg/s; default: as the file says, or rad/s.")]
 Columns = Annotated[str | None, typer.Option(help="3 or 6 column names, comma-separated; usual names are found alone.")]
 TimeColumn = Annotated[str | None, typer.Option(help="Column of the time stamps.")]
 Window = Annotated[float, typer.Option(help="Answer for every so many seconds; a rest counts from one second on.")]
@@ -27,8 +27,8 @@ def csv_windows(
     file: Path,
     placement: str,
     rate: float | None,
-    acceleration_unit: str,
-    angular_velocity_unit: str,
+    acceleration_unit: str | None,
+    angular_velocity_unit: str | None,
     columns: str | None,
     time_column: str | None,
     window: float,
@@ -41,7 +41,8 @@ def csv_windows(
     import numpy as np
 
     from ..modeling.body_segments import resolve_placement
-    from ..recordings.devices.table import read_csv
+    from ..recordings.devices.device_format import ReadingOptions
+    from ..recordings.devices.read_device import read_device
 
     resolve_placement(placement)
     if not 1 <= window < float("inf"):
@@ -53,11 +54,12 @@ def csv_windows(
     names = None if columns is None else split_names(columns, "--columns", "ax,ay,az,gx,gy,gz")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of a table without rows; the error below says it better
-        recording = read_csv(file, placement, names, acceleration_unit, angular_velocity_unit, rate, time_column)
+        options = ReadingOptions(names, acceleration_unit, angular_velocity_unit, rate, time_column)
+        recording = read_device(file, placement, options=options)
     signal, rate = recording.signals[placement], recording.sampling_rate
     if len(signal) < rate:
         raise ValueError(f"{file}: {len(signal)} samples at {rate:g} Hz are under one second; give a longer recording")
-    warn_about_scale(float(np.median(np.linalg.norm(signal[:, :3], axis=1))), acceleration_unit)
+    warn_about_scale(float(np.median(np.linalg.norm(signal[:, :3], axis=1))), acceleration_unit or "m/s^2")
     size = round(window * rate)
     pieces = [(start, signal[start : start + size]) for start in range(0, len(signal), size)]
     return [

@@ -39,6 +39,8 @@ def recognise_device(path: str | Path) -> DeviceFormat:
     path = Path(path)
     if not path.is_file():
         raise OSError(f"{path}: no such file; give the export of a device")
+    if not path.stat().st_size:
+        raise OSError(f"{path}: the file is empty; export it again")
     lines = first_lines(path)
     formats = device_formats()
     for known in formats.values():
