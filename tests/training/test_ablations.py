@@ -128,7 +128,7 @@ def test_bad_input_is_told_before_training(done, tmp_path):
     parse = done[3]
     with pytest.raises(OSError, match="absent: no such folder"):
         ablations.run(parse("--data", tmp_path / "absent"))
-    with pytest.raises(OSError, match="holds none of the folders uci_har"):
+    with pytest.raises(OSError, match="holds none of the folders .*uci_har"):
         ablations.run(parse("--data", tmp_path))
     with pytest.raises(ValueError, match="--scale and --max-windows must be positive"):
         ablations.run(parse("--scale", "0"))
