@@ -1,13 +1,14 @@
 """Judges the simulated motion, not the model: a small supervised CNN learns it and is tried on real windows.
 
 It takes minutes where a whole training run takes hours, so a change of the motion or of the sensors is tried here first.
-Looks at HAPT (waist) and WISDM (pocket) only; the other real sets are for finished candidates.
+Looks at HAPT (waist), WISDM and MobiFall (pocket) and ClassyGlass (head); the other real sets are for finished candidates.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,7 +18,8 @@ from tqdm import tqdm
 
 from ..modeling.body_segments import resolve_placement
 from ..modeling.imu_signal import resample
-from ..recordings.catalogue import DATASETS, read_windows
+from ..recordings.catalogue import read_windows
+from ..recordings.imu_recording import ImuRecording
 from ..simulation.surface import load_template
 from ..simulation.views import ViewOptions, sample_views
 from ..training.corpus import MotionCorpus
@@ -25,15 +27,17 @@ from .metrics import recognition_scores
 
 FRAMES = 300
 VIEWS = ViewOptions(soft_attachment=0.5, wobble=0.7, belt=0.6, pocket=0.7)
-# dataset -> placement, and the simulated activities behind each of its labels
+_WALKS = ("walking", "walking_slow", "walking_fast")
+_SITS, _STAIRS = ("sitting", "slouching"), ("stairs_up", "stairs_down")
+# dataset -> placement, and the simulated activities behind each of its labels; labels without any are not judged
 TASKS: dict[str, tuple[str, dict[str, tuple[str, ...]]]] = {
     "uci_hapt": (
         "waist",
         {
-            "walk": ("walking", "walking_slow", "walking_fast"),
+            "walk": _WALKS,
             "walk upstairs": ("stairs_up",),
             "walk downstairs": ("stairs_down",),
-            "sit": ("sitting", "slouching"),
+            "sit": _SITS,
             "stand": ("standing",),
             "lay": ("lying_back", "lying_side"),
         },
@@ -41,10 +45,33 @@ TASKS: dict[str, tuple[str, dict[str, tuple[str, ...]]]] = {
     "wisdm": (
         "right_pocket",
         {
-            "walking": ("walking", "walking_slow", "walking_fast"),
+            "walking": _WALKS,
             "jogging": ("jogging", "running"),
-            "stairs": ("stairs_up", "stairs_down"),
+            "stairs": _STAIRS,
             "kicking ball": ("kicking",),
+        },
+    ),
+    "mobifall": (
+        "right_pocket",
+        {
+            "standing": ("standing",),
+            "walking": _WALKS,
+            "jogging": ("jogging", "running"),
+            "jumping": ("jumping",),
+            "walking upstairs": ("stairs_up",),
+            "walking downstairs": ("stairs_down",),
+        },
+    ),
+    "classyglass": (
+        "head",
+        {
+            "typing on a computer": ("typing",),
+            "sitting and writing in a notebook": ("writing",),
+            "standing up from sitting": ("sit_to_stand",),
+            "standing": ("standing",),
+            "walking": _WALKS,
+            "running": ("running", "jogging"),
+            "taking the stairs": _STAIRS,
         },
     ),
 }
@@ -91,18 +118,23 @@ def train(corpus: MotionCorpus, placements: Sequence[int], steps: int, seed: int
     return probe.eval(), names
 
 
+def fixed_length(window: ImuRecording) -> torch.Tensor:
+    """The first sensor at 60 Hz, `(FRAMES, 6)`; a shorter window is repeated, forward and backward in turn."""
+    signal = resample(next(iter(window.signals.values())), window.sampling_rate)
+    while len(signal) < FRAMES:
+        signal = np.concatenate([signal, signal[::-1]])
+    return torch.from_numpy(np.ascontiguousarray(signal[:FRAMES])).float()
+
+
 @torch.no_grad()
 def judge(
     probe: Probe, names: Sequence[str], dataset: str, folder: str, placement: int, groups: Mapping[str, Sequence[str]]
 ) -> str:
     """One line of scores and the confusion matrix; a label's score is the sum over its activities."""
-    windows = list(read_windows(dataset, f"{folder}/{dataset}"))
-    labels = list(DATASETS[dataset].labels)
+    labels = [label for label, activities in groups.items() if set(activities) & set(names)]
+    windows = [window for window in read_windows(dataset, f"{folder}/{dataset}") if window.label in labels]
     truth = np.array([labels.index(window.label) for window in windows])
-    signals = []
-    for window in windows:
-        signals.append(resample(next(iter(window.signals.values())), window.sampling_rate)[:FRAMES])
-    stack = torch.tensor(np.stack(signals), dtype=torch.float32)
+    stack = torch.stack([fixed_length(window) for window in windows])
     chances = torch.cat([probe(part, placement).softmax(-1) for part in stack.split(256)]).numpy()
     columns = [[names.index(name) for name in groups[label] if name in names] for label in labels]
     scores = np.stack([chances[:, column].sum(1) for column in columns], axis=1)
@@ -113,21 +145,19 @@ def judge(
     return head + f" ({', '.join(labels)}; rows are the truth)\n{confusion}"
 
 
-def main() -> None:
-    """Trains a probe and prints its scores on what is found."""
+def main(words: list[str] | None = None) -> None:
+    """Trains a probe and prints its scores on the sets that are found (`words`: arguments, or those of the process)."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--corpus", required=True, help="corpus folder of training/make_corpus.py")
-    parser.add_argument("--data", required=True, help="folder with uci_hapt/ and wisdm/")
+    parser.add_argument("--data", required=True, help=f"folder with any of {', '.join(TASKS)}")
     parser.add_argument("--steps", type=int, default=800, help="batches of 64 (default 800)")
     parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    placements = {name: resolve_placement(place) for name, (place, _) in TASKS.items()}
-    probe, names = train(
-        MotionCorpus(arguments.corpus), sorted(set(placements.values())), arguments.steps, arguments.seed
-    )
-    for name, (_, groups) in TASKS.items():
+    arguments = parser.parse_args(words)
+    tasks = {name: task for name, task in TASKS.items() if (Path(arguments.data) / name).is_dir()}
+    if not tasks:
+        parser.error(f"--data {arguments.data} holds none of {', '.join(TASKS)}")
+    placements = {name: resolve_placement(place) for name, (place, _) in tasks.items()}
+    corpus = MotionCorpus(arguments.corpus)
+    probe, names = train(corpus, sorted(set(placements.values())), arguments.steps, arguments.seed)
+    for name, (_, groups) in tasks.items():
         print(judge(probe, names, name, arguments.data, placements[name], groups), flush=True)
-
-
-if __name__ == "__main__":
-    main()
