@@ -6,7 +6,7 @@ import torch
 
 from anymo_hf.evaluation.motion_probe import FRAMES, TASKS, fixed_length, main, train
 from anymo_hf.modeling.body_segments import resolve_placement
-from anymo_hf.motion.procedural.activities import ACTIVITIES
+from anymo_hf.motion.procedural import ACTIVITIES
 from anymo_hf.recordings.catalogue import DATASETS
 from anymo_hf.recordings.imu_recording import ImuRecording
 from anymo_hf.training.corpus import MotionCorpus, build_corpus
