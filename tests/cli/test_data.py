@@ -46,7 +46,7 @@ def test_json_holds_counts_published_figures_and_problems(folder):
 
 def test_nothing_found_and_wrong_sets_end_with_one(folder, tmp_path_factory):
     empty = _run(tmp_path_factory.mktemp("empty"))
-    assert empty.exit_code == 1 and "no known dataset; known are DSADS, Ego4D" in empty.output
+    assert empty.exit_code == 1 and "no known dataset; known are ClassyGlass, DSADS, Ego4D" in empty.output
     (folder / "dsads").mkdir()
     wrong = _run(folder)
     assert wrong.exit_code == 1 and "WRONG:" in wrong.output and "1 wrong: dsads" in wrong.output

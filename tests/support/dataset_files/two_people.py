@@ -131,7 +131,36 @@ def _mmea(folder):
     (folder / "train.txt").write_text(files.line("25_type_phone/a_2", 24))
 
 
+def _mobifall(folder):
+    for person in (1, 2):
+        for kind, values in (("acc", "0.0, 9.81, 0.0"), ("gyro", "0.1, 0.0, 0.0")):
+            path = folder / f"sub{person}" / "ADL" / "WAL" / f"WAL_{kind}_{person}_1.txt"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            rows = "".join(f"{10**12 + 10**7 * i}, {values}\n" for i in range(600))
+            path.write_text("#timestamp(ns),x,y,z\n#Activity: 5 - Walking\n\n@DATA\n" + rows)
+
+
+def _geotec(folder):
+    for person in (1, 2):
+        for device in ("sp", "sw"):
+            path = folder / "DATA" / f"s0{person}" / f"s0{person}_01_{device}.csv"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            rows = "".join(f"0,9.81,0.1,0.1,0,0,{1600000000000 + 10 * i},WALKING\n" for i in range(300))
+            path.write_text("x_acc,y_acc,z_acc,x_gyro,y_gyro,z_gyro,timestamp,label\n" + rows)
+
+
+def _classyglass(folder):
+    for person in (1, 2):
+        for kind, unit, values in (("Accelerometer", "g", "0,1,0"), ("Gyroscope", "deg/s", "9,0,0")):
+            name = f"1_activity9_MetaWear_{kind}_50.000Hz.csv"
+            path = folder / "Datasets" / "Dataset_1A" / f"User{person}" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            head = "elapsed (s)," + ",".join(f"{axis}-axis ({unit})" for axis in "xyz")
+            path.write_text(head + "\n" + "".join(f"{i / 50:.5f},{values}\n" for i in range(260)))
+
+
 WRITERS = {
+    "mobifall": _mobifall, "geotec": _geotec, "classyglass": _classyglass,
     "uci_har": _uci_har, "uci_hapt": _uci_hapt, "usc_had": lambda folder: usc_had.write(folder),
     "utd_mhad": _utd_mhad, "openpack": _openpack, "wisdm": _wisdm, "wisdm_watch": lambda folder: _wisdm(folder, "watch"),
     "opportunity": _opportunity, "w_har": _w_har, "realworld": _realworld, "tnda_har": _tnda_har, "pamap2": _pamap2,

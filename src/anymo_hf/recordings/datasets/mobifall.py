@@ -86,6 +86,6 @@ DATASET = Dataset(
     parse=read_mobifall,
     shortest_seconds=2.0,
     other_labels=tuple(FALLS.values()),
-    published=(Published("classes", 9, "daily activities; four kinds of falls are left out"),),
+    published=(Published("classes", 13, "nine daily activities and four kinds of falls"),),
     note="nine daily activities, 2 to 5 s, falls left out; the side of the pocket is not known; not in the paper",
 )
