@@ -95,6 +95,9 @@ DATASET = Dataset(
     people=62,
     licence="cc-by-4.0",
     licence_text="CC BY 4.0",
-    published=(Published("subjects", 62, "people in its documents"), Published("classes", 17, "activities of its three parts")),
+    published=(
+        Published("subjects", 62, "people in its documents"),
+        Published("classes", 17, "activities of its three parts"),
+    ),
     note="eleven activities, 2 to 5 s, files of 50 Hz; data set 2 where its activities are the same; not in the paper",
 )
