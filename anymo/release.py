@@ -13,33 +13,11 @@ from typing import TYPE_CHECKING
 from safetensors import SafetensorError
 
 from .embedding import check_same_codebook
+from .saved_code import write_json
 
 if TYPE_CHECKING:
     from .modeling_anymo import AnyMoModel
     from .processing_anymo import AnyMoProcessor
-
-PROCESSOR_FILE = "processor_config.json"
-AUTO_MAP = {
-    "config.json": {
-        "AutoConfig": "configuration_anymo.AnyMoConfig",
-        "AutoModel": "modeling_anymo.AnyMoModel",
-        "AutoModelForCausalLM": "modeling_anymo.AnyMoForConditionalGeneration",
-        "AutoModelForSequenceClassification": "modeling_anymo.AnyMoForSequenceClassification",
-    },
-    PROCESSOR_FILE: {"AutoProcessor": "processing_anymo.AnyMoProcessor"},
-    "preprocessor_config.json": {
-        "AutoFeatureExtractor": "feature_extraction_anymo.AnyMoFeatureExtractor",
-        "AutoProcessor": "processing_anymo.AnyMoProcessor",
-    },
-    "tokenizer_config.json": {"AutoTokenizer": [None, "tokenization_anymo.AnyMoTokenizer"]},
-}
-
-
-def write_json(path: Path, value: dict) -> None:
-    """Writes JSON to a temporary name, then renames it."""
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
 
 
 def save_release(folder: str | os.PathLike, model: AnyMoModel, processor: AnyMoProcessor) -> Path:
@@ -101,13 +79,7 @@ def draft_folder(target: Path) -> Iterator[Path]:
 def _write_release(folder: Path, model: AnyMoModel, processor: AnyMoProcessor) -> None:
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
-    for source in sorted(Path(__file__).parent.glob("*.py")):
-        if source.name != "__init__.py":
-            shutil.copyfile(source, folder / source.name)
     positions = getattr(model.config.text_config, "max_position_embeddings", None)
-    for name, entries in AUTO_MAP.items():
-        settings = json.loads((folder / name).read_text(encoding="utf-8"))
-        settings["auto_map"] = entries
-        if name == "tokenizer_config.json" and positions is not None:
-            settings["model_max_length"] = positions
-        write_json(folder / name, settings)
+    if positions is not None:
+        settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+        write_json(folder / "tokenizer_config.json", settings | {"model_max_length": positions})

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
+from .saved_code import add_code
+
 IMU_BOS, IMU_EOS, FIRST_CODE = "<imu_bos>", "<imu_eos>", "<imu_0000>"
 CHAT_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 
@@ -24,6 +26,12 @@ class AnyMoTokenizer(PreTrainedTokenizerFast):
     """
 
     model_input_names = ["input_ids", "attention_mask"]
+
+    def save_pretrained(self, save_directory, *args, **kwargs) -> tuple[str, ...]:
+        """As `PreTrainedTokenizerFast.save_pretrained`, with the code that loads it elsewhere."""
+        written = super().save_pretrained(save_directory, *args, **kwargs)
+        add_code(save_directory, "tokenizer_config.json")
+        return written
 
     def _id_of(self, token: str) -> int:
         index = self.backend_tokenizer.token_to_id(token)

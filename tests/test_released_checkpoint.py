@@ -23,7 +23,7 @@ from transformers import (
 import anymo_hf
 from anymo_hf.evaluation.retrieval import evaluate_retrieval
 from anymo_hf.modeling.embedding import check_same_codebook, embed_recordings
-from anymo_hf.modeling.release import AUTO_MAP
+from anymo_hf.modeling.saved_code import AUTO_MAP
 from anymo_hf.pictures.demo import held_out_windows
 
 pytestmark = pytest.mark.slow

@@ -264,6 +264,9 @@ class AnyMoConfig(PreTrainedConfig):
         self.imu_bos_token_id = self.imu_token_offset - 1 if imu_bos_token_id is None else imu_bos_token_id
         self.imu_eos_token_id = self.imu_token_offset + codes if imu_eos_token_id is None else imu_eos_token_id
         kwargs.setdefault("tie_word_embeddings", False)
+        if not __name__.startswith("transformers_modules."):
+            # registered here; transformers would ask for trust_remote_code to use them
+            kwargs.pop("custom_pipelines", None)
         super().__init__(**kwargs)
 
     @classmethod

@@ -20,6 +20,7 @@ from .configuration_anymo import AnyMoPQVAEConfig, AnyMoSTGCNConfig
 from .imu_signal import ACCELERATION_UNITS, ANGULAR_VELOCITY_UNITS, TARGET_RATE, resample
 from .modeling_pqvae import AnyMoPQVAEModel
 from .modeling_stgcn import AnyMoSTGCNModel
+from .saved_code import add_code
 
 _FOLDER, _CONFIG, _WEIGHTS = "imu_tokenizer", "config.json", "model.safetensors"
 _FILE_ARGUMENTS = (
@@ -109,6 +110,7 @@ class AnyMoFeatureExtractor(FeatureExtractionMixin):
             draft = path.with_name(f".{path.name}.tmp")
             draft.write_text(json.dumps(content, indent=2, default=str) + "\n")
             os.replace(draft, path)
+        add_code(folder, "preprocessor_config.json")
         return [str(folder / "preprocessor_config.json"), str(weights)]
 
     @classmethod

@@ -15,6 +15,7 @@ from transformers.utils import ModelOutput
 from .configuration_anymo import AnyMoConfig
 from .int8_anymo import AnyMoInt8Config  # noqa: F401  # makes from_pretrained read int8 checkpoints
 from .modeling_pqvae import AnyMoPQVAEModel
+from .saved_code import add_code
 from .strict_loading import StrictLoadingMixin
 
 
@@ -141,6 +142,11 @@ class AnyMoPreTrainedModel(StrictLoadingMixin, PreTrainedModel):
     _supports_flash_attn = True
     _supports_flex_attn = True
     _optional_parts = ("classifier.",)
+
+    def save_pretrained(self, save_directory, **kwargs) -> None:
+        """As `PreTrainedModel.save_pretrained`, with the code that loads it elsewhere."""
+        super().save_pretrained(save_directory, **kwargs)
+        add_code(save_directory, "config.json")
 
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)

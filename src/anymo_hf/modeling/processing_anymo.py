@@ -27,7 +27,7 @@ from .prompts import (
     read_prompt_style,
     sensor_context,
 )
-from .release import PROCESSOR_FILE, write_json
+from .saved_code import PROCESSOR_FILE, add_code, write_json
 from .tokenization_anymo import AnyMoTokenizer
 from .windows import MAX_WINDOW_SECONDS, equal_spans
 
@@ -111,6 +111,7 @@ class AnyMoProcessor(ProcessorMixin):
             self.feature_extractor.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
         write_json(folder / PROCESSOR_FILE, self.to_dict())
+        add_code(folder, PROCESSOR_FILE)
         return [str(folder / PROCESSOR_FILE)]
 
     @classmethod
