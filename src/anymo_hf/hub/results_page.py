@@ -216,7 +216,7 @@ SECTIONS: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
     ("simulation_check", "The simulator beside real trackers", _trackers),
     ("derivatives", "Derivatives", _derivatives),
     ("sensor_noise", "Sensor noise of real recordings", _noise),
-    ("simulation_benchmark", "Speed and size of the simulation", _simulation),
+    ("simulation_benchmark", "Speed and size of the simulation, first edition", _simulation),
     ("stream_benchmark", "Streaming", _stream),
 )
 
