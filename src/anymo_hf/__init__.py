@@ -1,11 +1,13 @@
 """AnyMo for Hugging Face: human motion from wearable IMUs in any wearing setup.
 
-Importing it makes the Auto classes and pipelines of transformers know AnyMo. It loads no torch, so simulation and file
-reading never wait for it.
+Importing it makes the Auto classes and pipelines of transformers know AnyMo, and the installed checkpoint by the name
+"anymo" (see `released`). It loads no torch, so simulation and file reading never wait for it.
 """
 
 import importlib
 import sys
+
+from .released import find_released_checkpoint
 
 __version__ = "0.1.0.dev0"
 
@@ -66,3 +68,4 @@ def _register() -> None:
 
 _CONFIGS = {"anymo": "AnyMoConfig", "anymo_stgcn": "AnyMoSTGCNConfig", "anymo_pqvae": "AnyMoPQVAEConfig"}
 _register()
+find_released_checkpoint()

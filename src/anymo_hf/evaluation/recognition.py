@@ -18,6 +18,7 @@ from tqdm import tqdm
 from .. import __version__
 from ..recordings.catalogue import DATASETS, read_windows
 from ..recordings.imu_recording import ImuRecording
+from ..released import checkpoint_folder
 from ..systems.embeddings import TEXT_PROMPTS, embed_labels, embed_windows, label_case_of
 from .metrics import majority_scores, people_interval, recognition_scores
 from .paper_results import paper_results
@@ -112,7 +113,7 @@ class RecognitionSettings:
         Raises:
             OSError: the weights are not on disk.
         """
-        folder = Path(checkpoint)
+        folder = Path(checkpoint_folder(checkpoint))
         name = folder.resolve().name if folder.is_dir() else str(checkpoint)
         if not folder.is_dir():
             from huggingface_hub import snapshot_download

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
+
+from ..released import NAME, checkpoint_folder, which_checkpoint
 
 # what a checkpoint folder must hold; a large model's weights may come in parts with an index instead
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -15,11 +18,12 @@ FILES = (
 
 
 def check_checkpoint(model: str) -> str:
-    """The model's name, once it can be found: a folder with every file, or owner/name.
+    """Where the model's files are, once they can be found: a folder with every file, or owner/name.
 
     Raises:
         OSError: no such folder, or a file that is missing or damaged.
     """
+    model = checkpoint_folder(model)
     folder = Path(model)
     if folder.is_dir():
         for name in FILES:
@@ -28,7 +32,7 @@ def check_checkpoint(model: str) -> str:
             _check_file(model, folder / name)
     elif model.count("/") != 1 or model.startswith((".", "/", "~")):
         raise OSError(
-            f"--model {model!r}: no such folder; run anymo where the folder is, or give --model FOLDER or owner/name"
+            f"--model {model!r}: no such folder; give --model FOLDER, owner/name on the Hub, or anymo, which is installed"
         )
     return model
 
@@ -65,9 +69,19 @@ def load_checkpoint(model: str, wrist: str | None = None) -> tuple[Any, Any]:
     transformers.utils.logging.set_verbosity_error()
     try:
         processor = transformers.AutoProcessor.from_pretrained(name, **chosen)
-        return transformers.AutoModelForCausalLM.from_pretrained(name).eval(), processor
+        loaded = transformers.AutoModelForCausalLM.from_pretrained(name).eval()
+    except OSError as error:
+        if Path(name).is_dir():
+            raise
+        raise OSError(
+            f"--model {model!r}: no such checkpoint on this machine, and the Hub did not give it (no network, no such name, "
+            "or no access); give a folder, or anymo, which is installed"
+        ) from error
     except (KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise OSError(f"--model {model!r}: its files do not fit each other ({error!r}); fetch it again") from error
+    if model == NAME:  # which may be a folder here or the installed one
+        print(f"anymo: {which_checkpoint(model)}", file=sys.stderr)
+    return loaded, processor
 
 
 def load_pipeline(task: str, model: str, wrist: str | None = None) -> Any:
@@ -87,7 +101,7 @@ def describe_checkpoint(model: str) -> dict[str, str]:
     loaded, processor = load_checkpoint(model)
     books = processor.feature_extractor.pqvae.config
     rows = {
-        "checkpoint": model,
+        "checkpoint": which_checkpoint(model).removeprefix("checkpoint: "),
         "anymo-hf / transformers": f"{__version__} / {transformers.__version__}",
         "language model": f"{loaded.config.text_config.model_type}, {_millions(loaded)} parameters",
         "IMU encoder": f"{_millions(processor.feature_extractor.stgcn)} parameters, 60 Hz, 23 segments",
@@ -95,8 +109,9 @@ def describe_checkpoint(model: str) -> dict[str, str]:
         "embedding": f"{loaded.config.projection_dim} dimensions",
         "vocabulary": f"{len(processor.tokenizer)} tokens",
     }
-    if Path(model).is_dir():
-        size = sum(path.stat().st_size for path in Path(model).rglob("*") if path.is_file())
+    folder = Path(checkpoint_folder(model))
+    if folder.is_dir():
+        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         rows["size on disk"] = f"{size / 1e6:.1f} MB"
     return rows
 
