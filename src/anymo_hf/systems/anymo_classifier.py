@@ -10,6 +10,7 @@ import numpy as np
 from ..recordings.imu_recording import ImuRecording
 from .classifier import AnyMoClassifier
 from .interface import System
+from .trained_windows import scores_of_labels
 
 
 class AnyMoLinear(System):
@@ -27,14 +28,16 @@ class AnyMoLinear(System):
         """`source`: the released checkpoint (default "anymo"); it is read at the first `fit`."""
         return cls(source or "anymo", seed)
 
-    def fit(self, recordings: Sequence[ImuRecording], labels: Sequence[str]) -> None:
-        """As `System.fit`; people are those of the recordings, and one rate is one classifier."""
-        self.check_training(recordings, labels)
+    def fit(
+        self, recordings: Sequence[ImuRecording], labels: Sequence[str], groups: Sequence[str] | None = None
+    ) -> None:
+        """As `System.fit`; one rate is one classifier."""
+        everyone = self.check_training(recordings, labels, groups)
         self.classifiers = {}
         order = sorted(range(len(recordings)), key=lambda row: recordings[row].sampling_rate)
         for rate, rows in groupby(order, key=lambda row: recordings[row].sampling_rate):
             chosen = list(rows)
-            people = [recordings[row].subject for row in chosen]
+            people = [everyone[row] for row in chosen]
             made = AnyMoClassifier(self.source, sampling_rate=rate, robust=self.robust, random_state=self.seed)
             windows = [_six_channels(recordings[row]) for row in chosen]
             self.classifiers[rate] = made.fit(windows, [str(labels[row]) for row in chosen], people)
@@ -59,10 +62,7 @@ class AnyMoLinear(System):
             if not len(rows):
                 continue
             found = classifier.predict_proba([_six_channels(recordings[row]) for row in rows])
-            column = {label: number for number, label in enumerate(classifier.classes_)}
-            for number, label in enumerate(labels):
-                if label in column:
-                    scores[rows, number] = found[:, column[label]]
+            scores[rows] = scores_of_labels(found, classifier.classes_, labels)
         return scores
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from ..recordings.imu_recording import ImuRecording
 from .interface import System
 from .signal_statistics import signal_statistics, statistics_count
+from .trained_windows import check_placements, placements_of, scores_of_labels
 
 TREES = 300
 
@@ -46,10 +47,12 @@ class FeatureForest(System):
         """Raises ImportError where scikit-learn is missing."""
         return cls(seed)
 
-    def fit(self, recordings: Sequence[ImuRecording], labels: Sequence[str]) -> None:
+    def fit(
+        self, recordings: Sequence[ImuRecording], labels: Sequence[str], groups: Sequence[str] | None = None
+    ) -> None:
         """As `System.fit`."""
-        self.check_training(recordings, labels)
-        self.placements = tuple(sorted({place for recording in recordings for place in recording.signals}))
+        self.check_training(recordings, labels, groups)
+        self.placements = placements_of(recordings)
         self.forest.fit(window_features(recordings, self.placements), np.array(labels))
 
     def score(self, recordings: Sequence[ImuRecording], labels: Sequence[str]) -> np.ndarray:
@@ -59,14 +62,6 @@ class FeatureForest(System):
             ValueError: also where a window has a placement that training did not have.
         """
         self.check(recordings)
-        if not self.placements:
-            raise ValueError(f"{self.title} has not learned yet; call fit first")
-        if new := {place for one in recordings for place in one.signals} - set(self.placements):
-            raise ValueError(f"{self.title} learned from {list(self.placements)} and cannot take {sorted(new)}")
+        check_placements(self.title, self.placements, recordings)
         found = self.forest.predict_proba(window_features(recordings, self.placements))
-        known = {label: column for column, label in enumerate(self.forest.classes_)}
-        scores = np.zeros((len(recordings), len(labels)))
-        for column, label in enumerate(labels):
-            if label in known:
-                scores[:, column] = found[:, known[label]]
-        return scores
+        return scores_of_labels(found, self.forest.classes_, labels)

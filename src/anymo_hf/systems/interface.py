@@ -103,8 +103,14 @@ class System:
         self.check(recordings)
         return self.embed_imu(recordings) @ self.embed_text(labels).T
 
-    def fit(self, recordings: Sequence[ImuRecording], labels: Sequence[str]) -> None:
+    def fit(
+        self, recordings: Sequence[ImuRecording], labels: Sequence[str], groups: Sequence[str] | None = None
+    ) -> None:
         """Learn from windows and the label of each.
+
+        Args:
+            groups: the person of each window, for systems that hold people out to choose something; None takes the
+                recordings' `subject`.
 
         Raises:
             ValueError: the system does not learn, see `check`, or lists of different length.
@@ -119,11 +125,17 @@ class System:
         """
         raise ValueError(f"{self.title} writes no sentences")
 
-    def check_training(self, recordings: Sequence[ImuRecording], labels: Sequence[str]) -> None:
-        """What `fit` asks first; ValueError as there."""
+    def check_training(
+        self, recordings: Sequence[ImuRecording], labels: Sequence[str], groups: Sequence[str] | None = None
+    ) -> list[str]:
+        """What `fit` asks first, ValueError as there; gives the person of each window."""
         self.check(recordings)
-        if len(labels) != len(recordings):
-            raise ValueError(f"{self.title}: need a label for each window, got {len(recordings)} and {len(labels)}")
+        for what, given in (("label", labels), ("group", groups)):
+            if given is not None and len(given) != len(recordings):
+                raise ValueError(
+                    f"{self.title}: need a {what} for each window, got {len(recordings)} and {len(given)}"
+                )
+        return [one.subject for one in recordings] if groups is None else [str(group) for group in groups]
 
 
 def systems() -> dict[str, type[System]]:

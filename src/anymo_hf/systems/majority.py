@@ -24,9 +24,11 @@ class Majority(System):
         """There is nothing to find."""
         return cls()
 
-    def fit(self, recordings: Sequence[ImuRecording], labels: Sequence[str]) -> None:
+    def fit(
+        self, recordings: Sequence[ImuRecording], labels: Sequence[str], groups: Sequence[str] | None = None
+    ) -> None:
         """As `System.fit`."""
-        self.check_training(recordings, labels)
+        self.check_training(recordings, labels, groups)
         self.shares = {label: count / len(labels) for label, count in Counter(labels).items()}
 
     def score(self, recordings: Sequence[ImuRecording], labels: Sequence[str]) -> np.ndarray:
