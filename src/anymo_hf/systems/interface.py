@@ -132,9 +132,7 @@ class System:
         self.check(recordings)
         for what, given in (("label", labels), ("group", groups)):
             if given is not None and len(given) != len(recordings):
-                raise ValueError(
-                    f"{self.title}: need a {what} for each window, got {len(recordings)} and {len(given)}"
-                )
+                raise ValueError(f"{self.title}: need a {what} for each window, got {len(recordings)} and {len(given)}")
         return [one.subject for one in recordings] if groups is None else [str(group) for group in groups]
 
 
