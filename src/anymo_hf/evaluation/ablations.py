@@ -34,6 +34,7 @@ from ..training.stages.contrastive import tune_contrastive
 from ..training.stages.encoder import train_encoder
 from ..training.stages.language import train_language
 from ..training.stages.tokenizer import train_tokenizer
+from .paper_results import paper_results
 from .recognition import (
     RecognitionRow,
     RecognitionSettings,
@@ -48,49 +49,45 @@ STAGES = {
     "contrastive": (ContrastiveSettings, tune_contrastive),
 }
 RESULTS = "ablations.json"
-Scores = tuple[float, float, float]  # accuracy, macro-F1, Recall@2 in percent
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One row of Table 4: its title and scores there, and for each stage the settings that differ."""
+    """One row of Table 4: its title there, and for each stage the settings that differ."""
 
     title: str
-    paper: Scores
     changes: dict[str, dict] = field(default_factory=dict)
 
 
 _JOINT = {"views": {"mounting": "joint"}}
 VARIANTS = {
-    "full": Variant("AnyMo", (35.7, 29.5, 57.5)),
-    "no_geometry": Variant("w/o geometry-aware simulation", (8.4, 3.8, 16.3), {"encoder": _JOINT, "tokenizer": _JOINT}),
-    "no_masked_prediction": Variant(
-        "w/o masked cross-view pred. contrastive", (10.5, 4.5, 19.0), {"encoder": {"objective": "full_view"}}
-    ),
-    "no_label_contrast": Variant("w/o label contrastive", (33.3, 27.1, 51.4), {"contrastive": {"label_weight": 0.0}}),
-    "no_narration_contrast": Variant(
-        "w/o narration contrastive", (32.6, 23.8, 50.1), {"contrastive": {"narration_weight": 0.0}}
-    ),
+    "full": Variant("AnyMo"),
+    "no_geometry": Variant("w/o geometry-aware simulation", {"encoder": _JOINT, "tokenizer": _JOINT}),
+    "no_masked_prediction": Variant("w/o masked cross-view pred. contrastive", {"encoder": {"objective": "full_view"}}),
+    "no_label_contrast": Variant("w/o label contrastive", {"contrastive": {"label_weight": 0.0}}),
+    "no_narration_contrast": Variant("w/o narration contrastive", {"contrastive": {"narration_weight": 0.0}}),
     # the nano recipe's sentence teacher is not in the paper; "only the language-modelling loss" leaves it out too
     "no_contrast": Variant(
         "w/o all contrastive",
-        (23.5, 15.8, 40.3),
         {"contrastive": {"label_weight": 0.0, "narration_weight": 0.0, "teacher_weight": 0.0}},
     ),
-    "no_multiple_choice": Variant(
-        "w/o MCQ instruction tuning", (36.0, 29.4, 54.6), {"contrastive": {"multiple_choice_share": 0.0}}
-    ),
+    "no_multiple_choice": Variant("w/o MCQ instruction tuning", {"contrastive": {"multiple_choice_share": 0.0}}),
 }
 # full model first, then variants that share most with it
 ORDER = sorted(VARIANTS, key=lambda name: (name != "full", set(VARIANTS[name].changes) != {"contrastive"}))
-# Table 10: title and scores
-PROMPTS: dict[str, tuple[str, Scores]] = {
-    "bare": ("Bare label", (33.1, 25.9, 54.3)),
-    "person": ("Person prompt", (35.1, 28.4, 54.8)),
-    "imu": ("IMU prompt", (28.3, 22.5, 47.0)),
-    "activity": ("Activity prompt", (35.2, 28.0, 56.1)),
-    "learned": ("Learnable prompt (AnyMo)", (35.7, 29.5, 57.5)),
+# Table 10: title
+PROMPTS = {
+    "bare": "Bare label",
+    "person": "Person prompt",
+    "imu": "IMU prompt",
+    "activity": "Activity prompt",
+    "learned": "Learnable prompt (AnyMo)",
 }
+
+
+def paper_scores(task: str, title: str) -> tuple[float, float, float]:
+    """Accuracy, macro-F1 and Recall@2 in percent of a row of Table 4 ("ablations") or 10 ("prompts")."""
+    return paper_results(task)["average"][title]
 
 
 def stage_settings(configs: str | Path, name: str, scale: float = 1.0) -> dict[str, StageSettings]:
@@ -225,17 +222,17 @@ def tables(content: dict) -> str:
         "",
     ]
     for title, key, known in (
-        ("Variant", "variants", {name: (item.title, item.paper) for name, item in VARIANTS.items()}),
+        ("Variant", "variants", {name: item.title for name, item in VARIANTS.items()}),
         ("Text-side prompt", "prompts", PROMPTS),
     ):
         rows = content[key]
         if not any("accuracy" in row for row in rows.values()):
             continue
         lines += [f"| {title} | Acc | F1 | R@2 | paper Acc / F1 / R@2 |", "| --- | ---: | ---: | ---: | ---: |"]
-        for name, (words, paper) in known.items():
+        for name, words in known.items():
             if "accuracy" in (row := rows.get(name, {})):
                 ours = " | ".join(f"{row[score]:.1f}" for score in ("accuracy", "macro_f1", "recall_at_2"))
-                lines.append(f"| {words} | {ours} | {' / '.join(f'{value:.1f}' for value in paper)} |")
+                lines.append(f"| {words} | {ours} | {' / '.join(f'{value:.1f}' for value in row['paper'])} |")
         lines.append("")
     return "\n".join(lines)
 
@@ -273,7 +270,8 @@ def run(arguments: argparse.Namespace) -> dict:
         losses = train_variant(root, corpus, name, settings[name], accelerator)
         release = root / name / "anymo"
         hashes = RecognitionSettings.of(release, AnyMoProcessor.from_pretrained(release)).weights_sha256
-        row = {"title": VARIANTS[name].title, "changes": VARIANTS[name].changes, "paper": VARIANTS[name].paper,
+        variant = VARIANTS[name]
+        row = {"title": variant.title, "changes": variant.changes, "paper": paper_scores("ablations", variant.title),
                "losses": losses, "weights_sha256": hashes}  # fmt: skip
         known = content["variants"].get(name, {})
         if known.get("weights_sha256") == hashes:
@@ -284,7 +282,8 @@ def run(arguments: argparse.Namespace) -> dict:
             row |= found["learned"]
             if name == "full":
                 content["prompts"] = {
-                    key: {"title": PROMPTS[key][0], "paper": PROMPTS[key][1], **scores} for key, scores in found.items()
+                    key: {"title": PROMPTS[key], "paper": paper_scores("prompts", PROMPTS[key]), **scores}
+                    for key, scores in found.items()
                 }
         content["variants"][name] = row
         if windows:

@@ -18,19 +18,12 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from ..evaluation.paper_results import paper_columns, paper_results
 from ..evaluation.recognition import RecognitionRow, markdown_table
 from ..training.corpus import FRAME_RATE, MotionCorpus, read_texts
 
 TEMPLATE = Path(__file__).parent / "templates" / "model_card.md"
 STAGES = ("encoder", "tokenizer", "language", "contrastive")
-# AnyMo's own scores in percent: Table 2 and 3, Nymeria held-out (100 samples for retrieval); Table 6
-PAPER_RETRIEVAL = {"imu_to_text": (28.0, 63.0, 77.0, 44.6), "text_to_imu": (33.0, 60.0, 79.0, 46.7)}
-PAPER_CAPTIONING = {"bleu_1": 25.0, "bleu_4": 6.5, "rouge_l": 31.1, "meteor_f_mean": 33.5, "bert_f1": 69.7}
-PAPER_BOOKS = (
-    ("2,033 / 2,048", "0.73 %", "1,285.7", "1.46 %", "5.17 %"),
-    ("2,046 / 2,048", "0.10 %", "1,098.1", "1.11 %", "4.96 %"),
-)
-PAPER_COLLISION = "0.61 %"
 
 
 @dataclass(frozen=True)
@@ -210,11 +203,17 @@ def retrieval_section(result: dict[str, Any] | None) -> str:
     if result is None:
         return _not_measured(command)
     names = ("recall_at_1", "recall_at_5", "recall_at_10", "mrr")
-    rows = []
+    rows, paper = [], paper_results("retrieval")
     for direction, title in (("imu_to_text", "IMU to text"), ("text_to_imu", "text to IMU")):
         ours = _percent(result, result[direction])
         cells = [f"{ours[name]:.1f}" for name in names]
-        rows.append([title, *cells, " / ".join(f"{value:.1f}" for value in PAPER_RETRIEVAL[direction])])
+        rows.append(
+            [
+                title,
+                *cells,
+                " / ".join(f"{value:.1f}" for value in paper[f"nymeria, 100 samples, {direction}"]["AnyMo"]),
+            ]
+        )
     intro = (
         f"{result['windows']} windows of simulated people that training never saw, {result['texts']} different texts, in "
         "percent. The texts are composed like those of training, and most stand there word for word. The paper's are 100 "
@@ -233,8 +232,10 @@ def captioning_section(result: dict[str, Any] | None) -> str:
     titles = {"bleu_1": "BLEU-1", "bleu_4": "BLEU-4", "rouge_l": "ROUGE-L", "meteor_f_mean": "METEOR's F-mean",
               "meteor": "METEOR", "bert_f1": "BERT-F1"}  # fmt: skip
     ours = _percent(result, result["scores"])
+    paper = dict(zip(paper_columns("captioning"), paper_results("captioning")["nymeria"]["AnyMo"], strict=True))
+    paper["meteor_f_mean"] = paper.pop("meteor")  # what the authors' code computes under that name
     rows = [
-        [titles.get(name, name), f"{value:.1f}", f"{PAPER_CAPTIONING[name]:.1f}" if name in PAPER_CAPTIONING else "-"]
+        [titles.get(name, name), f"{value:.1f}", f"{paper[name]:.1f}" if name in paper else "-"]
         for name, value in ours.items()
     ]
     scorer = f" BERT-F1 by `{result['scorer']}`." if result.get("scorer") else ""
@@ -251,18 +252,29 @@ def tokenizer_section(result: dict[str, Any] | None) -> str:
     command = "anymo evaluate tokenizer --out results"
     if result is None:
         return _not_measured(command)
+    theirs = [
+        dict(zip(paper_columns("tokenizer"), values, strict=True))
+        for values in paper_results("tokenizer")["AnyMo"].values()
+    ]
     books = [
-        (f"{b['used']:,} / {b['size']:,}", f"{b['dead_ratio']:.2%}".replace("%", " %"), f"{b['perplexity']:,.1f}",
-         f"{b['top_1_mass']:.2%}".replace("%", " %"), f"{b['top_10_mass']:.2%}".replace("%", " %"))
+        (b["used"], b["size"], b["perplexity"], *(100 * b[name] for name in ("dead_ratio", "top_1_mass", "top_10_mass")))
         for b in result["books"]
+    ] + [
+        (b["used_codes"], b["entries"], b["perplexity"], *(b[name] for name in
+         ("dead_code_ratio", "top_1_code_mass", "top_10_code_mass"))) for b in theirs
     ]  # fmt: skip
-    titles = ("used codes", "dead-code ratio", "perplexity", "top-1 code mass", "top-10 code mass")
-    rows = [[title, *(b[i] for b in books), *(b[i] for b in PAPER_BOOKS)] for i, title in enumerate(titles)]
-    head = ["", *(f"book {i}" for i in range(len(books))), *(f"book {i} (paper)" for i in range(len(PAPER_BOOKS)))]
-    collision = f"{result['collision_rate']:.2%}".replace("%", " %")
+    rows = [
+        ["used codes", *(f"{used:,} / {size:,}" for used, size, *_ in books)],
+        ["dead-code ratio", *(f"{dead:.2f} %" for _, _, _, dead, _, _ in books)],
+        ["perplexity", *(f"{perplexity:,.1f}" for _, _, perplexity, *_ in books)],
+        ["top-1 code mass", *(f"{top_1:.2f} %" for *_, top_1, _ in books)],
+        ["top-10 code mass", *(f"{top_10:.2f} %" for *_, top_10 in books)],
+    ]
+    head = ["", *(f"book {i}" for i in range(len(result["books"]))), *(f"book {i} (paper)" for i in range(len(theirs)))]
+    collision = f"{100 * result['collision_rate']:.2f} %"
     return (
         f"Codes of {result['windows']} held-out simulated windows. `{command}` makes this table.\n\n{table(head, rows)}"
-        f"\n\nExact sequence collision rate: {collision}; {PAPER_COLLISION} (paper)."
+        f"\n\nExact sequence collision rate: {collision}; {theirs[0]['sequence_collision_rate']:.2f} % (paper)."
     )
 
 
