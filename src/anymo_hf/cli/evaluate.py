@@ -72,6 +72,76 @@ Letters = Annotated[
 ]
 
 
+SystemName = Annotated[
+    str | None,
+    typer.Option(
+        "--system", help="Any compared system, see anymo evaluate systems; without it the checkpoint of --model alone."
+    ),
+]
+Source = Annotated[
+    str | None, typer.Option(help="Weights, Hub id or endpoint of --system; default: the system's own.")
+]
+
+
+class WindowsSplit(StrEnum):
+    """Which windows of a windows file are tested."""
+
+    all = "all"
+    paper = "paper"
+    people = "people"
+
+
+Split = Annotated[
+    WindowsSplit | None,
+    typer.Option(
+        help="Tested with --system: the paper's test, 30 % of the people, or all; default: paper, and people for a "
+        "system that learns."
+    ),
+]
+
+
+@app.command()
+def windows(
+    data: Annotated[Path, typer.Option(help="Folder that holds the downloads, each in a folder of its name.")],
+    out: Annotated[Path, typer.Option(help="Folder for NAME.parquet.")] = Path("windows"),
+    datasets: Datasets = None,
+    segments: WornOn = Segments.worn,
+) -> None:
+    """Write one windows file a dataset, which every compared system then reads.
+
+    Example: anymo evaluate windows --data DIR --out windows
+    """
+    from ..recordings.catalogue import DATASETS, known_dataset
+    from ..recordings.windows_file import describe, read_windows_file, write_windows
+
+    names = list(DATASETS) if datasets is None else split_names(datasets, "--datasets", "uci_hapt,wisdm")
+    found = [name for name in names if known_dataset(name) and (data / name).is_dir()]
+    if not found or datasets is not None and found != names:
+        raise OSError(f"--data {data} has no folder {', '.join(sorted(set(names) - set(found)))}; unpack it there")
+    failed: dict[str, Exception] = {}
+    for name in found:
+        try:
+            path = write_windows(name, data / name, out, segments.value)
+            typer.echo(f"{describe(read_windows_file(path))}\nwritten: {path}")
+        except (OSError, ValueError) as error:
+            failed[name] = error
+    if failed:
+        raise ValueError("not written: " + "; ".join(f"{name}: {error}" for name, error in failed.items()))
+
+
+@app.command()
+def systems() -> None:
+    """List the compared systems: what they need, their rate, their licence.
+
+    Example: anymo evaluate systems
+    """
+    from ..systems.interface import systems as known
+
+    for name, kind in known().items():
+        rate = "any rate" if kind.rate is None else f"{kind.rate:g} Hz"
+        typer.echo(f"{name}: {kind.title}; needs {kind.requires}; {rate}; {kind.licence}")
+
+
 @app.command("all")
 def everything(
     data: Data = None,
@@ -113,13 +183,29 @@ def recognition(
     segments: WornOn = Segments.worn,
     label_case: Letters = None,
     model: Model = "anymo",
+    system: SystemName = None,
+    source: Source = None,
+    split: Split = None,
+    seed: Annotated[int, typer.Option(help="Of --system: what is random in it, and the draw of --max-windows.")] = 0,
 ) -> None:
-    """Zero-shot recognition of real datasets (paper Table 1), beside chance and the majority class.
+    """Recognition of real datasets (paper Table 1), beside chance and the majority class: the checkpoint, or any system.
 
-    Example: anymo evaluate recognition --data DIR --datasets uci_hapt,wisdm
+    Example: anymo evaluate recognition --data windows --system feature_forest --datasets uci_hapt,wisdm
     """
     if data is None:
         raise ValueError("--data is missing: recognition needs the folder that holds the datasets")
+    if system is None and (source is not None or split is not None):
+        raise ValueError("--source and --split go with --system NAME")
+    if system is not None:
+        from ..evaluation.system_recognition import evaluate_system
+
+        if not data.is_dir():
+            raise OSError(f"--data {data}: no such folder; give the one that holds the windows files or datasets")
+        names = None if datasets is None else split_names(datasets, "--datasets", "uci_hapt,wisdm")
+        chosen = None if split is None else split.value
+        for line in evaluate_system(system, data, out, source, names, chosen, max_windows, seed, segments.value):
+            typer.echo(line)
+        return
     _raise(_recognition(data, out, datasets, max_windows, batch_size, wrist, text_prompt, segments, label_case, model))
 
 

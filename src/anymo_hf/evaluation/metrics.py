@@ -10,12 +10,15 @@ import numpy as np
 _WORD = re.compile(r"[a-z0-9]+(?:'[a-z0-9]+)*")
 
 
-def recognition_scores(similarity: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+def recognition_scores(
+    similarity: np.ndarray, truth: np.ndarray, invalid: np.ndarray | None = None
+) -> dict[str, float]:
     """Zero-shot recognition.
 
     Args:
         similarity: `(windows, labels)` score of every label, higher is better.
         truth: `(windows,)` index of the true label.
+        invalid: `(windows,)` bool, where no answer could be read: wrong in every score, and no label's prediction.
 
     Returns:
         accuracy; macro_f1 over labels seen in truth or prediction; weighted_f1; recall_at_2.
@@ -32,17 +35,17 @@ def recognition_scores(similarity: np.ndarray, truth: np.ndarray) -> dict[str, f
     if truth.min() < 0 or truth.max() >= labels:
         raise ValueError(f"truth must lie in 0..{labels - 1}, got {truth.min()}..{truth.max()}")
     order = np.argsort(-similarity, axis=1, kind="stable")
-    predicted = order[:, 0]
-    confusion = np.zeros((labels, labels))
-    np.add.at(confusion, (truth, predicted), 1)
-    hits, support, chosen = np.diag(confusion), confusion.sum(1), confusion.sum(0)
+    answered = np.ones(len(truth), dtype=bool) if invalid is None else ~np.asarray(invalid, dtype=bool)
+    right = (order[:, 0] == truth) & answered
+    support = np.bincount(truth, minlength=labels)
+    hits, chosen = (np.bincount(which, minlength=labels) for which in (truth[right], order[answered, 0]))
     seen = (support + chosen) > 0
     f1 = np.divide(2 * hits, support + chosen, out=np.zeros(labels), where=seen)
     return {
-        "accuracy": float((predicted == truth).mean()),
+        "accuracy": float(right.mean()),
         "macro_f1": float(f1[seen].mean()),
         "weighted_f1": float((f1 * support).sum() / support.sum()),
-        "recall_at_2": float((order[:, :2] == truth[:, None]).any(1).mean()),
+        "recall_at_2": float(((order[:, :2] == truth[:, None]).any(1) & answered).mean()),
     }
 
 

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from .. import __version__
 from ..recordings.catalogue import DATASETS, read_windows
 from ..recordings.imu_recording import ImuRecording
+from ..recordings.windows_file import available, load_windows
 from ..released import checkpoint_folder
 from ..systems.embeddings import TEXT_PROMPTS, embed_labels, embed_windows, label_case_of
 from .metrics import majority_scores, people_interval, recognition_scores
@@ -146,7 +147,7 @@ def evaluate_recognition(
     Args:
         model: has `get_imu_features` and `get_text_features` (`AnyMoModel`); it is put into evaluation mode.
         processor: `AnyMoProcessor` with a feature extractor.
-        data_dir: holds one folder per dataset, named as in `DATASETS`.
+        data_dir: holds one windows file or folder per dataset, named as in `DATASETS`.
         datasets: which to score; None scores every one that is found.
         batch_size: windows of 5 s in a batch; longer ones count for more.
         max_windows: at most so many windows of a dataset, drawn with the same share of every class.
@@ -220,7 +221,7 @@ def _find_datasets(
     unknown = [name for name in names if name not in DATASETS]
     if unknown:
         raise ValueError(f"unknown datasets {unknown}; known: {', '.join(DATASETS)}")
-    found = [name for name in names if (root / name).is_dir()]
+    found = available(root, names)
     if datasets is not None and found != names:
         missing = sorted(set(names) - set(found))
         raise OSError(f"{root} has no folder {missing}; unpack the dataset there or leave it out")
@@ -232,7 +233,12 @@ def _find_datasets(
 def _evaluate_dataset(
     model, processor, name, folder, batch_size, max_windows, seed, text_prompt, segments
 ) -> RecognitionRow:
-    windows = read_windows(name, folder, segments)
+    file = folder.with_name(f"{name}.parquet")
+    if file.is_file():
+        held = load_windows(name, folder.parent, segments)
+        windows = (held.recordings[row] for row in held.rows("paper"))
+    else:
+        windows = read_windows(name, folder, segments)
     recordings = list(tqdm(windows, f"{name}: reading", unit="window", delay=1, leave=False, disable=None))
     if not recordings:
         raise ValueError(f"{folder}: no labelled window found")

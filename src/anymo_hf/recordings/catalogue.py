@@ -57,7 +57,7 @@ def known_dataset(name: str) -> Dataset:
 
 
 def read_windows(
-    name: str, folder: str | Path, segments: str | None = "worn", label_case: str = "own"
+    name: str, folder: str | Path, segments: str | None = "worn", label_case: str = "own", split: str = "test"
 ) -> Iterator[ImuRecording]:
     """Labelled windows of a dataset as the evaluation uses them.
 
@@ -70,6 +70,7 @@ def read_windows(
             "paper" gives the segments of the paper's Table 9, which puts RealWorld's chest on the left shoulder, ankles
             on the foot, and a wrist on the hand or on the forearm. None gives the placements of the documents alone.
         label_case: "own" keeps the letters of Table 9 ("Picking"), "lower" makes them small.
+        split: as in `Dataset.read`; the bundle gives its test alone.
 
     Raises:
         ValueError: unknown dataset or option.
@@ -79,7 +80,7 @@ def read_windows(
         raise ValueError(f"segments must be 'worn' or 'paper', got {segments!r}")
     texts = dict(zip(dataset.labels, dataset.class_texts(label_case), strict=True))
     renamed = {"paper": dataset.paper_segments, "worn": dataset.worn_segments, None: {}}[segments]
-    whole = _bundled(dataset, folder) if in_bundle(dataset, folder) else dataset.windows(dataset.read(folder))
+    whole = _bundled(dataset, folder) if in_bundle(dataset, folder) else dataset.windows(dataset.read(folder, split))
     for window in whole:
         signals = {renamed.get(place, place): signal for place, signal in window.signals.items()}
         yield replace(window, signals=signals, label=texts[window.label])

@@ -61,6 +61,8 @@ class Dataset:
         parse: folder or zip -> every recording in it; refuses broken copies by file, field and mend.
         parse_split: folder and split -> the recordings of one official split; None where there is none.
         splits_of: folder -> the official splits that this copy holds; None where there is none.
+        paper_split: window -> its split in the paper ("" where the paper leaves it out), for datasets whose reader gives
+            everything at once; None where the split that was read says it.
         channels: of each sensor: six, or three without a gyroscope.
         window_seconds: recordings are cut to this; None keeps them whole.
         shortest_seconds: tails and stretches from this length on are kept too; None drops what is under a window. For
@@ -91,6 +93,7 @@ class Dataset:
     parse: Callable[[str | Path], Iterator[ImuRecording]]
     parse_split: Callable[[str | Path, str], Iterator[ImuRecording]] | None = None
     splits_of: Callable[[Path], tuple[str, ...]] | None = None
+    paper_split: Callable[[ImuRecording], str] | None = None
     channels: int = 6
     window_seconds: float | None = 5.0
     shortest_seconds: float | None = None

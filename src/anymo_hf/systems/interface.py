@@ -97,6 +97,8 @@ class System:
     def score(self, recordings: Sequence[ImuRecording], labels: Sequence[str]) -> np.ndarray:
         """`(n, k)` of every window and label, higher is better; a row does not depend on the other windows.
 
+        A row of NaN is an answer that could not be read; it counts as wrong.
+
         Raises:
             ValueError: see `check`; or a system that requires training was not fitted.
         """
