@@ -42,7 +42,9 @@ class Oracle(System):
 
 def windows(shown, truth, people, sha="0", name="wisdm"):
     made = tuple(
-        ImuRecording({"left_wrist": np.full((60, 6), float(s))}, 20.0, DATASETS[name].labels[t], subject=p, dataset=name)
+        ImuRecording(
+            {"left_wrist": np.full((60, 6), float(s))}, 20.0, DATASETS[name].labels[t], subject=p, dataset=name
+        )
         for s, t, p in zip(shown, truth, people, strict=True)
     )
     parts = tuple("test" if person < "c" else "train" for person in people)

@@ -78,9 +78,7 @@ SystemName = Annotated[
         "--system", help="Any compared system, see anymo evaluate systems; without it the checkpoint of --model alone."
     ),
 ]
-Source = Annotated[
-    str | None, typer.Option(help="Weights, Hub id or endpoint of --system; default: the system's own.")
-]
+Source = Annotated[str | None, typer.Option(help="Weights, Hub id or endpoint of --system; default: the system's own.")]
 
 
 class WindowsSplit(StrEnum):

@@ -147,7 +147,16 @@ def evaluate_system(
     system = loaded or load_system(name, source, seed)
     path = Path(out) / FOLDER / f"{name}.json"
     results = SystemResults(
-        name, kind.title, kind.requires, kind.licence, source or "", weights_of(system), max_windows, seed, __version__, ()
+        name,
+        kind.title,
+        kind.requires,
+        kind.licence,
+        source or "",
+        weights_of(system),
+        max_windows,
+        seed,
+        __version__,
+        (),
     )
     earlier = read_system_results(path)
     if earlier is not None:
@@ -193,7 +202,12 @@ def wordings(system: System) -> list[str]:
 
 
 def score_windows(
-    system: System, windows: WindowsFile, split: str, wanted: Sequence[str], max_windows: int | None = None, seed: int = 0
+    system: System,
+    windows: WindowsFile,
+    split: str,
+    wanted: Sequence[str],
+    max_windows: int | None = None,
+    seed: int = 0,
 ) -> list[SystemRow]:
     """Rows of a system on one dataset, one for each wording; windows are embedded once.
 
@@ -212,7 +226,9 @@ def score_windows(
     started = time.perf_counter()
     if system.can("embed_text"):
         embedded = system.embed_imu(recordings)
-        scores = [embedded @ system.embed_text([WORDINGS[word].format(label=one) for one in labels]).T for word in wanted]
+        scores = [
+            embedded @ system.embed_text([WORDINGS[word].format(label=one) for one in labels]).T for word in wanted
+        ]
     else:
         scores = [system.score(recordings, labels) for _ in wanted]
     seconds = (time.perf_counter() - started) / len(recordings) * 1000
@@ -292,7 +308,9 @@ def weights_of(system: Any) -> str:
     digest, found = hashlib.sha256(), networks(system)
     for network in found:
         for name, tensor in sorted(network.state_dict().items()):
-            digest.update(name.encode() + tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+            digest.update(
+                name.encode() + tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+            )
     return digest.hexdigest()[:16] if found else ""
 
 

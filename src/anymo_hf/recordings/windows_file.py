@@ -70,7 +70,11 @@ class WindowsFile:
         else:
             found = np.flatnonzero(np.array(getattr(self, f"{split}_split")) == part)
         if not len(found):
-            why = {"all": "everything is for testing", "paper": "this copy lacks it", "people": "it names one person, or none"}
+            why = {
+                "all": "everything is for testing",
+                "paper": "this copy lacks it",
+                "people": "it names one person, or none",
+            }
             raise ValueError(f"{self.dataset}: no {part} windows in the split {split!r} ({why[split]})")
         return found
 
@@ -196,7 +200,7 @@ def _official_split(dataset: Dataset, window: ImuRecording, split: str) -> str:
 
 
 def _people_split(subjects: Sequence[str]) -> list[str]:
-    """"test" for 30 % of the people, the same ones at every call; "" for all where a window has nobody or all one person."""
+    """Of each window "test" (30 % of the people, the same at every call) or "train"; "" for all without two named people."""
     people = sorted(set(subjects))
     if "" in people or len(people) < 2:
         return [""] * len(subjects)
