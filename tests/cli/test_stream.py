@@ -137,7 +137,7 @@ def test_a_wrong_unit_is_warned_about(anymo, tiny_release, walk):
         (f"{COLUMNS}\n", ["--time-column", "when"], ["--time-column 'when' is not among"]),
         (f"{COLUMNS}\n", ["--time-unit", "h"], ["--time-unit must be one of s, ms, us, ns"]),
         (f"{COLUMNS}\n", ["--placement", "tail"], ["unknown placement 'tail'"]),
-        (f"{COLUMNS}\n", ["--wrist", "elbow"], ["wrist must be 'forearm' or 'hand'"]),
+        (f"{COLUMNS}\n", ["--wrist", "elbow"], ["'elbow' is not one of 'forearm', 'hand'"]),
         (f"{COLUMNS}\n", ["--model", "nowhere"], ["no such folder"]),
         (f"{COLUMNS}\n", ["--rate", "2"], ["sampling_rate must be 5 to 10,000 Hz"]),
         (f"{COLUMNS}\n", ["--hop", "0"], ["hop must be at least one sample"]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+import functools
 import json
 from collections.abc import Callable
 from enum import StrEnum
@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from .options import with_options_of
 
 if TYPE_CHECKING:
     from ..annotation.curation import Curation, Report
@@ -64,7 +66,7 @@ _ENCODER = "Qwen/Qwen3-Embedding-8B"
 
 
 def _open(
-    folder: Path,
+    folder: Folder,
     base_url: Annotated[
         str | None,
         typer.Option(envvar="ANYMO_LM_BASE_URL", help="OpenAI-compatible server; default: Hugging Face's router."),
@@ -121,24 +123,14 @@ def _price(text: str) -> tuple[str, tuple[float, float]]:
 
 
 def _asks(stage: Callable[..., Report | None]) -> Callable[..., None]:
-    """A command that works with an opened folder: `curation` of `stage` becomes FOLDER and the options of `_open`."""
-    own = inspect.signature(stage, eval_str=True).parameters
-    server = inspect.signature(_open, eval_str=True).parameters
+    """A command whose `curation` is opened with the options of `_open`, and whose report is printed."""
 
-    def command(folder: Path, **given: Any) -> None:
-        with _open(folder, **{name: given.pop(name) for name in list(given) if name in server}) as curation:
+    @functools.wraps(stage)
+    def within(curation: Curation, **given: Any) -> None:
+        with curation:
             _run(lambda: stage(curation, **given))
 
-    parameters = [inspect.Parameter("folder", inspect.Parameter.KEYWORD_ONLY, annotation=Folder)]
-    parameters += [
-        part.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for part in [*own.values(), *server.values()]
-        if part.name not in ("curation", "folder")
-    ]
-    command.__name__, command.__doc__ = stage.__name__, stage.__doc__
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    command.__annotations__ = {part.name: part.annotation for part in parameters}
-    return command
+    return with_options_of(curation=_open)(within)
 
 
 def _run(work: Callable[[], Report | None]) -> None:
@@ -167,7 +159,10 @@ def windows(
     nymeria: Annotated[Path, typer.Argument(help="Folder of Nymeria's sequences.")],
     out: Annotated[Path, typer.Argument(help="Parquet or CSV file, for --windows of the other commands.")],
 ) -> None:
-    """Write the atomic actions of a Nymeria copy as a table of narrated windows, times in TIME_CODE seconds."""
+    """Write the atomic actions of a Nymeria copy as a table of narrated windows, times in TIME_CODE seconds.
+
+    Example: anymo annotate windows nymeria/ windows.parquet
+    """
     from ..annotation.windows_table import narrated_windows, write_table
 
     if out.suffix not in (".parquet", ".csv"):
@@ -182,14 +177,20 @@ def windows(
 @app.command()
 @_asks
 def augment(curation: Curation, windows: Windows = None, model: Model = _GENERATOR) -> Report:
-    """Write five variants of every narration, verified, and regenerated or repaired where they fail."""
+    """Write five variants of every narration, verified, and regenerated or repaired where they fail.
+
+    Example: anymo annotate augment curation/ --windows windows.parquet --max-cost 5 --price openai/gpt-oss-120b=0.1/0.4
+    """
     return curation.augment(windows, model)
 
 
 @app.command()
 @_asks
 def label(curation: Curation, windows: Windows = None, model: Model = _GENERATOR) -> Report:
-    """Give every narration a free-form activity label."""
+    """Give every narration a free-form activity label.
+
+    Example: anymo annotate label curation/
+    """
     return curation.label(windows, model)
 
 
@@ -203,7 +204,10 @@ def cluster(
     threshold: Threshold = 0.85,
     min_frequency: MinFrequency = 5,
 ) -> Report:
-    """Cluster frequent labels by meaning, and merge each cluster into one candidate."""
+    """Cluster frequent labels by meaning, and merge each cluster into one candidate.
+
+    Example: anymo annotate cluster curation/ --min-frequency 5
+    """
     from ..annotation.label_embedding import sentence_encoder
 
     return curation.cluster(sentence_encoder(encoder, device), encoder, model, threshold, min_frequency)
@@ -218,6 +222,8 @@ def review_export(
     """Write the candidates for people: yes or no in the column keep, another name in final_label.
 
     Decisions that the file holds already stay with their candidates.
+
+    Example: anymo annotate review-export curation/
     """
     with _open(folder) as curation:
         _run(lambda: curation.review_export(out, overwrite))
@@ -228,7 +234,10 @@ def review_import(
     folder: Folder,
     file: Annotated[Path | None, typer.Option(help="CSV file; default: FOLDER/review.csv.")] = None,
 ) -> None:
-    """Read people's decisions and write the vocabulary."""
+    """Read people's decisions and write the vocabulary.
+
+    Example: anymo annotate review-import curation/ --file decided.csv
+    """
     with _open(folder) as curation:
         _run(lambda: curation.review_import(file))
 
@@ -242,7 +251,10 @@ def classify(
     model: Model = _CLASSIFIER,
     adjudicator: Annotated[str, typer.Option(help="Model that is asked where the two votes differ.")] = _ADJUDICATOR,
 ) -> Report:
-    """Label every narration with the vocabulary: two votes, and a third where they differ."""
+    """Label every narration with the vocabulary: two votes, and a third where they differ.
+
+    Example: anymo annotate classify curation/ --vocabulary anymo-180
+    """
     return curation.classify(windows, vocabulary, model, adjudicator)
 
 
@@ -255,7 +267,10 @@ def audit(
     decisions: Annotated[Path | None, typer.Option(help="CSV file; default: FOLDER/audit.csv.")] = None,
     accept_proposals: AcceptProposals = False,
 ) -> Report:
-    """Check every label in its context, class by class, and write FOLDER/annotated.parquet."""
+    """Check every label in its context, class by class, and write FOLDER/annotated.parquet.
+
+    Example: anymo annotate audit curation/ --vocabulary anymo-180
+    """
     return curation.audit(vocabulary, model, decisions, accept_proposals)
 
 
@@ -278,6 +293,8 @@ def run(
     """All stages in order, on one server; stops where people must decide, and goes on when run again.
 
     With --vocabulary no labels are sought: what people review are then only the auditor's proposals.
+
+    Example: anymo annotate run curation/ --windows windows.parquet --vocabulary anymo-180 --max-requests 1000
     """
     from ..annotation.curation import Waiting
     from ..annotation.label_embedding import sentence_encoder

@@ -67,7 +67,10 @@ def simulate(
     ] = Engine.local,
     skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave out files that cannot be read.")] = False,
 ) -> None:
-    """Simulate motion files, or procedural people, into an archive."""
+    """Simulate motion files, or procedural people, into an archive.
+
+    Example: anymo simulate --out archive/ --procedural 2 --num-proc 2
+    """
     from ..nymeria.sequence import read_captured
     from ..simulation.archive.derived import materialize, materialize_views
     from ..simulation.archive.writer import simulate_archive
@@ -96,7 +99,10 @@ def _summary(folder: Path, manifest) -> str:
 
 @app.command()
 def verify(folder: Folder) -> None:
-    """Compare every file with the manifest; exit code 1 where one is missing, cut off, altered or too many."""
+    """Compare every file with the manifest; exit code 1 where one is missing, cut off, altered or too many.
+
+    Example: anymo archive verify archive/
+    """
     from ..simulation.archive.manifest import read_manifest, verify_archive
 
     problems = verify_archive(folder)
@@ -110,7 +116,10 @@ def verify(folder: Folder) -> None:
 
 @app.command()
 def info(folder: Folder) -> None:
-    """What an archive holds, and how much smaller it is than the dense layout."""
+    """What an archive holds, and how much smaller it is than the dense layout.
+
+    Example: anymo archive info archive/
+    """
     from ..simulation.archive.derived import dense_bytes
     from ..simulation.archive.manifest import read_manifest
 

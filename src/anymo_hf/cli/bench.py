@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from .options import AsJson
+
 app = typer.Typer(
     name="bench",
     help="AnyMo Bench: what a built repository holds, and its label spaces.",
@@ -16,15 +18,16 @@ app = typer.Typer(
     rich_help_panel="Data",
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-
 
 @app.command()
 def statistics(
     repository: Annotated[Path, typer.Argument(help="Folder of a Bench: ours, or a download of the official one.")],
     as_json: AsJson = False,
 ) -> None:
-    """Count the paper's appendix B on a repository, its numbers beside the paper's; checks columns and subjects too."""
+    """Count the paper's appendix B on a repository, its numbers beside the paper's; checks columns and subjects too.
+
+    Example: anymo bench statistics anymo-bench/
+    """
     from ..evaluation.bench_statistics import bench_statistics, markdown_table
 
     found = bench_statistics(repository, progress=not as_json)
@@ -43,7 +46,10 @@ def labels(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check the members of Fine150 and Core50 against every number the paper prints, and list what was decided."""
+    """Check the members of Fine150 and Core50 against every number the paper prints, and list what was decided.
+
+    Example: anymo bench labels --json
+    """
     from ..annotation import bench_classes as classes
 
     fine = None if fine150 is None else classes.read_label_space(fine150, "fine150")

@@ -4,33 +4,16 @@ from __future__ import annotations
 
 import typer
 
-from .csv_windows import (
-    AccelerationUnit,
-    AngularVelocityUnit,
-    Columns,
-    CsvFile,
-    Placement,
-    Rate,
-    TimeColumn,
-    Window,
-    csv_windows,
-    print_answers,
-)
-from .options import AsJson, Model, Wrist
+from .csv_windows import Windows, csv_windows, print_answers
+from .options import AsJson, Model, Wrist, with_options_of
 
 app = typer.Typer()
 
 
 @app.command(rich_help_panel="Recordings")
+@with_options_of(windows=csv_windows)
 def caption(
-    file: CsvFile,
-    placement: Placement,
-    rate: Rate = None,
-    acceleration_unit: AccelerationUnit = None,
-    angular_velocity_unit: AngularVelocityUnit = None,
-    columns: Columns = None,
-    time_column: TimeColumn = None,
-    window: Window = 5.0,
+    windows: Windows,
     wrist: Wrist = None,
     model: Model = "anymo",
     as_json: AsJson = False,
@@ -41,6 +24,5 @@ def caption(
     """
     from ..systems.checkpoint import load_pipeline
 
-    pieces = csv_windows(file, placement, rate, acceleration_unit, angular_velocity_unit, columns, time_column, window)
     write = load_pipeline("imu-to-text", model, wrist)
-    print_answers([span for span, _ in pieces], [write(piece) for _, piece in pieces], as_json, "generated_text")
+    print_answers([span for span, _ in windows], [write(piece) for _, piece in windows], as_json, "generated_text")

@@ -15,7 +15,7 @@ def convert_official(
     encoder: Annotated[Path, typer.Option(help="ST-GCN encoder: encoder_best.pt, or best.pt with the predictor.")],
     pqvae: Annotated[Path, typer.Option(help="Motion tokenizer: tokenizer_export.pt or pqvae_best.pt.")],
     llm: Annotated[Path, typer.Option(help="Folder of the language model: config, tokenizer.json, weights.")],
-    projector: Annotated[Path, typer.Option(help="anymo_runtime_projector.pt.")],
+    projector: Annotated[Path, typer.Option(help="Of code vectors to words: anymo_runtime_projector.pt.")],
     contrastive: Annotated[
         Path, typer.Option(help="Poolers, heads and soft prompt, alone or in pytorch_model.bin of the last stage.")
     ],
@@ -26,6 +26,8 @@ def convert_official(
 
     Files are torch or safetensors files of state dicts; nothing is unpickled. Every tensor must have its place, or nothing
     is written. What was done with each file is printed and kept in conversion_report.json. Weights are float32.
+
+    Example: anymo convert-official --encoder best.pt --pqvae pqvae.pt --llm llm/ --projector proj.pt --contrastive heads.bin
     """
     from ..hub.convert_official import REPORT_FILE, convert_official
 

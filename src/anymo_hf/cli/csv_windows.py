@@ -1,4 +1,4 @@
-"""Options of the commands that read a CSV of one sensor, its windows, and how answers about them are printed."""
+"""What the commands on a file of one sensor share: its reading options, its windows, and how answers are printed."""
 
 from __future__ import annotations
 
@@ -9,30 +9,23 @@ from typing import Annotated, Any
 
 import typer
 
-from .options import split_names
+from .options import AccelerationUnit, AngularVelocityUnit, Columns, Placement, split_names
 
-CsvFile = Annotated[Path, typer.Argument(help="File of one sensor: a table, or a device's export.")]
-Placement = Annotated[
-    str, typer.Option(help="Where it was worn, e.g. left_wrist; `anymo info --placements` lists all.")
-]
-Rate = Annotated[float | None, typer.Option(help="Samples per second; without it time stamps are read.")]
-AccelerationUnit = Annotated[str | None, typer.Option(help="m/s^2, g or mg; default: as the file says, or m/s^2.")]
-AngularVelocityUnit = Annotated[str | None, typer.Option(help="rad/s or deg/s; default: as the file says, or rad/s.")]
-Columns = Annotated[str | None, typer.Option(help="3 or 6 column names, comma-separated; usual names are found alone.")]
-TimeColumn = Annotated[str | None, typer.Option(help="Column of the time stamps.")]
-Window = Annotated[float, typer.Option(help="Answer for every so many seconds; a rest counts from one second on.")]
+Windows = list[tuple[str, dict[str, Any]]]
 
 
 def csv_windows(
-    file: Path,
-    placement: str,
-    rate: float | None,
-    acceleration_unit: str | None,
-    angular_velocity_unit: str | None,
-    columns: str | None,
-    time_column: str | None,
-    window: float,
-) -> list[tuple[str, dict[str, Any]]]:
+    file: Annotated[Path, typer.Argument(help="File of one sensor: a table, or a device's export.")],
+    placement: Placement,
+    rate: Annotated[float | None, typer.Option(help="Samples per second; without it time stamps are read.")] = None,
+    acceleration_unit: AccelerationUnit = None,
+    angular_velocity_unit: AngularVelocityUnit = None,
+    columns: Columns = None,
+    time_column: Annotated[str | None, typer.Option(help="Column of the time stamps.")] = None,
+    window: Annotated[
+        float, typer.Option(help="Answer for every so many seconds; a rest counts from one second on.")
+    ] = 5.0,
+) -> Windows:
     """Spans in words and pipeline inputs, one per window; a warning where the acceleration's unit looks wrong.
 
     Raises:

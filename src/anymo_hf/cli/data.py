@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .options import AsJson
+
 if TYPE_CHECKING:
     from ..recordings.dataset_check import DatasetReport
 
@@ -28,7 +30,7 @@ def data() -> None:
 @app.command()
 def check(
     folder: Annotated[Path, typer.Argument(help="Holds one dataset, or a folder or zip for each.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    as_json: AsJson = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="A copy with less than was published is wrong, too.")
     ] = False,
@@ -36,6 +38,8 @@ def check(
     """Read every dataset found, check units, rates and labels, and print counts beside the published ones.
 
     Ends with exit code 1 when something is wrong or nothing was found.
+
+    Example: anymo data check datasets/ --json
     """
     from ..recordings.catalogue import DATASETS
     from ..recordings.dataset_check import check_datasets

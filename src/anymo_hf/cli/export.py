@@ -28,7 +28,10 @@ def export() -> None:
 
 @app.command()
 def onnx(folder: Folder, out: Out) -> None:
-    """Write tokenizer.onnx, which onnxruntime runs without PyTorch; takes about twenty seconds."""
+    """Write tokenizer.onnx, which onnxruntime runs without PyTorch; takes about twenty seconds.
+
+    Example: anymo export onnx anymo program/
+    """
     from ..modeling.export_anymo import ONNX_FILE, export_onnx
 
     typer.echo(f"written: {export_onnx(folder, out) / ONNX_FILE}")
@@ -36,7 +39,10 @@ def onnx(folder: Folder, out: Out) -> None:
 
 @app.command()
 def torch(folder: Folder, out: Out) -> None:
-    """Write tokenizer.pt2 for torch.export.load."""
+    """Write tokenizer.pt2 for torch.export.load.
+
+    Example: anymo export torch anymo program/
+    """
     from ..modeling.export_anymo import TORCH_FILE, export_torch
 
     typer.echo(f"written: {export_torch(folder, out) / TORCH_FILE}")

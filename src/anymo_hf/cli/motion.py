@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from .options import AsJson
+
 app = typer.Typer(
     name="motion",
     help="Motion files: BVH, MVNX, ASF/AMC, AMASS and SMPL.",
@@ -24,7 +26,7 @@ def _motion() -> None:
 @app.command()
 def info(
     file: Annotated[Path, typer.Argument(help="A .bvh, .mvnx, .amc or .npz file.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: AsJson = False,
     asf: Annotated[Path | None, typer.Option(help="Skeleton of an .amc; found beside it without this.")] = None,
     frame_rate: Annotated[float | None, typer.Option(help="Frames per second, of files that do not say them.")] = None,
     unit: Annotated[
@@ -36,7 +38,10 @@ def info(
         Path | None, typer.Option(help="Your SMPL body model (.npz) for an AMASS or SMPL file.")
     ] = None,
 ) -> None:
-    """Read a motion file and print what was understood."""
+    """Read a motion file and print what was understood.
+
+    Example: anymo motion info walk.bvh
+    """
     from ..motion.read_motion import inspect_motion
 
     given = {"asf": asf, "frame_rate": frame_rate, "unit": _number(unit), "up": up, "height": height,

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .options import AsJson
+
 if TYPE_CHECKING:
     from ..nymeria.sequence_check import SequenceCheck
 
@@ -28,9 +30,12 @@ def check(
     folder: Folder,
     mesh: Annotated[bool, typer.Option(help="Pose the meshes too.")] = True,
     imu: Annotated[bool, typer.Option(help="Read every IMU sample too; takes minutes.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Say for every sequence what is usable and what is wrong; exit code 1 if something is broken."""
+    """Say for every sequence what is usable and what is wrong; exit code 1 if something is broken.
+
+    Example: anymo nymeria check nymeria/ --imu
+    """
     from tqdm import tqdm
 
     from ..nymeria.sequence_check import check_nymeria
@@ -49,7 +54,10 @@ def check(
 
 @app.command()
 def align(folder: Folder) -> None:
-    """Store how narrations map onto each motion (narration/time_map.json), exact where the head's VRS can be read."""
+    """Store how narrations map onto each motion (narration/time_map.json), exact where the head's VRS can be read.
+
+    Example: anymo nymeria align nymeria/
+    """
     from ..motion.formats.nymeria_sequence import read_xdata
     from ..nymeria.sequence import TIME_MAP_FILE, find_time_map
 
@@ -97,7 +105,10 @@ def make_mini_nymeria(
     ] = 30.0,
     seed: Annotated[int, typer.Option(min=0, help="Of people, motion and noise.")] = 0,
 ) -> None:
-    """Write a small set of recordings in Nymeria's true layout from procedural motion, with annotations."""
+    """Write a small set of recordings in Nymeria's true layout from procedural motion, with annotations.
+
+    Example: anymo make-mini-nymeria mini/ --people 3 --seconds 20
+    """
     from ..nymeria.mini_nymeria import write_mini_nymeria
 
     annotations = write_mini_nymeria(folder, people, sessions, seconds, seed)

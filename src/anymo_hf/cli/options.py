@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 Model = Annotated[str, typer.Option(help="Checkpoint folder, or owner/name on the Hub.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 TopK = Annotated[int, typer.Option(min=1, help="How many answers to print.")]
+Placement = Annotated[
+    str, typer.Option(help="Where it was worn, e.g. left_wrist; `anymo info --placements` lists all.")
+]
+Labels = Annotated[str | None, typer.Option(help="Candidates, comma-separated; default: all simulated ones.")]
+Columns = Annotated[str | None, typer.Option(help="3 or 6 column names, comma-separated; usual names are found alone.")]
+AccelerationUnit = Annotated[str | None, typer.Option(help="m/s^2, g or mg; default: as the file says, or m/s^2.")]
+AngularVelocityUnit = Annotated[str | None, typer.Option(help="rad/s or deg/s; default: as the file says, or rad/s.")]
 
 
 class WristSegment(StrEnum):
@@ -30,3 +39,32 @@ def split_names(text: str, option: str, example: str) -> list[str]:
     if not parts:
         raise ValueError(f"{option} is empty; give at least one, such as {option} {example}")
     return parts
+
+
+def with_options_of(**makers: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorator of commands: the named parameters are what functions make of options of their own.
+
+    With `@with_options_of(windows=csv_windows)` a command has every option of `csv_windows` instead of `windows`, which it
+    gets ready. What the function needs stands first in the help, what it merely takes stands last.
+    """
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        taken = {name: inspect.signature(make, eval_str=True).parameters for name, make in makers.items()}
+
+        def run(**given: Any) -> Any:
+            made = {name: makers[name](**{key: given.pop(key) for key in keys}) for name, keys in taken.items()}
+            return command(**made, **given)
+
+        own = [
+            part for name, part in inspect.signature(command, eval_str=True).parameters.items() if name not in makers
+        ]
+        others = [part for parameters in taken.values() for part in parameters.values()]
+        needed = [part for part in others if part.default is part.empty]
+        parts = [*needed, *own, *(part for part in others if part.default is not part.empty)]
+        parts = [part.replace(kind=inspect.Parameter.KEYWORD_ONLY) for part in parts]
+        run.__name__, run.__doc__, run.__module__ = command.__name__, command.__doc__, command.__module__
+        run.__signature__ = inspect.Signature(parts)  # type: ignore[attr-defined]
+        run.__annotations__ = {part.name: part.annotation for part in parts}
+        return run
+
+    return decorate

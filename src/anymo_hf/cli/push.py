@@ -37,7 +37,10 @@ def dataset(
     pull_request: PullRequest = False,
     message: Message = None,
 ) -> None:
-    """Upload a data set; shards of an older build are deleted on the Hub."""
+    """Upload a data set; shards of an older build are deleted on the Hub.
+
+    Example: anymo push dataset anymo-bench/ OWNER/anymo-bench
+    """
     from ..hub.upload import push_folder
 
     typer.echo(f"uploaded: {push_folder(folder, repository, 'dataset', not public, pull_request, message)}")
@@ -51,7 +54,10 @@ def model(
     pull_request: PullRequest = False,
     message: Message = None,
 ) -> None:
-    """Upload a model."""
+    """Upload a release, weights and card and code, as a model.
+
+    Example: anymo push model anymo-usc-had/ OWNER/anymo-usc-had
+    """
     from ..hub.upload import push_folder
 
     typer.echo(f"uploaded: {push_folder(folder, repository, 'model', not public, pull_request, message)}")

@@ -2,40 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
-from .csv_windows import (
-    AccelerationUnit,
-    AngularVelocityUnit,
-    Columns,
-    CsvFile,
-    Placement,
-    Rate,
-    TimeColumn,
-    Window,
-    csv_windows,
-    print_answers,
-)
-from .options import AsJson, Model, TopK, Wrist, split_names
+from .csv_windows import Windows, csv_windows, print_answers
+from .options import AsJson, Labels, Model, TopK, Wrist, split_names, with_options_of
 
 app = typer.Typer()
 
 
 @app.command(rich_help_panel="Recordings")
+@with_options_of(windows=csv_windows)
 def recognize(
-    file: CsvFile,
-    placement: Placement,
-    rate: Rate = None,
-    acceleration_unit: AccelerationUnit = None,
-    angular_velocity_unit: AngularVelocityUnit = None,
-    columns: Columns = None,
-    time_column: TimeColumn = None,
-    window: Window = 5.0,
-    labels: Annotated[
-        str | None, typer.Option(help="Candidates, comma-separated; default: all simulated ones.")
-    ] = None,
+    windows: Windows,
+    labels: Labels = None,
     top_k: TopK = 5,
     wrist: Wrist = None,
     model: Model = "anymo",
@@ -49,10 +28,9 @@ def recognize(
     from ..systems.checkpoint import load_pipeline
 
     candidates = list(activity_labels()) if labels is None else split_names(labels, "--labels", "walking,sitting")
-    pieces = csv_windows(file, placement, rate, acceleration_unit, angular_velocity_unit, columns, time_column, window)
     classify = load_pipeline("zero-shot-imu-classification", model, wrist)
-    answers = [classify(piece, candidate_labels=candidates) for _, piece in pieces]
-    spans = [span for span, _ in pieces]
+    answers = [classify(piece, candidate_labels=candidates) for _, piece in windows]
+    spans = [span for span, _ in windows]
     if len(answers) > 1:
         sums = dict.fromkeys(candidates, 0.0)
         for row in (row for answer in answers for row in answer):

@@ -7,33 +7,16 @@ from typing import Annotated
 
 import typer
 
-from .csv_windows import (
-    AccelerationUnit,
-    AngularVelocityUnit,
-    Columns,
-    CsvFile,
-    Placement,
-    Rate,
-    TimeColumn,
-    Window,
-    csv_windows,
-    print_answers,
-)
-from .options import AsJson, Model, TopK, Wrist
+from .csv_windows import Windows, csv_windows, print_answers
+from .options import AsJson, Model, TopK, Wrist, with_options_of
 
 app = typer.Typer()
 
 
 @app.command(rich_help_panel="Recordings")
+@with_options_of(windows=csv_windows)
 def retrieve(
-    file: CsvFile,
-    placement: Placement,
-    rate: Rate = None,
-    acceleration_unit: AccelerationUnit = None,
-    angular_velocity_unit: AngularVelocityUnit = None,
-    columns: Columns = None,
-    time_column: TimeColumn = None,
-    window: Window = 5.0,
+    windows: Windows,
     texts: Annotated[
         Path | None, typer.Option(help="Text file, one candidate a line; without it simulated motions are searched.")
     ] = None,
@@ -48,20 +31,19 @@ def retrieve(
     """
     from ..systems.checkpoint import load_checkpoint, load_pipeline
 
-    pieces = csv_windows(file, placement, rate, acceleration_unit, angular_velocity_unit, columns, time_column, window)
     if texts is not None:
         lines = texts.read_text(encoding="utf-8").splitlines()
         candidates = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
         if not candidates:
             raise ValueError(f"--texts {texts}: no line holds text; give one candidate a line")
         search = load_pipeline("imu-text-retrieval", model, wrist)
-        answers = [search(piece, candidate_texts=candidates, top_k=top_k) for _, piece in pieces]
+        answers = [search(piece, candidate_texts=candidates, top_k=top_k) for _, piece in windows]
     else:
         from ..pictures.demo import imu_embeddings, nearest_motions
 
         loaded, processor = load_checkpoint(model, wrist)
-        found = [processor.feature_extractor(**piece, return_tensors="np") for _, piece in pieces]
+        found = [processor.feature_extractor(**piece, return_tensors="np") for _, piece in windows]
         codes, places = ([item[name][0] for item in found] for name in ("imu_codes", "imu_placements"))
         near = nearest_motions(loaded, processor, imu_embeddings(loaded, processor, codes, places), places[0], top_k)
         answers = [[{"score": score, "text": text} for score, text in row] for row in near]
-    print_answers([span for span, _ in pieces], answers, as_json, "text")
+    print_answers([span for span, _ in windows], answers, as_json, "text")

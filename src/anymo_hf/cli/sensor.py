@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from .options import AsJson
+
 app = typer.Typer(
     name="sensor",
     help="The simulated sensor: derivative errors, and noise of real devices.",
@@ -17,7 +19,6 @@ app = typer.Typer(
     rich_help_panel="Motion and simulation",
 )
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Out = Annotated[Path | None, typer.Option(help="Folder to write the JSON to as well.")]
 
 
@@ -28,7 +29,10 @@ def derivatives(
     as_json: AsJson = False,
     out: Out = None,
 ) -> None:
-    """Error per frequency on a motion with known derivatives, ours beside two other orders of doing it."""
+    """Error per frequency on a motion with known derivatives, ours beside two other orders of doing it.
+
+    Example: anymo sensor derivatives --rate 120
+    """
     from ..evaluation.derivative_error import FREQUENCIES, derivative_errors, markdown_table
 
     frequencies = [frequency for frequency in FREQUENCIES if frequency < rate / 2]
@@ -52,7 +56,10 @@ def estimate(
     as_json: AsJson = False,
     out: Out = None,
 ) -> None:
-    """Noise of real devices from their quiet windows: densities, bias instability, quantisation step and range."""
+    """Noise of real devices from their quiet windows: densities, bias instability, quantisation step and range.
+
+    Example: anymo sensor estimate --data datasets/ --out results
+    """
     from ..evaluation.noise_report import estimate_datasets, estimate_recordings, markdown_table
     from ..recordings.devices.table import read_csv
 
@@ -80,7 +87,10 @@ def check(
     utd: Annotated[Path | None, typer.Option(help="Folder of UTD-MHAD with Skeleton/ and Inertial/.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for simulation_check.json and .png.")] = Path("results"),
 ) -> None:
-    """The simulator beside real sensors: trackers from body segments, and a filmed wrist."""
+    """The simulator beside real sensors: trackers from body segments, and a filmed wrist.
+
+    Example: anymo sensor check --utd datasets/utd_mhad
+    """
     from ..evaluation.simulation_check import report
 
     for line in report(mvnx, utd, out):

@@ -41,7 +41,10 @@ def body(
     seed: Annotated[int | None, typer.Option(min=0, help="Instead: as tall as a simulated person.")] = None,
     out: Out = Path("body"),
 ) -> None:
-    """The body in the T-pose, its skeleton and the names of its 23 segments."""
+    """The body in the T-pose, its skeleton and the names of its 23 segments.
+
+    Example: anymo show body --height 1.8 --out body
+    """
     from ..pictures.show import show_body
 
     if height is not None and not 0.5 <= height <= 2.6:
@@ -59,7 +62,10 @@ def placements(
     frames: Annotated[bool, typer.Option("--frames", help="Draw the sensor axes of some candidates.")] = False,
     out: Out = Path("placements"),
 ) -> None:
-    """Where a sensor can sit on the body, coloured by segment."""
+    """Where a sensor can sit on the body, coloured by segment.
+
+    Example: anymo show placements --segment L_Forearm --out forearm
+    """
     from ..pictures.show import show_placements
 
     _report(show_placements(_name(out), segment or (), frames))
@@ -78,7 +84,10 @@ def window(
     seconds: Annotated[float, typer.Option(help="How long.")] = 5.0,
     out: Out = Path("window"),
 ) -> None:
-    """A moving body with sensors, and the signals they would give (rigid, without noise)."""
+    """A moving body with sensors, and the signals they would give (rigid, without noise).
+
+    Example: anymo show window --activity walking --placement left_wrist --out walking
+    """
     from ..pictures.show import DEFAULT_PLACEMENTS, show_window
 
     if motion is not None and activity is not None:
@@ -119,7 +128,10 @@ def recording(
     seconds: Annotated[float, typer.Option(help="How long at most.")] = 30.0,
     out: Out = Path("recording"),
 ) -> None:
-    """A real recording: its signals with units, rate and label, and where on the body the sensors sit."""
+    """A real recording: its signals with units, rate and label, and where on the body the sensors sit.
+
+    Example: anymo show recording walk.csv --placement left_wrist --rate 50 --out walk
+    """
     from ..pictures.show import show_recording
 
     if not 0 <= start < float("inf"):

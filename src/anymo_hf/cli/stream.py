@@ -15,7 +15,7 @@ import numpy as np
 import typer
 
 from .csv_windows import warn_about_scale
-from .options import split_names
+from .options import Columns, Labels, Model, Placement, TopK, Wrist, split_names
 
 _TIME_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
@@ -25,21 +25,15 @@ app = typer.Typer()
 @app.command(rich_help_panel="Recordings")
 def stream(
     file: Annotated[str, typer.Argument(help="CSV of one sensor with a header row, or - for standard input.")],
-    placement: Annotated[
-        str, typer.Option(help="Where it is worn, e.g. left_wrist; `anymo info --placements` lists all.")
-    ],
+    placement: Placement,
     rate: Annotated[float, typer.Option(help="Samples per second.")],
     window: Annotated[float, typer.Option(help="Seconds that an answer is about.")] = 5.0,
     hop: Annotated[float, typer.Option(help="Seconds from one answer to the next.")] = 1.0,
-    labels: Annotated[
-        str | None, typer.Option(help="Candidates, comma-separated; default: all simulated ones.")
-    ] = None,
+    labels: Labels = None,
     captions: Annotated[bool, typer.Option("--captions", help="Add a sentence about what the person does.")] = False,
     acceleration_unit: Annotated[str, typer.Option(help="m/s^2, g or mg.")] = "m/s^2",
     angular_velocity_unit: Annotated[str, typer.Option(help="rad/s or deg/s.")] = "rad/s",
-    columns: Annotated[
-        str | None, typer.Option(help="3 or 6 column names, comma-separated; usual names are found alone.")
-    ] = None,
+    columns: Columns = None,
     time_column: Annotated[
         str | None, typer.Option(help="Time stamps, as numbers, to find pauses by and to date answers with.")
     ] = None,
@@ -47,11 +41,9 @@ def stream(
     on_gap: Annotated[
         str, typer.Option(help="Where time stamps pause: raise (stop) or reset (go on behind it).")
     ] = "raise",
-    top_k: Annotated[int, typer.Option(min=1, help="How many labels to print.")] = 3,
-    wrist: Annotated[
-        str | None, typer.Option(help="Segment that a wrist counts as, forearm or hand; default: the checkpoint's.")
-    ] = None,
-    model: Annotated[str, typer.Option(help="Checkpoint folder, or owner/name on the Hub.")] = "anymo",
+    top_k: TopK = 3,
+    wrist: Wrist = None,
+    model: Model = "anymo",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one line per answer.")] = False,
 ) -> None:
     """One line per hop while samples arrive; at the end, or at Ctrl-C, one for the rest if it lasts a second.
