@@ -455,6 +455,21 @@ class AnyMoForSequenceClassification(AnyMoModel):
             )
         self.classifier.weight.copy_(text_embeds)
         self.classifier.bias.zero_()
+        self.untrained_parts = ()
+
+    def classify(self, imu_embeds: torch.Tensor) -> torch.Tensor:
+        """Class scores `(batch, num_labels)`, before softmax, of unit motion embeddings `(batch, projection_dim)`.
+
+        Raises:
+            ValueError: the checkpoint holds no classifier and nothing has trained one since.
+        """
+        if "classifier." in self.untrained_parts:
+            raise ValueError(
+                f"{self.name_or_path or 'this model'} holds no trained classifier, so its labels would be random; fine-tune "
+                "it first, or use zero-shot-imu-classification with labels of your own"
+            )
+        weight = self.classifier.weight
+        return self.classifier(imu_embeds.to(weight.device, weight.dtype)) / self.config.contrastive_temperature
 
     def forward(  # type: ignore[override]
         self,

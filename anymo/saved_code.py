@@ -34,6 +34,10 @@ CUSTOM_PIPELINES = {
     "zero-shot-imu-classification": {
         "impl": "pipeline_anymo.ZeroShotImuClassificationPipeline", "pt": ["AutoModel"], "type": "multimodal",
     },
+    "imu-classification": {
+        "impl": "pipeline_anymo.ImuClassificationPipeline", "pt": ["AutoModelForSequenceClassification"],
+        "type": "multimodal",
+    },
     "imu-to-text": {"impl": "pipeline_anymo.ImuToTextPipeline", "pt": ["AutoModelForCausalLM"], "type": "multimodal"},
     "imu-text-retrieval": {
         "impl": "pipeline_anymo.ImuTextRetrievalPipeline", "pt": ["AutoModel"], "type": "multimodal",

@@ -1,4 +1,4 @@
-"""The three pipelines and the Auto classes on a tiny release, as a user calls them."""
+"""The pipelines and the Auto classes on a tiny release, as a user calls them."""
 
 import subprocess
 import sys
@@ -86,6 +86,38 @@ def test_zero_shot_refuses_bad_arguments(folder, labels):
         recognise(INPUT, **(labels if isinstance(labels, dict) else {"candidate_labels": labels}))
     with pytest.raises(ValueError, match="dict"):
         recognise({"waist": SIGNAL}, candidate_labels=["walking"])
+
+
+def test_a_tuned_classifier_answers_with_its_own_labels_only(folder, tmp_path):
+    names = {0: "drilling", 1: "sawing", 2: "resting"}
+    model = AutoModelForSequenceClassification.from_pretrained(
+        folder, num_labels=3, id2label=names, label2id={name: number for number, name in names.items()}
+    )
+    processor = AutoProcessor.from_pretrained(folder)
+    long = {**INPUT, "imu": {"waist": np.tile(SIGNAL, (6, 1))}}
+    with pytest.raises(ValueError, match="no trained classifier"):
+        pipeline("imu-classification", model=model, processor=processor)(INPUT)
+    with pytest.raises(ValueError, match="no trained classifier"):
+        pipeline("imu-classification", model=folder)(INPUT)
+    model.train()
+    with torch.no_grad():
+        model.classifier.weight.normal_(generator=torch.Generator().manual_seed(1))
+    anymo_hf.save_release(tmp_path / "tuned", model, processor)
+    classify = pipeline("imu-classification", model=str(tmp_path / "tuned"))
+    result = classify(INPUT)
+    with torch.no_grad():
+        logits = model.eval()(**processor(**INPUT, return_tensors="pt")).logits[0]
+    expected = dict(zip(names.values(), logits.softmax(0).tolist(), strict=True))
+    assert {row["label"]: row["score"] for row in result} == pytest.approx(expected, rel=1e-4)
+    assert [row["label"] for row in result] == sorted(expected, key=expected.get, reverse=True)
+    pieces = anymo_hf.embed_recordings(model, processor, long["imu"], 50, acceleration_unit="g")
+    (first,) = classify(long, top_k=1)
+    assert first["label"] == names[int(model.classifier(pieces).argmax())]
+    assert classify([INPUT, long], batch_size=2)[0][0]["label"] == result[0]["label"]
+    with pytest.raises(ValueError, match="labels that it learned"):
+        classify(INPUT, candidate_labels=["walking"])
+    with pytest.raises(ValueError, match="top_k"):
+        classify(INPUT, top_k=0)
 
 
 def test_imu_to_text_equals_generate(folder):

@@ -19,7 +19,12 @@ def register() -> None:
     from .modeling_anymo import AnyMoForConditionalGeneration, AnyMoForSequenceClassification, AnyMoModel
     from .modeling_pqvae import AnyMoPQVAEModel
     from .modeling_stgcn import AnyMoSTGCNModel
-    from .pipeline_anymo import ImuTextRetrievalPipeline, ImuToTextPipeline, ZeroShotImuClassificationPipeline
+    from .pipeline_anymo import (
+        ImuClassificationPipeline,
+        ImuTextRetrievalPipeline,
+        ImuToTextPipeline,
+        ZeroShotImuClassificationPipeline,
+    )
     from .processing_anymo import AnyMoProcessor
     from .tokenization_anymo import AnyMoTokenizer
 
@@ -35,6 +40,7 @@ def register() -> None:
     AutoProcessor.register(AnyMoConfig, AnyMoProcessor, exist_ok=True)
     for pipeline_class, model, task in (
         (ZeroShotImuClassificationPipeline, AutoModel, "zero-shot-imu-classification"),
+        (ImuClassificationPipeline, AutoModelForSequenceClassification, "imu-classification"),
         (ImuToTextPipeline, AutoModelForCausalLM, "imu-to-text"),
         (ImuTextRetrievalPipeline, AutoModel, "imu-text-retrieval"),
     ):

@@ -1,4 +1,4 @@
-"""transformers pipelines: zero-shot-imu-classification, imu-to-text and imu-text-retrieval."""
+"""transformers pipelines: zero-shot-imu-classification, imu-classification, imu-to-text and imu-text-retrieval."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _texts(values: Sequence[str] | str | None, name: str) -> list[str]:
 
 
 class _ImuPipeline(Pipeline):
-    """What the three share: the input is a dict of the processor's keyword arguments for one recording.
+    """What they share: the input is a dict of the processor's keyword arguments for one recording.
 
     Model and processor of different runs are refused (ValueError).
     """
@@ -137,6 +137,41 @@ class ImuTextRetrievalPipeline(_EmbeddingPipeline):
         scores = model_outputs[0].tolist()
         ranked = sorted(range(len(texts)), key=lambda index: -scores[index])
         return [{"score": scores[index], "text": texts[index], "index": index} for index in ranked[:top_k]]
+
+
+class ImuClassificationPipeline(_ImuPipeline):
+    """`pipeline("imu-classification")`: which label of a fine-tuned classifier a recording shows.
+
+    The result is `[{"score", "label"}, ...]`, best first, the labels being those of `config.id2label`; `top_k` shortens it.
+    Long recordings are cut as in zero-shot classification. A model whose classifier was never trained is refused.
+    """
+
+    def _sanitize_parameters(self, top_k: int | None = None, **kwargs):
+        if kwargs:
+            raise ValueError(
+                f"unknown arguments {sorted(kwargs)} of {type(self).__name__}; it answers with the labels that it learned"
+            )
+        if top_k is not None and top_k < 1:
+            raise ValueError(f"top_k must be at least 1, got {top_k}")
+        return {}, {}, {} if top_k is None else {"top_k": top_k}
+
+    def preprocess(self, inputs: dict[str, Any]) -> dict[str, Any]:  # type: ignore[override]
+        """One recording to the codes of its pieces."""
+        codes, placements = self._pieces(inputs)
+        return {"codes": codes, "placements": placements}
+
+    def _forward(self, model_inputs) -> torch.Tensor:
+        """Class scores `(recordings, labels)`."""
+        codes, placements = model_inputs["codes"], model_inputs["placements"]
+        if isinstance(codes[0], np.ndarray):  # one recording; with batch_size above 1 it is a list of them
+            codes, placements = [codes], [placements]
+        return self.model.classify(embed_windows(self.model, self.processor, codes, placements))
+
+    def postprocess(self, model_outputs: torch.Tensor, top_k: int | None = None) -> list[dict[str, Any]]:  # type: ignore[override]
+        """Ranked labels."""
+        scores, names = model_outputs[0].float().softmax(0).tolist(), self.model.config.id2label
+        ranked = sorted(range(len(scores)), key=lambda index: -scores[index])
+        return [{"score": scores[index], "label": names[index]} for index in ranked[:top_k]]
 
 
 class ImuToTextPipeline(_ImuPipeline):

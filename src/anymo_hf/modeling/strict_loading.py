@@ -12,9 +12,20 @@ class StrictLoadingMixin:
 
     `_optional_parts` names modules by their prefix, such as "classifier.". A checkpoint may lack all tensors of such a
     part, which then starts untrained, or may hold the part where the model has none. Half a part is refused.
+
+    Attributes:
+        untrained_parts: the optional parts that a checkpoint lacked. A model that is put in training mode learns them, so it
+            forgets them then.
     """
 
     _optional_parts: tuple[str, ...] = ()
+    untrained_parts: tuple[str, ...] = ()
+
+    def train(self, mode: bool = True):
+        """As `torch.nn.Module.train`."""
+        if mode:
+            self.untrained_parts = ()
+        return super().train(mode)  # type: ignore[misc]
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path, *args, output_loading_info: bool = False, **kwargs):
@@ -41,6 +52,9 @@ class StrictLoadingMixin:
                     f"{pretrained_model_name_or_path}: {len(names)} {kind} keys, the first is {names[0]!r}; the "
                     "checkpoint does not fit its config.json, use the files that were saved together"
                 )
+        model.untrained_parts = tuple(
+            part for part in cls._optional_parts if any(name.startswith(part) for name in info["missing_keys"])
+        )
         return (model, info) if output_loading_info else model
 
 
