@@ -42,7 +42,8 @@ def test_windows_of_one_length_keep_or_drop_a_short_end():
 
 def answers_of(scores, window=5.0, hop=5.0):
     return [
-        WindowAnswer(row * hop, row * hop + window, np.asarray(values, dtype=float)) for row, values in enumerate(scores)
+        WindowAnswer(row * hop, row * hop + window, np.asarray(values, dtype=float))
+        for row, values in enumerate(scores)
     ]
 
 
