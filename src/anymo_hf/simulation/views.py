@@ -29,7 +29,8 @@ class ViewOptions:
         soft_attachment: chance that a sensor sits on a damped spring of 6 to 20 Hz; `True` means always.
         wobble: chance that a sensor also turns a little with the forces on it, as a phone on a belt or in a pocket.
         belt: chance that a device on pelvis or spine is held upright by a belt or clothes, its normal level.
-        pocket: chance that a device on a thigh sits where pockets are, among the 40 % of candidates nearest the hip.
+        pocket: chance that a device on a thigh sits where pockets are, among the candidates from 15 to
+            55 % of the way down from the hip.
         noise: noise presets, priors files (`*.json` of `anymo sensor estimate`) or models to draw from per placement; `True`
             means all presets, `False` none.
         frame_rate: of the windows, Hz.
@@ -168,7 +169,7 @@ def pick_candidates(
             rows = slice(int(starts[index]), int(starts[index] + counts[index]))
             order[rows] = rows.start + offset[rows, 2].argsort(descending=True)
         kept = (_uniform(generator, batch, len(segments)) < pocket) & thigh
-        draw = torch.where(kept, 0.4 * draw, draw)
+        draw = torch.where(kept, 0.15 + 0.4 * draw, draw)
     pick = order[start + torch.minimum((draw * count).long(), count - 1)]
     return offset[pick], frame[pick]
 

@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from ...modeling.body_segments import PARENTS, SEGMENTS
 from ..skeleton import tpose_offsets
 from .gait import BALL, HEEL
-from .impacts import foot_transients, hand_transients
+from .impacts import FROM_PELVIS, foot_transients, hand_transients
 from .pose import SIDES, Pose, integrate, rotation
 
 # the elbow bends to 150 degrees (American Academy of Orthopaedic Surgeons 1965); nothing changes below 130
@@ -56,11 +56,25 @@ def pose_to_motion(pose: Pose) -> tuple[np.ndarray, np.ndarray]:
         root[:, 2] -= (root[:, None, 2] + points[..., 2]).min(1).mean()
     if pose.vertical is not None:
         root[:, 2] = pose.vertical + 0.52 * style.height
-    position = position + root[:, None]
+    position = position + root[:, None] + _steadied(pose, position)
     position += foot_transients(pose)
     position += np.broadcast_to(pose.shift, (frames, 3))[:, None]
     position += hand_transients(pose)
     return position, _matrix_to_quaternion(world @ hang)
+
+
+def _steadied(pose: Pose, position: np.ndarray) -> np.ndarray:
+    """What the spine takes up of a walker's sway, `(T, 23, 3)` metres; `position` is seen from the pelvis.
+
+    The spine has more joints than the four of `SEGMENTS`, which evens out sway without turning the head.
+    """
+    if pose.sway is None:
+        return np.zeros_like(position)
+    turn = rotation(2, pose.get("yaw"))
+    head = (turn.transpose(0, 2, 1) @ position[:, SEGMENTS.index("Head"), :, None])[..., 0]
+    sway = np.zeros_like(head)
+    sway[:, :2] = head[:, :2] - head[:, :2].mean(0) + pose.sway
+    return -pose.steady * FROM_PELVIS[None, :, None] * (turn @ sway[..., None])[:, None, :, 0]
 
 
 def _soft_limit(angle: np.ndarray, free: float, most: float) -> np.ndarray:

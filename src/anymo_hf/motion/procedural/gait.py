@@ -13,6 +13,7 @@ import numpy as np
 from scipy.constants import g
 
 from ..skeleton import ANKLE_HEIGHT
+from .pose import smoothstep
 
 HEEL = np.array([-0.03, 0.0, -ANKLE_HEIGHT])  # from the ankle, as a share of body height
 BALL = np.array([0.085, 0.0, -ANKLE_HEIGHT])
@@ -118,9 +119,11 @@ class GroundPath:
             rng.normal(0, 0.03) * np.sin(2 * np.pi * distance / rng.uniform(4, 12) + rng.uniform(0, 6.28))
             for _ in range(3)
         )
-        turned = curvature * distance
-        # a stairwell: its rate of turning swings between 1 - landings and 1 + landings of the mean
-        turned = turned + landings * np.sin(2 * turned + rng.uniform(0, 6.28)) / 2
+        # a stairwell: every half turn most of the turning comes within a third of the way
+        halves = curvature * distance / np.pi
+        count = halves + rng.uniform(0, 1) - 0.5
+        bend = np.floor(count) + smoothstep((np.mod(count, 1) - 0.34) / 0.32)
+        turned = np.pi * ((1 - landings) * halves + landings * (bend - np.floor(count[0])))
         angle = heading + turned + wander
         step = np.gradient(distance)[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1)
         place = np.cumsum(step, axis=0) - step[0]

@@ -16,6 +16,11 @@ IMPACT_SHARE = {
     "Foot": 1.0, "Toe": 1.0, "LowerLeg": 0.85, "UpperLeg": 0.42, "Pelvis": 0.40, "L5": 0.37, "L3": 0.34, "T12": 0.30,
     "T8": 0.27, "Neck": 0.22, "Head": 0.18, "Shoulder": 0.25, "UpperArm": 0.24, "Forearm": 0.26, "Hand": 0.28,
 }  # fmt: skip
+# share of the way from pelvis to head at which a segment hangs; legs hang from the pelvis
+_SPINE_HEIGHT = {"Pelvis": 0.0, "L5": 0.15, "L3": 0.3, "T12": 0.45, "T8": 0.6, "Neck": 0.85, "Head": 1.0}
+FROM_PELVIS = np.array([
+    _SPINE_HEIGHT.get(name, 0.0 if name[2:] in ("UpperLeg", "LowerLeg", "Foot", "Toe") else 0.7) for name in SEGMENTS
+])  # fmt: skip
 _KNOCK_SHARE = {"Hand": 1.0, "Forearm": 0.7, "UpperArm": 0.25}
 
 
@@ -36,7 +41,9 @@ def foot_transients(pose: Pose) -> np.ndarray:
         direction = np.array([pose.rng.normal(-0.6, 0.35), pose.rng.normal(0.35 if side == "R" else -0.35, 0.3), 1.0])
         wave = size * share[side] * u**3 * np.exp(-u)
         forward = rotation(2, pose.get("yaw")) @ direction
-        out += wave[..., None] * forward[:, None]
+        # what comes along the spine is upright in the end (Menz et al. 2003)
+        level = 1 - np.array([0.8, 0.8, 0.0]) * FROM_PELVIS[:, None]
+        out += wave[..., None] * forward[:, None] * level
     return out
 
 

@@ -10,8 +10,8 @@ from ...modeling.body_segments import SEGMENTS
 from ..skeleton import tpose_offsets
 from .gait import GaitShape, GroundPath, bounce, foot_path, reachable_height, two_link_leg
 from .person import Range
-from .pose import SIDES, Build, Impact, Pose, cycles, passages, rotation
-from .posture import upright
+from .pose import SIDES, Build, Impact, Pose, cycles, passages, ringing, rotation
+from .posture import ON_THE_WAY, upright
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def move_on_feet(
         landings: 0 turns evenly, 1 turns at landings only.
     """
     rng, style, height = pose.rng, pose.style, pose.style.height
-    upright(pose, arms=False)
+    upright(pose, arms=False, gaze=ON_THE_WAY)
     phase = cycles(pose, cadence * direction)
     kind = GAITS[gait]
     shape = kind.foot
@@ -182,6 +182,8 @@ def move_on_feet(
         rise = bounce(2 * phase, 2 * cadence, 2 * shape.stance)
     rise = rise + pose.noise(0.003, 0.5)
     ground, heading = path.at(along, left)
+    # the spine evens out the sway of the pelvis on the way up to the head (Menz et al. 2003)
+    pose.sway, pose.steady = np.stack([along - stride * phase, left], 1), rng.uniform(0.6, 0.95)
     pose.angles["yaw"] = heading
 
     def rocking(order: int, rate: float, spread: float = 0.4) -> np.ndarray:
@@ -196,6 +198,15 @@ def move_on_feet(
     pose.add("pelvis_pitch", 0.3 * kind.lean + pitching)
     pose.add("pelvis_roll", rolling)
     pose.add("pelvis_twist", twisting)
+    strikes = {
+        side: passages(pose, phase + shift, 0.0) for side, shift in (("R", 0.0), ("L", 0.5 + 0.3 * style.asymmetry))
+    }
+    shaken = (impact / 18) ** 0.5
+    every = np.concatenate(list(strikes.values()))
+    for name, size in (("twist", 0.55), ("roll", 0.3), ("pitch", 0.3)):
+        shake = ringing(pose, every, wide(size * shaken, 0.4) * rng.choice([-1, 1]), rng.uniform(3.5, 7.5))
+        pose.add(f"pelvis_{name}", shake)
+        pose.add(f"trunk_{ {'twist': 'twist', 'roll': 'side', 'pitch': 'flex'}[name] }", -shake)
     # the spine takes up most of the pelvis's turning: shoulders turn against it, the head stays still (Menz 2003)
     pose.add("trunk_flex", kind.lean - rng.uniform(0.6, 1.0) * pitching)
     pose.add("trunk_side", -rng.uniform(0.6, 1.0) * rolling)
@@ -229,6 +240,8 @@ def move_on_feet(
         course, pitch = turns[side]
         # the thigh also turns about its own axis, and soft tissue with it
         swivel = rocking(1, 0.7, 3.0) + rocking(2, 0.4, 3.0) + rocking(3, 0.25, 3.0)
+        for times, size in ((strikes[side], 1.1), (strikes["L" if side == "R" else "R"], 0.5)):
+            swivel = swivel + ringing(pose, times, wide(size * shaken, 0.4) * rng.choice([-1, 1]), rng.uniform(4, 9))
         pose.world[f"{side}_UpperLeg"] = upper @ rotation(2, swivel)
         pose.world[f"{side}_LowerLeg"] = lower
         pose.world[f"{side}_Foot"] = rotation(2, course) @ rotation(1, -pitch)

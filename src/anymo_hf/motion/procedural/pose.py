@@ -53,6 +53,8 @@ class Pose:
     vertical: np.ndarray | None = None  # (T,) replaces the contact-derived height
     shift: np.ndarray | float = 0.0  # (T, 3) of the whole body, on top of the path
     world: dict[str, np.ndarray] = field(default_factory=dict)  # segment -> (T, 3, 3) where angles do not decide
+    sway: np.ndarray | None = None  # (T, 2) of a walking pelvis, forward and left of its even path, metres
+    steady: float = 0.0  # share of the sway of the head that the spine takes up
     impacts: list[Impact] = field(default_factory=list)
     details: dict = field(default_factory=dict)  # what the words may say: side, speed, repetitions, direction
 
@@ -104,6 +106,21 @@ def cycles(pose: Pose, frequency: float, wobble: float = 0.015) -> np.ndarray:
     """Cycle count per frame at `frequency` Hz with a slowly wandering tempo."""
     speed = frequency * (1 + pose.noise(wobble, 0.3))
     return integrate(speed[:, None], pose.rate)[:, 0] + pose.rng.random()
+
+
+def ringing(pose: Pose, times: np.ndarray, rate: float, frequency: float, decay: float = 0.1) -> np.ndarray:
+    """Angle of soft tissue that oscillates after blows, `(T,)`: turning starts at `rate` (rad/s) and dies away.
+
+    Args:
+        times: of the blows, seconds.
+        rate: of the first swing.
+        frequency: Hz.
+        decay: seconds in which the swing falls to a third.
+    """
+    since = np.maximum(pose.time[:, None] - np.asarray(times)[None], 0)
+    sizes = rate * np.exp(pose.rng.normal(0, 0.35, len(times)))
+    wave = np.exp(-since / decay) * np.sin(2 * np.pi * frequency * since) / (2 * np.pi * frequency)
+    return (wave * sizes).sum(1)
 
 
 def passages(pose: Pose, phase: np.ndarray, at: float) -> np.ndarray:

@@ -21,10 +21,11 @@ class Standing:
     Args:
         pelvis_sway, pelvis_rock: slow sway of the pelvis to the front and to the side.
         trunk_bend, trunk_bend_spread: forward.
+        unrest: of the trunk, rms.
         breath, breath_rate: of the trunk; breaths a second (16 a minute, of a resting adult).
-        head_bend, head_bend_spread: forward.
         arm_out: abduction of the hanging arm.
         elbow_spread: bend of the hanging elbow.
+        twist: slow turning of the pelvis about the vertical, rms.
         at_rest: shaking of the body, rms.
         weight_shifts: chance that the weight moves from leg to leg.
     """
@@ -33,14 +34,14 @@ class Standing:
     pelvis_rock: float = 0.008
     trunk_bend: float = 0.05
     trunk_bend_spread: float = 0.08
+    unrest: float = 0.012
     breath: float = 0.006
     breath_rate: float = 0.27
-    head_bend: float = 0.1
-    head_bend_spread: float = 0.15
     arm_out: Range = Range(0.05, 0.2)
     elbow: float = 0.2
     elbow_spread: float = 0.15
-    at_rest: float = 0.05
+    twist: float = 0.004
+    at_rest: float = 0.07
     weight_shifts: float = 0.2
 
 
@@ -56,6 +57,8 @@ class Seat:
         apart, apart_spread: of the thighs.
         arm_flex, elbow: where the hands lie.
         height: of the pelvis, as a share of body height.
+        sway: slow sway of the pelvis, rms.
+        unrest: of the trunk, rms.
         at_rest: shaking of the body, rms.
     """
 
@@ -70,7 +73,9 @@ class Seat:
     arm_flex: float = 0.35
     elbow: float = 1.0
     height: float = 0.3
-    at_rest: float = 0.04
+    sway: float = 0.003
+    unrest: float = 0.012
+    at_rest: float = 0.06
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,30 @@ class Bed:
     turn: float
     turn_spread: float
     height: float = 0.12  # of the pelvis above the floor, metres
-    at_rest: float = 0.05
+    at_rest: float = 0.06
+
+
+@dataclass(frozen=True)
+class Gaze:
+    """How the head moves of itself: it rests, then turns quickly to something else.
+
+    Args:
+        turns: looks elsewhere, a second.
+        size, nod: spread of the directions looked at, to the sides and up and down.
+        seconds: that a turn takes.
+        down: mean bend of the head, forward, with its spread.
+        drift: slow swaying, rms.
+        tremor: small shaking of about 3 Hz, rms.
+    """
+
+    turns: float = 0.12
+    size: float = 0.3
+    nod: float = 0.12
+    seconds: Range = Range(0.3, 0.8)
+    down: float = 0.1
+    down_spread: float = 0.15
+    drift: float = 0.004
+    tremor: float = 0.0007
 
 
 STANDING = Standing()
@@ -90,10 +118,38 @@ HANDS_IN_LAP = Seat()
 HANDS_ON_DESK = Seat(arm_flex=0.7, elbow=1.25)
 ON_BACK = Bed(hip=Range(0, 0.3), knee=Range(0, 0.4), turn=0.0, turn_spread=0.35)
 ON_SIDE = Bed(hip=Range(0, 0.9), knee=Range(0, 1.2), turn=np.pi / 2, turn_spread=0.2)
+ABOUT = Gaze(turns=0.3, tremor=0.001)
+ON_THE_WAY = Gaze(turns=0.3, down_spread=0.2, drift=0.025)
+CALM = Gaze(down=0.2, down_spread=0.2)
+AT_WORK = Gaze(turns=0.04, size=0.2, nod=0.15, down=0.45)
 
 
-def upright(pose: Pose, arms: bool = True, sway: float = 1.0, habit: Standing = STANDING) -> None:
-    """Habits of an upright body, sway (times `sway`), breathing, and hanging arms unless `arms` is False."""
+def look(pose: Pose, gaze: Gaze) -> None:
+    """Moves the head as `gaze` says, people and moments as different as they are."""
+    rng, end = pose.rng, pose.time[-1]
+    calm = np.exp(rng.normal(0, 0.7))
+    count = rng.poisson(min(gaze.turns * np.exp(rng.normal(0, 0.8)), 2.5) * (end + 1))
+    times = np.sort(rng.uniform(-0.8, end, count))
+    targets = rng.normal(0, 1, (count + 1, 2)) * [gaze.size, gaze.nod]
+    yaw, pitch = targets[0]
+    for time, step in zip(times, np.diff(targets, axis=0), strict=True):
+        rise = smoothstep((pose.time - time) / (gaze.seconds.draw(rng) / pose.style.tempo))
+        yaw, pitch = yaw + step[0] * rise, pitch + step[1] * rise
+    slow, shake = gaze.drift * calm, gaze.tremor * calm
+    pose.add("head_yaw", yaw + pose.noise(1.5 * slow, 0.4) + pose.noise(shake, 3.5))
+    bend = np.clip(rng.normal(gaze.down, gaze.down_spread), -0.5, 0.8)
+    pose.add("head_pitch", bend + pitch + pose.noise(slow, 0.4) + pose.noise(shake, 3.5))
+
+
+def level_head(pose: Pose, lean: np.ndarray, share: float) -> None:
+    """Keeps so large a share of a lean (radians, forward) from the head: people watch where they go."""
+    pose.add("head_pitch", -share * lean)
+
+
+def upright(
+    pose: Pose, arms: bool = True, sway: float = 1.0, habit: Standing = STANDING, gaze: Gaze = ABOUT
+) -> None:
+    """Habits of an upright body, sway (times `sway`), breathing, gaze, and hanging arms unless `arms` is False."""
     rng, style = pose.rng, pose.style
     pose.add(
         "pelvis_pitch", style.pelvis_pitch + pose.noise(sway * habit.pelvis_sway * np.exp(rng.normal(0, 0.8)), 0.5)
@@ -102,11 +158,11 @@ def upright(pose: Pose, arms: bool = True, sway: float = 1.0, habit: Standing = 
         "pelvis_roll", rng.normal(0, 0.02) + pose.noise(sway * habit.pelvis_rock * np.exp(rng.normal(0, 0.8)), 0.4)
     )
     breath = habit.breath * np.sin(2 * np.pi * habit.breath_rate * pose.time)
-    pose.add("trunk_flex", rng.normal(habit.trunk_bend, habit.trunk_bend_spread) + pose.noise(0.012, 0.6) + breath)
-    pose.add("trunk_side", rng.normal(0, 0.03) + pose.noise(0.008, 0.5))
-    pose.add("trunk_twist", pose.noise(0.02, 0.4))
-    pose.add("head_pitch", rng.normal(habit.head_bend, habit.head_bend_spread) + pose.noise(0.04, 0.6))
-    pose.add("head_yaw", pose.noise(rng.uniform(0.02, 0.25), 0.4))
+    unrest = habit.unrest * np.exp(rng.normal(0, 0.7))
+    pose.add("trunk_flex", rng.normal(habit.trunk_bend, habit.trunk_bend_spread) + pose.noise(unrest, 0.5) + breath)
+    pose.add("trunk_side", rng.normal(0, 0.03) + pose.noise(0.7 * unrest, 0.5))
+    pose.add("trunk_twist", pose.noise(1.5 * unrest, 0.4))
+    look(pose, gaze)
     for side in SIDES:
         pose.add(f"{side}_arm_abd", habit.arm_out.draw(rng) + pose.noise(0.01, 0.6))
         pose.add(f"{side}_arm_twist", rng.normal(0, 0.3))
@@ -117,9 +173,9 @@ def upright(pose: Pose, arms: bool = True, sway: float = 1.0, habit: Standing = 
 
 
 def micro_motion(pose: Pose, median: float) -> None:
-    """Shaking of a body at rest: muscles, heart and breath; `median` m/s^2 rms, up to 10 Hz, wide between people."""
+    """Shaking of a body at rest: muscles, heart and breath; `median` m/s^2 rms, up to 16 Hz, wide between people."""
     rng, count = pose.rng, len(pose.time)
-    size, cutoff = median * np.exp(rng.normal(0, 0.6)), rng.uniform(1.5, 10.0)
+    size, cutoff = median * np.exp(rng.normal(0, 0.6)), rng.uniform(2.5, 16.0)
     frequency = np.fft.rfftfreq(2 * count, 1 / pose.rate)
     shape = np.exp(-0.5 * (frequency / cutoff) ** 2) * (frequency > 0.3)
     spectrum = np.fft.rfft(rng.standard_normal((2 * count, 3)), axis=0) * shape[:, None]
@@ -150,13 +206,14 @@ def feet_down(pose: Pose) -> None:
         pose.add(f"{side}_ankle", bend)
 
 
-def stand(pose: Pose) -> None:
+def stand(pose: Pose, gaze: Gaze = ABOUT) -> None:
     """Standing about: upright and at rest on both feet, with idle hands."""
-    upright(pose, sway=0.25)
+    upright(pose, sway=0.25, gaze=gaze)
     feet_down(pose)
     micro_motion(pose, STANDING.at_rest)
     adjust(pose)
-    pose.add("pelvis_twist", pose.noise(0.015 * np.exp(pose.rng.normal(0, 0.8)), 0.5))
+    twist = STANDING.twist * np.exp(pose.rng.normal(0, 1.1))
+    pose.add("pelvis_twist", pose.noise(twist, 0.4) + pose.noise(0.3 * twist, 1.2) + pose.noise(0.08 * twist, 4.0))
     if pose.rng.random() < STANDING.weight_shifts:
         pose.add("pelvis_roll", pose.noise(0.02, 0.3))
     fidget(pose, pose.rng.random() * 0.5)
@@ -170,18 +227,17 @@ def fidget(pose: Pose, amount: float) -> None:
         pose.add(f"{side}_pronation", pose.noise(0.25 * amount, 0.5))
 
 
-def sit(pose: Pose, slouch: float | None = None, seat: Seat = HANDS_IN_LAP) -> None:
+def sit(pose: Pose, slouch: float | None = None, seat: Seat = HANDS_IN_LAP, gaze: Gaze = CALM) -> None:
     """Sitting on a seat that does not move; `slouch` from 0 (upright) to 1, the person's own when left out."""
     rng = pose.rng
     slouch = pose.style.slouch + rng.uniform(-0.1, 0.25) if slouch is None else slouch
-    pose.add(
-        "pelvis_pitch", -seat.tilt - seat.slouch_tilt * slouch + pose.noise(0.006 * np.exp(rng.normal(0, 0.9)), 0.4)
-    )
-    pose.add("pelvis_roll", rng.normal(0, 0.05) + pose.noise(0.005 * np.exp(rng.normal(0, 0.7)), 0.4))
-    pose.add("trunk_flex", seat.slouch_bend * slouch + rng.normal(0.05, 0.12) + pose.noise(0.015, 0.4))
-    pose.add("trunk_twist", pose.noise(0.02, 0.3))
-    pose.add("head_pitch", rng.normal(0.2, 0.2) + pose.noise(0.05, 0.5))
-    pose.add("head_yaw", pose.noise(rng.uniform(0.02, 0.3), 0.4))
+    sway, unrest = seat.sway * np.exp(rng.normal(0, 0.9)), seat.unrest * np.exp(rng.normal(0, 0.8))
+    pose.add("pelvis_pitch", -seat.tilt - seat.slouch_tilt * slouch + pose.noise(sway, 0.4))
+    pose.add("pelvis_roll", rng.normal(0, 0.05) + pose.noise(0.8 * sway, 0.4))
+    pose.add("trunk_flex", seat.slouch_bend * slouch + rng.normal(0.05, 0.12) + pose.noise(unrest, 0.4))
+    pose.add("trunk_side", pose.noise(0.5 * unrest, 0.4))
+    pose.add("trunk_twist", pose.noise(unrest, 0.3))
+    look(pose, gaze)
     hip = seat.hip + rng.normal(0, seat.hip_spread)
     for side in SIDES:
         pose.add(f"{side}_hip", hip + pose.get("pelvis_pitch") + rng.normal(0, 0.05) + pose.noise(0.004, 0.4))

@@ -7,7 +7,7 @@ import numpy as np
 from ..activity import Activity
 from ..person import Range
 from ..pose import SIDES, Build, Impact, Pose
-from ..posture import ON_BACK, blend, lie, sit, stand
+from ..posture import ON_BACK, blend, level_head, lie, sit, stand
 
 
 def rise_or_sit(rising: bool) -> Build:
@@ -18,8 +18,10 @@ def rise_or_sit(rising: bool) -> Build:
         order = (seat, stand) if rising else (stand, seat)
         mix = blend(pose, *order, Range(1.1, 2.2))
         lean = 4 * mix * (1 - mix)
-        pose.add("trunk_flex", pose.rng.uniform(0.25, 0.6) * lean)
-        pose.add("pelvis_pitch", pose.rng.uniform(0.3, 0.6) * lean)
+        bend, tip = pose.rng.uniform(0.25, 0.6) * lean, pose.rng.uniform(0.3, 0.6) * lean
+        pose.add("trunk_flex", bend)
+        pose.add("pelvis_pitch", tip)
+        level_head(pose, bend + tip, pose.rng.uniform(0.55, 1.0))
         for side in SIDES:
             pose.angles[f"{side}_hip"] = pose.get(f"{side}_hip") + pose.rng.uniform(0.2, 0.4) * lean
             # the sole stays level: ankle closes the chain of pelvis, hip and knee

@@ -7,7 +7,7 @@ import numpy as np
 from ..activity import Activity
 from ..gait import bounce
 from ..locomotion import move_on_feet
-from ..pose import SIDES, Build, Impact, Pose, cycles, passages
+from ..pose import SIDES, Build, Impact, Pose, cycles, passages, ringing
 from ..posture import upright
 
 
@@ -37,7 +37,7 @@ def jump(rope: bool = False) -> Build:
     def build(pose: Pose) -> None:
         rng = pose.rng
         upright(pose)
-        frequency = rng.uniform(1.6, 2.5) if rope else rng.uniform(0.75, 1.7)
+        frequency = rng.uniform(1.6, 2.5) if rope else rng.uniform(1.0, 2.4)
         duty = rng.uniform(0.5, 0.7)
         phase = cycles(pose, frequency * pose.style.tempo**0.5)
         crouch = np.sin(np.pi * np.clip(np.mod(phase, 1) / duty, 0, 1)) ** 2
@@ -58,6 +58,11 @@ def jump(rope: bool = False) -> Build:
             else:
                 pose.add(f"{side}_arm_flex", rng.uniform(0.2, 1.2) * np.cos(2 * np.pi * (phase - 0.5)))
         pose.add("trunk_flex", 0.4 * depth * crouch)
+        landings = passages(pose, phase, 0.02)
+        for side in SIDES:
+            for name, size in (("hip_turn", 1.4), ("hip_abd", 0.3), ("hip", 0.3)):
+                strength = size * np.exp(rng.normal(0, 0.4)) * rng.choice([-1, 1])
+                pose.add(f"{side}_{name}", ringing(pose, landings, strength, rng.uniform(3.5, 8)))
         pose.contacts = np.full((len(pose.time), 4), 0.25)
 
     return build

@@ -14,11 +14,11 @@ def stairs(gait: str) -> Build:
         rng = pose.rng
         cadence = rng.uniform(0.66, 0.94) * pose.style.tempo**0.5 * (1.1 if gait == "down" else 1.0)
         impact = rng.uniform(6, 22) if gait == "up" else rng.uniform(12, 36)
-        # three in four stairs turn, as stairwells do: half a turn in three to five metres, most of it at landings
-        curvature = rng.choice([-1, 1]) * rng.uniform(0.3, 1.1) if rng.random() < 0.75 else 0.0
+        # three in four stairs turn, as stairwells do: half a turn in three to seven metres, most of it at landings
+        curvature = rng.choice([-1, 1]) * rng.uniform(0.4, 1.1) if rng.random() < 0.75 else 0.0
         move_on_feet(
             pose, cadence, rng.uniform(0.24, 0.33), impact, gait, curvature=curvature, clearance=rng.uniform(0.04, 0.1),
-            landings=rng.uniform(0.0, 1.0),
+            landings=rng.uniform(0.3, 1.0),
         )  # fmt: skip
 
     return build
