@@ -179,16 +179,18 @@ def test_a_belt_levels_normals_on_the_trunk_only(template):
     torch.testing.assert_close(normal_share[1.0][:, 5:].mean(), normal_share[0.0][:, 5:].mean(), atol=0.02, rtol=0)
 
 
-@pytest.mark.parametrize(("segment", "kept"), [(15, 0.4), (19, 0.4), (16, 1.0)])  # two thighs and a shank
-def test_pockets_are_near_the_hip_and_on_thighs_only(template, segment, kept):
+# two thighs and a shank
+@pytest.mark.parametrize(("segment", "top", "bottom"), [(15, 0.15, 0.55), (19, 0.15, 0.55), (16, 0.0, 1.0)])
+def test_pockets_are_below_the_hip_and_on_thighs_only(template, segment, top, bottom):
     still, lever = torch.zeros(600, 2, 23, 3), torch.zeros(600, 2, 23, 3, 3)
     lever[..., 0, 2] = 1.0  # the force reads the height of the candidate below the joint
     options = ViewOptions(tilt_degrees=0, in_plane_degrees=0, noise=False, pocket=1.0)
     views = sample_views(stack_terms(still, lever, still), template, generator(), options, [segment])
     depth = views[:, 0, 0, :3].norm(dim=-1).numpy()
     depths = np.sort(np.abs(template.offset[template.segment == segment, 2]))
-    allowed = depths[: int(np.ceil(kept * len(depths)))]
+    allowed = depths[int(top * len(depths)) : int(np.ceil(bottom * len(depths)))]
     assert allowed.max() * 0.9 < depth.max() <= allowed.max() + 1e-5
+    assert allowed.min() - 1e-5 <= depth.min() < allowed.min() + 0.02
 
 
 def test_a_joint_mounted_sensor_is_ideal_and_sits_in_the_segment_frame(terms, template):
