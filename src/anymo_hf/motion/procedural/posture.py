@@ -146,9 +146,7 @@ def level_head(pose: Pose, lean: np.ndarray, share: float) -> None:
     pose.add("head_pitch", -share * lean)
 
 
-def upright(
-    pose: Pose, arms: bool = True, sway: float = 1.0, habit: Standing = STANDING, gaze: Gaze = ABOUT
-) -> None:
+def upright(pose: Pose, arms: bool = True, sway: float = 1.0, habit: Standing = STANDING, gaze: Gaze = ABOUT) -> None:
     """Habits of an upright body, sway (times `sway`), breathing, gaze, and hanging arms unless `arms` is False."""
     rng, style = pose.rng, pose.style
     pose.add(
