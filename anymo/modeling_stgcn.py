@@ -455,7 +455,10 @@ def sequence_similarity(
         target_weight: `(targets, length)` of the targets, when they are not the same windows.
     """
     target_weight = weight if target_weight is None else target_weight
-    predicted = F.normalize(predicted, dim=-1) * weight[..., None]
-    target = F.normalize(target, dim=-1) * target_weight[..., None]
-    shared = weight @ target_weight.t()
-    return predicted.flatten(1) @ target.flatten(1).t() / shared.clamp_min(1)
+    with torch.autocast(predicted.device.type, enabled=False):  # bf16 would round a cosine by 0.004, a logit by 0.04
+        kind = torch.promote_types(predicted.dtype, torch.float32)
+        predicted, target, weight, target_weight = (x.to(kind) for x in (predicted, target, weight, target_weight))
+        predicted = F.normalize(predicted, dim=-1) * weight[..., None]
+        target = F.normalize(target, dim=-1) * target_weight[..., None]
+        shared = weight @ target_weight.t()
+        return predicted.flatten(1) @ target.flatten(1).t() / shared.clamp_min(1)

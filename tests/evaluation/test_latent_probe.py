@@ -1,0 +1,51 @@
+"""The latent probe learns simulated activities from a frozen encoder and answers for its own segment only."""
+
+import numpy as np
+import pytest
+import torch
+
+from anymo_hf.evaluation.latent_probe import LatentProbe, fit_probes, main
+from anymo_hf.evaluation.motion_probe import FRAMES
+from anymo_hf.modeling.body_segments import resolve_placement
+from anymo_hf.modeling.configuration_anymo import AnyMoSTGCNConfig
+from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNModel
+from anymo_hf.training.corpus import MotionCorpus, build_corpus
+
+
+def encoder() -> AnyMoSTGCNModel:
+    torch.manual_seed(0)
+    config = AnyMoSTGCNConfig.from_preset("nano", channels=[4] * 10, predictor_heads=2)
+    return AnyMoSTGCNModel(config).eval()
+
+
+def test_features_are_mean_and_deviation_of_the_latents_of_that_segment():
+    model, waist = encoder(), resolve_placement("waist")
+    signals = torch.randn(3, 40, 6)
+    imu, worn = torch.zeros(3, 40, 23, 6), torch.zeros(3, 23, dtype=torch.bool)
+    imu[:, :, waist], worn[:, waist] = signals, True
+    with torch.no_grad():
+        latents = model(imu, worn).last_hidden_state.double().numpy()
+    expected = np.concatenate([latents.mean(1), latents.std(1, ddof=1)], 1)
+    np.testing.assert_allclose(LatentProbe(model, waist).features(signals), expected, atol=1e-5)
+
+
+def test_windows_of_another_segment_are_refused():
+    with pytest.raises(ValueError, match="learnt segment 0, the windows are of segment 6"):
+        LatentProbe(encoder(), 0)(torch.zeros(1, 40, 6), 6)
+
+
+def test_a_folder_without_any_set_is_refused(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["--encoder", "x", "--corpus", "x", "--data", str(tmp_path)])
+    assert "holds none of uci_hapt" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_probe_on_latents_tells_simulated_walking_from_sitting(tmp_path):
+    build_corpus(tmp_path / "corpus", 3, 300, ["walking", "sitting"], workers=1, progress=False)
+    waist = resolve_placement("waist")
+    probes, names = fit_probes(encoder(), MotionCorpus(tmp_path / "corpus"), [waist], 128, 0)
+    still = torch.zeros(1, FRAMES, 6)
+    still[..., 0] = 9.8
+    assert names == ["sitting", "walking"] and len(probes) == 1
+    assert names[int(probes[waist](still, waist).argmax())] == "sitting"
