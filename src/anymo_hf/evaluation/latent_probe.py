@@ -99,9 +99,7 @@ def main(words: list[str] | None = None) -> None:
     encoder = AnyMoSTGCNModel.from_pretrained(arguments.encoder).eval()
     placements = {name: resolve_placement(place) for name, (place, _) in tasks.items()}
     corpus = MotionCorpus(arguments.corpus)
-    probes, names = fit_probes(
-        encoder, corpus, sorted(set(placements.values())), arguments.windows, arguments.seed
-    )
+    probes, names = fit_probes(encoder, corpus, sorted(set(placements.values())), arguments.windows, arguments.seed)
     for name, (_, groups) in tasks.items():
         place = placements[name]
         print(judge(probes[place], names, name, arguments.data, place, groups), flush=True)
