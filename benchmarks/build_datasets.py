@@ -33,7 +33,7 @@ from scipy.io import savemat
 from anymo_hf.hub.builders import anymo_180, anymo_bench, anymo_synthetic, anymo_zeroshot
 from anymo_hf.nymeria import imu as nymeria_imu
 from anymo_hf.nymeria.mini_nymeria import write_mini_nymeria
-from anymo_hf.simulation.archive.writer import simulate_archive
+from anymo_hf.simulation.archive import simulate_archive
 
 BATCH, GROWTH = 64, 4
 MEGABYTE = 1e6

@@ -23,7 +23,7 @@ from encoder import machine, write_json
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.profiler import ProfilerActivity, profile
 
-from anymo_hf.training.corpus import build_corpus
+from anymo_hf.training.build_corpus import build_corpus
 from anymo_hf.training.settings import (
     ContrastiveSettings,
     EncoderSettings,

@@ -25,11 +25,11 @@ import torch
 
 from anymo_hf.motion.body_motion import BodyMotion
 from anymo_hf.motion.procedural import simulate_activity
+from anymo_hf.simulation.archive import Archive, simulate_archive
 from anymo_hf.simulation.archive.dataset import ArchiveDataset, ViewCollator
 from anymo_hf.simulation.archive.derived import dense_bytes
 from anymo_hf.simulation.archive.shard import RecordingInfo, Shard, write_shard
 from anymo_hf.simulation.archive.track import motion_pieces, stacked_terms
-from anymo_hf.simulation.archive.writer import Archive, simulate_archive
 from anymo_hf.simulation.kinematics import GRAVITY, placement_signals, rotation_matrices, segment_kinematics
 from anymo_hf.simulation.surface import load_template
 from anymo_hf.simulation.views import ViewOptions, sample_views

@@ -9,7 +9,8 @@ from anymo_hf.modeling.body_segments import resolve_placement
 from anymo_hf.motion.procedural import ACTIVITIES
 from anymo_hf.recordings.catalogue import DATASETS
 from anymo_hf.recordings.imu_recording import ImuRecording
-from anymo_hf.training.corpus import MotionCorpus, build_corpus
+from anymo_hf.training.build_corpus import build_corpus
+from anymo_hf.training.corpus import MotionCorpus
 
 
 @pytest.mark.parametrize("name", TASKS)

@@ -14,7 +14,7 @@ from anymo_hf.evaluation.paper_results import paper_results
 from anymo_hf.evaluation.recognition import RecognitionRow, write_recognition
 from anymo_hf.hub.model_card import STAGES, main, write_model_card
 from anymo_hf.recordings.catalogue import DATASETS
-from anymo_hf.training.corpus import build_corpus
+from anymo_hf.training.build_corpus import build_corpus
 
 # a few of the values that the Hub accepts (hub-docs: licenses, pipeline tags)
 LICENCES = {"apache-2.0", "mit", "cc-by-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "other"}

@@ -6,7 +6,8 @@ import torch
 from accelerate import Accelerator
 
 from anymo_hf.training.batches import stage_texts, teacher_texts
-from anymo_hf.training.corpus import MotionCorpus, build_corpus
+from anymo_hf.training.build_corpus import build_corpus
+from anymo_hf.training.corpus import MotionCorpus
 from anymo_hf.training.sentence_vectors import cache_file
 
 ACTIVITIES = ["walking", "sitting", "rope_jumping"]

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from anymo_hf.simulation.archive.clips import Clip
 from anymo_hf.training.batches import ActivityBatches, draw_instructions, draw_narration
 from anymo_hf.training.coded_views import CodedViews
 from anymo_hf.training.collators import LabelPhrases
-from anymo_hf.training.corpus import Clip
 from anymo_hf.training.settings import ContrastiveSettings
 
 

@@ -10,8 +10,12 @@ import pytest
 from anymo_hf.motion.body_motion import BodyMotion
 from anymo_hf.motion.captured_names import _BANDAI_NAMCO, _CMU, _STYLES, activity_as_moved, captured_name
 from anymo_hf.motion.procedural import ACTIVITIES
-from anymo_hf.training import corpus as corpus_module
-from anymo_hf.training.corpus import MotionCorpus, build_corpus, captured_clips
+from anymo_hf.nymeria.sequence import read_captured
+from anymo_hf.simulation.archive import verify_archive
+from anymo_hf.simulation.kinematics import segment_kinematics
+from anymo_hf.training import captured_clips as captured_module
+from anymo_hf.training.build_corpus import build_corpus
+from anymo_hf.training.corpus import MotionCorpus
 
 CHANNELS = "CHANNELS 3 Zrotation Xrotation Yrotation"
 LIMBS = {
@@ -48,17 +52,18 @@ def walk_file(path, seconds=7.0, rate=30, speed=1.2, jump=None, turn=0.0):
 
 
 def clips(path, frames=180):
-    return [clip for _, clip in captured_clips(path, frames)]
+    return [clip for recording in captured_recordings(path, frames) for clip in recording.clips]
 
 
 def test_windows_do_not_overlap_and_a_short_rest_is_left_out(tmp_path):
     path = walk_file(tmp_path / "dataset-2_walk_tired_001.bvh", seconds=7.0)
-    windows = list(captured_clips(path, 180))
-    assert [clip.name for _, clip in windows] == ["dataset-2_walk_tired_001-0", "dataset-2_walk_tired_001-1"]
-    first, second = (motion.positions[:, 0, 0] for motion, _ in windows)
-    assert len(first) == len(second) == 91 and first[-1] < second[0]
-    assert all(isinstance(motion, BodyMotion) and motion.source == "bandai_namco" for motion, _ in windows)
-    assert clips(walk_file(tmp_path / "dataset-2_walk_tired_002.bvh", seconds=2.9)) == []
+    (recording,) = captured_recordings(path, 180)
+    first, second = recording.clips
+    assert [first.name, second.name] == ["dataset-2_walk_tired_001-0", "dataset-2_walk_tired_001-1"]
+    assert [(clip.start, clip.frames) for clip in recording.clips] == [(0, 180), (180, 180)]
+    assert isinstance(recording.motion, BodyMotion) and recording.motion.source == first.source == "bandai_namco"
+    assert len(recording.motion.positions) == 210
+    assert captured_recordings(walk_file(tmp_path / "dataset-2_walk_tired_002.bvh", seconds=2.9), 180) == []
 
 
 def test_a_known_name_gives_activity_label_phrases_and_sentences(tmp_path):
@@ -100,12 +105,15 @@ def test_a_turn_is_named_with_its_side_and_only_where_the_window_turns(tmp_path)
 
 
 def test_no_window_spans_a_jump_of_the_capture(tmp_path):
-    windows = list(captured_clips(walk_file(tmp_path / "train_walking_1.bvh", 8.0, jump=3.5), 180))
-    assert len(windows) == 2
-    for motion, clip in windows:
-        assert clip.source == "cmu_bvh"
+    recordings = captured_recordings(walk_file(tmp_path / "train_walking_1.bvh", 8.0, jump=3.5), 180)
+    assert [clip.name for recording in recordings for clip in recording.clips] == [
+        "train_walking_1-0", "train_walking_1-1",
+    ]  # fmt: skip
+    for recording in recordings:
+        motion, (clip,) = recording.motion, recording.clips
+        assert clip.source == motion.source == "cmu_bvh"
         assert np.linalg.norm(np.diff(motion.positions[:, 0], axis=0), axis=-1).max() * motion.frame_rate < 2
-    assert [round(motion.positions[0, 0, 1]) for motion, _ in windows] == [0, 3]
+    assert [round(recording.motion.positions[0, 0, 1]) for recording in recordings] == [0, 3]
 
 
 def test_every_activity_of_a_name_exists_and_nobody_mixes_sides():
@@ -127,13 +135,19 @@ def test_the_corpus_holds_captured_clips_beside_simulated_ones(tmp_path):
     for number in range(3):
         walk_file(motion / f"dataset-2_walk_normal_{number:03d}.bvh", 3.2)
     walk_file(motion / "short.bvh", 1.0)
-    options = {"frames": 180, "activities": ["standing"], "workers": 1, "shard_clips": 2, "progress": False}
-    assert build_corpus(tmp_path / "corpus", 1, motion=motion, **options) == 4
-    assert sorted(path.name for path in (tmp_path / "corpus").iterdir()) == [
-        "captured-00000", "captured-00001", "manifest.json", "simulated-00000",
-    ]  # fmt: skip
+    walk_file(motion / "train_walking_9.bvh", 8.0, jump=3.5)
+    options = {"frames": 180, "activities": ["standing"], "workers": 1, "progress": False}
+    assert build_corpus(tmp_path / "corpus", 1, motion=motion, **options) == 6
+    walks = [f"motion/dataset-2_walk_normal_00{number}.bvh" for number in range(3)]
+    jumped = [f"motion/train_walking_9.bvh/{part}" for part in range(2)]
     corpus = MotionCorpus(tmp_path / "corpus")
-    assert [clip.source for clip in corpus.clips] == ["bandai_namco"] * 3 + ["procedural"]
+    assert corpus.archive.names == [*walks, *jumped, "procedural/standing-0"]
+    assert [clip.source for clip in corpus.clips] == ["bandai_namco"] * 3 + ["cmu_bvh"] * 2 + ["procedural"]
+    walk_file(motion / "train_walking_9.bvh", 3.5)  # mended: one stretch in place of two
+    assert build_corpus(tmp_path / "corpus", 1, motion=motion, **options) == 5
+    corpus = MotionCorpus(tmp_path / "corpus")
+    assert corpus.archive.names == [*walks, "motion/train_walking_9.bvh", "procedural/standing-0"]
+    assert verify_archive(tmp_path / "corpus") == []
     force, _, omega = corpus.read([0], [0], 180).split([3, 9, 3], dim=2)
     np.testing.assert_allclose(force[0, 0].T.numpy(), [[0, 0, 9.80665]] * 180, atol=0.01)  # glides evenly
     assert omega.abs().max() < 0.01
@@ -147,24 +161,35 @@ def test_a_bad_file_stops_the_build_and_is_named(tmp_path):
     broken.write_text(broken.read_text()[:-400])
     with pytest.raises(ValueError, match=r"broken\.bvh, line \d+"):
         build_corpus(tmp_path / "corpus", 1, 180, ["standing"], motion, workers=1, progress=False)
-    assert not (tmp_path / "corpus" / "captured-00000").exists()
+    with pytest.raises(OSError, match="manifest.json is missing"):
+        MotionCorpus(tmp_path / "corpus")
+    build_corpus(tmp_path / "corpus", 1, 180, ["standing"], motion, workers=1, progress=False, skip_broken=True)
+    corpus = MotionCorpus(tmp_path / "corpus")
+    assert corpus.archive.names == ["motion/a.bvh", "procedural/standing-0"]
+    assert list(corpus.archive.manifest.left_out) == ["broken.bvh"]
 
 
 def test_fast_captures_are_smoothed_and_slow_ones_are_not(tmp_path, monkeypatch):
     seen = {}
-    original = corpus_module.segment_kinematics
+    original = captured_module.low_passed
 
-    def spy(motion, rate, cutoff):
+    def spy(motion, cutoff):
         seen[motion.frame_rate] = cutoff
-        return original(motion, rate, cutoff)
+        return original(motion, cutoff)
 
-    monkeypatch.setattr(corpus_module, "segment_kinematics", spy)
-    motion = tmp_path / "motion"
-    motion.mkdir()
+    monkeypatch.setattr(captured_module, "low_passed", spy)
     for rate in (30, 120):
-        walk_file(motion / f"walk{rate}.bvh", 3.2, rate=rate)
-    build_corpus(tmp_path / "corpus", 1, 180, ["standing"], motion, workers=1, progress=False)
-    assert seen == {30: None, 120: 15.0, 60: None}
+        (recording,) = captured_recordings(walk_file(tmp_path / f"walk{rate}.bvh", 3.2, rate=rate), 180)
+        assert recording.motion.frame_rate == rate
+    assert seen == {120: 15.0}
+
+
+def test_what_is_smoothed_before_it_is_stored_is_what_kinematics_smooth(tmp_path):
+    path = walk_file(tmp_path / "walk.bvh", 3.2, rate=120, turn=200)
+    (recording,) = captured_recordings(path, 180)
+    one, other = segment_kinematics(recording.motion), segment_kinematics(read_captured(path), 60.0, 15.0)
+    np.testing.assert_allclose(one.specific_force, other.specific_force, atol=1e-6)
+    np.testing.assert_allclose(one.angular_velocity, other.angular_velocity, atol=1e-9)
 
 
 @pytest.mark.mocap

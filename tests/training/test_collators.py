@@ -8,8 +8,8 @@ from anymo_hf.modeling.processing_anymo import IGNORED, AnyMoProcessor
 from anymo_hf.modeling.prompts import normalize_text
 from anymo_hf.modeling.tokenization_anymo import AnyMoTokenizer
 from anymo_hf.motion.procedural import ACTIVITIES, label_phrases
+from anymo_hf.simulation.archive.clips import Clip
 from anymo_hf.training.collators import LabelPhrases, multiple_choice, pad_examples, text_examples
-from anymo_hf.training.corpus import Clip
 
 BROADER = {"walking_slow": "walking", "walking_fast": "walking", "slouching": "sitting", "jogging": "running"}
 

@@ -17,7 +17,7 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerFast, Qwen
 
 import anymo_hf  # noqa: F401  (registers the Auto classes)
 from anymo_hf.motion.procedural import ACTIVITIES
-from anymo_hf.training.corpus import build_corpus
+from anymo_hf.training.build_corpus import build_corpus
 from anymo_hf.training.losses import next_token
 from anymo_hf.training.settings import (
     ContrastiveSettings,

@@ -72,8 +72,8 @@ def simulate(
     Example: anymo simulate --out archive/ --procedural 2 --num-proc 2
     """
     from ..nymeria.sequence import read_captured
+    from ..simulation.archive import simulate_archive
     from ..simulation.archive.derived import materialize, materialize_views
-    from ..simulation.archive.writer import simulate_archive
 
     names = None if activities is None else [name.strip() for name in activities.split(",") if name.strip()]
     folder = out if config is Config.kinematics else out / "kinematics"

@@ -21,7 +21,8 @@ from ..modeling.modeling_anymo import AnyMoModel
 from ..modeling.processing_anymo import AnyMoProcessor
 from ..recordings.catalogue import DATASETS, read_windows
 from ..recordings.imu_recording import ImuRecording
-from ..training.corpus import MotionCorpus, build_corpus
+from ..training.build_corpus import build_corpus
+from ..training.corpus import MotionCorpus
 from ..training.settings import (
     ContrastiveSettings,
     EncoderSettings,

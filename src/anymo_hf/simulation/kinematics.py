@@ -7,7 +7,7 @@ time derivative commutes with that sum, so with `f = Rᵀ(p̈ − g)` and `M = R
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.interpolate import CubicSpline
@@ -79,6 +79,17 @@ def segment_kinematics(
         parts.append([_reduce(term, rate, frame_rate) for term in terms])
     force, lever, omega = (np.concatenate(term, axis=1) for term in zip(*parts, strict=True))
     return SegmentKinematics(force, lever, omega, float(frame_rate))
+
+
+def low_passed(motion: BodyMotion, cutoff_hz: float) -> BodyMotion:
+    """The motion without what is faster than `cutoff_hz`, at its own rate; as `segment_kinematics` with a cut-off does.
+
+    Raises:
+        ValueError: fewer than 3 frames, or a cut-off outside `(0, rate / 2)`.
+    """
+    rate = float(motion.frame_rate)
+    positions, quaternions, _ = _track(motion.positions, motion.orientations, rate, rate, cutoff_hz)
+    return replace(motion, positions=positions, orientations=quaternions)
 
 
 def trajectory_signals(

@@ -11,9 +11,10 @@ import numpy as np
 from ..modeling.processing_anymo import AnyMoProcessor
 from ..motion.activity_labels import anymo180, label_names
 from ..motion.procedural import EVERYDAY
+from ..simulation.archive.clips import Clip
 from .coded_views import CodedViews
 from .collators import LabelPhrases, multiple_choice
-from .corpus import Clip, MotionCorpus, corpus_texts, read_texts
+from .corpus import MotionCorpus, corpus_texts, read_texts
 from .settings import ContrastiveSettings, TextSettings
 
 TEXTS = "texts.txt"

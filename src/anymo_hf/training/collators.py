@@ -10,7 +10,7 @@ import torch
 from ..modeling.processing_anymo import IGNORED, AnyMoProcessor
 from ..modeling.prompts import normalize_text
 from ..motion.procedural import ACTIVITIES
-from .corpus import Clip
+from ..simulation.archive.clips import Clip
 
 
 def pad_examples(examples: Sequence[dict[str, list[int]]], pad_token_id: int) -> dict[str, torch.Tensor]:

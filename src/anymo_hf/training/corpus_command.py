@@ -8,8 +8,10 @@ import sys
 import time
 from pathlib import Path
 
+from .annotated_clips import annotated_losses
+from .build_corpus import build_corpus
 from .checkpoints import write_metrics
-from .corpus import annotated_losses, build_corpus, read_texts
+from .corpus import read_texts
 
 
 def build_parser() -> argparse.ArgumentParser:

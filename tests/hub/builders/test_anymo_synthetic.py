@@ -13,8 +13,8 @@ from datasets import Array2D, Array3D, load_dataset
 
 from anymo_hf.hub.builders import anymo_synthetic
 from anymo_hf.modeling.body_segments import SEGMENTS
+from anymo_hf.simulation.archive import Archive, simulate_archive
 from anymo_hf.simulation.archive.rows import view_rows
-from anymo_hf.simulation.archive.writer import Archive, simulate_archive
 from anymo_hf.simulation.kinematics import placement_signals
 
 pytestmark = pytest.mark.slow

@@ -18,7 +18,7 @@ from scipy.io import savemat
 from anymo_hf.hub.builders import parquet_repository as home
 from anymo_hf.hub.dataset_card import check_card
 from anymo_hf.nymeria import imu as nymeria_imu
-from anymo_hf.simulation.archive.writer import simulate_archive
+from anymo_hf.simulation.archive import simulate_archive
 
 CONFIGS = {"anymo_synthetic": "views", "anymo_zeroshot": "usc_had", "anymo_180": "default", "anymo_bench": "fine150"}
 # runs before a build in a process of its own

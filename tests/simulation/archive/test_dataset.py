@@ -7,11 +7,11 @@ from torch.utils.data import DataLoader
 
 from anymo_hf.motion.body_motion import Narration
 from anymo_hf.motion.procedural import simulate_activity
+from anymo_hf.simulation.archive import Archive, simulate_archive
 from anymo_hf.simulation.archive.dataset import ArchiveDataset, ViewCollator
 from anymo_hf.simulation.archive.rows import window_spans
 from anymo_hf.simulation.archive.shard import RecordingInfo
 from anymo_hf.simulation.archive.track import stacked_terms
-from anymo_hf.simulation.archive.writer import Archive, simulate_archive
 from anymo_hf.simulation.kinematics import segment_kinematics
 from anymo_hf.simulation.views import ViewOptions, sample_views
 

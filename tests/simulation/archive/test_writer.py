@@ -15,11 +15,11 @@ import pytest
 
 from anymo_hf.motion.body_motion import BodyMotion
 from anymo_hf.motion.procedural import HELD_OUT_SEED, simulate_activity
+from anymo_hf.simulation.archive import Archive, simulate_archive
 from anymo_hf.simulation.archive import writer as archive_module
 from anymo_hf.simulation.archive.derived import dense_bytes, materialize, materialize_views
 from anymo_hf.simulation.archive.manifest import read_manifest, verify_archive
 from anymo_hf.simulation.archive.shard import Shard
-from anymo_hf.simulation.archive.writer import Archive, simulate_archive
 from anymo_hf.simulation.engines import run_jobs
 from anymo_hf.simulation.kinematics import placement_signals, segment_kinematics
 
@@ -138,7 +138,7 @@ def test_without_ray_the_message_says_what_to_install(monkeypatch):
 def test_a_killed_run_leaves_no_half_shard_and_goes_on(made, tmp_path):
     folder = tmp_path / "killed"
     code = (
-        "from anymo_hf.simulation.archive.writer import simulate_archive; simulate_archive("
+        "from anymo_hf.simulation.archive import simulate_archive; simulate_archive("
         f"{str(folder)!r}, procedural=2, seconds=12.0, activities={ACTIVITIES}, progress=False)"
     )
     process = subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"OMP_NUM_THREADS": "1"})
@@ -163,8 +163,10 @@ def test_a_killed_run_leaves_no_half_shard_and_goes_on(made, tmp_path):
 
 def test_a_second_run_makes_nothing_and_an_altered_shard_again(copy, made, monkeypatch):
     made_again = []
-    original = archive_module._make_shard
-    monkeypatch.setattr(archive_module, "_make_shard", lambda job: (made_again.append(job.name), original(job))[1])
+    original = archive_module._make_shards
+    monkeypatch.setattr(
+        archive_module, "_make_shards", lambda task: (made_again.append(task[1].name), original(task))[1]
+    )
     build(copy)
     assert made_again == []
     path = copy / "recordings/procedural/walking-1.parquet"
@@ -233,7 +235,7 @@ def test_extra_files_and_a_damaged_table_are_found(copy):
         (lambda text: "{", "no JSON"),
         (lambda text: "[]", "format is None"),
         (lambda text: text.replace('"anymo-archive"', '"other"'), "format is 'other'"),
-        (lambda text: text.replace('"version": 1', '"version": 9'), "version is 9, this package reads 1"),
+        (lambda text: text.replace('"version": 2', '"version": 9'), "version is 9, this package reads 2"),
         (lambda text: text.replace('"shards"', '"shard"'), "'shards'"),
         (lambda text: text.replace('"sha256"', '"sha"', 1), "sha"),
         (lambda text: text.replace('"recordings/', '"../../recordings/', 1), "outside the archive"),
@@ -256,7 +258,7 @@ def test_a_foreign_or_newer_parquet_is_refused(copy, tmp_path):
     file = pq.ParquetFile(good)
     text = json.loads(file.metadata.metadata[b"anymo"])
     for values, error, words in [
-        (text | {"version": 2}, ValueError, "version is 2"),
+        (text | {"version": 1}, ValueError, "version is 1, this package reads 2"),
         (text | {"frames": 5000}, OSError, "blocks"),
         ({k: v for k, v in text.items() if k != "height"}, OSError, "damaged"),
     ]:

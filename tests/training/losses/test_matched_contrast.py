@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from anymo_hf.modeling.modeling_anymo import info_nce_loss
+from anymo_hf.simulation.archive.clips import Clip
 from anymo_hf.training.collators import LabelPhrases
-from anymo_hf.training.corpus import Clip
 from anymo_hf.training.losses.matched_contrast import equal_pairs, matched_contrastive_loss
 
 COUNT, TEMPERATURE = 6, 0.07

@@ -9,7 +9,8 @@ from accelerate import Accelerator
 
 from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNForPreTraining
 from anymo_hf.modeling.prompts import normalize_text
-from anymo_hf.training.corpus import Clip, MotionCorpus
+from anymo_hf.simulation.archive.clips import Clip
+from anymo_hf.training.corpus import MotionCorpus
 from anymo_hf.training.losses import EncodedViews
 from anymo_hf.training.losses.semantic import TEMPERATURE, SemanticContrast
 from anymo_hf.training.sentence_vectors import cache_file

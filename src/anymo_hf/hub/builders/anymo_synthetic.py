@@ -19,9 +19,9 @@ import datasets
 
 from ...modeling.body_segments import SEGMENTS
 from ...nymeria.sequence import read_captured
+from ...simulation.archive import Archive, simulate_archive
 from ...simulation.archive.manifest import MANIFEST, file_sha256, verify_archive
 from ...simulation.archive.rows import ROWS
-from ...simulation.archive.writer import Archive, simulate_archive
 from .parquet_repository import add_counts, fill_card, split_files, write_config, write_text
 from .window_builder import WindowBuilder
 

@@ -17,8 +17,8 @@ from torch.utils.data import Dataset, get_worker_info
 
 from ..surface import SurfaceTemplate
 from ..views import ViewOptions, sample_views
+from .reader import Archive
 from .shard import BLOCK_FRAMES
-from .writer import Archive
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,11 @@ from ..kinematics import placement_signals
 from ..sensor_noise import NoiseModel, noise_models
 from ..surface import CANDIDATE_COUNTS
 from ..views import ViewOptions
-from .manifest import MANIFEST, Manifest, ShardEntry, entry_of, file_sha256, write_manifest
+from .manifest import MANIFEST, PLACEMENTS, RECORDINGS, Manifest, ShardEntry, entry_of, file_sha256, write_manifest
+from .reader import Archive
 from .rows import view_rows
 from .shard import BLOCK_FRAMES
-from .writer import PLACEMENTS, RECORDINGS, Archive, refuse_strangers, run_with_bar, write_once, write_placements
+from .writer import refuse_strangers, run_with_bar, write_once, write_placements
 
 _RECIPE = "recipe.json"
 
@@ -92,7 +93,8 @@ def _derive(archive: Archive, out: Path, kind: str, recipe: dict[str, Any], engi
     # a renamed file is whole, and the recipe is the same
     todo = [job for job in jobs if not (out / job.file).is_file()]
     entries = {job.file: job.entry() for job in jobs if (out / job.file).is_file()}
-    run_with_bar(_make, todo, engine, num_proc, progress, len(jobs), entries)
+    for _, entry in run_with_bar(_make, todo, engine, num_proc, progress, len(jobs), out):
+        entries[entry.file] = entry
     tables = (entry_of(out, PLACEMENTS), entry_of(out, _RECIPE))
     manifest = Manifest(kind, __version__, recipe, tuple(entries[file] for file in sorted(entries)), tables)
     write_manifest(out, manifest)
@@ -123,7 +125,8 @@ class _Job:
         )  # fmt: skip
 
 
-def _make(job: _Job) -> ShardEntry:
+def _make(task: tuple[Path, _Job]) -> ShardEntry:
+    _, job = task
     path = job.out / job.file
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".part")

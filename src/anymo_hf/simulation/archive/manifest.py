@@ -8,8 +8,10 @@ import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-FORMAT, VERSION = "anymo-archive", 1
+FORMAT, VERSION = "anymo-archive", 2
 MANIFEST = "manifest.json"
+PLACEMENTS = "placements.safetensors"
+RECORDINGS = "recordings"
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,13 @@ class Manifest:
     """All files of an archive.
 
     Args:
-        kind: "kinematics", "views", "dense", or "corpus" for training.
+        kind: "kinematics", "views" or "dense".
         package: version of anymo-hf that wrote it.
         recipe: what decides the bytes besides the sources.
         shards: one entry per recording.
-        tables: other files, such as the placements.
+        tables: other files: the placements, and the words of all recordings.
         left_out: sources that could not be read -> why, where that was allowed.
+        counts: what the sources held, such as annotated windows.
     """
 
     kind: str
@@ -46,6 +49,7 @@ class Manifest:
     shards: tuple[ShardEntry, ...]
     tables: tuple[ShardEntry, ...] = ()
     left_out: dict[str, str] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
@@ -90,7 +94,8 @@ def read_manifest(folder: str | Path) -> Manifest:
     path = Path(folder) / MANIFEST
     if not path.is_file():
         raise OSError(
-            f"{path} is missing; if a run of `anymo simulate` was stopped, start the same one again, and it goes on"
+            f"{path} is missing; if a run of `anymo simulate` or training/make_corpus.py was stopped, start the same one "
+            "again, and it goes on"
         )
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
@@ -101,7 +106,9 @@ def read_manifest(folder: str | Path) -> Manifest:
         raise ValueError(f"{path}: format is {found!r}, not {FORMAT!r}; give the folder that `anymo simulate` wrote")
     version = values.pop("version", None)
     if version != VERSION:
-        raise ValueError(f"{path}: version is {version}, this package reads {VERSION}; simulate the archive again")
+        raise ValueError(
+            f"{path}: version is {version}, this package reads {VERSION}; make it again with `anymo simulate` or training/make_corpus.py"
+        )
     try:
         for key in ("shards", "tables"):
             values[key] = tuple(ShardEntry(**entry) for entry in values.pop(key))
@@ -135,6 +142,6 @@ def verify_archive(folder: str | Path) -> list[str]:
             problems.append(f"{name} is altered: its bytes are not those of the manifest; {again}")
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if path.is_file() and name != MANIFEST and name not in entries:
+        if path.is_file() and name != MANIFEST and name not in entries and not name.startswith("decoded/"):
             problems.append(f"{name} is not in the manifest; move it out of the archive")
     return problems

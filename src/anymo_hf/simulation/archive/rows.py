@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -10,10 +9,11 @@ import numpy as np
 import torch
 
 from ...modeling.body_segments import SEGMENTS
+from ...motion.seeds import seed_of
 from ..kinematics import placement_signals
 from ..views import ViewOptions, sample_views
+from .reader import Archive
 from .shard import RecordingInfo
-from .writer import Archive
 
 _SHORTEST = 1.0  # seconds; a rest below it is left out
 
@@ -58,7 +58,7 @@ def view_rows(
 ) -> Iterator[dict[str, Any]]:
     """Windows of one IMU per segment, `(T, 6)` in a column each; a recording's draws depend on its name and `seed`."""
     shard = archive.shard(name)
-    generator = torch.Generator().manual_seed(zlib.crc32(f"{seed} {name}".encode()))
+    generator = torch.Generator().manual_seed(seed_of(seed, name))
     scale = torch.tensor([shard.info.height / archive.template.height])
     for start, stop in window_spans(shard.info, seconds):
         terms = torch.from_numpy(shard.terms(start, stop).transpose(1, 2, 0).astype(np.float32))[None]

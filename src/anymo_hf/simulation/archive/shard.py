@@ -15,10 +15,11 @@ import pyarrow.parquet as pq
 
 from ...motion.body_motion import BodyMotion, Narration
 from ..kinematics import SegmentKinematics, segment_kinematics
+from .clips import Clip, clip_of
 from .codec import decode_correction, decode_poses, encode_correction, encode_poses
 from .track import Frames, Poses, frame_blocks, pose_track, split_terms, stacked_terms
 
-VERSION = 1
+VERSION = 2
 BLOCK_FRAMES = 600
 _KEY = b"anymo"
 _SCHEMA = pa.schema(
@@ -41,9 +42,11 @@ class RecordingInfo:
         frame_rate: of the stored frames.
         height: body height in metres, for `SurfaceTemplate.scaled`.
         narrations: sentences with times in seconds.
+        clips: words of some of its frames.
         made_from: file name of the source, or the activity and seed.
         source_sha256: of the source file.
         recipe: what decides the stored bytes besides the source.
+        parts: of so many recordings of the same source this is one.
         frames: stored frames.
     """
 
@@ -54,9 +57,11 @@ class RecordingInfo:
     frame_rate: float
     height: float
     narrations: tuple[Narration, ...] = ()
+    clips: tuple[Clip, ...] = ()
     made_from: str = ""
     source_sha256: str = ""
     recipe: dict = field(default_factory=dict)
+    parts: int = 1
     frames: int = 0
 
     @property
@@ -175,6 +180,7 @@ class Shard:
             if version != VERSION:
                 raise ValueError(f"{path}: version is {version}, this package reads {VERSION}; simulate it again")
             fields["narrations"] = tuple(Narration(**entry) for entry in fields["narrations"])
+            fields["clips"] = tuple(clip_of(entry) for entry in fields["clips"])
             self.info = RecordingInfo(**fields)
         except (TypeError, KeyError, json.JSONDecodeError) as error:
             raise OSError(f"{path}: key {_KEY.decode()!r} is damaged ({error}); {_MEND}") from error

@@ -1,14 +1,15 @@
-"""The archive: segment motion of many recordings on disk, from which any placement's IMU follows.
+"""The one writer of archives: recordings made by jobs in several processes, resumable, the manifest last.
 
-A folder of one shard per recording (`recordings/`), the table of placements (`placements.safetensors`) and a manifest
-with checksums. Poses are stored instead of signals: 23 positions and orientations a frame in place of 2,374 x 6 numbers.
+An archive is a folder of one shard per recording (`recordings/`), the table of placements (`placements.safetensors`), the
+words of all recordings (`clips.jsonl`) and a manifest with checksums. Poses are stored instead of signals: 23 positions
+and orientations a frame in place of 2,374 x 6 numbers.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,15 @@ from safetensors.numpy import save
 
 from ... import __version__
 from ...modeling.imu_signal import PASS_BAND
-from ...motion.body_motion import BodyMotion, Narration
-from ...motion.read_motion import motion_files, read_motion
+from ...motion.body_motion import BodyMotion
 from ..engines import run_jobs
 from ..surface import SurfaceTemplate, load_template
+from .clips import CLIPS, Clip, clips_table
 from .codec import POSITION_STEP, QUATERNION_STEP, TERM_STEPS
 from .manifest import (
     MANIFEST,
+    PLACEMENTS,
+    RECORDINGS,
     Manifest,
     ShardEntry,
     entry_of,
@@ -35,163 +38,150 @@ from .manifest import (
 from .shard import BLOCK_FRAMES, RecordingInfo, Shard, write_shard
 from .track import motion_pieces
 
-PLACEMENTS = "placements.safetensors"
-RECORDINGS = "recordings"
+
+class UnreadableSourceError(ValueError):
+    """A source that is left out of the archive, and named in its manifest, without being asked to."""
 
 
 @dataclass(frozen=True)
-class _Job:
-    """One recording to make: from a file or folder, or an activity with a seed."""
+class Recording:
+    """A motion to be stored, and the words of its frames at the archive's rate."""
 
-    folder: Path
+    motion: BodyMotion
+    clips: tuple[Clip, ...] = ()
+
+
+@dataclass(frozen=True)
+class RecordingJob:
+    """What one process makes: the recordings of a source, mostly one.
+
+    Args:
+        name: path within the archive of the recording; several are `name/0`, `name/1`, ...
+        recipe: what decides the bytes besides the source, with `storage_recipe`; a changed one is made again.
+        make: gives the recordings; a `functools.partial` of a function that other processes can import.
+        source: file or folder that is read; its checksum is kept.
+    """
+
     name: str
     recipe: dict
+    make: Callable[[], Sequence[Recording]]
     source: Path | None = None
-    read: Callable[[Path], BodyMotion] = read_motion
-    activity: str = ""
-    seed: int = 0
-    seconds: float = 0.0
-
-    @property
-    def file(self) -> str:
-        return f"{RECORDINGS}/{self.name}.parquet"
 
     @property
     def made_from(self) -> str:
+        """The source's name, or the recording's where there is none."""
         return self.name if self.source is None else self.source.name
 
+    def file(self, part: int, parts: int) -> str:
+        """The shard of one of its recordings."""
+        return f"{RECORDINGS}/{self.name}{f'/{part}' if parts > 1 else ''}.parquet"
 
-def simulate_archive(
+
+@dataclass(frozen=True)
+class _Broken:
+    reason: str
+    leave_out: bool = False
+
+
+def storage_recipe(frame_rate: float = 60.0) -> dict:
+    """What of the archive's format decides a shard's bytes."""
+    return {
+        "frame_rate": float(frame_rate), "block_frames": BLOCK_FRAMES, "position_step": POSITION_STEP,
+        "quaternion_step": QUATERNION_STEP, "term_steps": sorted(set(TERM_STEPS.tolist())), "pass_band": PASS_BAND,
+    }  # fmt: skip
+
+
+def write_archive(
     folder: str | Path,
-    motion: str | Path | None = None,
-    procedural: int = 0,
-    seconds: float = 60.0,
-    activities: Sequence[str] | None = None,
-    frame_rate: float = 60.0,
+    jobs: Sequence[RecordingJob],
+    recipe: dict,
     template: SurfaceTemplate | None = None,
     engine: str = "local",
     num_proc: int = 1,
     skip_broken: bool = False,
     progress: bool = True,
-    read: Callable[[Path], BodyMotion] = read_motion,
+    counts: Callable[[dict[str, str]], dict[str, int]] = lambda _: {},
 ) -> Manifest:
-    """Writes an archive of every motion in a folder, of simulated people, or of both.
+    """Writes the recordings of all jobs.
 
-    One shard per recording, written under a temporary name and renamed; a run that was stopped goes on where it was. The
-    bytes do not depend on the engine or the number of processes. The manifest is written last.
+    Shards are written under a temporary name and renamed; a run that was stopped goes on where it was. The bytes do not
+    depend on the engine or the number of processes. The manifest is written last.
 
     Args:
         folder: the archive.
-        motion: folder of motion files, or of Nymeria sequences, at any depth.
-        procedural: so many seeds of each activity; seeds from `HELD_OUT_SEED` up are never used.
-        seconds: length of a procedural recording.
-        activities: procedural ones; all when left out.
-        frame_rate: of the stored frames, Hz.
+        jobs: what to make; names are unique.
+        recipe: of the manifest.
         template: placements on the body; the package's own when left out.
         engine: "local" or "ray".
-        num_proc: recordings at a time.
-        skip_broken: leave out files that cannot be read, and say so in the manifest.
+        num_proc: jobs at a time.
+        skip_broken: leave out sources that cannot be read, and say so in the manifest.
         progress: show a bar.
-        read: reads a motion file; `nymeria.sequence.read_captured` brings Nymeria's narrations.
+        counts: the manifest's counts, from what was left out and why.
 
     Raises:
-        ValueError: nothing to simulate, a file that cannot be read, or shards of another archive in the folder.
-        OSError: `motion` is no folder, or a file cannot be read.
+        ValueError: a source that cannot be read, or shards of another archive in the folder.
+        OSError: the folder cannot be written, or no source could be read.
+        ChildProcessError: the system ended a process.
     """
     folder = Path(folder)
-    recipe = {
-        "frame_rate": float(frame_rate), "block_frames": BLOCK_FRAMES, "position_step": POSITION_STEP,
-        "quaternion_step": QUATERNION_STEP, "term_steps": sorted(set(TERM_STEPS.tolist())), "pass_band": PASS_BAND,
-    }  # fmt: skip
-    jobs = _procedural_jobs(folder, recipe, procedural, seconds, activities)
-    if motion is not None:
-        jobs += _motion_jobs(folder, recipe, Path(motion), read)
-    if not jobs:
-        raise ValueError("nothing to simulate; give a folder of motion files, or a number of procedural seeds")
-    refuse_strangers(folder, {job.file for job in jobs})
+    alone, several = {job.file(0, 1) for job in jobs}, {f"{RECORDINGS}/{job.name}" for job in jobs}
+    refuse_strangers(folder, alone, several)
     write_placements(folder, template or load_template())
-    kept = {entry.file: entry for entry in read_manifest(folder).shards} if (folder / MANIFEST).is_file() else {}
-    entries: dict[str, ShardEntry] = {}
+    kept = {entry.file: entry for entry in read_kept(folder)}
+    done: dict[str, tuple[ShardEntry, ...]] = {}
     missing = []
     for job in jobs:
-        entry = _finished(job)
+        entries = _finished(folder, job)
         # without a manifest a renamed shard is whole; with one it must also be the one that was written
-        if entry is None or (job.file in kept and kept[job.file].sha256 != entry.sha256):
+        if entries is None or any(kept.get(entry.file, entry).sha256 != entry.sha256 for entry in entries):
             missing.append(job)
         else:
-            entries[job.file] = entry
+            done[job.name] = entries
     if missing:
         (folder / MANIFEST).unlink(missing_ok=True)  # it would no longer be true
-    broken = run_with_bar(_make_shard, missing, engine, num_proc, progress, len(jobs), entries)
-    if broken and not skip_broken:
-        first = next(iter(broken.items()))
+    broken: dict[str, _Broken] = {}
+    for job, result in run_with_bar(_make_shards, missing, engine, num_proc, progress, len(jobs), folder):
+        if isinstance(result, _Broken):
+            broken[job.made_from] = result
+        else:
+            done[job.name] = result
+    left_out = {name: broken[name].reason for name in sorted(broken)}
+    if fatal := [name for name in left_out if not (skip_broken or broken[name].leave_out)]:
         raise ValueError(
-            f"{len(broken)} of {len(jobs)} recordings could not be simulated; {first[0]}: {first[1]}; mend or remove "
-            "these files, or leave them out with --skip-broken; the others are kept"
+            f"{len(fatal)} of {len(jobs)} recordings could not be simulated; {fatal[0]}: {left_out[fatal[0]]}; mend or "
+            "remove these files, or leave them out with --skip-broken; the others are kept"
         )
+    entries = sorted((entry for part in done.values() for entry in part), key=lambda entry: entry.file)
     if not entries:
-        raise ValueError(f"no recording could be simulated; {'; '.join(f'{k}: {v}' for k, v in broken.items())}")
-    manifest = Manifest(
-        "kinematics", __version__, recipe, tuple(entries[file] for file in sorted(entries)),
-        (entry_of(folder, PLACEMENTS),), dict(sorted(broken.items())),
-    )  # fmt: skip
+        why = f"the first: {next(iter(left_out.values()))}" if left_out else "all are too short"
+        raise OSError(f"no recording can be read; {why}")
+    _remove_others(folder, {entry.file for entry in entries})
+    names = [entry.file.removeprefix(f"{RECORDINGS}/").removesuffix(".parquet") for entry in entries]
+    clips = [
+        (name, clip)
+        for name, entry in zip(names, entries, strict=True)
+        for clip in Shard(folder / entry.file).info.clips
+    ]
+    write_file(folder / CLIPS, clips_table(clips))
+    tables = entry_of(folder, CLIPS), entry_of(folder, PLACEMENTS)
+    manifest = Manifest("kinematics", __version__, recipe, tuple(entries), tables, left_out, counts(left_out))
     write_manifest(folder, manifest)
     return manifest
 
 
-def run_with_bar(
-    function: Callable[[Any], ShardEntry | str], jobs, engine, num_proc, progress, total, entries
-) -> dict[str, str]:
-    """Runs jobs with a bar, adds their entries; those that failed -> why."""
+def read_kept(folder: Path) -> tuple[ShardEntry, ...]:
+    """The shards of the manifest that an earlier run left."""
+    return read_manifest(folder).shards if (folder / MANIFEST).is_file() else ()
+
+
+def run_with_bar(function, jobs, engine, num_proc, progress, total, folder) -> Iterator[tuple[Any, Any]]:
+    """Each job with `function((folder, job))` as it is done, under a bar."""
     from tqdm import tqdm
 
-    broken = {}
     with tqdm(total=total, initial=total - len(jobs), desc="simulate", unit="rec", disable=not progress) as bar:
-        for index, result in run_jobs(function, jobs, engine, num_proc):
-            if isinstance(result, str):
-                broken[jobs[index].made_from] = result
-            else:
-                entries[result.file] = result
+        for index, result in run_jobs(function, [(folder, job) for job in jobs], engine, num_proc):
+            yield jobs[index], result
             bar.update()
-    return broken
-
-
-def _procedural_jobs(folder, recipe, seeds, seconds, activities) -> list[_Job]:
-    from ...motion.procedural import ACTIVITIES, HELD_OUT_SEED
-
-    if not 0 <= seeds < HELD_OUT_SEED:
-        raise ValueError(f"procedural must lie between 0 and {HELD_OUT_SEED - 1}, got {seeds}")
-    names = sorted(ACTIVITIES if activities is None else set(activities))
-    if unknown := sorted(set(names) - set(ACTIVITIES)):
-        raise ValueError(f"unknown activities {', '.join(unknown)}; known: {', '.join(sorted(ACTIVITIES))}")
-    recipe = recipe | {"seconds": float(seconds)}
-    return [
-        _Job(folder, f"procedural/{name}-{seed}", recipe, activity=name, seed=seed, seconds=float(seconds))
-        for seed in range(seeds)
-        for name in names
-    ]
-
-
-def _motion_jobs(folder: Path, recipe: dict, motion: Path, read: Callable[[Path], BodyMotion]) -> list[_Job]:
-    if not motion.is_dir():
-        raise OSError(f"--motion {motion}: no such folder; give the one that holds the motion files")
-    sources = motion_files(motion)
-    if not sources:
-        raise OSError(f"--motion {motion}: no motion file or Nymeria sequence there")
-    names = [path.relative_to(motion).as_posix() if path != motion else path.name for path in sources]
-    pairs = zip(names, sources, strict=True)
-    return [_Job(folder, f"motion/{name}", recipe, source=path, read=read) for name, path in pairs]
-
-
-def _read_source(source: Path, read: Callable[[Path], BodyMotion]) -> BodyMotion:
-    from ...motion.captured_names import captured_name
-
-    motion = read(source)
-    # the names of two corpora say where a clip is from and what happens
-    if motion.source == "bvh" and (known := captured_name(source.stem)) is not None:
-        motion.source = known.source
-        motion.narrations = [Narration(0.0, motion.duration, sentence) for sentence in known.sentences]
-    return motion
 
 
 def _source_sha256(source: Path) -> str:
@@ -203,15 +193,23 @@ def _source_sha256(source: Path) -> str:
     return hashlib.sha256("".join(names).encode()).hexdigest()
 
 
-def refuse_strangers(folder: Path, expected: set[str]) -> None:
+def refuse_strangers(folder: Path, expected: Collection[str], folders: Collection[str] = ()) -> None:
+    """Refuses files of another archive below `recordings/`, but those in `folders`; half shards are deleted."""
     if folder.exists() and not folder.is_dir():
         raise OSError(f"--out {folder} is a file; give a folder")
     for path in sorted((folder / RECORDINGS).rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_file() and name.endswith(".part"):
             path.unlink()  # half a shard of a stopped run
-        elif path.is_file() and name not in expected:
+        elif path.is_file() and name not in expected and name.rpartition("/")[0] not in folders:
             raise ValueError(f"{folder} holds recordings of another archive ({name}); give a new folder")
+
+
+def _remove_others(folder: Path, files: set[str]) -> None:
+    """Shards of sources that gave more recordings, or others, in an earlier run."""
+    for path in (folder / RECORDINGS).rglob("*.parquet"):
+        if path.is_file() and path.relative_to(folder).as_posix() not in files:
+            path.unlink()
 
 
 def write_placements(folder: Path, template: SurfaceTemplate) -> None:
@@ -228,50 +226,66 @@ def write_once(path: Path, data: bytes, otherwise: str) -> None:
     """Writes a file that the whole archive rests on, or makes sure that it is the same."""
     if path.is_file() and path.read_bytes() != data:
         raise ValueError(f"{path} is {otherwise}; give a new folder")
+    write_file(path, data)
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Writes a file under a temporary name, then renames it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".part")
     temporary.write_bytes(data)
     os.replace(temporary, path)
 
 
-def _finished(job: _Job) -> ShardEntry | None:
-    """The entry of a shard that an earlier run finished by the same recipe from the same source."""
-    try:
-        info = Shard(job.folder / job.file).info
-    except (OSError, ValueError):
-        return None
-    if info.recipe != job.recipe or (job.source is not None and info.source_sha256 != _source_sha256(job.source)):
-        return None
-    return _entry(job, info)
+def _finished(folder: Path, job: RecordingJob) -> tuple[ShardEntry, ...] | None:
+    """The entries of shards that an earlier run finished by the same recipe from the same source."""
+    entries: list[ShardEntry] = []
+    digest = None
+    parts = 1
+    while len(entries) < parts:
+        try:
+            part = len(entries)
+            shard = folder / job.file(part, parts)
+            if not part and not shard.is_file():
+                shard = folder / job.file(0, 2)
+            info = Shard(shard).info
+        except (OSError, ValueError):
+            return None
+        digest = digest or ("" if job.source is None else _source_sha256(job.source))
+        parts = parts if part else info.parts
+        if info.recipe != job.recipe or info.parts != parts or info.source_sha256 != digest:
+            return None
+        entries.append(_entry(folder, shard.relative_to(folder).as_posix(), info))
+    return tuple(entries)
 
 
-def _entry(job: _Job, info: RecordingInfo) -> ShardEntry:
+def _entry(folder: Path, file: str, info: RecordingInfo) -> ShardEntry:
     return entry_of(
-        job.folder, job.file, frames=info.frames, frame_rate=info.frame_rate, subject=info.subject,
+        folder, file, frames=info.frames, frame_rate=info.frame_rate, subject=info.subject,
         source=info.source, made_from=info.made_from, source_sha256=info.source_sha256,
     )  # fmt: skip
 
 
-def _make_shard(job: _Job) -> ShardEntry | str:
-    """Simulates one recording; a sentence where its source is bad."""
+def _make_shards(task: tuple[Path, RecordingJob]) -> tuple[ShardEntry, ...] | _Broken:
+    """Makes the recordings of one job; a sentence where its source is bad."""
+    folder, job = task
     try:
-        if job.source is None:
-            from ...motion.procedural import simulate_activity
-
-            motion = simulate_activity(job.activity, job.seed, job.seconds)
-        else:
-            try:
-                motion = _read_source(job.source, job.read)
-            except OSError as error:
-                return " ".join(str(error).split())
+        try:
+            recordings = job.make()
+        except OSError as error:
+            return _Broken(" ".join(str(error).split()))
         digest = "" if job.source is None else _source_sha256(job.source)
-        info = replace(
-            recording_info(motion, job.name, job.recipe["frame_rate"]),
-            made_from=job.made_from, source_sha256=digest, recipe=job.recipe,
-        )  # fmt: skip
-        return _entry(job, write_shard(job.folder / job.file, motion_pieces(motion), info))
+        entries = []
+        for part, recording in enumerate(recordings):
+            info = replace(
+                recording_info(recording.motion, job.name, job.recipe["frame_rate"]), clips=recording.clips,
+                made_from=job.made_from, source_sha256=digest, recipe=job.recipe, parts=len(recordings),
+            )  # fmt: skip
+            file = job.file(part, len(recordings))
+            entries.append(_entry(folder, file, write_shard(folder / file, motion_pieces(recording.motion), info)))
+        return tuple(entries)
     except ValueError as error:
-        return " ".join(str(error).split())
+        return _Broken(" ".join(str(error).split()), isinstance(error, UnreadableSourceError))
 
 
 def recording_info(motion: BodyMotion, name: str, frame_rate: float = 60.0) -> RecordingInfo:
@@ -284,58 +298,3 @@ def recording_info(motion: BodyMotion, name: str, frame_rate: float = 60.0) -> R
         name, motion.subject or name, source, float(motion.frame_rate), float(frame_rate), height,
         tuple(motion.narrations),
     )  # fmt: skip
-
-
-class Archive:
-    """Reads what `simulate_archive` wrote; a shard's checksum is compared when it is first opened.
-
-    Raises:
-        OSError: no manifest, no placements, or later a shard that is missing, cut off or altered.
-        ValueError: a manifest of something else or of another version.
-    """
-
-    def __init__(self, folder: str | Path):
-        self.folder = Path(folder)
-        self.manifest = read_manifest(folder)
-        if self.manifest.kind != "kinematics":
-            raise ValueError(f"{folder} holds {self.manifest.kind}; give the folder of the kinematics")
-        self.names = [
-            entry.file.removeprefix(f"{RECORDINGS}/").removesuffix(".parquet") for entry in self.manifest.shards
-        ]
-        self._entries = dict(zip(self.names, self.manifest.shards, strict=True))
-        self._shards: dict[str, Shard] = {}
-        for table in self.manifest.tables:
-            self._check(table)
-        self.template = load_template(self.folder / PLACEMENTS)
-
-    def __getstate__(self) -> dict:
-        return {**vars(self), "_shards": {}}  # open files stay in their process
-
-    def entry(self, name: str) -> ShardEntry:
-        """The manifest's entry of a recording."""
-        if name not in self._entries:
-            raise ValueError(f"{self.folder} has no recording {name!r}; it has {', '.join(self.names[:5])}, ...")
-        return self._entries[name]
-
-    def shard(self, name: str) -> Shard:
-        """A recording, open for reading."""
-        if name not in self._shards:
-            entry = self.entry(name)
-            self._check(entry)
-            if len(self._shards) >= 64:  # open files
-                del self._shards[next(iter(self._shards))]
-            shard = Shard(self.folder / entry.file)
-            if shard.info.frames != entry.frames:
-                raise OSError(f"{self.folder / entry.file} has {shard.info.frames} frames, the manifest {entry.frames}")
-            self._shards[name] = shard
-        return self._shards[name]
-
-    def _check(self, entry: ShardEntry) -> None:
-        path = self.folder / entry.file
-        if not path.is_file():
-            raise OSError(f"{path} is missing; run the same `anymo simulate` again")
-        if path.stat().st_size != entry.bytes or file_sha256(path) != entry.sha256:
-            raise OSError(
-                f"{path} is cut off or altered: its bytes are not those of {MANIFEST}; delete it and run the same "
-                "`anymo simulate` again"
-            )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from ...modeling.configuration_anymo import AnyMoSTGCNConfig
-    from ..corpus import Clip
+    from ...simulation.archive.clips import Clip
 
 
 @dataclass(frozen=True)

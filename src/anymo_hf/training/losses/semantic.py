@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from ...modeling.prompts import normalize_text
-from ..corpus import Clip
+from ...simulation.archive.clips import Clip
 from ..sentence_vectors import shared_vectors
 from . import AddedLoss, AddedLossContext, EncodedViews
 from .matched_contrast import matched_contrastive_loss

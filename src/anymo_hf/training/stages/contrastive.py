@@ -18,11 +18,12 @@ from ...modeling.processing_anymo import AnyMoProcessor
 from ...modeling.prompts import normalize_text
 from ...modeling.release import save_release
 from ...modeling.tokenization_anymo import AnyMoTokenizer
+from ...simulation.archive.clips import Clip
 from ..batches import ActivityBatches, crop_length, draw_instructions, draw_narration, stage_texts, teacher_texts
 from ..checkpoints import MODEL_FILES, file_hash, finished_metrics, write_metrics
 from ..coded_views import CODES, CodedViews, load_codes
 from ..collators import LabelPhrases, pad_examples
-from ..corpus import Clip, MotionCorpus
+from ..corpus import MotionCorpus
 from ..grad_cache import cached_backward
 from ..language_model import prepare_model
 from ..losses.matched_contrast import equal_pairs, matched_contrastive_loss
