@@ -17,7 +17,7 @@ from anymo_hf.nymeria.sequence import HELD_OUT_SUBJECTS, read_nymeria
 from anymo_hf.simulation.archive import writer
 from anymo_hf.simulation.kinematics import frames_at, segment_kinematics
 from anymo_hf.training import corpus_command
-from anymo_hf.training.annotated_clips import annotated_losses
+from anymo_hf.training.annotated_clips import annotated_losses, annotated_recordings
 from anymo_hf.training.batches import ActivityBatches, draw_instructions, draw_narration
 from anymo_hf.training.build_corpus import build_corpus
 from anymo_hf.training.collators import LabelPhrases

@@ -15,6 +15,7 @@ from anymo_hf.simulation.archive import verify_archive
 from anymo_hf.simulation.kinematics import segment_kinematics
 from anymo_hf.training import captured_clips as captured_module
 from anymo_hf.training.build_corpus import build_corpus
+from anymo_hf.training.captured_clips import captured_recordings
 from anymo_hf.training.corpus import MotionCorpus
 
 CHANNELS = "CHANNELS 3 Zrotation Xrotation Yrotation"

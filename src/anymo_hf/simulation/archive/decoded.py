@@ -1,8 +1,8 @@
 """Terms of an archive decoded once and memory-mapped, for reading at random: `decoded/` beside the shards.
 
 Decoding a shard costs more than all else of a view. The first reader of a recording leaves its terms as half precision
-in `decoded/`, named by its shard's checksum and the code that decoded it, so that they are never those of another one; the folder can be deleted
-at any time. About 150 MB an hour.
+in `decoded/`, named by its shard's checksum and by the code that decoded it, so that they are never those of another
+one; the folder can be deleted at any time. About 150 MB an hour.
 """
 
 from __future__ import annotations

@@ -68,6 +68,11 @@ def entry_of(folder: Path, file: str, **known) -> ShardEntry:
     return ShardEntry(file, file_sha256(path), path.stat().st_size, **known)
 
 
+def recording_name(file: str) -> str:
+    """Name of the recording that a shard holds."""
+    return file.removeprefix(f"{RECORDINGS}/").removesuffix(".parquet")
+
+
 def file_sha256(path: Path) -> str:
     """Checksum of a file."""
     with path.open("rb") as file:
@@ -107,7 +112,8 @@ def read_manifest(folder: str | Path) -> Manifest:
     version = values.pop("version", None)
     if version != VERSION:
         raise ValueError(
-            f"{path}: version is {version}, this package reads {VERSION}; make it again with `anymo simulate` or training/make_corpus.py"
+            f"{path}: version is {version}, this package reads {VERSION}; make it again with `anymo simulate` or "
+            "training/make_corpus.py"
         )
     try:
         for key in ("shards", "tables"):

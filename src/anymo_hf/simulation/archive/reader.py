@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..surface import load_template
-from .manifest import MANIFEST, PLACEMENTS, RECORDINGS, ShardEntry, file_sha256, read_manifest
+from .manifest import MANIFEST, PLACEMENTS, ShardEntry, file_sha256, read_manifest, recording_name
 from .shard import Shard
 
 
@@ -22,9 +22,7 @@ class Archive:
         self.manifest = read_manifest(folder)
         if self.manifest.kind != "kinematics":
             raise ValueError(f"{folder} holds {self.manifest.kind}; give the folder of the kinematics")
-        self.names = [
-            entry.file.removeprefix(f"{RECORDINGS}/").removesuffix(".parquet") for entry in self.manifest.shards
-        ]
+        self.names = [recording_name(entry.file) for entry in self.manifest.shards]
         self._entries = dict(zip(self.names, self.manifest.shards, strict=True))
         self._shards: dict[str, Shard] = {}
         for table in self.manifest.tables:

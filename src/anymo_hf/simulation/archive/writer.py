@@ -33,6 +33,7 @@ from .manifest import (
     entry_of,
     file_sha256,
     read_manifest,
+    recording_name,
     write_manifest,
 )
 from .shard import BLOCK_FRAMES, RecordingInfo, Shard, write_shard
@@ -156,12 +157,10 @@ def write_archive(
         why = f"the first: {next(iter(left_out.values()))}" if left_out else "all are too short"
         raise OSError(f"no recording can be read; {why}")
     _remove_others(folder, {entry.file for entry in entries})
-    names = [entry.file.removeprefix(f"{RECORDINGS}/").removesuffix(".parquet") for entry in entries]
-    clips = [
-        (name, clip)
-        for name, entry in zip(names, entries, strict=True)
-        for clip in Shard(folder / entry.file).info.clips
-    ]
+    clips = []
+    for entry in entries:
+        info = Shard(folder / entry.file).info
+        clips += [(recording_name(entry.file), clip) for clip in info.clips]
     write_file(folder / CLIPS, clips_table(clips))
     tables = entry_of(folder, CLIPS), entry_of(folder, PLACEMENTS)
     manifest = Manifest("kinematics", __version__, recipe, tuple(entries), tables, left_out, counts(left_out))
