@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from anymo_hf.evaluation.paper_results import paper_results
 from anymo_hf.evaluation.recognition import RecognitionRow, write_recognition
 from anymo_hf.hub.model_card import STAGES, main, write_model_card
 from anymo_hf.recordings.catalogue import DATASETS
+from anymo_hf.simulation.archive.manifest import entry_of, read_manifest, write_manifest
 from anymo_hf.training.build_corpus import build_corpus
 
 # a few of the values that the Hub accepts (hub-docs: licenses, pipeline tags)
@@ -96,11 +98,15 @@ def card(root):
 
 def relabel(root, sources):
     """Gives the clips of the corpus other sources in turn."""
-    path = next((root / "run/corpus").glob("*/clips.jsonl"))
+    folder = root / "run/corpus"
+    path = folder / "clips.jsonl"
     clips = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     for number, clip in enumerate(clips):
         clip["source"] = sources[number % len(sources)]
     path.write_text("".join(json.dumps(clip) + "\n" for clip in clips), encoding="utf-8")
+    manifest = read_manifest(folder)
+    tables = tuple(entry_of(folder, entry.file) for entry in manifest.tables)
+    write_manifest(folder, replace(manifest, tables=tables))
 
 
 def check_front_matter(head):

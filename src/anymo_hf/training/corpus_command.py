@@ -10,7 +10,6 @@ from pathlib import Path
 
 from .annotated_clips import annotated_losses
 from .build_corpus import build_corpus
-from .checkpoints import write_metrics
 from .corpus import read_texts
 
 
@@ -47,6 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="people to leave out (default: the paper's five; none named: nobody)",
     )
     parser.add_argument("--texts", help="text file with more sentences for the language stages, one a line")
+    parser.add_argument("--skip-broken", action="store_true", help="leave out motion files that cannot be read")
     parser.add_argument("--workers", type=int, default=2, help="processes (default 2)")
     return parser
 
@@ -76,16 +76,16 @@ def main(words: list[str] | None = None) -> None:
             annotations=arguments.annotations,
             times=arguments.times,
             held_out=arguments.held_out,
+            skip_broken=arguments.skip_broken,
         )
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from error
     seconds = time.monotonic() - started
-    write_metrics(root / "corpus", {"stage": "corpus", "clips": count, "seconds": round(seconds, 1)})
+    losses = annotated_losses(root / "corpus")
+    for name, reason in losses.broken.items():
+        print(f"left out {name}: {reason}", file=sys.stderr)
     if arguments.nymeria is not None:
-        losses = annotated_losses(root / "corpus")
-        for name, reason in losses.broken.items():
-            print(f"left out {name}: {reason}", file=sys.stderr)
         print(
             f"annotated windows: {losses.windows}; without a clip: {losses.short} shorter than {arguments.frames} frames, "
             f"{losses.spoiled} cut by the recording's ends or with impossible motion; "
