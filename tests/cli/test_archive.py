@@ -40,7 +40,7 @@ def test_verify_says_all_is_well_or_names_the_shard_and_exits_1(archive, tmp_pat
     import shutil
 
     result = run("archive", "verify", archive)
-    assert result.exit_code == 0 and "all 3 files are as they were written" in result.output
+    assert result.exit_code == 0 and "all 4 files are as they were written" in result.output
     shutil.copytree(archive, tmp_path / "b")
     path = tmp_path / "b/recordings/procedural/walking-0.parquet"
     path.write_bytes(path.read_bytes()[:-100])
