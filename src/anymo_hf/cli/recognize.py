@@ -1,41 +1,183 @@
-"""`anymo recognize`: which of some activities a recording shows."""
+"""`anymo recognize`: what a recording, or every recording of a study, shows over time."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
 import typer
 
-from .csv_windows import Windows, csv_windows, print_answers
-from .options import AsJson, Labels, Model, TopK, Wrist, split_names, with_options_of
+from .csv_windows import read_stretches, reading_options
+from .options import AsJson, Model, Wrist, split_names, with_options_of
+
+if TYPE_CHECKING:
+    from ..recordings.imu_recording import ImuRecording
 
 app = typer.Typer()
 
 
 @app.command(rich_help_panel="Recordings")
-@with_options_of(windows=csv_windows)
+@with_options_of(options=reading_options)
 def recognize(
-    windows: Windows,
-    labels: Labels = None,
-    top_k: TopK = 5,
+    options: Any,
+    file: Annotated[Path | None, typer.Argument(help="File of one sensor: a table, or a device's export.")] = None,
+    placement: Annotated[
+        str | None, typer.Option(help="Where it was worn, e.g. left_wrist; `anymo info --placements` lists all.")
+    ] = None,
+    sensor: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PLACE=FILE", help="Instead of FILE: one of several sensors worn at once; repeatable."),
+    ] = None,
+    manifest: Annotated[
+        Path | None, typer.Option(help="Instead of FILE: a CSV of many recordings, file and placement a row.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Manifest: folder of the answers.")] = None,
+    num_proc: Annotated[int, typer.Option(min=1, help="Manifest: recordings at a time.")] = 1,
+    engine: Annotated[str, typer.Option(help="Manifest: local, or ray for a cluster.")] = "local",
+    labels: Annotated[
+        str | None, typer.Option(help="Candidates, comma-separated; default: a short everyday list.")
+    ] = None,
+    labels_file: Annotated[Path | None, typer.Option(help="Candidates from a text file, one a line.")] = None,
+    none: Annotated[
+        bool, typer.Option("--none", help="May answer 'none of these', where another simulated activity fits better.")
+    ] = False,
+    window: Annotated[float, typer.Option(help="Seconds that are looked at together.")] = 5.0,
+    hop: Annotated[float | None, typer.Option(help="Seconds from one window to the next; default: --window.")] = None,
+    smoothing: Annotated[int, typer.Option(help="Windows whose mean decides, an odd number; 1: none.")] = 3,
+    top_k: Annotated[int, typer.Option(min=1, help="How many mean scores to print.")] = 3,
+    csv: Annotated[Path | None, typer.Option(help="Write the timeline to this table.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the timeline to this .png.")] = None,
     wrist: Wrist = None,
     model: Model = "anymo",
     as_json: AsJson = False,
 ) -> None:
-    """Which of some activities a recording shows, best first; of several windows also the mean.
+    """What a recording shows over time: start, end, activity and how sure.
+
+    A window's scores become the mean over three windows, the best one is its activity, and equal neighbours are joined. A
+    fine-tuned model answers with its own labels.
 
     Example: anymo recognize walk.csv --placement left_wrist --rate 50 --labels walking,sitting
     """
-    from ..pictures.demo import activity_labels
-    from ..systems.checkpoint import load_pipeline
+    from ..systems.activity_labels import read_labels
 
-    candidates = list(activity_labels()) if labels is None else split_names(labels, "--labels", "walking,sitting")
-    classify = load_pipeline("zero-shot-imu-classification", model, wrist)
-    answers = [classify(piece, candidate_labels=candidates) for _, piece in windows]
-    spans = [span for span, _ in windows]
-    if len(answers) > 1:
-        sums = dict.fromkeys(candidates, 0.0)
-        for row in (row for answer in answers for row in answer):
-            sums[row["label"]] += row["score"] / len(answers)
-        mean = [{"score": score, "label": label} for label, score in sums.items()]
-        answers.insert(0, sorted(mean, key=lambda row: -row["score"]))
-        spans.insert(0, f"mean of {len(spans)} windows")
-    print_answers(spans, [answer[:top_k] for answer in answers], as_json, "label")
+    if labels is not None and labels_file is not None:
+        raise ValueError("--labels and --labels-file both say what to choose from; give one of them")
+    candidates = None if labels is None else split_names(labels, "--labels", "walking,sitting")
+    if labels_file is not None:
+        candidates = read_labels(labels_file)
+    if sum(part is not None for part in (file, manifest)) + bool(sensor) != 1:
+        raise ValueError("give one of FILE with --placement, --sensor PLACE=FILE for each sensor, or --manifest FILE")
+    if not 1 <= window < float("inf"):
+        raise ValueError(f"--window must be at least 1 second, got {window:g}")
+    if hop is not None and not 0.1 <= hop <= window:
+        raise ValueError(f"--hop must lie between 0.1 s and --window, {window:g} s, got {hop:g}")
+    if smoothing < 1 or smoothing % 2 == 0:
+        raise ValueError(f"--smoothing must be an odd number of windows, got {smoothing}")
+    if plot is not None and plot.suffix.lower() != ".png":
+        raise ValueError(f"--plot must be a .png file, got {plot}")
+    if manifest is not None:
+        raise ValueError("--manifest is not there yet")
+    stretches = _recording(file, placement, sensor or [], options)
+    _one(
+        stretches, model, wrist, candidates, none, window, hop, smoothing, top_k, csv, plot, as_json
+    )  # fmt: skip
+
+
+def _recording(file: Path | None, placement: str | None, sensors: list[str], options: Any) -> list[ImuRecording]:
+    """One file's stretches, or the recording of several sensors."""
+    if file is not None:
+        if placement is None:
+            raise ValueError("--placement is missing: say where the sensor was worn, e.g. left_wrist")
+        return read_stretches(file, placement, options)
+    from ..recordings.worn_together import worn_together
+
+    if placement is not None:
+        raise ValueError("--placement and --sensor both say where sensors were worn; give --sensor PLACE=FILE only")
+    parts = []
+    for text in sensors:
+        place, sign, name = text.partition("=")
+        if not sign or not place or not name:
+            raise ValueError(f"--sensor must be PLACE=FILE, such as left_wrist=watch.csv, got {text!r}")
+        found = read_stretches(Path(name), place.strip(), options)
+        if len(found) > 1:
+            raise ValueError(f"{name}: {len(found)} stretches with pauses between; cut the files to one unbroken span")
+        parts += found
+    return [worn_together(parts)]
+
+
+def _one(
+    stretches: list[ImuRecording],
+    model: str,
+    wrist: str | None,
+    labels: list[str] | None,
+    none: bool,
+    window: float,
+    hop: float | None,
+    smoothing: int,
+    top_k: int,
+    csv: Path | None,
+    plot: Path | None,
+    as_json: bool,
+) -> None:
+    """Answers about one recording, printed as they come."""
+    from tqdm import tqdm
+
+    from ..modeling.windows import TimelineEntry, WindowAnswer
+    from ..pictures.timeline import clock, draw_timeline, headline
+    from ..systems.recognizer import activity_seconds, count_windows, load_recognizer, mean_scores, recognize
+    from ..systems.timeline_files import timeline_json, write_timeline_csv
+
+    recognizer = load_recognizer(model, labels, none, wrist)
+    first = stretches[0]
+    seconds = sum(_length(part) / part.sampling_rate for part in stretches)
+    places = ", ".join(place.replace("_", " ") for place in first.signals)
+    title = f"{first.source}: {clock(seconds)}, {places}, {first.sampling_rate:g} Hz"
+    if not as_json:
+        typer.echo(title)
+    answers: list[WindowAnswer] = []
+    entries: list[TimelineEntry] = []
+    with tqdm(total=count_windows(stretches, window, hop), unit="window", delay=2, leave=False, disable=None) as bar:
+
+        def seen(answer: WindowAnswer) -> None:
+            answers.append(replace(answer, embedding=None))
+            bar.update()
+
+        for entry in recognize(recognizer, stretches, window, hop, smoothing, seen):
+            entries.append(entry)
+            if not as_json:
+                span = f"{clock(entry.start):>10} - {clock(entry.end):>10}"
+                bar.write(f"{span}  {entry.activity}  {entry.confidence:.2f}")
+    spent, mean = activity_seconds(entries), mean_scores(answers, recognizer.labels)
+    if csv is not None:
+        write_timeline_csv(csv, entries)
+    if plot is not None:
+        import numpy as np
+
+        joined = {
+            place: (
+                np.linalg.norm(np.concatenate([part.signals[place][:, :3] for part in stretches]), axis=1),
+                first.sampling_rate,
+            )
+            for place in first.signals
+        }
+        draw_timeline(plot, entries, spent, joined, title)
+    if as_json:
+        about = {
+            "file": first.source, "seconds": seconds, "sampling_rate": first.sampling_rate,
+            "placements": list(first.signals), "model": model, "labels": list(recognizer.labels), "window": window,
+            "hop": hop or window, "smoothing": smoothing, "seconds_of": spent, "mean_scores": mean,
+        }  # fmt: skip
+        typer.echo(json.dumps(about | timeline_json(entries, answers, recognizer.labels), indent=2))
+    else:
+        typer.echo(f"in all: {headline(spent)}")
+        best = ", ".join(f"{label} {score:.3f}" for label, score in list(mean.items())[:top_k])
+        typer.echo(f"mean scores of {len(answers)} window{'s' if len(answers) > 1 else ''}: {best}")
+    for path in (csv, plot):
+        if path is not None:
+            typer.echo(f"written: {path}", err=as_json)
+
+
+def _length(recording: ImuRecording) -> int:
+    return len(next(iter(recording.signals.values())))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,17 +61,46 @@ def load_checkpoint(model: str, wrist: str | None = None) -> tuple[Any, Any]:
     Raises:
         OSError: as `check_checkpoint`, or files that do not belong together.
     """
+    return _load(model, "AutoModelForCausalLM", wrist)
+
+
+def load_classifier(model: str, wrist: str | None = None) -> tuple[Any, Any]:
+    """As `load_checkpoint`, of a checkpoint that was tuned to labels of its own, see `holds_classifier`."""
+    return _load(model, "AutoModelForSequenceClassification", wrist)
+
+
+def holds_classifier(model: str) -> bool:
+    """Whether a checkpoint was saved as `AnyMoForSequenceClassification`; errors as `load_checkpoint`."""
+    import transformers
+
+    with _explained(model) as name:
+        return "AnyMoForSequenceClassification" in (transformers.AutoConfig.from_pretrained(name).architectures or ())
+
+
+def _load(model: str, auto: str, wrist: str | None) -> tuple[Any, Any]:
+    import transformers
+
+    chosen = {} if wrist is None else {"wrist": str(wrist)}
+    with _explained(model) as name:
+        processor = transformers.AutoProcessor.from_pretrained(name, **chosen)
+        loaded = getattr(transformers, auto).from_pretrained(name).eval()
+    if model == NAME:  # which may be a folder here or the installed one
+        print(f"anymo: {which_checkpoint(model)}", file=sys.stderr)
+    return loaded, processor
+
+
+@contextmanager
+def _explained(model: str) -> Iterator[str]:
+    """Where the checkpoint is; what goes wrong with it in this block is said in one line."""
     import transformers
 
     import anymo_hf  # noqa: F401  (registers the Auto classes and pipelines)
 
     name = check_checkpoint(model)
-    chosen = {} if wrist is None else {"wrist": str(wrist)}
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
     try:
-        processor = transformers.AutoProcessor.from_pretrained(name, **chosen)
-        loaded = transformers.AutoModelForCausalLM.from_pretrained(name).eval()
+        yield name
     except OSError as error:
         if Path(name).is_dir():
             raise
@@ -79,9 +110,6 @@ def load_checkpoint(model: str, wrist: str | None = None) -> tuple[Any, Any]:
         ) from error
     except (KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise OSError(f"--model {model!r}: its files do not fit each other ({error!r}); fetch it again") from error
-    if model == NAME:  # which may be a folder here or the installed one
-        print(f"anymo: {which_checkpoint(model)}", file=sys.stderr)
-    return loaded, processor
 
 
 def load_pipeline(task: str, model: str, wrist: str | None = None) -> Any:
