@@ -54,9 +54,10 @@ def test_the_program_names_the_walk(anymo, placement):
     words = ["--placement", placement, "--rate", RATES[placement], "--columns", COLUMNS, "--model", RELEASE]
     code, out, err = anymo("recognize", file_of(placement), *words, "--labels", ",".join(LABELS), "--json")
     assert code == 0 and not err
-    mean, *windows = json.loads(out)
-    assert mean["result"][0]["label"] == "walking" and mean["result"][0]["score"] > 3 / len(LABELS)
-    assert [row["result"][0]["label"] for row in windows] == ["walking"] * 2
+    answer = json.loads(out)
+    assert next(iter(answer["mean_scores"])) == "walking" and answer["mean_scores"]["walking"] > 3 / len(LABELS)
+    assert [max(row["scores"], key=row["scores"].get) for row in answer["windows"]] == ["walking"] * 2
+    assert [entry["activity"] for entry in answer["timeline"]] == ["walking"]
     code, out, err = anymo("caption", file_of(placement), *words)
     assert code == 0 and "walk" in out
     code, out, err = anymo(

@@ -38,33 +38,17 @@ def few_activities(monkeypatch):
     monkeypatch.setattr(demo, "ACTIVITIES", {name: demo.ACTIVITIES[name] for name in ("walking", "standing", "squats")})
 
 
-def test_recognize_ranks_the_labels_of_every_window_and_their_mean(anymo, tiny_release, walk):
-    words = ["recognize", walk, "--placement", "left_wrist", "--rate", 50, "--model", tiny_release]
-    code, out, err = anymo(*words, "--labels", "walking, sitting,running", "--window", 2, "--json")
-    assert code == 0 and not err
-    windows = json.loads(out)
-    spans = [row["window"] for row in windows]
-    assert spans == ["mean of 3 windows", "0.0-2.0 s", "2.0-4.0 s", "4.0-5.0 s"]
-    scores = [{answer["label"]: answer["score"] for answer in row["result"]} for row in windows]
-    for row in scores:
-        assert set(row) == {"walking", "sitting", "running"} and sum(row.values()) == pytest.approx(1, abs=1e-5)
-        assert list(row.values()) == sorted(row.values(), reverse=True)
-    for label, mean in scores[0].items():
-        assert mean == pytest.approx(np.mean([row[label] for row in scores[1:]]))
-    code, out, _ = anymo(*words, "--top-k", 2)
-    assert code == 0 and len(out.splitlines()) == 1 + 2
-
-
 def test_the_scale_of_the_file_does_not_matter_when_the_unit_is_given(tmp_path, walk, capsys):
     rows = samples()
     rows[:, :3] *= 1000 / 9.80665
     rows[:, 3:] *= 180 / np.pi
     odd = write_csv(tmp_path / "odd.csv", rows, "ax,ay,az,gx,gy,gz")
-    ((_, first),) = csv_windows(walk, "head", 50, "m/s^2", "rad/s", None, None, 5.0)
-    ((_, second),) = csv_windows(odd, "head", 50, "mg", "deg/s", None, None, 5.0)
+    common = {"placement": "head", "rate": 50, "columns": None, "time_column": None, "window": 5.0}
+    ((_, first),) = csv_windows(**common, file=walk, acceleration_unit="m/s^2", angular_velocity_unit="rad/s")
+    ((_, second),) = csv_windows(**common, file=odd, acceleration_unit="mg", angular_velocity_unit="deg/s")
     np.testing.assert_allclose(first["imu"]["head"], second["imu"]["head"], rtol=1e-9)
     assert not capsys.readouterr().err
-    csv_windows(odd, "head", 50, "m/s^2", "deg/s", None, None, 5.0)
+    csv_windows(**common, file=odd, acceleration_unit="m/s^2", angular_velocity_unit="deg/s")
     assert "--acceleration-unit m/s^2 right?" in capsys.readouterr().err
 
 
@@ -93,7 +77,7 @@ def test_caption_and_retrieve(anymo, tiny_release, walk, tmp_path, few_activitie
         (["--placement", "head", "--rate", "fast"], ["--rate"]),
         (["--placement", "head", "--rate", "500"], ["250 samples at 500 Hz are under one second"]),
         (["--placement", "head"], ["give rate="]),
-        (["--rate", "50"], ["--placement"]),
+        (["--rate", "50"], ["--placement is missing"]),
         (["--placement", "head", "--rate", "50", "--columns", "acc_x,nose"], ["nose", "3 or 6 columns"]),
         (["--placement", "head", "--rate", "50", "--columns", "acc_x,acc_y"], ["3 or 6 columns"]),
         (["--placement", "head", "--rate", "50", "--window", "0.2"], ["--window must be at least 1"]),

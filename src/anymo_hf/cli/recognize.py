@@ -155,13 +155,13 @@ def _one(
     if plot is not None:
         import numpy as np
 
-        joined = {
-            place: (
-                np.linalg.norm(np.concatenate([part.signals[place][:, :3] for part in stretches]), axis=1),
-                first.sampling_rate,
-            )
-            for place in first.signals
-        }
+        rate, begin = first.sampling_rate, first.start_time
+        length = round((stretches[-1].start_time - begin) * rate) + _length(stretches[-1])
+        joined = {place: (np.full(length, np.nan), rate) for place in first.signals}  # pauses stay empty
+        for part in stretches:
+            at = round((part.start_time - begin) * rate)
+            for place, signal in part.signals.items():
+                joined[place][0][at : at + len(signal)] = np.linalg.norm(signal[:, :3], axis=1)[: length - at]
         draw_timeline(plot, entries, spent, joined, title)
     if as_json:
         about = {
