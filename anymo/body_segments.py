@@ -78,7 +78,7 @@ def resolve_placement(name: str, wrist: str = "forearm") -> int:
 GRAPHS = ("depth", "official")
 
 
-def spatial_partitions(graph: str = "depth") -> np.ndarray:
+def spatial_partitions(graph: str = "depth", parents: tuple[int, ...] = PARENTS) -> np.ndarray:
     """Spatial partitions of the ST-GCN, `(3, 23, 23)` float32 indexed [partition, from, to] (paper A.3).
 
     Partition 0 is the node itself, 1 neighbours as far from the pelvis or farther, 2 neighbours nearer to it. Columns
@@ -86,16 +86,17 @@ def spatial_partitions(graph: str = "depth") -> np.ndarray:
 
     Args:
         graph: how distances to the pelvis are counted, one of `GRAPHS`.
+        parents: of each node in another tree, parents first; the root has -1.
 
     Raises:
         ValueError: another graph.
     """
     if graph not in GRAPHS:
         raise ValueError(f"graph must be one of {', '.join(GRAPHS)}, got {graph!r}")
-    count = len(SEGMENTS)
+    count = len(parents)
     linked = np.eye(count, dtype=bool)
     distance = np.zeros(count)
-    for child, parent in enumerate(PARENTS):
+    for child, parent in enumerate(parents):
         if parent >= 0:
             linked[child, parent] = linked[parent, child] = True
             distance[child] = distance[parent] + 1
