@@ -463,7 +463,7 @@ class MantisV2FineTuned(System):
     @staticmethod
     def _embed(network: Mantis, windows: torch.Tensor) -> torch.Tensor:
         batch, channels, samples = windows.shape
-        return network(windows.reshape(-1, samples)).view(batch, channels * network.dim)
+        return network(windows.reshape(-1, samples)).reshape(batch, channels * network.dim)
 
 
 class MantisV2Scratch(MantisV2FineTuned):

@@ -1,0 +1,115 @@
+"""Small networks with random weights in place of published ones; only tests have them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from anymo_hf.systems.clip_text import ClipTextTower
+from anymo_hf.systems.deep_conv_lstm import DeepConvLSTM, DeepConvLSTMSettings
+from anymo_hf.systems.imagebind import ImageBind, ImageBindTowers
+from anymo_hf.systems.imu2clip import IMU2CLIP, IMU2CLIPEncoder
+from anymo_hf.systems.interface import load_system
+from anymo_hf.systems.limu_bert import LimuBert, LimuBertFrozen
+from anymo_hf.systems.mantis import (
+    Mantis,
+    Mantis8MFrozen,
+    MantisTraining,
+    MantisV2FineTuned,
+    MantisV2Frozen,
+    MantisV2Scratch,
+)
+from anymo_hf.systems.normwear import NormWear, NormWearEncoder, ZeroShotHead
+from anymo_hf.systems.unimts import GraphEncoder, UniMTS, UniMTSNetwork
+
+VOCABULARY = 60
+CHECKPOINT = str(Path(__file__).parents[2] / "anymo")
+
+
+def randomised(network, seed=0):
+    """Every tensor random, running variances positive, tables such as masks as they are."""
+    rng = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, value in network.state_dict().items():
+            if value.is_floating_point() and not name.endswith(("mask", "scales", ".pe", ".A")):
+                value.copy_(torch.randn(value.shape, generator=rng) * 0.3)
+                if name.endswith("running_var"):
+                    value.abs_().add_(0.5)
+                if "log_logit_scale" in name:
+                    value.fill_(1.0)
+    return network.eval()
+
+
+def tokens(texts):
+    """`(n, 77)`: a number a letter, then the end token, the highest."""
+    found = np.zeros((len(texts), 77), dtype=np.int64)
+    for row, text in enumerate(texts):
+        numbers = [VOCABULARY - 2, *(ord(letter) % (VOCABULARY - 2) for letter in text[:70]), VOCABULARY - 1]
+        found[row, : len(numbers)] = numbers
+    return found
+
+
+def sentences(texts):
+    """A vector of 20 for each text."""
+    return np.stack([np.random.default_rng([ord(letter) for letter in text]).normal(size=20) for text in texts])
+
+
+def small_text(dim=16):
+    return randomised(ClipTextTower(16, 2, 2, VOCABULARY, 77, dim), 1)
+
+
+def small_unimts():
+    return randomised(UniMTSNetwork(GraphEncoder((4, 4, 4, 4, 8, 8, 8, 8, 8, 16)), small_text()))
+
+
+def small_towers():
+    return randomised(ImageBindTowers(16, 2, 2, 16, 2, 2, 12, VOCABULARY, 80))
+
+
+def small_mantis(version=2):
+    torch.manual_seed(3)
+    return randomised(Mantis(version, 16, 3, 2, 8, 16, 32))
+
+
+SMALL = {
+    "anymo": lambda: load_system("anymo", CHECKPOINT),
+    "deep_conv_lstm": lambda: DeepConvLSTM(DeepConvLSTMSettings(presentations=48)),
+    "unimts": lambda: UniMTS(small_unimts(), tokens),
+    "imagebind": lambda: ImageBind(small_towers(), tokens),
+    "imu2clip": lambda: IMU2CLIP(randomised(IMU2CLIPEncoder("released", 32, 16)), small_text(), tokens),
+    "normwear": lambda: NormWear(
+        randomised(NormWearEncoder(24, 2, 2)), randomised(ZeroShotHead(24, 20)), sentences
+    ),
+    "mantis_v2": lambda: MantisV2Frozen(small_mantis()),
+    "mantis_8m": lambda: Mantis8MFrozen(small_mantis(1)),
+    "mantis_v2_finetuned": lambda: MantisV2FineTuned(small_mantis, MantisTraining(presentations=24, batch_size=8)),
+    "mantis_v2_scratch": lambda: MantisV2Scratch(small_mantis, MantisTraining(presentations=24, batch_size=8)),
+    "limu_bert": lambda: LimuBertFrozen(randomised(LimuBert(8, 16, 2, 2, 120))),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def small_system():
+    """Name -> the system at a size for tests; those that need nothing as they are."""
+
+    def make(name):
+        return SMALL[name]() if name in SMALL else load_system(name)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def small_networks():
+    """Kind -> a maker of a small network, the same random weights each time."""
+    return {
+        "unimts": small_unimts,
+        "clip_text": small_text,
+        "imagebind": small_towers,
+        "imu2clip": lambda: randomised(IMU2CLIPEncoder("released", 32, 16)),
+        "normwear_encoder": lambda: randomised(NormWearEncoder(24, 2, 2)),
+        "normwear_head": lambda: randomised(ZeroShotHead(24, 20)),
+        "mantis_v2": small_mantis,
+        "mantis_8m": lambda: small_mantis(1),
+        "limu_bert": lambda: randomised(LimuBert(8, 16, 2, 2, 120)),
+    }
