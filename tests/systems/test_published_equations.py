@@ -396,7 +396,9 @@ def test_normwear_encoder_and_head(small_networks):
 
     question = RNG.normal(size=20)
     flat = tokens.reshape(-1, 24)
-    query, keys, values = (linear(value, own, f"{name}.") for name, value in (("q", question), ("k", flat), ("v", flat)))
+    query, keys, values = (
+        linear(value, own, f"{name}.") for name, value in (("q", question), ("k", flat), ("v", flat))
+    )
     relevance = softmax(keys @ query / np.linalg.norm(keys, axis=1) / np.linalg.norm(query))
     gate = np.exp((np.log(sigmoid(linear(flat, own, "cd.0."))) + 0.577) / 0.5)
     recency = np.tile(0.997 ** np.arange(559, -1, -1), 2)

@@ -160,7 +160,9 @@ class ImageBindTowers(nn.Module):
             ValueError: another number of samples.
         """
         if x.shape[2] != self.samples:
-            raise ValueError(f"ImageBind takes {self.samples:,} samples, got {x.shape[2]:,}; use fit='stretch' or 'pad'")
+            raise ValueError(
+                f"ImageBind takes {self.samples:,} samples, got {x.shape[2]:,}; use fit='stretch' or 'pad'"
+            )
         tokens = self.modality_trunks["imu"](self.modality_preprocessors["imu"](x))
         return self.modality_postprocessors["imu"](self.modality_heads["imu"](tokens))
 

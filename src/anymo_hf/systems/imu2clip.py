@@ -14,14 +14,22 @@ from ..recordings.imu_recording import ImuRecording
 from .clip_text import ClipTextTower, load_tokenizer
 from .interface import System
 from .published_weights import (
-    PublishedFile, build, device_of, fill, load_network, mean_of_parts, read_tensors, run_batches, unit,
+    PublishedFile,
+    build,
+    device_of,
+    fill,
+    load_network,
+    mean_of_parts,
+    read_tensors,
+    run_batches,
+    unit,
 )  # fmt: skip
 
 RATE, SAMPLES = 200.0, 1000
 LAYOUTS = ("released", "fixed")
 WEIGHTS = PublishedFile(
     "IMU2CLIP", "CC BY-NC 4.0 (its code)", "imu2clip.safetensors", "imu2clip",
-    address="its authors published none: train it with github.com/facebookresearch/imu2clip and save the encoder's state dict",
+    address="its authors published none: train it with github.com/facebookresearch/imu2clip and save its state dict",
 )  # fmt: skip
 TEXT_WEIGHTS = PublishedFile(
     "CLIP ViT-B/32's text tower", "MIT", "model.safetensors", "clip-vit-base-patch32", "openai/clip-vit-base-patch32"
@@ -112,7 +120,9 @@ def clip_text_tensors(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Te
                     found[f"{ours}{name}.{kind}"] = tensors[f"{theirs}{part}.{kind}"]
             layer += 1
     except KeyError as error:
-        raise ValueError(f"CLIP's text tower lacks the tensor {error.args[0]!r}; fetch {TEXT_WEIGHTS.hub_id} again") from error
+        raise ValueError(
+            f"CLIP's text tower lacks the tensor {error.args[0]!r}; fetch {TEXT_WEIGHTS.hub_id} again"
+        ) from error
     return found
 
 

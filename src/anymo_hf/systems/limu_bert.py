@@ -49,7 +49,9 @@ class _Attention(nn.Module):
         self.proj_q, self.proj_k, self.proj_v = nn.Linear(dim, dim), nn.Linear(dim, dim), nn.Linear(dim, dim)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        parts = (layer(x).unflatten(2, (self.heads, -1)).transpose(1, 2) for layer in (self.proj_q, self.proj_k, self.proj_v))
+        parts = (
+            layer(x).unflatten(2, (self.heads, -1)).transpose(1, 2) for layer in (self.proj_q, self.proj_k, self.proj_v)
+        )
         return nn.functional.scaled_dot_product_attention(*parts).transpose(1, 2).flatten(2)
 
 

@@ -81,7 +81,9 @@ class TokenGenerator(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """`x` `(batch, samples)` -> `(batch, patches, dim)`."""
         if x.shape[1] % self.patches:
-            raise ValueError(f"Mantis takes a multiple of {self.patches} samples, got {x.shape[1]}; resample to {SAMPLES}")
+            raise ValueError(
+                f"Mantis takes a multiple of {self.patches} samples, got {x.shape[1]}; resample to {SAMPLES}"
+            )
         patched = x.view(len(x), self.patches, -1)
         moments = patched.mean(2, keepdim=True), patched.std(2, keepdim=True)
         parts: list[torch.Tensor] = []
@@ -423,7 +425,9 @@ class MantisV2FineTuned(System):
             device = device_of(network)
             head = nn.Sequential(norm, nn.Linear(width, len(self.classes))).to(device)
             weights = [*network.parameters(), *head.parameters()]
-            optimiser = torch.optim.AdamW(weights, training.learning_rate, (0.9, 0.999), weight_decay=training.weight_decay)
+            optimiser = torch.optim.AdamW(
+                weights, training.learning_rate, (0.9, 0.999), weight_decay=training.weight_decay
+            )
             steps = epochs * -(-len(windows) // training.batch_size)
             warm_up = max(1, round(steps * training.warm_up / max(training.epochs, 1)))
 

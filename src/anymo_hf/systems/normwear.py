@@ -255,7 +255,7 @@ def load_text_encoder(name: str = TEXT_MODEL) -> Callable[[Sequence[str]], np.nd
         model: Any = AutoModel.from_pretrained(name, local_files_only=True).eval()
     except (OSError, ValueError) as error:
         raise OSError(
-            f"NormWear needs the text model {name} (1.1 billion values; see its page for the licence); fetch it from the Hub "
+            f"NormWear needs the text model {name} (1.1 billion values; its page tells the licence); fetch it from the Hub "
             "once, or give its folder"
         ) from error
     if tokenizer.pad_token is None:

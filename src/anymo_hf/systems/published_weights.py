@@ -48,17 +48,17 @@ class PublishedFile:
         if source is None:
             if place.is_file():
                 return place
-            if self.hub_id and (path := self._fetched(self.hub_id, cached_only=True)):
-                return path
+            if self.hub_id and (cached := self._fetched(self.hub_id, cached_only=True)):
+                return cached
             raise OSError(self._missing(place))
         path = Path(source)
         if path.is_dir():
             path = path / self.file
         if path.is_file():
             return path
-        if source.count("/") == 1 and not source.startswith((".", "/", "~")) and not Path(source).suffix:
-            if path := self._fetched(source, cached_only=False):
-                return path
+        on_hub = source.count("/") == 1 and not source.startswith((".", "/", "~")) and not Path(source).suffix
+        if on_hub and (path := self._fetched(source, cached_only=False)):
+            return path
         raise OSError(f"{source}: not there. {self._missing(place)}")
 
     def _fetched(self, hub_id: str, cached_only: bool) -> Path | None:
@@ -75,8 +75,8 @@ class PublishedFile:
         if self.hub_id and self.address:
             origin += f", {self.address}"
         return (
-            f"{self.system} needs {self.file} ({origin}; licence {self.licence}); put it at {place}, or give its path or its "
-            f"Hub id; {FOLDER} names another folder"
+            f"{self.system} needs {self.file} ({origin}; licence {self.licence}); put it at {place}, or give its path or "
+            f"its Hub id; {FOLDER} names another folder"
         )
 
 
@@ -194,7 +194,10 @@ def device_of(network: nn.Module) -> torch.device:
 
 @torch.inference_mode()
 def run_batches(
-    function: Callable[[torch.Tensor], torch.Tensor], inputs: Sequence[np.ndarray], device: torch.device, batch_size: int
+    function: Callable[[torch.Tensor], torch.Tensor],
+    inputs: Sequence[np.ndarray],
+    device: torch.device,
+    batch_size: int,
 ) -> np.ndarray:
     """Results `(n, ...)` in the order given; inputs of one shape share a batch."""
     found: list[np.ndarray | None] = [None] * len(inputs)

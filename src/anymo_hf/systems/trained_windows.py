@@ -41,7 +41,7 @@ def side_by_side(recordings: Sequence[ImuRecording], placements: Sequence[str], 
 
 
 def scores_of_labels(
-    found: np.ndarray, classes: Sequence[str], labels: Sequence[str], unseen: float = 0.0
+    found: np.ndarray, classes: Sequence[str] | np.ndarray, labels: Sequence[str], unseen: float = 0.0
 ) -> np.ndarray:
     """Columns `(n, labels)` of scores `(n, classes)`; `unseen` for a label that training did not hold."""
     column = {label: number for number, label in enumerate(classes)}

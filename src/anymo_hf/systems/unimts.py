@@ -93,7 +93,11 @@ class UniMTS(System):
     rate = RATE
 
     def __init__(
-        self, network: Any, tokenizer: Callable[[Sequence[str]], np.ndarray], variant: str = "faithful", batch_size: int = 64
+        self,
+        network: Any,
+        tokenizer: Callable[[Sequence[str]], np.ndarray],
+        variant: str = "faithful",
+        batch_size: int = 64,
     ):
         if variant not in ("faithful", "mended"):
             raise ValueError(f"variant must be 'faithful' or 'mended', got {variant!r}")
@@ -132,7 +136,8 @@ class UniMTS(System):
         count = int(len(next(iter(recording.signals.values()))) * RATE / recording.sampling_rate)
         if count < 1:
             raise ValueError(f"{self.title}: window {number} is shorter than a sample at {RATE:g} Hz")
-        whole, worn = np.zeros((count, len(PARENTS), 3)), {}
+        worn: dict[int, str] = {}
+        whole = np.zeros((count, len(PARENTS), 3))
         for place, signal in recording.signals.items():
             node = NODES[SEGMENTS[resolve_placement(place, wrist="hand")]]
             if node in worn:
