@@ -41,6 +41,20 @@ def test_it_names_new_windows_and_its_chances_sum_to_one(fitted):
     assert fitted.classes_.tolist() == ["running", "standing", "walking"]
 
 
+def test_a_memory_computes_a_window_once_and_changes_no_chance(fitted, monkeypatch):
+    fresh = shaken(3, 4.0, 4.0, 9)
+    expected, asked = fitted.predict_proba(fresh), []
+    compute = AnyMoClassifier._computed_latents
+    monkeypatch.setattr(
+        AnyMoClassifier, "_computed_latents", lambda self, w, embed: asked.append(len(w)) or compute(self, w, embed)
+    )
+    monkeypatch.setattr(fitted, "memory", {})
+    for windows in (fresh[:2], fresh, fresh[[0, 2, 2]]):
+        found = fitted.predict_proba(windows)
+    np.testing.assert_allclose(found, expected[[0, 2, 2]], atol=1e-6)
+    assert asked == [2, 1] and "memory" not in fitted.get_params()
+
+
 def test_windows_may_be_arrays_lists_or_placements(fitted):
     fresh = shaken(3, 4.0, 4.0, 9)
     expected = fitted.predict_proba(fresh)

@@ -264,6 +264,31 @@ def few_labels(
         typer.echo(line)
 
 
+@app.command("setup-shift")
+def setup_shift(
+    data: Annotated[Path, typer.Option(help="Folder of windows files, or of downloads.")],
+    system: Annotated[str, typer.Option("--system", help="A system that learns, or several, comma-separated.")],
+    out: Out = Path("results"),
+    datasets: Annotated[str | None, typer.Option(help="Only these datasets, comma-separated.")] = None,
+    shares: Annotated[str, typer.Option(help="Labelled windows a class, comma-separated; 0 is all.")] = "1,5,10,0",
+    seeds: Annotated[int, typer.Option(min=1, help="Splits of the people.")] = 5,
+    source: Source = None,
+) -> None:
+    """Table C: few labels, people held out, and the sensor turned, elsewhere, slower or of another kind in use.
+
+    Example: anymo evaluate setup-shift --data windows --system feature_forest,anymo_robust --datasets uci_hapt
+    """
+    from ..evaluation.setup_shift import run_setup_shift
+
+    counts = split_names(shares, "--shares", "1,5,0")
+    if not all(count.isdigit() for count in counts):
+        raise ValueError(f"--shares {shares}: whole numbers, comma-separated, such as 1,5,10,0")
+    names = None if datasets is None else split_names(datasets, "--datasets", "uci_hapt,geotec")
+    for name in split_names(system, "--system", "feature_forest,anymo_robust"):
+        for line in run_setup_shift(name, data, out, source, names, [int(count) for count in counts], seeds):
+            typer.echo(line)
+
+
 def _recognition(
     data: Path,
     out: Path,

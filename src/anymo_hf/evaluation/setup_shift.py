@@ -1,74 +1,130 @@
-"""Few labels of real people, tested on other people as worn and with the device turned (DESIGN §6, table C).
+"""Few labels of real people, tested on other people as worn and under shifts of the setup (DESIGN §6, table C).
 
-python -m anymo_hf.evaluation.setup_shift --data DIR [--datasets uci_hapt] [--out results/setup_shift.json]
+30 % of the people are the test; where a copy holds one person, 30 % of ten stretches of time. Of the others 1, 5 or 10
+windows a class, or all, have labels. One fit is tested as worn and under every shift of its setup:
 
-30 % of the people are the test. Of the others 1 or 5 windows a class, or all, have labels. "Turned" is one random rotation
-of each test person's device about any axis. What is measured is kept after each cell: a stopped run goes on.
+- turned: one random rotation of each test person's device about any axis;
+- 20 Hz: a device of 20 Hz, brought back to the rate of training;
+- other device: errors of another device on top, drawn for each person;
+- on PLACE: the sensor that the same people wear on another place, given out as that of training.
+
+What is measured is kept after each fit, one file a system: a stopped run goes on.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 from tqdm import tqdm
 
-from ..recordings.catalogue import DATASETS, read_windows
+from .. import __version__
+from ..recordings.catalogue import DATASETS
 from ..recordings.imu_recording import ImuRecording
-from ..systems.interface import load_system
+from ..recordings.windows_file import load_windows
+from ..systems.interface import System, load_system, systems
 from .metrics import recognition_scores
 from .recognition import stratified_subset
+from .shifts import read_by, renamed, sampled_slowly, turned
+from .system_recognition import weights_of
 
-SYSTEMS = ("majority", "feature_forest", "anymo_linear", "anymo_robust")
-SHARES = (1, 5, 0)  # windows a class; 0 is all
+FOLDER = "setup_shift"
+SHARES = (1, 5, 10, 0)  # windows a class; 0 is all
 TEST_SHARE, TEST_WINDOWS, TRAIN_WINDOWS = 0.3, 300, 1200
+STRETCHES = 10  # of time, where one person is all there is
+SEEDS = 5
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A sensor to learn from: a dataset, its placement, and other places on which the same people wear one."""
+
+    dataset: str
+    place: str
+    others: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Dataset and placement."""
+        return f"{self.dataset}, {self.place.replace('_', ' ')}"
+
+
+SETUPS = (
+    Setup("uci_hapt", "waist"),
+    Setup("usc_had", "right_hip"),
+    Setup("mobifall", "right_pocket"),
+    Setup("classyglass", "head"),
+    Setup("geotec", "left_pocket", ("left_wrist",)),
+    Setup("openpack", "left_wrist", ("right_wrist",)),
+    Setup("openpack", "right_upper_arm", ("right_wrist",)),
+)
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One fit: `windows` a class (0: all), as worn and turned in percent."""
+    """One fit tested under one shift; scores in percent.
+
+    Args:
+        dataset, place: of the setup.
+        windows: labelled windows a class, 0 for all.
+        seed: of the split of the people and all else at random.
+        shift: "worn" is none.
+        trained_on, tested_on: windows; held_out: "people" or "time".
+    """
 
     dataset: str
-    system: str
+    place: str
     windows: int
     seed: int
-    worn: float
-    turned: float
+    shift: str
+    accuracy: float
     macro_f1: float
     trained_on: int
     tested_on: int
+    held_out: str
+
+    @property
+    def fit(self) -> tuple[str, str, int, int]:
+        """What the cells of one fit share."""
+        return self.dataset, self.place, self.windows, self.seed
 
 
-def turned(recordings: Sequence[ImuRecording], seed: int) -> list[ImuRecording]:
-    """The recordings with each person's devices turned by one random rotation a placement about any axis."""
-    out, turns = [], {}
-    for recording in recordings:
-        signals = {}
-        for place, signal in recording.signals.items():
-            key = (recording.subject, place)
-            if key not in turns:
-                digest = [seed, *key[0].encode(), *place.encode()]
-                turns[key] = Rotation.random(rng=np.random.default_rng(digest)).as_matrix()
-            triples = signal.reshape(len(signal), -1, 3)
-            signals[place] = (triples @ turns[key].T).reshape(signal.shape)
-        out.append(replace(recording, signals=signals))
-    return out
+@dataclass(frozen=True)
+class ShiftResults:
+    """The results file of one system.
+
+    Args:
+        system, title: of the system.
+        source: what `load` was given, "" for the default; weights: see `weights_of`.
+        windows_sha256: dataset -> hash of its windows file.
+        anymo_hf: version of this package.
+        cells: what was measured.
+    """
+
+    system: str
+    title: str
+    source: str
+    weights: str
+    windows_sha256: dict[str, str]
+    anymo_hf: str
+    cells: tuple[Cell, ...]
 
 
-def split(recordings: Sequence[ImuRecording], windows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows to learn from and rows of other people to test on.
+def split(recordings: Sequence[ImuRecording], windows: int, seed: int) -> tuple[np.ndarray, np.ndarray, str]:
+    """Rows to learn from and rows of other people, or of other times of the one person, to test on; and which of both.
 
     Raises:
-        ValueError: under four people.
+        ValueError: two or three people, or none named.
     """
     rng = np.random.default_rng(seed)
-    people = np.array([one.subject for one in recordings])
+    people, held_out_by = np.array([one.subject for one in recordings]), "people"
+    if len(set(people)) == 1 and people[0]:
+        times = np.argsort(np.argsort([one.start_time for one in recordings], kind="stable"))
+        people, held_out_by = times * STRETCHES // len(recordings), "time"
     names = np.unique(people)
     if len(names) < 4:
         raise ValueError(f"{recordings[0].dataset} has {len(names)} people here; four are needed to hold some out")
@@ -82,80 +138,194 @@ def split(recordings: Sequence[ImuRecording], windows: int, seed: int) -> tuple[
         train = np.concatenate([pool[labels[pool] == label][:windows] for label in np.unique(labels[pool])])
     else:
         train = pool[:TRAIN_WINDOWS]
-    return np.sort(train), test
+    return np.sort(train), test, held_out_by
 
 
-def measure(dataset: str, recordings: Sequence[ImuRecording], system: str, windows: int, seed: int) -> Cell:
-    """Fits a system and scores it as worn and turned."""
-    train, test = split(recordings, windows, seed)
-    fitted = load_system(system, seed=seed)
-    fitted.fit([recordings[row] for row in train], [str(recordings[row].label) for row in train])
-    labels = list(DATASETS[dataset].labels)
-    truth = np.array([labels.index(str(recordings[row].label)) for row in test])
-    asked = [recordings[row] for row in test]
-    worn, other = (recognition_scores(fitted.score(part, labels), truth) for part in (asked, turned(asked, seed)))
-    figures = [round(100 * value, 1) for value in (worn["accuracy"], other["accuracy"], worn["macro_f1"])]
-    return Cell(dataset, system, windows, seed, *figures, len(train), len(test))
+def shifted(
+    setup: Setup, recordings: Sequence[ImuRecording], test: Sequence[ImuRecording], seed: int
+) -> dict[str, list[ImuRecording]]:
+    """What a fit of a setup is tested on, by the name of the shift.
+
+    Args:
+        setup: learned from.
+        recordings: all windows of its dataset.
+        test: those to test on, each with the setup's placement.
+        seed: of what is random.
+    """
+    worn = renamed(test, setup.place, setup.place)
+    parts = {
+        "worn": worn,
+        "turned": turned(worn, seed),
+        "20 Hz": sampled_slowly(worn),
+        "other device": read_by(worn, seed),
+    }
+    tested = {(one.subject, one.session.split("-")[0], one.label) for one in test}
+    for other in setup.others:
+        if all(other in one.signals for one in test):
+            worn = renamed(test, setup.place, other)
+        else:  # devices of different clocks are windows of their own
+            mates = [one for one in recordings if (one.subject, one.session.split("-")[0], one.label) in tested]
+            worn = renamed(mates, setup.place, other)
+            ids = np.unique([str(one.label) for one in worn], return_inverse=True)[1]
+            worn = [worn[row] for row in stratified_subset(ids, TEST_WINDOWS, seed=0)]
+        parts[f"on {other.replace('_', ' ')}"] = worn
+    return parts
 
 
-def table(cells: Sequence[Cell]) -> str:
-    """Means over seeds as Markdown: accuracy as worn / turned."""
-    lines = ["| dataset | windows a class | " + " | ".join(SYSTEMS) + " |", "| --- | ---: |" + " ---: |" * len(SYSTEMS)]
-    for dataset in dict.fromkeys(cell.dataset for cell in cells):
-        for windows in SHARES:
-            row = []
-            for system in SYSTEMS:
-                found = [c for c in cells if (c.dataset, c.system, c.windows) == (dataset, system, windows)]
-                means = (np.mean([c.worn for c in found]), np.mean([c.turned for c in found])) if found else None
-                row.append("" if means is None else f"{means[0]:.1f} / {means[1]:.1f}")
-            lines.append(f"| {dataset} | {windows or 'all'} | " + " | ".join(row) + " |")
-    return "\n".join(lines)
+def measure(
+    system: System, setup: Setup, recordings: Sequence[ImuRecording], windows: int, seed: int,
+    parts: dict[str, list[ImuRecording]] | None = None,
+) -> list[Cell]:  # fmt: skip
+    """Fits a system once and scores it under every shift.
+
+    Args:
+        system: not fitted yet.
+        setup, windows, seed: as in `Cell`.
+        recordings: all windows of the dataset.
+        parts: of `shifted`, where they are at hand.
+
+    Raises:
+        ValueError: as `split`, or the system refuses the windows.
+    """
+    own = [one for one in recordings if setup.place in one.signals]
+    train, test, held_out = split(own, windows, seed)
+    parts = parts or shifted(setup, recordings, [own[row] for row in test], seed)
+    learned = renamed([own[row] for row in train], setup.place, setup.place)
+    system.fit(learned, [str(one.label) for one in learned])
+    labels, cells = list(DATASETS[setup.dataset].labels), []
+    for name, asked in parts.items():
+        scores = system.score(asked, labels)
+        found = recognition_scores(scores, np.array([labels.index(str(one.label)) for one in asked]))
+        figures = (round(100 * found[score], 1) for score in ("accuracy", "macro_f1"))
+        cells.append(Cell(setup.dataset, setup.place, windows, seed, name, *figures, len(train), len(asked), held_out))
+    return cells
 
 
-def read_cells(path: Path) -> list[Cell]:
-    """What was measured before; none where the file is not there.
+def run_setup_shift(
+    system: str,
+    data: str | Path,
+    out: str | Path,
+    source: str | None = None,
+    datasets: Sequence[str] | None = None,
+    shares: Sequence[int] = SHARES,
+    seeds: int = SEEDS,
+) -> Iterator[str]:
+    """Every fit of a system that its results file does not hold yet; yields lines to print, its table last.
+
+    Args:
+        system: name of one that learns.
+        data: holds windows files, or downloads.
+        out: results; the file is `out/setup_shift/NAME.json`.
+        source: as `System.load`.
+        datasets: only these of `SETUPS`.
+        shares: windows a class, 0 for all.
+        seeds: how many splits of the people.
+
+    Raises:
+        ValueError: a system that does not learn; unknown datasets; a results file of other weights or windows.
+        OSError: no dataset is there.
+    """
+    if system not in systems():
+        raise ValueError(f"unknown system {system!r}; known: {', '.join(systems())}")
+    kind = systems()[system]
+    if not kind.can("fit"):
+        raise ValueError(f"{kind.title} does not learn from labels; table C needs a system that does")
+    wanted = [setup for setup in SETUPS if datasets is None or setup.dataset in datasets]
+    if unknown := sorted(set(datasets or ()) - {setup.dataset for setup in SETUPS}):
+        raise ValueError(
+            f"no setup of {', '.join(unknown)}; there are {', '.join(dict.fromkeys(s.dataset for s in SETUPS))}"
+        )
+    path, memory = Path(out) / FOLDER / f"{system}.json", {}
+    weights = weights_of(load_system(system, source))
+    results = read_results(path) or ShiftResults(system, kind.title, source or "", weights, {}, __version__, ())
+    if (results.source, results.weights) != (source or "", weights):
+        raise ValueError(f"{path} is of other weights of {system}; move it away or give another --out")
+    held, missing = {}, []
+    for name in dict.fromkeys(setup.dataset for setup in wanted):
+        try:
+            held[name] = load_windows(name, data)
+        except OSError as error:
+            missing.append(str(error))
+            continue
+        if results.windows_sha256.get(name, held[name].sha256) != held[name].sha256:
+            raise ValueError(f"{path} is of other windows of {name}; move it away or give another --out")
+    if not held:
+        raise OSError("; ".join(missing))
+    yield from (f"left out: {line}" for line in missing)
+    for setup in (one for one in wanted if one.dataset in held):
+        recordings = held[setup.dataset].recordings
+        done = {cell.fit for cell in results.cells}
+        plan = [(seed, share) for seed in range(seeds) for share in shares
+                if (setup.dataset, setup.place, share, seed) not in done]  # fmt: skip
+        own = [one for one in recordings if setup.place in one.signals]
+        known: tuple[int, dict[str, list[ImuRecording]]] | None = None
+        for seed, share in tqdm(plan, f"{system}: {setup.name}", unit="fit", disable=None):
+            if known is None or known[0] != seed:
+                known = (seed, shifted(setup, recordings, [own[row] for row in split(own, share, seed)[1]], seed))
+            made = load_system(system, source, seed)
+            made.memory = memory
+            cells = measure(made, setup, recordings, share, seed, known[1])
+            results = ShiftResults(
+                system, kind.title, source or "", weights,
+                results.windows_sha256 | {setup.dataset: held[setup.dataset].sha256}, __version__,
+                tuple(sorted((*results.cells, *cells), key=_order)),
+            )  # fmt: skip
+            write_results(path, results)
+        memory.clear()
+    yield shift_table([results])
+    yield f"results: {path}"
+
+
+def _order(cell: Cell) -> tuple:
+    return cell.dataset, cell.place, cell.windows or 10**6, cell.seed
+
+
+def shift_table(results: Sequence[ShiftResults], shares: Sequence[int] = SHARES) -> str:
+    """Means over seeds of accuracy / macro-F1 as Markdown: a line a setup, share and system, a column a shift."""
+    lines = []
+    cells = [(one, cell) for one in results for cell in one.cells]
+    for dataset, place in dict.fromkeys((cell.dataset, cell.place) for _, cell in cells):
+        own = [(one.title, cell) for one, cell in cells if (cell.dataset, cell.place) == (dataset, place)]
+        names = list(dict.fromkeys(cell.shift for _, cell in own))
+        lines += ["", f"| {Setup(dataset, place).name} | windows a class | {' | '.join(names)} |"]
+        lines.append("| --- | ---: |" + " ---: |" * len(names))
+        for share in shares:
+            for title in dict.fromkeys(title for title, _ in own):
+                found = [cell for name, cell in own if (name, cell.windows) == (title, share)]
+                if not found:
+                    continue
+                row = " | ".join(_means([cell for cell in found if cell.shift == name]) for name in names)
+                lines.append(f"| {title} | {share or 'all'} | {row} |")
+    return "\n".join(lines[1:])
+
+
+def _means(cells: Sequence[Cell]) -> str:
+    if not cells:
+        return ""
+    return " / ".join(f"{np.mean([getattr(cell, score) for cell in cells]):.1f}" for score in ("accuracy", "macro_f1"))
+
+
+def read_results(path: str | Path) -> ShiftResults | None:
+    """What was measured before; None where the file is not there.
 
     Raises:
         ValueError: a damaged file.
     """
-    if not path.is_file():
-        return []
+    if not Path(path).is_file():
+        return None
     try:
-        return [Cell(**row) for row in json.loads(path.read_text())["cells"]]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise ValueError(f"{path}: not a table of this command ({error}); delete it and run again") from error
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        if content.pop("unit") != "percent":
+            raise KeyError("unit")
+        return ShiftResults(**content | {"cells": tuple(Cell(**row) for row in content["cells"])})
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: not a table of this command ({error!r}); delete it and run again") from error
 
 
-def write_cells(path: Path, cells: Sequence[Cell]) -> None:
-    """All cells, sorted; the file is never half-written."""
+def write_results(path: str | Path, results: ShiftResults) -> None:
+    """Whole or not at all."""
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    order = sorted(cells, key=lambda c: (c.dataset, c.windows or 10**6, SYSTEMS.index(c.system), c.seed))
     draft = path.with_name(f".{path.name}.tmp")
-    draft.write_text(json.dumps({"cells": [asdict(cell) for cell in order]}, indent=1) + "\n")
+    draft.write_text(json.dumps({"unit": "percent", **asdict(results)}, indent=1) + "\n", encoding="utf-8")
     os.replace(draft, path)
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", required=True, help="folder that holds the datasets")
-    parser.add_argument("--datasets", nargs="+", default=["uci_hapt"], choices=sorted(DATASETS), metavar="NAME")
-    parser.add_argument("--seeds", type=int, default=5, help="splits of the people (default 5)")
-    parser.add_argument("--out", type=Path, default=Path("results/setup_shift.json"))
-    given = parser.parse_args(arguments)
-    cells = read_cells(given.out)
-    done = {(c.dataset, c.system, c.windows, c.seed) for c in cells}
-    for dataset in given.datasets:
-        plan = [(system, windows, seed) for windows in SHARES for seed in range(given.seeds) for system in SYSTEMS]
-        plan = [item for item in plan if (dataset, *item) not in done]
-        if not plan:
-            continue
-        recordings = list(read_windows(dataset, Path(given.data) / dataset))
-        for system, windows, seed in tqdm(plan, dataset):
-            cells.append(measure(dataset, recordings, system, windows, seed))
-            write_cells(given.out, cells)
-    print(table(cells))
-
-
-if __name__ == "__main__":
-    main()

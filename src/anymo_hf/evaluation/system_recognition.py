@@ -21,6 +21,7 @@ from .. import __version__
 from ..recordings.catalogue import DATASETS, known_dataset
 from ..recordings.imu_recording import ImuRecording
 from ..recordings.windows_file import WindowsFile, available, load_windows
+from ..released import checkpoint_folder
 from ..systems.interface import System, load_system, systems
 from .metrics import majority_scores, people_interval, recognition_scores
 from .recognition import stratified_subset
@@ -302,10 +303,15 @@ def parameter_count(system: Any) -> int | None:
 
 
 def weights_of(system: Any) -> str:
-    """Hash of the weights that a system was loaded with; "" where it holds no network."""
+    """Hash of the weights that a system was loaded with, or of the checkpoint that its `source` names; "" without."""
     import torch
 
     digest, found = hashlib.sha256(), networks(system)
+    if not found and isinstance(getattr(system, "source", None), str):
+        files = sorted(Path(checkpoint_folder(system.source)).rglob("*.safetensors"))
+        for file in files:
+            digest.update(file.name.encode() + file.read_bytes())
+        return digest.hexdigest()[:16] if files else ""
     for network in found:
         for name, tensor in sorted(network.state_dict().items()):
             digest.update(

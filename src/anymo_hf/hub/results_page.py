@@ -15,8 +15,6 @@ from statistics import mean, stdev
 from typing import Any
 
 from ..evaluation.recognition import RecognitionRow
-from ..evaluation.setup_shift import Cell
-from ..evaluation.setup_shift import table as setup_shift_table
 from .model_card import captioning_section, recognition_section, retrieval_section, table, tokenizer_section
 
 HEAD = """# Results

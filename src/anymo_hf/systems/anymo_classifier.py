@@ -39,6 +39,7 @@ class AnyMoLinear(System):
             chosen = list(rows)
             people = [everyone[row] for row in chosen]
             made = AnyMoClassifier(self.source, sampling_rate=rate, robust=self.robust, random_state=self.seed)
+            made.memory = self.memory
             windows = [_six_channels(recordings[row]) for row in chosen]
             self.classifiers[rate] = made.fit(windows, [str(labels[row]) for row in chosen], people)
 

@@ -63,6 +63,10 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         strength_: the regularisation that was used.
     """
 
+    memory: dict[bytes, tuple] | None = (
+        None  # latents by window, where many fits share windows; no part of what is saved
+    )
+
     def __init__(
         self,
         model: str = "anymo",
@@ -275,7 +279,31 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
     def _latents(
         self, windows: list[dict[str, np.ndarray]], embed: bool = False
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """Mean and deviation over time of the encoder's latents, and the unit embeddings if asked for."""
+        """Mean and deviation over time of the encoder's latents, and the unit embeddings if asked for.
+
+        With a `memory` a window that was asked before is not computed again.
+        """
+        if self.memory is None:
+            return self._computed_latents(windows, embed)
+        keys = [self._content(window, embed) for window in windows]
+        new = {key: row for row, key in reversed(list(enumerate(keys))) if key not in self.memory}
+        if new:
+            latents, embeddings = self._computed_latents([windows[row] for row in new.values()], embed)
+            for place, key in enumerate(new):
+                self.memory[key] = (latents[place], None if embeddings is None else embeddings[place])
+        found = [self.memory[key] for key in keys]
+        return np.stack([one for one, _ in found]), np.stack([other for _, other in found]) if embed else None
+
+    def _content(self, window: dict[str, np.ndarray], embed: bool) -> bytes:
+        settings = (self.model, self.sampling_rate, self.acceleration_unit, self.angular_velocity_unit, embed)
+        digest = hashlib.blake2b(repr(settings).encode(), digest_size=16)
+        for place, signal in sorted(window.items()):
+            digest.update(place.encode() + np.ascontiguousarray(signal, dtype=float).tobytes())
+        return digest.digest()
+
+    def _computed_latents(
+        self, windows: list[dict[str, np.ndarray]], embed: bool
+    ) -> tuple[np.ndarray, np.ndarray | None]:
         import torch
 
         processor, model = self._loaded()

@@ -29,7 +29,13 @@ class System:
         channels: numbers of channels that it takes: 6 with gyroscope, 3 without.
         longest_seconds: of a window, None where there is no limit.
         licence: of its weights, or of this code where it has none.
+
+    Attributes:
+        memory: where whoever fits a system many times on the same windows lets it keep what it computes of a window
+            whatever it has learned, by the window's content; None keeps nothing.
     """
+
+    memory: dict | None = None
 
     name: ClassVar[str]
     title: ClassVar[str]
