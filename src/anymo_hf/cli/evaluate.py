@@ -264,6 +264,28 @@ def few_labels(
         typer.echo(line)
 
 
+@app.command()
+def embeddings(
+    data: Annotated[Path, typer.Option(help="Folder of windows files, or of downloads.")],
+    dataset: Annotated[str, typer.Option(help="Whose windows stand beside simulated ones.")] = "uci_hapt",
+    system: Annotated[str, typer.Option("--system", help="A system with embeddings of windows.")] = "anymo",
+    windows: Annotated[int, typer.Option(min=1, help="Real and simulated windows of each activity.")] = 100,
+    out: Out = Path("results"),
+    source: Source = None,
+) -> None:
+    """Embed real windows and simulated ones of the same activities and place, for anymo figures umap (paper Figure 6).
+
+    Example: anymo evaluate embeddings --data windows --dataset uci_hapt
+    """
+    from ..evaluation.paired_embeddings import paired_embeddings, write_embeddings
+    from ..recordings.windows_file import load_windows
+    from ..systems.interface import load_system
+
+    found = paired_embeddings(load_system(system, source), load_windows(dataset, data), windows)
+    typer.echo(f"{len(found.labels)} windows of {len(set(found.labels))} activities")
+    typer.echo(f"written: {write_embeddings(out, system, found)}")
+
+
 @app.command("setup-shift")
 def setup_shift(
     data: Annotated[Path, typer.Option(help="Folder of windows files, or of downloads.")],

@@ -210,7 +210,7 @@ def run_setup_shift(
     shares: Sequence[int] = SHARES,
     seeds: int = SEEDS,
 ) -> Iterator[str]:
-    """Every fit of a system that its results file does not hold yet; yields lines to print, its table last.
+    """Every fit of a system that its results file does not hold yet; yields lines to print.
 
     Args:
         system: name of one that learns.
@@ -272,37 +272,29 @@ def run_setup_shift(
             )  # fmt: skip
             write_results(path, results)
         memory.clear()
-    yield shift_table([results])
-    yield f"results: {path}"
+    yield f"{len(results.cells)} cells in {path}; anymo tables few-labels shows them"
 
 
 def _order(cell: Cell) -> tuple:
     return cell.dataset, cell.place, cell.windows or 10**6, cell.seed
 
 
-def shift_table(results: Sequence[ShiftResults], shares: Sequence[int] = SHARES) -> str:
-    """Means over seeds of accuracy / macro-F1 as Markdown: a line a setup, share and system, a column a shift."""
-    lines = []
-    cells = [(one, cell) for one in results for cell in one.cells]
-    for dataset, place in dict.fromkeys((cell.dataset, cell.place) for _, cell in cells):
-        own = [(one.title, cell) for one, cell in cells if (cell.dataset, cell.place) == (dataset, place)]
-        names = list(dict.fromkeys(cell.shift for _, cell in own))
-        lines += ["", f"| {Setup(dataset, place).name} | windows a class | {' | '.join(names)} |"]
-        lines.append("| --- | ---: |" + " ---: |" * len(names))
-        for share in shares:
-            for title in dict.fromkeys(title for title, _ in own):
-                found = [cell for name, cell in own if (name, cell.windows) == (title, share)]
-                if not found:
-                    continue
-                row = " | ".join(_means([cell for cell in found if cell.shift == name]) for name in names)
-                lines.append(f"| {title} | {share or 'all'} | {row} |")
-    return "\n".join(lines[1:])
+@dataclass(frozen=True)
+class SetupCells:
+    """Cells of one setup: `name` in words, and `(title of the system, cell)`."""
+
+    name: str
+    cells: tuple[tuple[str, Cell], ...]
 
 
-def _means(cells: Sequence[Cell]) -> str:
-    if not cells:
-        return ""
-    return " / ".join(f"{np.mean([getattr(cell, score) for cell in cells]):.1f}" for score in ("accuracy", "macro_f1"))
+def by_setup(results: Sequence[ShiftResults]) -> list[SetupCells]:
+    """The cells of several systems, sorted by the setup."""
+    cells = [(one.title, cell) for one in results for cell in one.cells]
+    setups = dict.fromkeys((cell.dataset, cell.place) for _, cell in cells)
+    return [
+        SetupCells(Setup(*setup).name, tuple(pair for pair in cells if (pair[1].dataset, pair[1].place) == setup))
+        for setup in setups
+    ]
 
 
 def read_results(path: str | Path) -> ShiftResults | None:

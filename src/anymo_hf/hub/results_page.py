@@ -9,13 +9,13 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any
 
 from ..evaluation.recognition import RecognitionRow
-from .model_card import captioning_section, recognition_section, retrieval_section, table, tokenizer_section
+from ..evaluation.tables import TABLES, make_tables
+from .model_card import recognition_section, table, tokenizer_section
 
 HEAD = """# Results
 
@@ -36,6 +36,11 @@ def results_page(results: str | Path) -> str:
         raise OSError(f"{folder}: no such folder; give the one that `anymo evaluate ... --out` wrote")
     parts = [HEAD]
     for name, title, write in SECTIONS:
+        if write is None:
+            if TABLES[name][0](folder):
+                body = "\n\n".join(one.markdown() for one in make_tables(name, folder))
+                parts.append(f"## {title}\n\n`anymo tables {name}` makes this.\n\n{body}\n")
+            continue
         path = folder / f"{name}.json"
         if not path.is_file():
             continue
@@ -58,66 +63,6 @@ def write_results_page(results: str | Path, out: str | Path) -> Path:
 
 def _recognition(content: dict[str, Any]) -> str:
     return recognition_section([RecognitionRow(**row) for row in content["datasets"]])
-
-
-def _few_labels(content: dict[str, Any]) -> str:
-    lines = [
-        "Accuracy / macro-F1 in percent on windows of people held out, mean and deviation over draws of the training "
-        "people. A share under one person is one person with so much of their windows. Every network gets the same steps.",
-        "",
-    ]
-    runs = content["runs"]
-    for name in dict.fromkeys(run["dataset"] for run in runs):
-        own = [run for run in runs if run["dataset"] == name]
-        shares = sorted({run["share"] for run in own} - {0.0})
-        rows = [
-            [way, *(_spread([run for run in own if (run["way"], run["share"]) == (way, share)]) for share in shares)]
-            for way in dict.fromkeys(run["way"] for run in own if run["share"])
-        ]
-        lines += [table([name, *(f"{100 * share:g} %" for share in shares)], rows), ""]
-        zero = [run for run in own if not run["share"]]
-        if zero:
-            lines += [f"Zero-shot on the same windows: {_spread(zero)}.", ""]
-    return "\n".join(lines)
-
-
-def _setup_shift(content: dict[str, Any]) -> str:
-    cells = [Cell(**row) for row in content["cells"]]
-    return (
-        "`python -m anymo_hf.evaluation.setup_shift --data DIR`: accuracy in percent on people held out, as worn / with the "
-        "device turned by one random rotation a person; means over "
-        f"{len({cell.seed for cell in cells})} splits of the people, at most 1,200 windows to learn from.\n\n"
-        + setup_shift_table(cells)
-    )
-
-
-def _spread(runs: Sequence[dict[str, Any]]) -> str:
-    if not runs:
-        return "-"
-    cells = []
-    for score in ("accuracy", "macro_f1"):
-        values = [run[score] for run in runs]
-        cells.append(f"{mean(values):.1f}" + (f" ± {stdev(values):.1f}" if len(values) > 1 else ""))
-    return " / ".join(cells)
-
-
-def _ablations(content: dict[str, Any]) -> str:
-    scored = {key: [row for row in content[key].values() if "accuracy" in row] for key in ("variants", "prompts")}
-    lines = [
-        f"Short budgets: {content['clips']:,} clips, one seed, at most {content['max_windows']} windows of each of "
-        f"{len(content['datasets'])} real sets, means in percent. Differences of a few points may be noise. "
-        "`make ablations-nano DATA=DIR` makes this table.",
-        "",
-    ]
-    for title, key in (("Variant", "variants"), ("Text-side prompt", "prompts")):
-        if scored[key]:
-            rows = [
-                [row["title"], *(f"{row[score]:.1f}" for score in ("accuracy", "macro_f1", "recall_at_2")),
-                 " / ".join(f"{value:.1f}" for value in row["paper"])]
-                for row in scored[key]
-            ]  # fmt: skip
-            lines += [table([title, "Acc", "F1", "R@2", "paper Acc / F1 / R@2"], rows), ""]
-    return "\n".join(lines)
 
 
 def _training(content: dict[str, Any]) -> str:
@@ -202,14 +147,17 @@ def _stream(content: dict[str, Any]) -> str:
     return f"`python benchmarks/stream.py`; one thread.\n\n{table(head, rows)}"
 
 
-SECTIONS: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
+# name of a results file with what writes its section, or of a table of `anymo tables` with None
+SECTIONS: tuple[tuple[str, str, Callable[[dict[str, Any]], str] | None], ...] = (
     ("recognition", "Zero-shot recognition of real recordings", _recognition),
-    ("retrieval", "Retrieval", retrieval_section),
-    ("captioning", "Captions", captioning_section),
+    ("recognition", "Recognition by every system", None),
+    ("retrieval", "Retrieval", None),
+    ("captions", "Captions", None),
     ("tokenizer", "Motion codes", tokenizer_section),
-    ("few_labels", "Few labels", _few_labels),
-    ("setup_shift", "Few labels, and the device turned", _setup_shift),
-    ("ablations", "Ablations", _ablations),
+    ("few-labels", "Few labels and shifts of the setup", None),
+    ("bench", "AnyMo Bench", None),
+    ("ablations", "Ablations", None),
+    ("prompts", "Text-side prompts", None),
     ("training", "Training of the release", _training),
     ("simulation_check", "The simulator beside real trackers", _trackers),
     ("derivatives", "Derivatives", _derivatives),

@@ -1,0 +1,270 @@
+"""Figures as PNG, from results files alone: radar (paper Figure 1), captions (5), UMAP (6), confusion."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .metrics import caption_words
+from .paired_embeddings import FOLDER as EMBEDDINGS
+from .paired_embeddings import read_embeddings
+from .paper_results import paper_columns, paper_results
+from .tables import read_json, recognition_results, task_results
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+RIGHT, WRONG, QUIET = "#1b7837", "#b2182b", "#8a8a8a"
+_AXES = (  # title, task, group of the paper's table, score (paper, appendix "radar")
+    ("Exact activity match", "recognition", "average", "accuracy"),
+    ("Balanced recognition", "recognition", "average", "macro_f1"),
+    ("Top-2 activity recall", "recognition", "average", "recall_at_2"),
+    ("IMU-to-text rank quality", "retrieval", "ego_exo4d, 100 samples, imu_to_text", "mrr"),
+    ("Text-to-IMU rank quality", "retrieval", "ego_exo4d, 100 samples, text_to_imu", "mrr"),
+    ("Word match", "captioning", "ego_exo4d", "bleu_1"),
+    ("Sequence overlap", "captioning", "ego_exo4d", "rouge_l"),
+    ("Content alignment", "captioning", "ego_exo4d", "meteor"),
+    ("Semantic similarity", "captioning", "ego_exo4d", "bert_f1"),
+)
+_EXAMPLES = 6
+
+
+def write_figure(name: str, results: str | Path, out: str | Path) -> Path:
+    """Writes `out/NAME.png`, whole or not at all.
+
+    Args:
+        name: key of `FIGURES`.
+        results: folder that `anymo evaluate` wrote.
+        out: folder for the picture.
+
+    Raises:
+        ValueError: unknown name, nothing to show, or a damaged file, by its name.
+        OSError: no such folder.
+        ImportError: matplotlib is missing.
+    """
+    if name not in FIGURES:
+        raise ValueError(f"unknown figure {name!r}; known: {', '.join(FIGURES)}")
+    if not Path(results).is_dir():
+        raise OSError(f"{results}: no such folder; give the one that anymo evaluate wrote")
+    draw, command = FIGURES[name]
+    figure = draw(Path(results))
+    if figure is None:
+        raise ValueError(f"{results} holds nothing for the figure {name!r}; run {command} first")
+    Path(out).mkdir(parents=True, exist_ok=True)
+    path = Path(out) / f"{name}.png"
+    draft = path.with_name(f".{path.name}.part.png")
+    figure.savefig(draft, dpi=150, facecolor="white")
+    os.replace(draft, path)
+    return path
+
+
+def _figure(width: float, height: float) -> Figure:
+    from matplotlib.figure import Figure
+
+    return Figure((width, height), layout="constrained")
+
+
+# -- radar ---------------------------------------------------------------------------------------------------------------
+
+
+def radar_values(results: Path) -> dict[str, tuple[list[float], int]]:
+    """Of every system here, the nine axes' values in percent (NaN where not measured) and over how many sets."""
+    found: dict[str, tuple[list[float], int]] = {}
+    for one in recognition_results(results):
+        rows = [row for row in one.rows if row.wording == "label"]
+        if rows and one.requires != "training":
+            scores = [float(np.mean([getattr(row, name) for row in rows])) for *_, name in _AXES[:3]]
+            found[one.title] = (scores + [np.nan] * 6, len(rows))
+    released = read_json(results / "recognition.json")
+    if released is not None and "AnyMo" not in found:
+        rows = released["datasets"]
+        scores = [float(np.mean([row[name] for row in rows])) for *_, name in _AXES[:3]]
+        found["AnyMo"] = (scores + [np.nan] * 6, len(rows))
+    for one in task_results(results, "retrieval"):
+        for row in one.rows:
+            if (row["dataset"], row["subset"]) == ("ego_exo4d", "100"):
+                scores, sets = found.setdefault(one.title, ([np.nan] * 9, 0))
+                scores[3:5] = [row.get(way, {}).get("mrr", np.nan) for way in ("imu_to_text", "text_to_imu")]
+    for one in task_results(results, "captions"):
+        for row in one.rows:
+            if row["dataset"] == "ego_exo4d":
+                scores, sets = found.setdefault(one.title, ([np.nan] * 9, 0))
+                names = ("bleu_1", "rouge_l", "meteor_f_mean", "bert_f1")
+                scores[5:] = [row["scores"].get(name, np.nan) for name in names]
+    return found
+
+
+def _radar(results: Path) -> Figure | None:
+    ours = radar_values(results)
+    if not ours:
+        return None
+    theirs: dict[str, list[float]] = {}
+    for number, (_, task, group, score) in enumerate(_AXES):
+        column = paper_columns(task).index(score)
+        for system, scores in paper_results(task).get(group, {}).items():
+            theirs.setdefault(system, [np.nan] * 9)[number] = scores[column]
+    every = np.array([values for values, _ in ours.values()] + list(theirs.values()))
+    top = 1.1 * np.nanmax(every, axis=0)
+    angles = np.linspace(0, 2 * np.pi, len(_AXES), endpoint=False)
+    figure = _figure(11, 7.5)
+    axes = figure.add_subplot(projection="polar")
+    axes.set_theta_offset(np.pi / 2)
+    axes.set_theta_direction(-1)
+
+    def draw(values: Any, **style: Any) -> None:
+        scaled = np.asarray(values, dtype=float) / top
+        axes.plot([*angles, angles[0]], [*scaled, scaled[0]], marker="o", markersize=3, **style)
+
+    for system, values in theirs.items():
+        bold = system == "AnyMo"
+        draw(values, label=f"{system} (paper)", linestyle="--", linewidth=1.6 if bold else 0.8,
+             color="#333333" if bold else None, alpha=0.9 if bold else 0.5)  # fmt: skip
+    for system, (values, sets) in ours.items():
+        draw(values, label=f"{system} (here, mean of {sets} sets)", linewidth=2.4)
+    axes.set_xticks(angles, [f"{title}\nup to {limit:.0f}" for (title, *_), limit in zip(_AXES, top, strict=True)])
+    axes.set_yticklabels([])
+    axes.set_ylim(0, 1)
+    axes.tick_params(axis="x", labelsize=8, pad=22)
+    figure.legend(loc="outside right upper", fontsize=8, frameon=False)
+    figure.suptitle(
+        "Each axis has its own scale; a gap was not measured. The paper's means are over its 14 sets.", fontsize=9
+    )
+    return figure
+
+
+# -- captions ------------------------------------------------------------------------------------------------------------
+
+
+def _captions(results: Path) -> Figure | None:
+    parts: dict[str, dict[str, tuple[list[str], list[str]]]] = {}
+    for one in task_results(results, "captions"):
+        for row in one.rows:
+            parts.setdefault(row["dataset"], {})[one.title] = (row["captions"], row["references"])
+    simulated = read_json(results / "captioning.json")
+    if simulated is not None:
+        parts.setdefault("simulated", {})["AnyMo"] = (simulated["captions"], simulated["references"])
+    if not parts:
+        return None
+    figure = _figure(7.0 * len(parts), 0.6 + _EXAMPLES * (0.62 + 0.3 * max(map(len, parts.values()))))
+    boxes = figure.subplots(1, len(parts), squeeze=False)[0]
+    for axes, (dataset, systems) in zip(boxes, parts.items(), strict=True):
+        axes.set_axis_off()
+        axes.set_title(f"{dataset.replace('_', ' ')} windows", loc="left")
+        references = next(iter(systems.values()))[1]
+        chosen = np.linspace(0, len(references) - 1, min(_EXAMPLES, len(references))).astype(int)
+        line, height = 1.0, 1.0 / (len(chosen) * (len(systems) + 1.6))
+        for row in chosen:
+            axes.text(0, line, _cut(references[row], 88), transform=axes.transAxes, fontsize=9, va="top", weight="bold")
+            line -= height
+            for system, (captions, _) in systems.items():
+                _coloured(axes, line, system, _cut(captions[row], 88), references[row])
+                line -= height
+            line -= 0.6 * height
+    figure.suptitle("Bold: the reference. Green words stand in it, red ones do not.", fontsize=9)
+    return figure
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _coloured(axes: Any, line: float, system: str, caption: str, reference: str) -> None:
+    from matplotlib.offsetbox import AnchoredOffsetbox, HPacker, TextArea
+
+    known = set(caption_words(reference))
+    words = [TextArea(f"{system}:", textprops={"fontsize": 9, "color": QUIET})]
+    for word in caption.split() or ["(nothing)"]:
+        own = set(caption_words(word))
+        colour = QUIET if own <= {"a", "an", "the"} else RIGHT if own & known else WRONG
+        words.append(TextArea(word, textprops={"fontsize": 9, "color": colour}))
+    packed = HPacker(children=words, pad=0, sep=3)
+    box = AnchoredOffsetbox("upper left", child=packed, pad=0, frameon=False, bbox_to_anchor=(0, line),
+                            bbox_transform=axes.transAxes, borderpad=0)  # fmt: skip
+    axes.add_artist(box)
+
+
+# -- embeddings ----------------------------------------------------------------------------------------------------------
+
+
+def plane(vectors: np.ndarray, seed: int = 0) -> tuple[np.ndarray, str]:
+    """`(n, dim)` to `(n, 2)` by UMAP where it is installed, else by the first two principal components; and by which."""
+    try:
+        from umap import UMAP
+    except ImportError:
+        centred = vectors - vectors.mean(0)
+        _, _, directions = np.linalg.svd(centred, full_matrices=False)
+        return centred @ directions[:2].T, "principal components; pip install umap-learn for UMAP"
+    return UMAP(random_state=seed, metric="cosine").fit_transform(vectors), "UMAP"
+
+
+def _umap(results: Path) -> Figure | None:
+    found = [read_embeddings(path) for path in sorted((results / EMBEDDINGS).glob("*.json"))]
+    if not found:
+        return None
+    figure = _figure(6.5 * len(found), 6)
+    for axes, one in zip(figure.subplots(1, len(found), squeeze=False)[0], found, strict=True):
+        points, by = plane(one.vectors)
+        real, labels = np.array(one.real), np.array(one.labels)
+        for number, label in enumerate(dict.fromkeys(one.labels)):
+            for recorded, marker in ((True, "o"), (False, "^")):
+                rows = (labels == label) & (real == recorded)
+                axes.scatter(*points[rows].T, s=14, marker=marker, color=f"C{number % 10}", alpha=0.7 if recorded else 0.35,
+                             linewidths=0, label=label if recorded else None)  # fmt: skip
+        axes.set_title(f"{one.title}: {one.dataset}, {one.place.replace('_', ' ')}\ncircles real, triangles simulated; {by}",
+                       fontsize=9)  # fmt: skip
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.legend(fontsize=8, frameon=False)
+    return figure
+
+
+# -- confusion -----------------------------------------------------------------------------------------------------------
+
+
+def _confusion(results: Path) -> Figure | None:
+    found = [
+        (f"{one.title}, {row.dataset}", row.labels, row.confusion)
+        for one in recognition_results(results)
+        for row in one.rows
+        if row.wording == "label" and one.system not in ("chance", "majority")
+    ]
+    released = read_json(results / "recognition.json")
+    if not found and released is not None:
+        found = [(f"AnyMo, {row['dataset']}", row["labels"], row["confusion"]) for row in released["datasets"]]
+    if not found:
+        return None
+    wide = min(3, len(found))
+    high = -(-len(found) // wide)
+    figure = _figure(5.2 * wide, 4.8 * high)
+    boxes = figure.subplots(high, wide, squeeze=False).ravel()
+    for axes in boxes[len(found) :]:
+        axes.set_axis_off()
+    for axes, (title, labels, counts) in zip(boxes, found, strict=False):
+        table = np.array(counts, dtype=float)
+        share = 100 * table / np.maximum(table.sum(1, keepdims=True), 1)
+        axes.imshow(share, cmap="Blues", vmin=0, vmax=100)
+        small = len(labels) <= 12
+        names = [_cut(str(label), 22) for label in labels]
+        axes.set_xticks(range(len(labels)), names if small else range(1, len(labels) + 1), rotation=90, fontsize=6)
+        axes.set_yticks(range(len(labels)), names if small else range(1, len(labels) + 1), fontsize=6)
+        axes.set_title(title, fontsize=9)
+        axes.set_xlabel("predicted", fontsize=7)
+        axes.set_ylabel("true", fontsize=7)
+        if small:
+            for row, column in np.argwhere(share >= 1):
+                axes.text(column, row, f"{share[row, column]:.0f}", ha="center", va="center", fontsize=6,
+                          color="white" if share[row, column] > 55 else "black")  # fmt: skip
+    figure.suptitle("Percent of each true class", fontsize=9)
+    return figure
+
+
+FIGURES: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "radar": (_radar, "anymo evaluate recognition --system NAME"),
+    "captions": (_captions, "anymo evaluate captioning"),
+    "umap": (_umap, "anymo evaluate embeddings"),
+    "confusion": (_confusion, "anymo evaluate recognition --system NAME"),
+}

@@ -1,0 +1,83 @@
+"""The results file of one system at one task, `results/TASK/SYSTEM.json`: rows that a stopped run adds to."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..systems.interface import System
+from .system_recognition import weights_of
+
+
+@dataclass(frozen=True)
+class TaskResults:
+    """What one system scored at one task; scores in percent.
+
+    Args:
+        task: "retrieval", "captions", "bench" or "choices".
+        system, title, requires, licence: of the system.
+        weights: see `weights_of`.
+        anymo_hf: version of this package.
+        rows: each with what was asked ("dataset" and the like) and its scores.
+    """
+
+    task: str
+    system: str
+    title: str
+    requires: str
+    licence: str
+    weights: str
+    anymo_hf: str
+    rows: tuple[dict[str, Any], ...]
+
+
+def open_results(out: str | Path, task: str, system: System) -> tuple[Path, TaskResults]:
+    """The file of a system at a task and what it holds; without rows where it is new.
+
+    Raises:
+        ValueError: it is damaged, or of other weights.
+    """
+    path = Path(out) / task / f"{system.name}.json"
+    new = TaskResults(
+        task, system.name, system.title, system.requires, system.licence, weights_of(system), __version__, ()
+    )
+    found = read_task_results(path)
+    if found is None:
+        return path, new
+    if (found.task, found.system, found.weights) != (new.task, new.system, new.weights):
+        raise ValueError(f"{path} is of other weights of {system.name}; move it away or give another --out")
+    return path, found
+
+
+def add_rows(path: Path, results: TaskResults, rows: Sequence[dict[str, Any]], key: Sequence[str]) -> TaskResults:
+    """Writes the file with new rows; a row with the same values of `key` is replaced."""
+    new = {tuple(row.get(name) for name in key) for row in rows}
+    kept = [row for row in results.rows if tuple(row.get(name) for name in key) not in new]
+    results = replace(results, rows=(*kept, *rows), anymo_hf=__version__)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.part")
+    draft.write_text(json.dumps({"unit": "percent", **asdict(results)}, indent=1) + "\n", encoding="utf-8")
+    os.replace(draft, path)
+    return results
+
+
+def read_task_results(path: str | Path) -> TaskResults | None:
+    """A results file; None where it is not there.
+
+    Raises:
+        ValueError: it is damaged or of another version.
+    """
+    if not Path(path).is_file():
+        return None
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        if content.pop("unit") != "percent":
+            raise KeyError("unit")
+        return TaskResults(**content | {"rows": tuple(dict(row) for row in content["rows"])})
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: not a results file of this version ({error!r}); move it away") from error

@@ -1,0 +1,400 @@
+"""The tables of the comparison, from results files alone: Markdown, CSV and LaTeX.
+
+Paper numbers stand in columns marked "paper". A system or data set without a result has a row that says what is missing.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from ..systems.interface import systems
+from . import setup_shift
+from .paper_results import paper_columns, paper_results
+from .system_recognition import FOLDER as RECOGNITION
+from .system_recognition import SystemResults, read_system_results
+from .system_results import TaskResults, read_task_results
+
+NONE = "-"
+_MISSING = {
+    "nothing": "not run yet",
+    "training": "not trained yet",
+    "weights": "its weights are not here",
+    "endpoint": "no endpoint was asked",
+}
+_SCORES = {
+    "accuracy": "Acc", "macro_f1": "F1", "recall_at_2": "R@2", "recall_at_1": "R@1", "recall_at_5": "R@5",
+    "recall_at_10": "R@10", "mrr": "MRR", "bleu_1": "BLEU-1", "bleu_4": "BLEU-4", "rouge_l": "ROUGE-L",
+    "meteor": "METEOR", "meteor_f_mean": "METEOR's F-mean", "bert_f1": "BERT-F1", "minilm_cosine": "MiniLM cosine",
+    "accuracy_at_1": "Acc@1", "accuracy_at_5": "Acc@5",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: `head` and `rows` of text cells, the first columns in words; `note` below it."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+    def markdown(self) -> str:
+        """Title, table and note."""
+        lines = [self.head, ("---", *["---:"] * (len(self.head) - 1)), *self.rows]
+        body = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+        return f"**{self.title}**\n\n{body}" + (f"\n\n{self.note}" if self.note else "")
+
+    def csv(self) -> str:
+        """Head and rows."""
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([self.head, *self.rows])
+        return text.getvalue()
+
+    def latex(self) -> str:
+        """A `table` with `booktabs` rules."""
+        rows = [" & ".join(map(_escaped, row)) + r" \\" for row in self.rows]
+        return "\n".join(
+            [
+                r"\begin{table}", r"\centering", rf"\caption{{{_escaped(self.title)}}}",
+                rf"\begin{{tabular}}{{l{'r' * (len(self.head) - 1)}}}", r"\toprule",
+                " & ".join(map(_escaped, self.head)) + r" \\", r"\midrule", *rows, r"\bottomrule",
+                r"\end{tabular}", r"\end{table}",
+            ]
+        )  # fmt: skip
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "±": r"$\pm$",
+    "–": "--",
+    "…": r"\dots{}",
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+}
+
+
+def _escaped(text: str) -> str:
+    return "".join(_LATEX.get(sign, sign) for sign in text)
+
+
+def make_tables(name: str, results: str | Path) -> list[Table]:
+    """The tables of that name.
+
+    Args:
+        name: key of `TABLES`.
+        results: folder that `anymo evaluate` wrote.
+
+    Raises:
+        ValueError: unknown name, nothing to show, or a damaged file, by its name.
+        OSError: no such folder.
+    """
+    if name not in TABLES:
+        raise ValueError(f"unknown table {name!r}; known: {', '.join(TABLES)}")
+    if not Path(results).is_dir():
+        raise OSError(f"{results}: no such folder; give the one that anymo evaluate wrote")
+    make, command = TABLES[name]
+    found = make(Path(results))
+    if not found:
+        raise ValueError(f"{results} holds nothing for the table {name!r}; run {command} first")
+    return found
+
+
+def write_tables(name: str, results: str | Path, out: str | Path) -> list[Path]:
+    """Writes `out/NAME.md`, `.csv` and `.tex`, each whole or not at all; errors as `make_tables`."""
+    found = make_tables(name, results)
+    texts = {
+        "md": "\n\n".join(table.markdown() for table in found) + "\n",
+        "csv": "\n".join(table.csv() for table in found),
+        "tex": "\n\n".join(table.latex() for table in found) + "\n",
+    }
+    Path(out).mkdir(parents=True, exist_ok=True)
+    paths = []
+    for ending, text in texts.items():
+        path = Path(out) / f"{name}.{ending}"
+        draft = path.with_name(f".{path.name}.part")
+        draft.write_text(text, encoding="utf-8")
+        os.replace(draft, path)
+        paths.append(path)
+    return paths
+
+
+# -- reading -------------------------------------------------------------------------------------------------------------
+
+
+def recognition_results(results: Path) -> list[SystemResults]:
+    """Of every system that has a file, in alphabetical order."""
+    found = [read_system_results(path) for path in sorted((results / RECOGNITION).glob("*.json"))]
+    return [one for one in found if one is not None]
+
+
+def task_results(results: Path, task: str) -> list[TaskResults]:
+    """Of every system that has a file for a task, in alphabetical order."""
+    found = [read_task_results(path) for path in sorted((results / task).glob("*.json"))]
+    return [one for one in found if one is not None]
+
+
+def shift_results(results: Path) -> list[setup_shift.ShiftResults]:
+    """Of every system that has a file of table C, in alphabetical order."""
+    found = [setup_shift.read_results(path) for path in sorted((results / setup_shift.FOLDER).glob("*.json"))]
+    return [one for one in found if one is not None]
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """A results file of one table; None where it is not there, ValueError where it is damaged."""
+    if not path.is_file():
+        return None
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path} is damaged ({error}); write it again") from error
+
+
+def _cells(values: Sequence[float] | None, count: int) -> tuple[str, ...]:
+    return (NONE,) * count if values is None else tuple(f"{value:.1f}" for value in values)
+
+
+def _without(shown: set[str], allowed: Sequence[str] = ("nothing", "weights", "endpoint", "training")) -> Iterator:
+    """Registered systems without a result, each with what it lacks."""
+    for name, kind in systems().items():
+        if name not in shown and kind.requires in allowed:
+            yield kind.title, _MISSING[kind.requires]
+
+
+# -- the tables ----------------------------------------------------------------------------------------------------------
+
+
+def _recognition(results: Path) -> list[Table]:
+    found = recognition_results(results)
+    zero = [one for one in found if one.requires != "training"]
+    learned = [one for one in found if one.requires == "training"]
+    parts = [("Zero-shot recognition (paper Table 1)", zero), ("Recognition after training on other people", learned)]
+    tables = []
+    for number, (title, chosen) in enumerate(parts):
+        rows = [row for one in chosen for row in _recognition_rows(one)]
+        if not rows:
+            continue
+        kinds = ("nothing", "weights", "endpoint") if number == 0 else ("training",)
+        width = len(_RECOGNITION_HEAD)
+        shown = {one.system for one in found}
+        rows += [(name, NONE, why, *[NONE] * (width - 3)) for name, why in _without(shown, kinds)]
+        if number == 0:
+            rows += _paper_only(chosen, width)
+        note = (
+            'In percent. label: the bare label; person: "a person is …". Interval: 95 % by bootstrap over people. Top '
+            "class: share of windows that got the most predicted class. Invalid answers count as wrong. Columns marked "
+            "(paper) are what the paper prints for the system of that name."
+        )
+        tables.append(Table(title, _RECOGNITION_HEAD, tuple(rows), note))
+    return tables
+
+
+_RECOGNITION_HEAD = (
+    "System", "Data set", "Labels as", "Split", "Windows", "People", "Chance", "Majority", "Acc", "Interval", "F1",
+    "R@2", "Top class", "Invalid", "Parameters", "Hz", "Channels", "s / 1,000", "Acc (paper)", "F1 (paper)", "R@2 (paper)",
+)  # fmt: skip
+
+
+def _recognition_rows(one: SystemResults) -> Iterator[tuple[str, ...]]:
+    for row in one.rows:
+        paper = paper_results("recognition").get(row.dataset, {}).get(one.title)
+        yield (
+            one.title, row.dataset, row.wording, row.split, f"{row.windows:,}", f"{row.people}",
+            *_cells((row.chance, row.majority, row.accuracy), 3),
+            NONE if row.interval is None else f"{row.interval[0]:.1f}–{row.interval[1]:.1f}",
+            *_cells((row.macro_f1, row.recall_at_2, row.top_class_share, row.invalid_rate), 4),
+            NONE if row.parameters is None else f"{row.parameters / 1e6:.2f} M",
+            "any" if row.rate is None else f"{row.rate:g}", f"{row.channels}", f"{row.seconds_per_1000:.1f}",
+            *_cells(paper, 3),
+        )  # fmt: skip
+
+
+def _paper_only(found: Sequence[SystemResults], width: int) -> list[tuple[str, ...]]:
+    """Rows of the paper for data sets that no system here was scored on."""
+    here = {row.dataset for one in found for row in one.rows}
+    rows = []
+    for dataset, theirs in paper_results("recognition").items():
+        for system, scores in theirs.items():
+            if dataset not in here:
+                why = "mean of the paper's 14" if dataset == "average" else "data not at hand"
+                rows.append((system, dataset, why, *[NONE] * (width - 6), *_cells(scores, 3)))
+    return rows
+
+
+def _retrieval(results: Path) -> list[Table]:
+    names = paper_columns("retrieval")
+    rows, shown = [], set()
+    for one in task_results(results, "retrieval"):
+        for row in one.rows:
+            for way in ("imu_to_text", "text_to_imu"):
+                if way in row:
+                    theirs = paper_results("retrieval").get(f"{row['dataset']}, {row['subset']} samples, {way}", {})
+                    scores = [row[way][name] for name in names]
+                    rows.append((one.title, row["dataset"], row["subset"], way.replace("_", " "), f"{row['windows']:,}",
+                                 f"{row['texts']:,}", *_cells(scores, 4), *_cells(theirs.get(one.title), 4)))  # fmt: skip
+                    shown.add((row["dataset"], row["subset"], way, one.title))
+    simulated = read_json(results / "retrieval.json")
+    if simulated is not None:
+        for way in ("imu_to_text", "text_to_imu"):
+            scores = [simulated[way][name] for name in names]
+            count = f"{simulated['windows']:,}"
+            asked = ("AnyMo", "simulated", count, way.replace("_", " "), count, f"{simulated['texts']:,}")
+            rows.append((*asked, *_cells(scores, 4), *_cells(None, 4)))
+    if not rows:
+        return []
+    for setting, theirs in paper_results("retrieval").items():
+        dataset, samples, way = setting.split(", ")
+        for system, scores in theirs.items():
+            if (dataset, samples.split()[0], way, system) not in shown:
+                rows.append((system, dataset, samples.split()[0], way.replace("_", " "), "not at hand",
+                             *[NONE] * 5, *_cells(scores, 4)))  # fmt: skip
+    head = ("System", "Windows of", "Subset", "Way", "Windows", "Texts", *(_SCORES[name] for name in names),
+            *(f"{_SCORES[name]} (paper)" for name in names))  # fmt: skip
+    note = (
+        "In percent; equal texts are one candidate. Simulated windows are of people that training never saw, and do not "
+        "compare with the paper's recordings."
+    )
+    return [Table("Retrieval (paper Table 2)", head, tuple(rows), note)]
+
+
+def _captions(results: Path) -> list[Table]:
+    names = ("bleu_1", "bleu_4", "rouge_l", "meteor_f_mean", "bert_f1", "minilm_cosine")
+    rows, shown = [], set()
+    found: list[tuple[str, str, int, dict[str, float], dict[str, str]]] = []
+    for one in task_results(results, "captions"):
+        found += [
+            (one.title, row["dataset"], row["windows"], row["scores"], row.get("missing", {})) for row in one.rows
+        ]
+    simulated = read_json(results / "captioning.json")
+    if simulated is not None:
+        found.append(("AnyMo", "simulated", simulated["windows"], simulated["scores"], simulated.get("missing", {})))
+    for title, dataset, windows, scores, missing in found:
+        theirs = paper_results("captioning").get(dataset, {}).get(title)
+        cells = [f"{scores[name]:.1f}" if name in scores else missing.get(name, "not asked") for name in names]
+        rows.append((title, dataset, f"{windows:,}", *cells, *_cells(theirs, 5)))
+        shown.add((dataset, title))
+    if not rows:
+        return []
+    for dataset, theirs in paper_results("captioning").items():
+        for system, values in theirs.items():
+            if (dataset, system) not in shown:
+                rows.append((system, dataset, "not at hand", *[NONE] * len(names), *_cells(values, 5)))
+    head = ("System", "Windows of", "Windows", *(_SCORES[name] for name in names),
+            *(f"{_SCORES[name]} (paper)" for name in paper_columns("captioning")))  # fmt: skip
+    note = (
+        "In percent, greedy, one reference each. The authors' code computes METEOR's F-mean of exact words and prints it as "
+        "METEOR. The MiniLM cosine is no score of the paper."
+    )
+    return [Table("Captions (paper Table 3)", head, tuple(rows), note)]
+
+
+def _bench(results: Path) -> list[Table]:
+    names = paper_columns("bench")
+    rows, shown = [], set()
+    for one in task_results(results, "bench"):
+        for row in one.rows:
+            theirs = paper_results("bench").get(row["setting"], {}).get(one.title)
+            theirs = None if row.get("simulated") else theirs
+            rows.append((one.title, row["setting"], "simulated" if row.get("simulated") else "Nymeria",
+                         f"{row['trained_on']:,}", f"{row['windows']:,}", f"{row['classes']}", f"{row['chance']:.1f}",
+                         *_cells([row[name] for name in names], 3), *_cells(theirs, 3)))  # fmt: skip
+            if not row.get("simulated"):
+                shown.add((row["setting"], one.title))
+    if not rows:
+        return []
+    for setting, theirs in paper_results("bench").items():
+        for system, scores in theirs.items():
+            if (setting, system) not in shown:
+                rows.append((system, setting, "not at hand", *[NONE] * 7, *_cells(scores, 3)))
+    head = ("System", "Setting", "Windows of", "Trained on", "Windows", "Classes", "Chance",
+            *(_SCORES[name] for name in names), *(f"{_SCORES[name]} (paper)" for name in names))  # fmt: skip
+    return [Table("AnyMo Bench (paper Table 8)", head, tuple(rows), "In percent.")]
+
+
+def _few_labels(results: Path) -> list[Table]:
+    tables = [_shift_table(one) for one in setup_shift.by_setup(shift_results(results))]
+    content = read_json(results / "few_labels.json")
+    runs = [] if content is None else content["runs"]
+    for name in dict.fromkeys(run["dataset"] for run in runs):
+        own = [run for run in runs if run["dataset"] == name]
+        shares = sorted({run["share"] for run in own} - {0.0})
+        rows = []
+        for way in dict.fromkeys(run["way"] for run in own):
+            of = [[run for run in own if (run["way"], run["share"]) == (way, share)] for share in (0.0, *shares)]
+            rows.append((way, *(_spread(part) for part in of)))
+        head = (name, "no labels", *(f"{100 * share:g} % of the people" for share in shares))
+        tables.append(
+            Table(f"Fine-tuning with few labels: {name}", head, tuple(rows), "Accuracy / macro-F1 in percent.")
+        )
+    return tables
+
+
+def _shift_table(part: setup_shift.SetupCells) -> Table:
+    names = list(dict.fromkeys(cell.shift for _, cell in part.cells))
+    rows = []
+    for share in sorted({cell.windows for _, cell in part.cells}, key=lambda share: share or 10**6):
+        for title in dict.fromkeys(title for title, _ in part.cells):
+            own = [cell for name, cell in part.cells if (name, cell.windows) == (title, share)]
+            of = [[asdict(cell) for cell in own if cell.shift == name] for name in names]
+            if own:
+                rows.append((title, f"{share or 'all'}", *(_spread(values) for values in of)))
+    seeds, held_out = len({cell.seed for _, cell in part.cells}), part.cells[0][1].held_out
+    note = (
+        f"Accuracy / macro-F1 in percent, mean and deviation over up to {seeds} splits; {held_out} held out. worn: as in "
+        "training; turned: one random rotation a person; 20 Hz: a slower device; other device: another one's errors."
+    )
+    return Table(
+        f"Few labels and shifts of the setup: {part.name}", ("System", "Windows a class", *names), tuple(rows), note
+    )
+
+
+def _spread(runs: Sequence[dict[str, Any]]) -> str:
+    if not runs:
+        return NONE
+    cells = []
+    for score in ("accuracy", "macro_f1"):
+        values = [run[score] for run in runs]
+        cells.append(f"{mean(values):.1f}" + (f" ± {stdev(values):.1f}" if len(values) > 1 else ""))
+    return " / ".join(cells)
+
+
+def _variants(results: Path, key: str, title: str, first: str) -> list[Table]:
+    content = read_json(results / "ablations.json")
+    if content is None or not content.get(key):
+        return []
+    names = ("accuracy", "macro_f1", "recall_at_2")
+    rows = []
+    for row in content[key].values():
+        ours = _cells([row[name] for name in names], 3) if "accuracy" in row else ("not run yet", NONE, NONE)
+        rows.append((row["title"], *ours, *_cells(row["paper"], 3)))
+    head = (first, *(_SCORES[name] for name in names), *(f"{_SCORES[name]} (paper)" for name in names))
+    note = (
+        f"Means in percent over {len(content['datasets'])} real sets, at most {content['max_windows']} windows each; short "
+        f"budgets of {content['clips']:,} clips and one seed: differences of a few points may be noise."
+    )
+    return [Table(title, head, tuple(rows), note)]
+
+
+def _ablations(results: Path) -> list[Table]:
+    return _variants(results, "variants", "Ablations (paper Table 4)", "Variant")
+
+
+def _prompts(results: Path) -> list[Table]:
+    return _variants(results, "prompts", "Text-side prompts (paper Table 10)", "Prompt")
+
+
+TABLES: dict[str, tuple[Callable[[Path], list[Table]], str]] = {
+    "recognition": (_recognition, "anymo evaluate recognition --system NAME"),
+    "retrieval": (_retrieval, "anymo evaluate retrieval"),
+    "captions": (_captions, "anymo evaluate captioning"),
+    "bench": (_bench, "anymo evaluate bench"),
+    "few-labels": (_few_labels, "anymo evaluate setup-shift"),
+    "ablations": (_ablations, "make ablations-nano"),
+    "prompts": (_prompts, "make ablations-nano"),
+}

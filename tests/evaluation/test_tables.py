@@ -1,0 +1,162 @@
+"""Tables and figures from results files: figures are those of the files, the paper's stand apart, gaps say why."""
+
+import csv
+import io
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from anymo_hf.evaluation import figures, tables
+from anymo_hf.evaluation.paired_embeddings import (
+    PairedEmbeddings,
+    paired_embeddings,
+    read_embeddings,
+    simulated_names,
+    write_embeddings,
+)  # fmt: skip
+from anymo_hf.evaluation.paper_results import paper_results
+from anymo_hf.evaluation.system_recognition import SystemResults, SystemRow, write_system_results
+from anymo_hf.recordings.catalogue import DATASETS
+from anymo_hf.recordings.imu_recording import ImuRecording
+from anymo_hf.recordings.windows_file import WindowsFile
+
+RESULTS = Path(__file__).parents[2] / "results"
+
+
+def row(dataset, accuracy, **more):
+    labels = DATASETS[dataset].labels
+    values = {
+        "dataset": dataset, "wording": "label", "split": "paper", "windows": 1234, "trained_on": 0, "people": 9,
+        "windows_sha256": "0", "labels": labels, "chance": 100 / len(labels), "majority": 20.0, "majority_macro_f1": 5.0,
+        "accuracy": accuracy, "macro_f1": accuracy - 1, "recall_at_2": accuracy + 1,
+        "interval": (accuracy - 5, accuracy + 5),
+        "top_class_share": 30.0, "invalid_rate": 2.5, "parameters": 5_200_000, "rate": 20.0, "channels": 3,
+        "seconds_per_1000": 1.5, "confusion": tuple(map(tuple, np.eye(len(labels), dtype=int).tolist())),
+    }  # fmt: skip
+    return SystemRow(**values | more)
+
+
+@pytest.fixture
+def results(tmp_path):
+    folder = Path(shutil.copytree(RESULTS, tmp_path / "results"))
+    shutil.rmtree(folder / "recognition", ignore_errors=True)
+    scored = SystemResults(
+        "unimts", "UniMTS", "weights", "?", "", "0", None, 0, "0", (row("uci_har", 61.5), row("usc_had", 41))
+    )
+    write_system_results(folder / "recognition" / "unimts.json", scored)
+    return folder
+
+
+def cells(table, first):
+    return [dict(zip(table.head, line, strict=True)) for line in table.rows if line[0] == first]
+
+
+def test_recognition_has_our_figures_and_the_papers_side_by_side(results):
+    (table,) = tables.make_tables("recognition", results)
+    ours = cells(table, "UniMTS")[0]
+    assert (ours["Acc"], ours["F1"], ours["Interval"], ours["Invalid"]) == ("61.5", "60.5", "56.5–66.5", "2.5")
+    paper = paper_results("recognition")["uci_har"]["UniMTS"]
+    assert [ours[f"{name} (paper)"] for name in ("Acc", "F1", "R@2")] == [f"{value:.1f}" for value in paper]
+    assert cells(table, "AnyMo")[0]["Labels as"] == "its weights are not here"
+    missing = [line for line in cells(table, "UniMTS") if line["Labels as"] == "data not at hand"]
+    assert "uci_har" not in {line["Data set"] for line in missing} and "dsads" in {line["Data set"] for line in missing}
+
+
+def test_every_table_of_the_repository_can_be_made_and_written(results, tmp_path):
+    for name in tables.TABLES:
+        if name == "bench" and not (results / "bench").is_dir():
+            continue
+        made = tables.make_tables(name, results)
+        assert all(len(line) == len(table.head) for table in made for line in table.rows)
+        paths = tables.write_tables(name, results, tmp_path / "out")
+        markdown, plain, latex = (path.read_text(encoding="utf-8") for path in paths)
+        read = list(csv.reader(io.StringIO(plain)))
+        assert tuple(read[0]) == made[0].head and tuple(read[1]) == made[0].rows[0]
+        assert f"**{made[0].title}**" in markdown and latex.count(r"\begin{tabular}") == len(made)
+    assert not [path for path in (tmp_path / "out").iterdir() if path.suffix not in (".md", ".csv", ".tex")]
+
+
+def test_latex_escapes_what_latex_reads():
+    table = tables.Table("a & b_1", ("x %", "±"), (("{1}", "50 # – …"),))
+    assert r"\caption{a \& b\_1}" in table.latex() and r"\{1\} & 50 \# -- \dots{} \\" in table.latex()
+
+
+def test_a_score_that_could_not_be_had_says_why(results):
+    content = json.loads((results / "captioning.json").read_text())
+    content["missing"] = {"bert_f1": "scorer not downloaded"}
+    (results / "captioning.json").write_text(json.dumps(content))
+    (table,) = tables.make_tables("captions", results)
+    assert cells(table, "AnyMo")[0]["BERT-F1"] == "scorer not downloaded"
+
+
+def test_nothing_to_show_and_damaged_files_are_said_in_one_line(results, tmp_path):
+    with pytest.raises(ValueError, match="holds nothing for the table 'bench'; run anymo evaluate bench"):
+        tables.make_tables("bench", tmp_path)
+    with pytest.raises(ValueError, match="unknown table 'poem'"):
+        tables.make_tables("poem", results)
+    with pytest.raises(OSError, match="no such folder"):
+        tables.make_tables("recognition", tmp_path / "none")
+    (results / "recognition" / "unimts.json").write_text("{")
+    with pytest.raises(ValueError, match="unimts.json: not a results file"):
+        tables.write_tables("recognition", results, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(ValueError, match="holds nothing for the figure 'umap'"):
+        figures.write_figure("umap", tmp_path, tmp_path / "out")
+    with pytest.raises(ValueError, match="unknown figure"):
+        figures.write_figure("poem", results, tmp_path)
+
+
+def test_radar_has_means_over_the_scored_sets_and_gaps(results):
+    values, sets = figures.radar_values(results)["UniMTS"]
+    assert sets == 2 and values[0] == pytest.approx((61.5 + 41) / 2) and values[2] == pytest.approx((62.5 + 42) / 2)
+    assert np.isnan(values[3:]).all()
+
+
+def test_every_figure_is_drawn(results, tmp_path):
+    pytest.importorskip("matplotlib")
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(20, 6)) + np.repeat([[0] * 6, [5] * 6], 10, axis=0)
+    found = PairedEmbeddings("AnyMo", "uci_hapt", "waist", ("walk",) * 10 + ("sit",) * 10, (True, False) * 10, vectors)
+    write_embeddings(results, "anymo", found)
+    back = read_embeddings(results / "embeddings" / "anymo.json")
+    assert back.labels == found.labels and np.abs(back.vectors - vectors).max() < 1e-4
+    for name in figures.FIGURES:
+        path = figures.write_figure(name, results, tmp_path / "out")
+        assert path.read_bytes().startswith(b"\x89PNG")
+    assert sorted(path.stem for path in (tmp_path / "out").iterdir()) == sorted(figures.FIGURES)
+    (results / "embeddings" / "anymo.json").write_text('{"vectors": [[1, 2]], "labels": [], "real": []}')
+    with pytest.raises(ValueError, match="not a file of anymo evaluate embeddings"):
+        figures.write_figure("umap", results, tmp_path)
+
+
+def test_without_umap_the_plane_is_that_of_the_principal_components(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "umap", None)
+    rng = np.random.default_rng(1)
+    vectors = rng.normal(size=(50, 5)) * [5, 3, 1, 0.5, 0.1]
+    points, by = figures.plane(vectors)
+    eigenvalues = np.linalg.eigvalsh(np.cov(vectors.T))[::-1]
+    np.testing.assert_allclose(points.var(0, ddof=1), eigenvalues[:2], rtol=1e-6)
+    assert "umap-learn" in by
+
+
+def test_real_windows_stand_beside_simulated_ones_of_the_same_activities():
+    class Echo:
+        title = "Echo"
+
+        def embed_imu(self, recordings):
+            self.seen = recordings
+            return np.ones((len(recordings), 2))
+
+    labels = DATASETS["uci_hapt"].labels
+    assert set(simulated_names(labels)) == set(labels) and simulated_names(["juggling knives"]) == {}
+    made = [ImuRecording({"waist": np.ones((250, 6))}, 50.0, label) for label in labels[:2] for _ in range(3)]
+    held = WindowsFile("uci_hapt", tuple(made), (), (), "worn", "", "")
+    found = paired_embeddings(Echo(), held, 2)
+    assert found.labels == (labels[0],) * 4 + (labels[1],) * 4 and found.real == (True, True, False, False) * 2
+    with pytest.raises(ValueError, match="none of its classes"):
+        paired_embeddings(
+            Echo(), WindowsFile("x", (ImuRecording({"waist": np.ones((9, 6))}, 50.0, "zz"),), (), (), "", "", "")
+        )
