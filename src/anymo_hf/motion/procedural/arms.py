@@ -10,7 +10,7 @@ import numpy as np
 from .locomotion import walk
 from .person import Range
 from .pose import SIDES, Build, Impact, Pose, cycles, passages, smoothstep
-from .posture import sit, stand
+from .posture import ABOUT, AT_WORK, Gaze, sit, stand
 
 ARM_ANGLES = ("arm_flex", "arm_abd", "arm_twist", "elbow", "pronation")
 
@@ -33,6 +33,7 @@ def gesture(
     seated: float = 0.0,
     step: bool = False,
     directed: bool = False,
+    gaze: Gaze = ABOUT,
 ) -> Build:
     """A single reach through key poses, one or more times.
 
@@ -45,11 +46,12 @@ def gesture(
         seated: chance that the person sits.
         step: whether a foot comes down in the middle of it.
         directed: run backward with the left arm, so that a move to the left stays one.
+        gaze: of the head.
     """
 
     def build(pose: Pose) -> None:
         rng = pose.rng
-        (sit if rng.random() < seated else stand)(pose)
+        (sit if rng.random() < seated else stand)(pose, gaze=gaze)
         side = "R" if rng.random() < 0.8 else "L"
         pose.details["side"] = "both" if arms == "both" else {"R": "right", "L": "left"}[side]
         seconds = rng.uniform(0.22, 0.5) / pose.style.tempo
@@ -113,6 +115,7 @@ def rhythm(
     stoop: float = 0.0,
     walking: float = 0.0,
     knock: float = 0.0,
+    gaze: Gaze = AT_WORK,
 ) -> Build:
     """A repeated arm movement.
 
@@ -125,20 +128,21 @@ def rhythm(
         trunk: how far the trunk turns with the arms, radians.
         stoop: how far it bends forward.
         knock: m/s^2 at the hand at the end of each cycle; 0 for none.
+        gaze: of the head.
     """
     middles, swings, lags = astuple(centre), astuple(swing), astuple(lag)
 
     def build(pose: Pose) -> None:
         rng = pose.rng
         if rng.random() < seated:
-            sit(pose)
+            sit(pose, gaze=gaze)
             for side in SIDES:
                 for name in ("arm_flex", "elbow", "pronation"):
                     pose.angles[f"{side}_{name}"] = pose.get(f"{side}_{name}") * 0.3
         elif rng.random() < walking:
             walk("slow")(pose)
         else:
-            stand(pose)
+            stand(pose, gaze=gaze)
         tempo = frequency.draw(rng) * pose.style.tempo
         phase = cycles(pose, tempo, 0.06)
         gate = np.clip(0.75 + pose.noise(0.35, 0.25), 0.15, 1.2) if rng.random() < 0.5 else 1.0

@@ -121,6 +121,7 @@ ON_SIDE = Bed(hip=Range(0, 0.9), knee=Range(0, 1.2), turn=np.pi / 2, turn_spread
 ABOUT = Gaze(turns=0.3, tremor=0.001)
 ON_THE_WAY = Gaze(turns=0.3, down_spread=0.2, drift=0.025)
 CALM = Gaze(down=0.2, down_spread=0.2)
+SCREEN = Gaze(turns=0.1, size=0.12, nod=0.12, down=0.15, down_spread=0.12, tremor=0.0006)
 AT_WORK = Gaze(turns=0.04, size=0.2, nod=0.15, down=0.45)
 
 

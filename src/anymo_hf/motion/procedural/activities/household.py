@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..activity import Activity
 from ..arms import ArmAngles, gesture, rhythm
 from ..person import Range
+from ..posture import ABOUT
 
 ACTIVITIES = (
     Activity(
@@ -20,12 +21,12 @@ ACTIVITIES = (
             walking=0.3,
         ),
         label="sweeping",
-        label_phrases=("sweeping", "sweep floor", "sweeping the floor", "mopping", "mop floor", "using a broom"),
+        label_phrases=("sweeping", "sweep floor", "sweeping the floor", "brushing the floor", "sweep", "using a broom"),
         verb_phrases=(
             "sweeps the floor",
             "moves a broom back and forth",
             "cleans the floor with a broom",
-            "mops the floor",
+            "sweeps up dust",
         ),
     ),
     Activity(
@@ -65,7 +66,7 @@ ACTIVITIES = (
             seated=0.2,
         ),
         label="cleaning a surface",
-        label_phrases=("wiping", "wipe table", "cleaning a surface", "wiping the table", "ironing", "cleaning"),
+        label_phrases=("wiping", "wipe table", "cleaning a surface", "wiping the table", "wipe a counter", "cleaning"),
         verb_phrases=(
             "wipes a table",
             "rubs a surface with {side} hand",
@@ -156,6 +157,169 @@ ACTIVITIES = (
             "reaches out for something",
             "extends {side} arm to a shelf",
             "stretches {side} arm ahead",
+        ),
+    ),
+    Activity(
+        name="mopping",
+        build=rhythm(
+            Range(0.4, 0.9),
+            centre=ArmAngles(flex=0.65, abduction=0.2, twist=0.2, elbow=0.75, pronation=0.4),
+            swing=ArmAngles(flex=0.35, abduction=0.1, twist=0.2, elbow=-0.35, pronation=0.1),
+            arms="both",
+            trunk=0.15,
+            stoop=0.45,
+            walking=0.3,
+        ),
+        label="mopping",
+        label_phrases=(
+            "mop floor",
+            "mopping the floor",
+            "mopping",
+            "wet cleaning the floor",
+            "pushing a mop",
+            "mop the kitchen",
+        ),
+        verb_phrases=(
+            "mops the floor",
+            "pushes a mop back and forth",
+            "wipes the floor with a mop",
+            "cleans the floor with water",
+        ),
+    ),
+    Activity(
+        name="kneading",
+        build=rhythm(
+            Range(0.6, 1.4),
+            centre=ArmAngles(flex=0.7, abduction=0.15, twist=0.3, elbow=0.9, pronation=0.9),
+            swing=ArmAngles(flex=0.2, elbow=-0.25, pronation=0.08),
+            arms="both",
+            trunk=0.05,
+            stoop=0.35,
+        ),
+        label="kneading dough / shaping dough",
+        label_phrases=("kneading dough", "kneading", "shaping dough", "rolling dough", "working dough", "knead"),
+        verb_phrases=(
+            "kneads dough with both hands",
+            "works the dough",
+            "shapes dough on a table",
+            "presses and folds dough",
+        ),
+    ),
+    Activity(
+        name="hanging_laundry",
+        build=gesture(
+            ArmAngles(flex=0.6, abduction=0.2, elbow=0.6, pronation=0.4),
+            ArmAngles(flex=2.3, abduction=0.3, twist=0.1, elbow=0.6, pronation=0.4),
+            ArmAngles(flex=2.2, abduction=0.4, twist=0.1, elbow=0.8, pronation=0.6),
+            arms="both",
+            trunk=0.1,
+        ),
+        label="hanging clothing",
+        label_phrases=(
+            "hanging laundry",
+            "hang out the washing",
+            "hanging clothes",
+            "hanging clothing",
+            "pegging clothes",
+            "hang up clothes",
+        ),
+        verb_phrases=(
+            "hangs up laundry",
+            "pegs clothes on a line",
+            "hangs clothes with both hands",
+            "lifts clothes onto a line",
+        ),
+    ),
+    Activity(
+        name="peeling",
+        build=rhythm(
+            Range(0.7, 1.6),
+            centre=ArmAngles(flex=0.5, abduction=0.15, twist=0.5, elbow=1.6, pronation=0.4),
+            swing=ArmAngles(flex=0.05, abduction=0.04, twist=0.1, elbow=0.15, pronation=0.2),
+            seated=0.3,
+            stoop=0.15,
+        ),
+        label="peeling fruits / vegetable",
+        label_phrases=(
+            "peeling",
+            "peeling a potato",
+            "peeling fruit",
+            "peel vegetables",
+            "cut fruits",
+            "peeling an apple",
+        ),
+        verb_phrases=(
+            "peels a potato with {side} hand",
+            "peels fruit",
+            "pulls a peeler along a carrot",
+            "peels vegetables",
+        ),
+    ),
+    Activity(
+        name="ironing",
+        build=rhythm(
+            Range(0.3, 0.9),
+            centre=ArmAngles(flex=0.7, abduction=0.25, twist=0.2, elbow=1.0, pronation=1.0),
+            swing=ArmAngles(flex=0.2, abduction=0.25, twist=0.3, elbow=0.25, pronation=0.05),
+            lag=ArmAngles(flex=0.25),
+            stoop=0.25,
+            trunk=0.08,
+        ),
+        plain_label="ironing",
+        label_phrases=(
+            "ironing",
+            "iron clothes",
+            "ironing a shirt",
+            "using an iron",
+            "ironing laundry",
+            "pressing clothes",
+        ),
+        verb_phrases=("irons a shirt", "moves an iron with {side} hand", "glides an iron over cloth", "irons clothes"),
+    ),
+    Activity(
+        name="hammering",
+        build=rhythm(
+            Range(1.2, 2.6),
+            centre=ArmAngles(flex=0.8, abduction=0.2, twist=0.1, elbow=1.2, pronation=0.2),
+            swing=ArmAngles(flex=0.2, abduction=0.03, elbow=0.5),
+            lag=ArmAngles(elbow=0.08),
+            knock=40.0,
+        ),
+        plain_label="hammering",
+        label_phrases=(
+            "hammering",
+            "hammer a nail",
+            "driving in a nail",
+            "using a hammer",
+            "pounding",
+            "hit with a hammer",
+        ),
+        verb_phrases=("hammers a nail with {side} hand", "swings a hammer", "drives a nail in", "pounds with a hammer"),
+    ),
+    Activity(
+        name="washing_window",
+        build=rhythm(
+            Range(0.4, 1.1),
+            centre=ArmAngles(flex=1.9, abduction=0.3, twist=0.1, elbow=0.6, pronation=0.8),
+            swing=ArmAngles(flex=0.25, abduction=0.3, twist=0.2, elbow=0.25, pronation=0.1),
+            lag=ArmAngles(abduction=0.25),
+            gaze=ABOUT,
+            trunk=0.1,
+        ),
+        label="cleaning whiteboard",
+        label_phrases=(
+            "washing a window",
+            "cleaning windows",
+            "wiping a board",
+            "cleaning a whiteboard",
+            "wiping a mirror",
+            "wash window",
+        ),
+        verb_phrases=(
+            "washes a window with {side} hand",
+            "wipes a board",
+            "cleans a mirror",
+            "rubs a window up and down",
         ),
     ),
 )
