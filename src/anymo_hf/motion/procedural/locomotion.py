@@ -101,6 +101,8 @@ PACES = {
     "normal": Pace(Range(0.80, 1.0), Range(10, 28)),
     "fast": Pace(Range(0.98, 1.14), Range(14, 34)),
 }
+# share of walks between the walls of a room or a corridor, which turn at their ends
+INDOORS = {"slow": 0.5, "normal": 0.2, "fast": 0.05}
 
 
 def move_on_feet(
@@ -263,7 +265,9 @@ def move_on_feet(
             pose.add(f"{other}_arm_twist", 0.3 + 0.25 * wave)
 
 
-def walk(pace: str = "normal", direction: int = 1, curvature: float = 0.0, in_place: bool = False) -> Build:
+def walk(
+    pace: str = "normal", direction: int = 1, curvature: float = 0.0, in_place: bool = False, towards: int = 0
+) -> Build:
     """Walking.
 
     Args:
@@ -271,6 +275,7 @@ def walk(pace: str = "normal", direction: int = 1, curvature: float = 0.0, in_pl
         direction: -1 walks backward.
         curvature: radians a metre, to either side.
         in_place: on the spot, knees high.
+        towards: 1 for curves to the left only, -1 to the right.
     """
 
     def build(pose: Pose) -> None:
@@ -279,11 +284,18 @@ def walk(pace: str = "normal", direction: int = 1, curvature: float = 0.0, in_pl
         cadence, impact = {name: (one.cadence.draw(rng), one.impact.draw(rng)) for name, one in PACES.items()}[pace]
         cadence *= pose.style.tempo**0.5
         step = pose.style.height * float(np.clip(0.41 + 0.4 * (cadence - 0.9) + rng.normal(0, 0.03), 0.18, 0.54))
-        turn = rng.choice([-1, 1]) * curvature * rng.uniform(0.6, 1.5)
+        sign = rng.choice([-1, 1])
+        turn = (towards or sign) * curvature * rng.uniform(0.6, 1.5)
+        if curvature == 0 and rng.random() < INDOORS[pace]:
+            turn, landings = sign * rng.uniform(0.15, 0.7), rng.uniform(0.4, 1.0)
+        else:
+            landings = 0.0
         pose.details["speed"] = pace
         if in_place:
             move_on_feet(pose, cadence, 0.0, impact, "walk", clearance=rng.uniform(0.08, 0.32))
         else:
-            move_on_feet(pose, cadence, step * (0.7 if direction < 0 else 1), impact, "walk", direction, turn)
+            move_on_feet(
+                pose, cadence, step * (0.7 if direction < 0 else 1), impact, "walk", direction, turn, landings=landings
+            )
 
     return build

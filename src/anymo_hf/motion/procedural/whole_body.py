@@ -110,7 +110,7 @@ def exercise(
     *,
     height: tuple[float, float] | None = None,
     alternate: bool = False,
-    sharpness: Range = Range(0.8, 1.4),
+    sharpness: Range | None = None,
     jolt: Range | None = None,
     arms: str = "both",
     seated: float = 0.0,
@@ -147,7 +147,7 @@ def exercise(
             stand(pose, gaze=gaze)
         tempo = frequency.draw(rng) * pose.style.tempo
         phase = cycles(pose, tempo, 0.05)
-        power = sharpness.draw(rng)
+        power = (sharpness or Range(0.8, 1.4)).draw(rng)
         # repetitions differ, and some people pause between them
         size = np.clip(pose.style.amplitude * np.exp(rng.normal(0, 0.12)), 0.65, 1.12) * (1 + pose.noise(0.06, 0.3))
         pose.details["repetitions"] = max(1, int(tempo * pose.time[-1]))
