@@ -27,7 +27,7 @@ from .metrics import recognition_scores
 
 FRAMES = 300
 VIEWS = ViewOptions(soft_attachment=0.5, wobble=0.7, belt=0.6, pocket=0.7)
-_WALKS = ("walking", "walking_slow", "walking_fast")
+_WALKS = ("walking", "walking_slow", "walking_fast", "walking_left", "walking_right")
 _SITS, _STAIRS = ("sitting", "slouching"), ("stairs_up", "stairs_down")
 # dataset -> placement, and the simulated activities behind each of its labels; labels without any are not judged
 TASKS: dict[str, tuple[str, dict[str, tuple[str, ...]]]] = {
@@ -60,13 +60,20 @@ TASKS: dict[str, tuple[str, dict[str, tuple[str, ...]]]] = {
             "jumping": ("jumping",),
             "walking upstairs": ("stairs_up",),
             "walking downstairs": ("stairs_down",),
+            "sitting down on a chair": ("stand_to_sit",),
+            "getting into a car": ("car_in",),
+            "getting out of a car": ("car_out",),
         },
     ),
     "classyglass": (
         "head",
         {
-            "typing on a computer": ("typing",),
+            "sitting and reading a book": ("reading",),
             "sitting and writing in a notebook": ("writing",),
+            "typing on a computer": ("typing",),
+            "browsing on a computer": ("browsing",),
+            "sitting and moving the head and body": ("looking_around",),
+            "sitting and moving the chair": ("moving_on_a_chair",),
             "standing up from sitting": ("sit_to_stand",),
             "standing": ("standing",),
             "walking": _WALKS,

@@ -12,6 +12,7 @@ from .person import Range
 from .pose import SIDES, Build, Impact, Pose, cycles, passages, smoothstep
 from .posture import ABOUT, AT_WORK, Gaze, sit, stand
 
+_QUICK = Range(0.22, 0.5)
 ARM_ANGLES = ("arm_flex", "arm_abd", "arm_twist", "elbow", "pronation")
 
 
@@ -33,6 +34,7 @@ def gesture(
     seated: float = 0.0,
     step: bool = False,
     directed: bool = False,
+    seconds: Range | None = None,
     gaze: Gaze = ABOUT,
 ) -> Build:
     """A single reach through key poses, one or more times.
@@ -46,6 +48,7 @@ def gesture(
         seated: chance that the person sits.
         step: whether a foot comes down in the middle of it.
         directed: run backward with the left arm, so that a move to the left stays one.
+        seconds: between key poses; those of a quick sign when left out.
         gaze: of the head.
     """
 
@@ -54,8 +57,8 @@ def gesture(
         (sit if rng.random() < seated else stand)(pose, gaze=gaze)
         side = "R" if rng.random() < 0.8 else "L"
         pose.details["side"] = "both" if arms == "both" else {"R": "right", "L": "left"}[side]
-        seconds = rng.uniform(0.22, 0.5) / pose.style.tempo
-        cycle = seconds * (len(keys) + 1)
+        pace = (seconds or _QUICK).draw(rng) / pose.style.tempo
+        cycle = pace * (len(keys) + 1)
         pause = rng.uniform(0.0, 0.8)
         count = max(1, int((pose.time[-1] - 0.4) / (cycle + pause)))
         count = int(rng.integers(1, count + 1))
@@ -70,16 +73,16 @@ def gesture(
             knots.append(clock)
             values.append(np.zeros(5))
             for key in poses:
-                clock += seconds * np.exp(rng.normal(0, 0.12))
+                clock += pace * np.exp(rng.normal(0, 0.12))
                 knots.append(clock)
                 values.append(key + rng.normal(0, 0.04, 5))
-            clock += seconds
+            clock += pace
             knots.append(clock)
             values.append(np.zeros(5))
             clock += pause + 0.05
         knots.append(clock + 10)
         values.append(np.zeros(5))
-        curve = through(pose.time, np.array(knots), np.array(values), pose.rate, 0.3 * seconds)
+        curve = through(pose.time, np.array(knots), np.array(values), pose.rate, 0.3 * pace)
         for arm in SIDES if arms == "both" else (side,):
             for i, name in enumerate(ARM_ANGLES):
                 pose.add(f"{arm}_{name}", curve[:, i])

@@ -159,7 +159,7 @@ def exercise(
             moved = phase - shift - (lag or {}).get(name, 0.0)
             if not alternate:
                 return (0.5 - 0.5 * np.cos(2 * np.pi * moved)) ** power
-            return np.maximum(np.sin(2 * np.pi * moved), 0) ** (2 * power)
+            return np.maximum(np.sin(2 * np.pi * moved), 0) ** max(2 * power, 2.0)
 
         for given, angle in rest.items():
             for name in _chosen(given, chosen):

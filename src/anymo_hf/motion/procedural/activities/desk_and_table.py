@@ -110,6 +110,7 @@ ACTIVITIES = (
             ArmAngles(flex=1.0, abduction=0.4, twist=0.4, elbow=2.15),
             ArmAngles(flex=0.8, abduction=0.3, twist=0.4, elbow=1.9, pronation=0.2),
             seated=0.7,
+            seconds=Range(0.6, 1.2),
         ),
         label="drinking",
         label_phrases=("drinking", "drink", "drinking cup", "drinking water", "taking a sip", "drink from a cup"),
@@ -122,6 +123,7 @@ ACTIVITIES = (
             ArmAngles(flex=0.75, abduction=0.3, twist=0.45, elbow=2.1, pronation=0.2),
             ArmAngles(flex=0.5, abduction=0.2, twist=0.3, elbow=1.2, pronation=0.9),
             seated=0.9,
+            seconds=Range(0.45, 0.95),
         ),
         label="eating",
         label_phrases=("eating", "eat", "having a meal", "eating soup", "eating a sandwich", "taking a bite"),
@@ -256,6 +258,7 @@ ACTIVITIES = (
             ArmAngles(flex=0.55, abduction=0.15, twist=0.4, elbow=1.5, pronation=0.3),
             seated=1.0,
             gaze=READING,
+            seconds=Range(0.5, 1.1),
         ),
         label="play board games / cards / puzzle",
         label_phrases=(

@@ -183,6 +183,7 @@ ACTIVITIES = (
             ArmAngles(flex=1.0, abduction=0.35, twist=0.5, elbow=2.2, pronation=0.1),
             arms="both",
             seated=0.5,
+            seconds=Range(0.4, 0.9),
         ),
         label="adjusting glasses",
         label_phrases=(
@@ -234,6 +235,7 @@ ACTIVITIES = (
             ArmAngles(flex=0.9, abduction=0.3, twist=0.1, elbow=1.2, pronation=0.2),
             seated=0.2,
             gaze=AT_WORK,
+            seconds=Range(0.7, 1.4),
         ),
         label="pouring liquid",
         label_phrases=(
@@ -274,6 +276,7 @@ ACTIVITIES = (
             ArmAngles(flex=0.3, abduction=0.5, twist=-0.2, elbow=1.3, pronation=0.8),
             trunk=0.35,
             step=True,
+            seconds=Range(0.4, 0.9),
         ),
         label="opening and closing refrigerator / cabinet / drawer / closet / door",
         label_phrases=(

@@ -142,6 +142,7 @@ ACTIVITIES = (
             ArmAngles(flex=1.5, abduction=0.4, twist=0.1, elbow=0.5, pronation=0.3),
             trunk=0.3,
             seated=0.3,
+            seconds=Range(0.4, 0.9),
         ),
         label="placing items on a surface",
         label_phrases=(
@@ -213,6 +214,7 @@ ACTIVITIES = (
             ArmAngles(flex=2.2, abduction=0.4, twist=0.1, elbow=0.8, pronation=0.6),
             arms="both",
             trunk=0.1,
+            seconds=Range(0.5, 1.0),
         ),
         label="hanging clothing",
         label_phrases=(

@@ -60,6 +60,7 @@ ACTIVITIES = (
             ArmAngles(flex=0.9, abduction=0.3, twist=0.1, elbow=1.1, pronation=0.5),
             gaze=AT_WORK,
             trunk=0.1,
+            seconds=Range(0.4, 0.9),
         ),
         plain_label="scanning a barcode",
         label_phrases=(
@@ -86,6 +87,7 @@ ACTIVITIES = (
             gaze=AT_WORK,
             trunk=0.1,
             arms="both",
+            seconds=Range(0.4, 0.9),
         ),
         plain_label="attaching a label",
         label_phrases=(
@@ -139,6 +141,7 @@ ACTIVITIES = (
             trunk=0.3,
             gaze=AT_WORK,
             arms="one",
+            seconds=Range(0.35, 0.8),
         ),
         label="placing items into a box / bag / container",
         label_phrases=(

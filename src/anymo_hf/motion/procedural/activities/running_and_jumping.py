@@ -17,7 +17,7 @@ def run(slow: bool = False, in_place: bool = False) -> Build:
     def build(pose: Pose) -> None:
         rng = pose.rng
         cadence = rng.uniform(1.2, 1.4) if slow else rng.uniform(1.3, 1.6)
-        step = pose.style.height * (rng.uniform(0.32, 0.52) if slow else rng.uniform(0.55, 0.9))
+        step = pose.style.height * (rng.uniform(0.32, 0.52) if slow else rng.uniform(0.5, 0.75))
         move_on_feet(
             pose,
             cadence,
