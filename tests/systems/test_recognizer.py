@@ -23,8 +23,8 @@ def test_none_of_these_is_the_nearest_other_activity_with_a_handicap():
     axes = np.eye(5)
     plain = Recognizer(Model, None, ("a", "b"), axes[:2])
     careful = Recognizer(Model, None, ("a", "b", NONE_OF_THESE), axes[:2], axes[2:4])
-    window = np.array([[0.5, 0.4, 0.58, 0.1, 0.0], [0.5, 0.4, 0.5, 0.5, 0.0], [0.3, 0.1, 0.2, 0.9, 0.0]])
-    odds = np.exp(np.array([[0.5, 0.4, 0.58 - 0.05], [0.5, 0.4, 0.5 - 0.05], [0.3, 0.1, 0.9 - 0.05]]) / 0.05)
+    window = np.array([[0.5, 0.4, 0.62, 0.1, 0.0], [0.5, 0.4, 0.5, 0.5, 0.0], [0.3, 0.1, 0.2, 0.9, 0.0]])
+    odds = np.exp(np.array([[0.5, 0.4, 0.62 - 0.1], [0.5, 0.4, 0.5 - 0.1], [0.3, 0.1, 0.9 - 0.1]]) / 0.05)
     np.testing.assert_allclose(careful.scores(window), odds / odds.sum(1, keepdims=True))
     assert careful.scores(window).argmax(1).tolist() == [2, 0, 2] and plain.scores(window).argmax(1).tolist() == [
         0,

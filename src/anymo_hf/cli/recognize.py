@@ -56,7 +56,7 @@ def recognize(
     """What a recording shows over time: start, end, activity and how sure.
 
     A window's scores become the mean over three windows, the best one is its activity, and equal neighbours are joined. A
-    fine-tuned model answers with its own labels.
+    fine-tuned model answers with its own labels. Many recordings: --manifest files.csv --out answers.
 
     Example: anymo recognize walk.csv --placement left_wrist --rate 50 --labels walking,sitting
     """
@@ -77,8 +77,18 @@ def recognize(
         raise ValueError(f"--smoothing must be an odd number of windows, got {smoothing}")
     if plot is not None and plot.suffix.lower() != ".png":
         raise ValueError(f"--plot must be a .png file, got {plot}")
+    if manifest is None and out is not None:
+        raise ValueError("--out is the folder of a --manifest's answers; one recording has --csv, --json and --plot")
     if manifest is not None:
-        raise ValueError("--manifest is not there yet")
+        if out is None:
+            raise ValueError("--out is missing: give the folder for the answers")
+        if placement or csv or plot or as_json or any(value is not None for value in vars(options).values()):
+            raise ValueError(
+                "with --manifest, placements and reading options stand in its columns, and answers in --out"
+            )
+        settings = (model, None if candidates is None else tuple(candidates), none, wrist, window, hop, smoothing)
+        _many(manifest, out, settings, engine, num_proc)
+        return
     stretches = _recording(file, placement, sensor or [], options)
     _one(
         stretches, model, wrist, candidates, none, window, hop, smoothing, top_k, csv, plot, as_json
@@ -177,6 +187,29 @@ def _one(
     for path in (csv, plot):
         if path is not None:
             typer.echo(f"written: {path}", err=as_json)
+
+
+def _many(manifest: Path, out: Path, settings: tuple, engine: str, num_proc: int) -> None:
+    """Answers about every recording of a manifest; exit code 1 where one gave none."""
+    from tqdm import tqdm
+
+    from ..systems.many_recordings import DATA, REPORT, RecognizeSettings, read_manifest, recognize_manifest
+
+    recordings = read_manifest(manifest)
+    with tqdm(total=len(recordings), unit="recording", delay=2, disable=None) as bar:
+        report = recognize_manifest(
+            recordings, out, RecognizeSettings(*settings), engine, num_proc, lambda row: bar.update()
+        )
+    problems = [row for row in report if row["problem"]]
+    hours = sum(row["seconds"] for row in report if not row["problem"]) / 3600
+    typer.echo(f"{len(report) - len(problems)} of {len(report)} recordings answered, {hours:.1f} h: {out / DATA}")
+    for row in problems[:10]:
+        typer.echo(f"  not answered: {row['recording']}: {row['problem']}")
+    if len(problems) > 10:
+        typer.echo(f"  and {len(problems) - 10} more")
+    typer.echo(f"report: {out / REPORT}")
+    if problems:
+        raise typer.Exit(1)
 
 
 def _length(recording: ImuRecording) -> int:

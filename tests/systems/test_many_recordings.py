@@ -1,0 +1,142 @@
+"""A study's recordings: manifest, one file of answers each, resumable, the same bytes however it is run."""
+
+import csv
+import sys
+import types
+
+import numpy as np
+import pytest
+from datasets import load_dataset
+from support.program import refused, samples, write_csv
+
+from anymo_hf.recordings.devices.read_device import read_device
+from anymo_hf.systems.many_recordings import RecognizeSettings, read_manifest, recognize_manifest
+from anymo_hf.systems.recognizer import load_recognizer, recognize
+
+MANIFEST = """file,placement,recording,person,rate,acceleration_unit
+a.csv,left_wrist,,ann,50,
+b.csv,left_wrist,day two,ben,50,
+c.csv,right_pocket,day two,ben,50,
+broken.csv,head,,cem,50,
+"""
+
+
+@pytest.fixture
+def study(tmp_path):
+    """A manifest of four files, three of them readable."""
+    for number, name in enumerate("abc"):
+        write_csv(tmp_path / f"{name}.csv", np.roll(samples(600), 40 * number, axis=0))
+    (tmp_path / "broken.csv").write_text("acc_x,acc_y\n1,2\n")
+    (tmp_path / "study.csv").write_text(MANIFEST)
+    return tmp_path / "study.csv"
+
+
+def contents(folder):
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_every_recording_has_its_timeline_and_embeddings_and_load_dataset_reads_them(anymo, study, tiny_release):
+    out = study.parent / "answers"
+    words = ["recognize", "--manifest", study, "--model", tiny_release, "--labels", "walking,sitting", "--smoothing", 1]
+    code, text, _ = anymo(*words, "--out", out)
+    assert code == 1 and "2 of 3 recordings answered" in text and "not answered: broken.csv: " in text
+    rows = load_dataset(str(out), split="train")
+    assert set(rows["recording"]) == {"a.csv", "day two"} and set(rows["person"]) == {"ann", "ben"}
+    assert {tuple(row["placements"]) for row in rows} == {("left_wrist",), ("left_wrist", "right_pocket")}
+    recognizer = load_recognizer(tiny_release, ["walking", "sitting"])
+    seen = []
+    alone = read_device(study.parent / "a.csv", "left_wrist", options=read_manifest(study)[0].sensors[0][2])
+    entries = list(recognize(recognizer, [alone], smoothing=1, seen=seen.append))
+    mine = [row for row in rows if row["recording"] == "a.csv"]
+    assert [(row["start"], row["end"], row["activity"]) for row in mine] == [
+        (entry.start, entry.end, entry.activity) for entry in entries
+    ]
+    assert [start for row in mine for start in row["window_start"]] == [one.start for one in seen] == [0, 5, 10]
+    np.testing.assert_allclose(
+        np.concatenate([row["embedding"] for row in mine]), np.stack([one.embedding for one in seen]), atol=1e-5
+    )
+    with (out / "report.csv").open() as file:
+        report = {row["recording"]: row for row in csv.DictReader(file)}
+    assert list(report) == ["a.csv", "day two", "broken.csv"] and report["day two"]["files"] == "b.csv; c.csv"
+    assert report["a.csv"]["seconds"] == "12.0" and report["a.csv"]["windows"] == "3" and not report["a.csv"]["problem"]
+    assert "no acceleration columns" in report["broken.csv"]["problem"] and not report["broken.csv"]["windows"]
+
+
+def test_what_is_there_stays_and_what_has_changed_is_worked_out_again(study, tiny_release):
+    out, settings = study.parent / "answers", RecognizeSettings(tiny_release, ("walking", "sitting"))
+    recognize_manifest(read_manifest(study), out, settings)
+    whole = contents(out)
+    (kept,) = (out / "data").glob("a.csv-*.parquet")
+    (lost,) = (out / "data").glob("day_two-*.parquet")
+    lost.unlink()
+    (out / "data" / f".{lost.name}.part").write_bytes(b"cut off")  # as a killed run leaves it
+    before = kept.stat().st_mtime_ns
+    recognize_manifest(read_manifest(study), out, settings)
+    assert contents(out) == whole and kept.stat().st_mtime_ns == before
+    write_csv(study.parent / "a.csv", samples(900))
+    report = recognize_manifest(read_manifest(study), out, settings)
+    assert report[0]["windows"] == 4 and kept.read_bytes() != whole[f"data/{kept.name}"]
+    again = recognize_manifest(read_manifest(study), out, RecognizeSettings(tiny_release, ("walking",)))
+    assert again[1]["longest"] == "walking" and lost.read_bytes() != whole[f"data/{lost.name}"]
+
+
+class PlayedRay(types.ModuleType):
+    """As much of Ray as `run_jobs` asks for; jobs end in the reverse of their order."""
+
+    def is_initialized(self):
+        return True
+
+    def remote(self, **_):
+        return lambda function: types.SimpleNamespace(remote=lambda job: (function, job))
+
+    def cluster_resources(self):
+        return {"CPU": 2}
+
+    def wait(self, waiting):
+        return waiting[-1:], waiting[:-1]
+
+    def get(self, reference):
+        function, job = reference
+        return function(job)
+
+
+@pytest.mark.slow
+def test_processes_and_ray_change_no_byte(study, tiny_release, monkeypatch):
+    settings = RecognizeSettings(tiny_release, ("walking", "sitting"))
+    monkeypatch.setitem(sys.modules, "ray", PlayedRay("ray"))
+    folders = []
+    for number, (engine, processes) in enumerate((("local", 1), ("local", 2), ("ray", 2))):
+        folders.append(study.parent / str(number))
+        recognize_manifest(read_manifest(study), folders[-1], settings, engine, processes)
+    assert len(contents(folders[0])) == 4 and contents(folders[0]) == contents(folders[1]) == contents(folders[2])
+
+
+@pytest.mark.parametrize(
+    ("content", "parts"),
+    [
+        ("file,placement\n", ["no row"]),
+        ("file,place\na.csv,head\n", ["column placement missing"]),
+        ("file,placement,colour\na.csv,head,red\n", ["unknown columns colour", "acceleration_unit"]),
+        ("file,placement,rate\na.csv,head,fast\n", ["line 2", "rate 'fast'"]),
+        ("file,placement\na.csv,\n", ["line 2", "placement is empty"]),
+        ("file,placement\na.csv,head\na.csv\n", ["line 3", "2 cells"]),
+        ("file,placement,recording,person\na.csv,head,x,ann\nb.csv,waist,x,ben\n", ["line 3", "'ann'", "'ben'"]),
+    ],
+)
+def test_a_manifest_that_cannot_be_read_is_one_line(anymo, tmp_path, content, parts):
+    (tmp_path / "study.csv").write_text(content)
+    refused(anymo("recognize", "--manifest", tmp_path / "study.csv", "--out", tmp_path / "out"), "study.csv", *parts)
+
+
+def test_what_does_not_go_with_a_manifest_is_refused(anymo, study, tmp_path):
+    refused(anymo("recognize", "--manifest", study), "--out is missing")
+    refused(anymo("recognize", "--manifest", study, "--out", tmp_path / "o", "--rate", 50), "stand in its columns")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("mine")
+    refused(anymo("recognize", "--manifest", study, "--out", tmp_path / "full"), "holds something else")
+
+
+def test_reading_options_of_a_row_reach_the_reader(tmp_path):
+    (tmp_path / "m.csv").write_text('file,placement,columns,rate\nx.csv,head,"a,b,c",104.3\n')
+    ((place, file, options),) = read_manifest(tmp_path / "m.csv")[0].sensors
+    assert (place, file, list(options.columns), options.rate) == ("head", tmp_path / "x.csv", ["a", "b", "c"], 104.3)
