@@ -265,6 +265,50 @@ def few_labels(
 
 
 @app.command()
+def narrated(
+    system: Annotated[str, typer.Option("--system", help="Any compared system.")] = "anymo",
+    nymeria: Annotated[Path | None, typer.Option(help="Folder of Nymeria sequences with the held-out people.")] = None,
+    annotations: Annotated[
+        str | None, typer.Option(help="Their windows, Parquet or CSV; default: the official files in the sequences.")
+    ] = None,
+    times: Annotated[str, typer.Option(help="Clock of the annotations: timecode or motion.")] = "timecode",
+    ego_exo4d: Annotated[
+        Path | None, typer.Option("--ego-exo4d", help="EgoExo4D: takes/, annotations/ and takes.json.")
+    ] = None,
+    tasks: Annotated[str, typer.Option(help="retrieval, captions or both.")] = "retrieval,captions",
+    subsets: Annotated[str, typer.Option(help="100, all or both.")] = "100,all",
+    scorer: Scorer = None,
+    out: Out = Path("results"),
+    source: Source = None,
+) -> None:
+    """Retrieval and captions of real narrated windows (paper Tables 2 and 3): Nymeria held-out, EgoExo4D zero-shot.
+
+    Example: anymo evaluate narrated --nymeria DIR --subsets 100 --scorer microsoft/deberta-xlarge-mnli
+    """
+    if nymeria is None and ego_exo4d is None:
+        raise ValueError("--nymeria or --ego-exo4d is missing: give the folder of one or both")
+    parts = {"--tasks": (tasks, ("retrieval", "captions")), "--subsets": (subsets, ("100", "all"))}
+    for option, (given, known) in parts.items():
+        if wrong := sorted(set(split_names(given, option, ",".join(known))) - set(known)):
+            raise ValueError(f"{option}: {', '.join(wrong)} is unknown; known: {', '.join(known)}")
+    from ..evaluation.narrated_scores import evaluate_narrated
+    from ..evaluation.narrated_windows import ego_exo4d_windows, nymeria_windows
+    from ..nymeria.annotated_windows import NymeriaSource
+    from ..systems.interface import load_system
+
+    loaded = load_system(system, source)
+    found = []
+    if nymeria is not None:
+        found.append(nymeria_windows(NymeriaSource(str(nymeria), annotations, times)))
+    if ego_exo4d is not None:
+        found.append(ego_exo4d_windows(ego_exo4d))
+    for windows in found:
+        typer.echo(f"{windows.dataset}: {len(windows.texts)} windows, {windows.note}")
+        for line in evaluate_narrated(loaded, windows, out, tasks.split(","), subsets.split(","), scorer):
+            typer.echo(line)
+
+
+@app.command()
 def embeddings(
     data: Annotated[Path, typer.Option(help="Folder of windows files, or of downloads.")],
     dataset: Annotated[str, typer.Option(help="Whose windows stand beside simulated ones.")] = "uci_hapt",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -48,7 +49,7 @@ def evaluate_captioning(
 
 @torch.inference_mode()
 def bert_f1(candidates: Sequence[str], references: Sequence[str], scorer: str) -> np.ndarray:
-    """BERTScore F1 `(pairs,)` without idf weights and without baseline rescaling.
+    """BERTScore F1 `(pairs,)` without idf weights and without baseline rescaling: by `bert-score` where it is installed.
 
     Args:
         scorer: name or folder of a text encoder, such as "microsoft/deberta-xlarge-mnli" (the paper's).
@@ -61,6 +62,8 @@ def bert_f1(candidates: Sequence[str], references: Sequence[str], scorer: str) -
 
     if len(candidates) != len(references):
         raise ValueError(f"need as many candidates as references: {len(candidates)}, {len(references)}")
+    if importlib.util.find_spec("bert_score") is not None:
+        return _by_package(candidates, references, scorer)
     try:
         tokenizer = AutoTokenizer.from_pretrained(scorer)
         encoder = AutoModel.from_pretrained(scorer).eval()
@@ -84,6 +87,18 @@ def bert_f1(candidates: Sequence[str], references: Sequence[str], scorer: str) -
         precision, recall = float(cosine.max(1).values.mean()), float(cosine.max(0).values.mean())
         scores.append(2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0)
     return np.array(scores)
+
+
+def _by_package(candidates: Sequence[str], references: Sequence[str], scorer: str) -> np.ndarray:
+    from bert_score import score
+    from transformers import AutoConfig
+
+    try:
+        layers = SCORER_LAYERS.get(scorer) or AutoConfig.from_pretrained(scorer).num_hidden_layers
+        _, _, f1 = score(list(candidates), list(references), model_type=scorer, num_layers=layers)
+    except (OSError, ValueError, KeyError) as error:
+        raise OSError(f"BERT-F1 scorer {scorer!r} is not available ({error}); download it or leave it out") from error
+    return f1.double().numpy()
 
 
 class CaptioningMetric(evaluate.Metric):

@@ -242,7 +242,11 @@ def read_narrations(
 
 def name_wearer(text: str, rng: np.random.Generator) -> str:
     """Calls the wearer "C" a person, human or individual, and "the" same from the second mention on."""
-    noun = _PEOPLE[int(rng.integers(len(_PEOPLE)))]
+    return call_wearer(text, _PEOPLE[int(rng.integers(len(_PEOPLE)))])
+
+
+def call_wearer(text: str, noun: str) -> str:
+    """Calls the wearer "C" by a noun, "the" same from the second mention on."""
     mentions = 0
 
     def name(match: re.Match[str]) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from ..recordings.imu_recording import ImuRecording
 from .captions import generate_captions
 from .checkpoint import load_checkpoint
-from .embeddings import embed_labels, embed_windows
+from .embeddings import embed_labels, embed_texts, embed_windows
 from .interface import System
 
 CHECKPOINT = "anymo"
@@ -50,6 +50,10 @@ class AnyMo(System):
     def embed_text(self, texts: Sequence[str]) -> np.ndarray:
         """As `System.embed_text`; texts are taken as names of activities."""
         return embed_labels(self.model, self.processor, texts, self.text_prompt)
+
+    def embed_sentences(self, texts: Sequence[str]) -> np.ndarray:
+        """As `System.embed_sentences`; texts are taken as narrations."""
+        return embed_texts(self.model, self.processor, list(texts), self.batch_size)
 
     def caption(self, recordings: Sequence[ImuRecording]) -> list[str]:
         """As `System.caption`, by greedy decoding."""

@@ -100,6 +100,10 @@ class System:
         """
         raise ValueError(f"{self.title} has no embeddings of texts; use score")
 
+    def embed_sentences(self, texts: Sequence[str]) -> np.ndarray:
+        """As `embed_text`, of sentences, where a system treats names of activities another way."""
+        return self.embed_text(texts)
+
     def score(self, recordings: Sequence[ImuRecording], labels: Sequence[str]) -> np.ndarray:
         """`(n, k)` of every window and label, higher is better; a row does not depend on the other windows.
 

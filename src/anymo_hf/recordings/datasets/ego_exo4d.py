@@ -76,7 +76,7 @@ def read_ego_exo4d(
         label = _BY_NAME.get(str(task if chosen is None else chosen[take]).lower())
         label_id = None if label is None else LABELS.index(label)
         try:
-            time, signals, origin = _valid_samples(path, stream)
+            time, signals, origin = valid_samples(path, stream)
             streams = [(time, signals[:, :3]), (time, signals[:, 3:])]
             yield from checked_units(
                 ImuRecording(
@@ -89,7 +89,7 @@ def read_ego_exo4d(
     warn_dropped(folder, {}, left_out, len(used))
 
 
-def _valid_samples(path: Path, stream: str) -> tuple[np.ndarray, np.ndarray, float]:
+def valid_samples(path: Path, stream: str) -> tuple[np.ndarray, np.ndarray, float]:
     """Seconds `(T,)` from the first sample, signals `(T, 6)` and the device's clock at the first sample in seconds."""
     time_ns, signals, valid = open_vrs(path).imu(stream)
     time_ns, signals = time_ns[valid], signals[valid]

