@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..imu_recording import STANDARD_GRAVITY, ImuRecording
-from .device_format import DeviceFormat, ReadingOptions
+from ..imu_recording import STANDARD_GRAVITY
+from .device_format import DeviceFormat, ReadingOptions, Samples
 
 
 def _recognise(path: Path, lines: list[str]) -> bool:
@@ -20,8 +20,8 @@ def _recognise(path: Path, lines: list[str]) -> bool:
     )
 
 
-def _read(path: Path, placement: str, options: ReadingOptions) -> ImuRecording:
-    """The recording; `options.rate` overrules line 2.
+def _read(path: Path, options: ReadingOptions) -> Samples:
+    """The samples; `options.rate` overrules line 2.
 
     Raises:
         ValueError: a line that is not three numbers, or no line of samples.
@@ -32,9 +32,12 @@ def _read(path: Path, placement: str, options: ReadingOptions) -> ImuRecording:
         raise ValueError(f"{path}: not three numbers in each line ({error}); export the session again") from error
     if table.shape[1] != 3 or len(table) < 3:
         raise ValueError(f"{path}: {table.shape[1]} columns and {max(0, len(table) - 2)} samples; export it again")
-    rate = options.rate or float(table[1, 0])
-    signal = table[2:] / 64 * STANDARD_GRAVITY
-    return ImuRecording({placement: signal}, rate, session=path.stem, dataset="empatica", start_time=float(table[0, 0]))
+    return Samples(
+        table[2:] / 64 * STANDARD_GRAVITY, None, options.rate or float(table[1, 0]),
+        "as you said" if options.rate else "line 2 says it", float(table[0, 0]), ("x", "y", "z"),
+        acceleration_unit="g", acceleration_unit_found="the E4 writes 1/64 g", first_row=3, files=(path,),
+        notes=["the E4 has no gyroscope; angular velocity counts as zero"],
+    )  # fmt: skip
 
 
 FORMAT = DeviceFormat("empatica", "Empatica E4", _recognise, _read)

@@ -73,7 +73,7 @@ def decoded(data: bytes) -> str:
 def read_device(
     path: str | Path, placement: str, device: str | None = None, options: ReadingOptions | None = None
 ) -> ImuRecording:
-    """One sensor's export.
+    """One sensor's export, whole; `read_export` also tells what was understood, and gives a file with gaps in parts.
 
     Args:
         path: the file.
@@ -83,13 +83,20 @@ def read_device(
 
     Raises:
         OSError: no such file, or not a readable one.
-        ValueError: an unknown format, or what its reader refuses.
+        ValueError: an unknown format, what its reader refuses, or a gap of over a second.
     """
-    if device is None:
-        known = recognise_device(path)
-    else:
-        formats = device_formats()
-        if device not in formats:
-            raise ValueError(f"device must be one of {', '.join(formats)}, got {device!r}")
-        known = formats[device]
-    return known.read(Path(path), placement, options or ReadingOptions())
+    from .export import read_export
+
+    return read_export(path, placement, device, options).only()
+
+
+def named_device(name: str) -> DeviceFormat:
+    """The format of a name.
+
+    Raises:
+        ValueError: no such format.
+    """
+    formats = device_formats()
+    if name not in formats:
+        raise ValueError(f"device must be one of {', '.join(formats)}, got {name!r}")
+    return formats[name]

@@ -1,25 +1,55 @@
-"""A plain CSV file in: columns by name, units given, rate given or inferred from time stamps."""
+"""A table in text: columns by what their names say, units by the header, the rate by time stamps; nothing in silence."""
 
 from __future__ import annotations
 
+import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ..imu_recording import LONGEST_GAP, STANDARD_GRAVITY, ImuRecording, to_grid
-from .device_format import DeviceFormat, ReadingOptions
-from .table_layout import TableLayout, find_layout, find_time_column, find_triples
+from ...modeling.imu_signal import ACCELERATION_UNITS, ANGULAR_VELOCITY_UNITS, STANDARD_GRAVITY, resolve_unit
+from ..imu_recording import ImuRecording
+from .clock import check_rate, check_times, even_clock, read_stamps, unwrapped
+from .device_format import DeviceFormat, ReadingOptions, Samples
+from .read_device import first_lines
+from .table_columns import SECONDS, Triple, find_clock, find_counter, find_triples, unit_of, words_of
+from .table_layout import TableLayout, cells, find_layout
 
-ACCELERATION_UNITS = {"m/s^2": 1.0, "g": STANDARD_GRAVITY, "mg": STANDARD_GRAVITY / 1000}
-ANGULAR_VELOCITY_UNITS = {"rad/s": 1.0, "deg/s": np.pi / 180}
 CHANNEL_NAMES = (("acc_x", "ax", "accl_x", "accelerometer_x"), ("gyro_x", "gx", "gyr_x", "gyroscope_x"))
-_TIME = ("time", "timestamp", "time_s", "seconds", "t", "unixtime", "timestamp_ms", "timestamp_ns")
-_TIME_UNITS = (1.0, 1e-3, 1e-6, 1e-9)  # seconds
-_SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
-_RATE_TOLERANCE = 0.05
+_PLACES = {"left", "right", "wrist", "ankle", "chest", "waist", "head", "thigh", "pocket", "arm", "foot", "hand", "back"}
+_RATE = re.compile(r"(?:rate|freq\w*|at|sampl\w*)\b[^\d\n]{0,24}?(\d+(?:[.,]\d+)?)\s*hz", re.I)
+
+
+@dataclass(frozen=True)
+class TableHints:
+    """What is known of a device's tables beyond their names.
+
+    Args:
+        acceleration, angular_velocity: names of the x, y and z columns, asked before all others.
+        acceleration_unit, angular_velocity_unit: where the header names none.
+        time: clock column -> its unit ("s", "ms", "us", "ns"), the most trusted first.
+        apple_sign: acceleration points down at rest.
+        kind: of columns that are called x, y and z: "acc" or "gyr".
+        rate: Hz of evenly spaced samples, where neither stamps nor the preamble say.
+        title: for messages.
+        notes: what a user would want to know.
+    """
+
+    acceleration: Sequence[str] = ()
+    angular_velocity: Sequence[str] = ()
+    acceleration_unit: str | None = None
+    angular_velocity_unit: str | None = None
+    time: Mapping[str, str] = field(default_factory=dict)
+    apple_sign: bool = False
+    kind: str | None = None
+    rate: float | None = None
+    title: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def find_channels(columns: list[str], names: tuple[str, ...]) -> list[str] | None:
@@ -31,143 +61,399 @@ def find_channels(columns: list[str], names: tuple[str, ...]) -> list[str] | Non
     return None
 
 
-def _read_times(column: pd.Series) -> tuple[np.ndarray, bool]:
-    """Times `(T,)`, NaN where a cell holds none, and whether they were dates (then they are seconds)."""
-    numbers = pd.to_numeric(column, errors="coerce").to_numpy(float)
-    if 2 * np.isfinite(numbers).sum() >= len(numbers):
-        return numbers, False
-    text = column.astype(str).str.replace(r"\s*\[[^\]]*\]$", "", regex=True)  # the zone's name behind its offset
-    dates = pd.to_datetime(text, format="ISO8601", utc=True, errors="coerce")
-    if 2 * dates.notna().sum() < len(dates):
-        dates = _slashed_dates(text)
-    return (dates - dates.min()).dt.total_seconds().to_numpy(float), True
+@dataclass(frozen=True)
+class Channels:
+    """Which columns are read.
+
+    Args:
+        acceleration, angular_velocity: x, y and z; the second may be none.
+        gravity: columns that are added to acceleration without gravity.
+        left_out: column -> why it is not read.
+        warnings: what is probably wrong.
+        free: the acceleration is said to be without gravity.
+    """
+
+    acceleration: tuple[str, ...]
+    angular_velocity: tuple[str, ...] = ()
+    gravity: tuple[str, ...] = ()
+    left_out: dict[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    free: bool = False
 
 
-def _slashed_dates(text: pd.Series) -> pd.Series:
-    """Dates such as 11/12/2020 17:41:40.000; NaT where they are none.
+def read_table(path: Path, options: ReadingOptions, hints: TableHints | None = None) -> Samples:
+    """A table's samples.
 
     Raises:
-        ValueError: day and month could be either, and it matters.
+        OSError: not a readable table.
+        ValueError: missing columns, text or NaN in them, unknown units, no rate or an impossible one; time stamps that
+            contradict `rate`, or without it are unreadable, repeat or run backward; acceleration without gravity.
     """
-    readings = []
-    for order in ("%d/%m/%Y", "%m/%d/%Y"):
-        for seconds in ("%H:%M:%S.%f", "%H:%M:%S"):
-            dates = pd.to_datetime(text, format=f"{order} {seconds}", utc=True, errors="coerce")
-            if dates.notna().all():
-                readings.append(dates)
-                break
-    if len(readings) == 2:
-        first, second = readings
-        if not np.array_equal((first - first.iloc[0]).to_numpy(), (second - second.iloc[0]).to_numpy()):
+    hints = hints or TableHints()
+    rate = options.rate
+    if rate is not None and not 1 <= rate <= 10_000:
+        raise ValueError(f"rate must lie between 1 and 10,000 Hz, got {rate}")
+    if options.acceleration_unit is not None:
+        resolve_unit(options.acceleration_unit, ACCELERATION_UNITS, "acceleration_unit")
+    if options.angular_velocity_unit is not None:
+        resolve_unit(options.angular_velocity_unit, ANGULAR_VELOCITY_UNITS, "angular_velocity_unit")
+    layout = _layout(path, options)
+    channels = choose_channels(path, layout, options, hints)
+    clocks = _clocks(path, layout, options, hints)
+    counter = find_counter(layout.names)
+    gyroscope = channels.angular_velocity
+    wanted = list(dict.fromkeys([*channels.acceleration, *channels.gravity, *gyroscope, *clocks, *([counter] if counter else [])]))
+    table = _read(path, layout, wanted)
+    first_row = layout.skipped + 1
+    columns = [*channels.acceleration, *gyroscope]
+    values = _numbers(table, columns, layout)
+    gravity = _numbers(table, channels.gravity, layout) if channels.gravity else None
+    if gravity is not None:
+        values[:, :3] += gravity
+    whole, torn = np.isfinite(values), None
+    parts = [slice(0, 3), slice(3, 6)] if gyroscope else [slice(0, 3)]
+    for part in parts:
+        full, none = whole[:, part].all(axis=1), ~whole[:, part].any(axis=1)
+        bad = ~full & (~none | np.zeros(len(full), bool))
+        if bad.any() or not full.any():
+            torn = int(np.argmax(bad)) if bad.any() else 0
             raise ValueError(
-                f"{text.iloc[0]!r} may be {first.iloc[0]:%d %B} or {second.iloc[0]:%d %B}; write dates as 2020-12-31"
+                f"{path}: row {torn + first_row} holds no finite number in {columns[part]}; repair or drop it"
             )
-    return readings[0] if readings else pd.to_datetime(pd.Series(pd.NaT, index=text.index), utc=True)
-
-
-def _unwrapped(times: np.ndarray) -> np.ndarray:
-    """Counter readings that go on where the counter of 16 or 32 bits began anew."""
-    for bits in (16, 32):
-        back = np.diff(times, prepend=times[:1]) < -0.9 * 2.0**bits
-        if back.any() and np.nanmax(times) < 2.0**bits:
-            return times + 2.0**bits * np.cumsum(back)
-    return times
-
-
-def _burst_step(times: np.ndarray) -> float | None:
-    """Mean step where samples arrive in packets of one size, stamped nearly at once; None where they do not."""
-    steps = np.diff(times)
-    if len(steps) < 8 or not np.isfinite(steps).all():
-        return None
-    starts = np.flatnonzero(steps > 5 * max(float(np.median(steps)), 0.0)) + 1
-    sizes, periods = np.diff(starts), np.diff(times[starts])
-    if len(sizes) < 4 or not 2 <= np.median(sizes) <= 64 or np.mean(sizes == np.median(sizes)) < 0.8:
-        return None
-    return float(np.median(periods) / np.median(sizes)) if np.median(periods) > 0 else None
-
-
-def _time_unit(step: float, dates: bool) -> float | None:
-    """Seconds of one unit: a step of a millisecond or more in seconds, else the unit is ms, us or ns."""
-    return next((unit for unit in _TIME_UNITS[: 1 if dates else None] if 1e-3 <= step * unit <= 0.2), None)
-
-
-def _check_times(where: str, column: pd.Series, times: np.ndarray) -> None:
-    """ValueError that names the first row whose time stamp is unreadable, goes back or repeats, and the mend."""
-    if len(unreadable := np.flatnonzero(~np.isfinite(times))):
-        cell = column.iloc[unreadable[0]]
-        raise ValueError(
-            f"{where}, row {unreadable[0] + 2}: {'an empty cell' if pd.isna(cell) else repr(str(cell))} is neither a "
-            "number nor an ISO date-time such as 2024-05-01T12:30:00.020; repair or drop the row, or give rate="
-        )
-    steps = np.diff(times)
-    for rows, fault, mend in (
-        (steps < 0, "lies before", "sort the rows by time, or cut the file there if the clock was set anew"),
-        (steps == 0, "repeats", "drop the double row, or give rate= if the clock is too coarse for single samples"),
-    ):
-        if rows.any():
-            first = int(np.argmax(rows))
-            raise ValueError(
-                f"{where}, row {first + 3}: {column.iloc[first + 1]} {fault} {column.iloc[first]} of row {first + 2}; {mend}"
-            )
-
-
-def _even(where: str, column: pd.Series, values: np.ndarray, unit: float | None = None) -> tuple[np.ndarray, float]:
-    """Samples on an even grid and its rate, by the mean of the steps that lost no sample; `unit`: seconds, if known."""
-    if len(column) < 2:
-        raise ValueError(f"{where}: {len(column)} rows are no recording; at least one second is needed")
-    times, dates = _read_times(column)
-    times = times if dates else _unwrapped(times)
-    burst = _burst_step(times)
-    if burst is not None and unit is None:
-        unit = _time_unit(burst, dates)
-    if burst is not None and unit is not None and np.diff(times).max() * unit <= LONGEST_GAP:
-        return values, 1 / (burst * unit)
-    _check_times(where, column, times)
-    step = float(np.median(np.diff(times)))
-    unit = unit or _time_unit(step, dates)
-    if unit is None:
-        raise ValueError(f"{where}: a step of {step:g} is no known unit at 5 to 1,000 Hz; give rate=")
-    times = (times - times[0]) * unit
-    gaps = np.diff(times)
-    rate = 1 / float(gaps[gaps <= 1.5 * step * unit].mean())  # rounded stamps are right on average
-    if gaps.max() > LONGEST_GAP:
-        row = int(np.argmax(gaps > LONGEST_GAP)) + 2
-        raise ValueError(
-            f"{where} pause for {gaps[row - 2]:.4g} s between rows {row} and {row + 1}; cut the file there, or give rate= "
-            "if its samples are evenly spaced all the same"
-        )
-    return to_grid(times, values, np.arange(int(times[-1] * rate + 1e-6) + 1) / rate), rate
-
-
-def _check_rate(where: str, times: np.ndarray, dates: bool, rate: float) -> None:
-    """ValueError where neither the median nor the mean step fits `rate` in any unit; coarse clocks are let pass."""
-    times = times[np.isfinite(times)]
-    times = times if dates else _unwrapped(times)
-    steps = np.diff(times)
-    middle = np.median(steps) if len(steps) else 0.0
-    burst = _burst_step(times)
-    if middle <= 0 or (burst is not None and any(abs(burst * u * rate - 1) <= _RATE_TOLERANCE for u in _TIME_UNITS)):
-        return
-    # the median is right where samples are lost, the mean where a coarse clock rounds or samples jitter
-    mean = steps[(steps >= 0) & (steps <= 10 * middle)].mean()
-    units = _TIME_UNITS[: 1 if dates else None]
-    if not any(abs(step * unit * rate - 1) <= _RATE_TOLERANCE for step in (middle, mean) for unit in units):
-        unit = _time_unit(middle, dates)
-        found = f"rise by {middle:g}" if unit is None else f"say {1 / (middle * unit):.4g} Hz"
-        raise ValueError(
-            f"{where} {found}, rate= says {rate:g} Hz; correct rate= or leave it out, and rename the column if it holds "
-            "no times"
-        )
-
-
-def _read_table(path: Path, layout: TableLayout) -> pd.DataFrame:
-    """The rows below the header, which stands in line 1 where no other was found."""
-    if not layout.names:
-        return pd.read_csv(path, index_col=False)
-    return pd.read_csv(
-        path, sep=layout.separator, decimal=layout.decimal, encoding=layout.encoding, skiprows=layout.skipped,
-        names=list(layout.names), index_col=False,
+    if not len(values):
+        raise ValueError(f"{path}: no row of numbers below the header; export it again")
+    samples = Samples(
+        values, None, 0.0, "", columns=tuple(columns), left_out=dict(channels.left_out), rows=len(values),
+        first_row=first_row, files=(path,), notes=list(hints.notes), warnings=list(channels.warnings),
     )  # fmt: skip
+    if layout.header_row == 0:
+        samples.warnings.append(f"the file names no columns; {', '.join(columns)} were taken by their place")
+    _set_units(path, samples, layout, options, hints, channels)
+    _set_clock(path, samples, table, layout, clocks, counter, options, hints)
+    _set_left_out(samples, layout, channels)
+    if not gyroscope:
+        samples.notes.append("no gyroscope was read; angular velocity counts as zero")
+    return _without_empty_rows(path, samples, whole, parts)
+
+
+def _layout(path: Path, options: ReadingOptions) -> TableLayout:
+    try:
+        layout = find_layout(path, options.header_row, options.separator, options.decimal)
+    except FileNotFoundError as error:
+        raise OSError(f"{path}: not a readable CSV ({error})") from error
+    lines = first_lines(path)
+    if layout is None:
+        for mark in (options.separator or ",",):
+            names = cells(lines[0], mark) if lines else []
+            if len(names) > 1 and not find_triples(names):
+                raise ValueError(f"{path}: no acceleration columns such as acc_x, acc_y, acc_z among {names}")
+            if len(names) > 2 and len(lines) < 2:
+                raise ValueError(f"{path}: no row of numbers below the header; export it again")
+        raise ValueError(
+            f"{path}: no row of three numbers in the first {len(lines)} lines; give header_row=, separator= or decimal="
+        )
+    row = cells(lines[layout.skipped], layout.separator) if layout.skipped < len(lines) else []
+    extra = row[len(layout.names) :]
+    if any(extra):
+        raise ValueError(
+            f"{path}: rows hold more values than the header names ({len(row)} for {len(layout.names)}); mend the header "
+            "line, or give separator= and decimal= if commas are decimal marks"
+        )
+    return replace(layout, names=layout.names + tuple(f"empty.{place}" for place in range(len(extra))))
+
+
+def _read(path: Path, layout: TableLayout, wanted: Sequence[str]) -> pd.DataFrame:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", pd.errors.ParserWarning)
+            table = pd.read_csv(
+                path, sep=r"\s+" if layout.separator == " " else layout.separator, decimal=layout.decimal,
+                encoding=layout.encoding, skiprows=layout.skipped, header=None, names=list(layout.names), index_col=False,
+                usecols=list(wanted), skipinitialspace=True, low_memory=False,
+            )  # fmt: skip
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeError, FileNotFoundError) as error:
+        raise OSError(f"{path}: not a readable CSV ({error})") from error
+    return table
+
+
+def _numbers(table: pd.DataFrame, columns: Sequence[str], layout: TableLayout) -> np.ndarray:
+    numbers = []
+    for name in columns:
+        column = table[name]
+        if not pd.api.types.is_numeric_dtype(column):
+            text = column.astype(str).str.strip()
+            column = pd.to_numeric(text.str.replace(",", ".") if layout.decimal == "," else text, errors="coerce")
+        numbers.append(column.to_numpy(float))
+    return np.stack(numbers, axis=1)
+
+
+def choose_channels(path: Path, layout: TableLayout, options: ReadingOptions, hints: TableHints) -> Channels:
+    """Which columns are the accelerometer's and the gyroscope's.
+
+    Raises:
+        ValueError: columns that the file lacks, or none of acceleration.
+    """
+    names = list(layout.names)
+    triples = find_triples(names, layout.units, hints.kind)
+    if options.columns is not None:
+        columns = tuple(_named(path, str(name), names) for name in options.columns)
+        if len(columns) not in (3, 6):
+            raise ValueError(f"{path}: need 3 or 6 columns; {list(columns)} do not fit {names}")
+        left = {c: "columns= names others" for t in triples for c in t.columns if c not in columns}
+        gyroscopes = [t for t in triples if t.kind == "gyr" and not set(t.columns) & set(columns)]
+        said = (f"the gyroscope {', '.join(gyroscopes[0].columns)} was left out: columns= names three columns",)
+        return Channels(columns[:3], columns[3:], left_out=left, warnings=said if gyroscopes and len(columns) == 3 else ())
+    lowered = {name.strip().lower(): name for name in names}
+    of_kind = {kind: [t for t in triples if t.kind == kind] for kind in ("acc", "gyr", "gravity", "free")}
+    for kind, known in (("acc", hints.acceleration), ("gyr", hints.angular_velocity)):
+        if known and all(name.lower() in lowered for name in known):
+            own = tuple(lowered[name.lower()] for name in known)
+            first = Triple(kind, (own[0], own[1], own[2]), "", unit_of(own[0], layout.units))
+            of_kind[kind] = [first, *(t for t in of_kind[kind] if t.columns != own)]
+            of_kind["free"] = [t for t in of_kind["free"] if t.columns != own]
+    if layout.header_row == 0 and not of_kind["acc"]:
+        return _by_place(path, names)
+    if hints.kind == "gyr" and of_kind["gyr"] and not of_kind["acc"]:
+        return Channels(of_kind["gyr"][0].columns)
+    free, gravity = False, ()
+    if of_kind["acc"]:
+        acceleration = of_kind["acc"][0]
+    elif of_kind["free"]:
+        acceleration, free = of_kind["free"][0], True
+        gravity = of_kind["gravity"][0].columns if of_kind["gravity"] else ()
+    else:
+        near = [n for n in names if "acc" in n.lower()]
+        hint = f"; {', '.join(near)} are no x, y and z of one sensor" if near else ""
+        raise ValueError(
+            f"{path}: no acceleration columns such as acc_x, acc_y, acc_z among {names}{hint}; give columns="
+        )
+    place = set(acceleration.sensor.split())
+    gyroscopes = sorted(of_kind["gyr"], key=lambda t: -len(place & set(t.sensor.split())))
+    gyroscope = gyroscopes[0].columns if gyroscopes else ()
+    left, said = {}, []
+    reasons = {"acc": "another accelerometer", "gyr": "another gyroscope", "free": "acceleration without gravity",
+               "gravity": "gravity alone"}  # fmt: skip
+    for triple in triples:
+        if triple.columns not in (acceleration.columns, gyroscope, gravity):
+            left |= dict.fromkeys(triple.columns, reasons[triple.kind])
+    others = [t for t in of_kind["acc"][1:] if t.columns != acceleration.columns]
+    elsewhere = [t for t in others if set(t.sensor.split()) & _PLACES and set(t.sensor.split()) != place]
+    if elsewhere:
+        said.append(
+            f"{1 + len(others)} accelerometers: {', '.join(acceleration.columns)} were taken; name others by columns="
+        )
+    return Channels(acceleration.columns, gyroscope, gravity, left, tuple(said), free)
+
+
+def _named(path: Path, name: str, names: list[str]) -> str:
+    """The column that a user means."""
+    if name in names:
+        return name
+    plain = {other.strip().lower(): other for other in names}
+    if name.strip().lower() in plain:
+        return plain[name.strip().lower()]
+    if name.isdigit() and 1 <= int(name) <= len(names):
+        return names[int(name) - 1]
+    near = get_close_matches(name.lower(), list(plain), 1)
+    hint = f"; did you mean {plain[near[0]]}?" if near else ""
+    raise ValueError(f"{path}: need 3 or 6 columns; {[name]} do not fit {names}{hint}")
+
+
+def _by_place(path: Path, names: list[str]) -> Channels:
+    """Columns of a file without names: 3 or 6 of signals, and before them one of time stamps or a counter."""
+    if len(names) not in (3, 4, 6, 7):
+        raise ValueError(
+            f"{path}: the file names no columns and has {len(names)}; say which are x, y and z by columns=, such as "
+            "columns=2,3,4"
+        )
+    rest = names[len(names) % 3 :]
+    return Channels(tuple(rest[:3]), tuple(rest[3:]))
+
+
+def _clocks(path: Path, layout: TableLayout, options: ReadingOptions, hints: TableHints) -> list[str]:
+    names = list(layout.names)
+    if options.time_column is not None:
+        plain = {name.strip().lower(): name for name in names}
+        found = plain.get(options.time_column.strip().lower())
+        if options.time_column.isdigit() and found is None and 1 <= int(options.time_column) <= len(names):
+            found = names[int(options.time_column) - 1]
+        if found is None:
+            raise ValueError(f"{path}: time_column {options.time_column!r} is not among {names}")
+        return [found]
+    lowered = {name.strip().lower(): name for name in names}
+    trusted = [lowered[name.lower()] for name in hints.time if name.lower() in lowered]
+    if layout.header_row == 0:
+        return [names[0]] if len(names) in (4, 7) else []
+    return list(dict.fromkeys([*trusted, *find_clock(names)]))
+
+
+def _set_units(
+    path: Path, samples: Samples, layout: TableLayout, options: ReadingOptions, hints: TableHints, channels: Channels
+) -> None:
+    """Turns the values to SI and says by what."""
+    values = samples.values
+    said = unit_of(channels.acceleration[0], layout.units)
+    norms = np.linalg.norm(values[:, :3], axis=1)
+    usual = float(np.nanmedian(norms))
+    if options.acceleration_unit is not None:
+        unit = resolve_unit(options.acceleration_unit, ACCELERATION_UNITS, "acceleration_unit")
+        why = "as you said"
+    elif said in ACCELERATION_UNITS:
+        unit, why = said, "the header names it"
+    elif hints.acceleration_unit:
+        unit, why = hints.acceleration_unit, f"{hints.title} writes it so"
+    elif hints.kind == "gyr":
+        unit, why = "m/s^2", ""
+    else:
+        near = [u for u in ("g", "mg") if 0.6 <= usual * ACCELERATION_UNITS[u] / STANDARD_GRAVITY <= 1.6]
+        unit = near[0] if near else "m/s^2"
+        why = f"guessed: the median of {usual:.4g} fits {unit}" if near else "taken for granted: the file names no unit"
+        if near:
+            samples.warnings.append(
+                f"the file names no unit of acceleration; its median of {usual:.4g} fits {unit}; acceleration_unit= overrules"
+            )
+        else:
+            samples.notes.append("the file names no unit of acceleration; m/s^2 was taken for granted")
+    if channels.free and not channels.gravity and usual * ACCELERATION_UNITS[unit] < 7:
+        raise ValueError(
+            f"{path}: {', '.join(channels.acceleration)} are acceleration without gravity, which cannot be repaired; "
+            "export the accelerometer with gravity, or the gravity sensor beside it"
+        )
+    if channels.free and channels.gravity:
+        samples.notes.append(f"gravity ({', '.join(channels.gravity)}) was added to acceleration without it")
+    elif channels.free:
+        samples.notes.append("the acceleration is called linear, yet holds gravity, as in ROS messages")
+    values[:, :3] *= ACCELERATION_UNITS[unit]
+    apple = hints.apple_sign if options.apple_sign is None else options.apple_sign
+    if apple:
+        values[:, :3] *= -1
+        samples.notes.append("acceleration was turned about: Apple gives -1 g face up (apple_sign=False overrules)")
+    samples.acceleration_unit, samples.acceleration_unit_found = unit, why
+    if not channels.angular_velocity:
+        return
+    said = unit_of(channels.angular_velocity[0], layout.units)
+    fast = float(np.nanquantile(np.linalg.norm(values[:, 3:], axis=1), 0.99))
+    if options.angular_velocity_unit is not None:
+        unit = resolve_unit(options.angular_velocity_unit, ANGULAR_VELOCITY_UNITS, "angular_velocity_unit")
+        why = "as you said"
+    elif said in ANGULAR_VELOCITY_UNITS:
+        unit, why = said, "the header names it"
+    elif hints.angular_velocity_unit:
+        unit, why = hints.angular_velocity_unit, f"{hints.title} writes it so"
+    elif fast > 40:
+        unit, why = "deg/s", f"guessed: up to {fast:.4g} cannot be rad/s"
+        samples.warnings.append(
+            f"the file names no unit of angular velocity; up to {fast:.4g} cannot be rad/s, so deg/s was taken; "
+            "angular_velocity_unit= overrules"
+        )
+    else:
+        unit, why = "rad/s", "taken for granted: the file names no unit"
+        samples.notes.append("the file names no unit of angular velocity; rad/s was taken for granted")
+    values[:, 3:] *= ANGULAR_VELOCITY_UNITS[unit]
+    samples.angular_velocity_unit, samples.angular_velocity_unit_found = unit, why
+
+
+def preamble_rate(layout: TableLayout) -> float | None:
+    """Hz that the lines above the table say."""
+    for line in layout.preamble:
+        if found := _RATE.search(line):
+            return float(found[1].replace(",", "."))
+    return None
+
+
+def _set_clock(
+    path: Path, samples: Samples, table: pd.DataFrame, layout: TableLayout, clocks: list[str], counter: str | None,
+    options: ReadingOptions, hints: TableHints,
+) -> None:  # fmt: skip
+    """The rate and the times, by time stamps, by a counter, or by what a user or the preamble says."""
+    nominal = preamble_rate(layout)
+    rate = options.rate
+    numbers = [name for name in clocks if table[name].notna().any()]
+    if rate is not None:
+        clock = numbers[0] if numbers else (clocks[0] if clocks and options.time_column else None)
+        if clock is not None and clock in numbers:
+            note = check_rate(f"{path}: time stamps in {clock!r}", table[clock], rate)
+            samples.notes += [note] if note else []
+        samples.rate, samples.rate_found, samples.time_column = float(rate), "as you said", clock
+        if not numbers and counter is not None:
+            _by_counter(samples, table[counter], counter, rate)
+        return
+    failures = []
+    for clock in numbers:
+        named = {name.lower(): unit for name, unit in hints.time.items()}.get(clock.strip().lower(), "")
+        unit = SECONDS.get(unit_of(clock, layout.units)) or SECONDS.get(named)
+        try:
+            found = even_clock(f"{path}: time stamps in {clock!r}", table[clock], samples.first_row, unit, nominal)
+        except ValueError as error:
+            failures.append(error)
+            continue
+        if failures:
+            samples.warnings.append(f"another clock was passed over: {str(failures[0]).removeprefix(f'{path}: ')}")
+        samples.times, samples.rate, samples.rate_found = found.times, found.rate, found.found
+        samples.start_time, samples.time_column = found.start, clock
+        if nominal is not None and abs(found.rate / nominal - 1) > 0.05:
+            samples.warnings.append(f"the file's head says {nominal:g} Hz, its time stamps {found.rate:.4g} Hz")
+        return
+    if failures and nominal is None:
+        raise failures[0]
+    nominal = nominal or hints.rate
+    if nominal is None:
+        raise ValueError(f"{path}: give rate=, or time stamps in a column such as time, timestamp, time_s, seconds")
+    if failures:
+        samples.warnings.append(f"time stamps were passed over: {str(failures[0]).removeprefix(f'{path}: ')}")
+    samples.rate, samples.rate_found = nominal, "the file's head says it"
+    if counter is not None:
+        _by_counter(samples, table[counter], counter, nominal)
+
+
+def _by_counter(samples: Samples, column: pd.Series, name: str, rate: float) -> None:
+    """Times by a counter of samples, which tells lost ones."""
+    places = read_stamps(column).values
+    if len(places) < 2 or not np.isfinite(places).all():
+        return
+    places, bits = unwrapped(places)
+    steps = np.diff(places)
+    if (steps <= 0).any():
+        return
+    samples.times = (places - places[0]) / float(np.median(steps)) / rate
+    samples.rate_found += f"; {name!r} tells lost samples"
+    if bits:
+        samples.rate_found += f"; the counter of {bits} bits began anew and was carried on"
+
+
+def _set_left_out(samples: Samples, layout: TableLayout, channels: Channels) -> None:
+    read = {*samples.columns, *channels.gravity, samples.time_column}
+    for name in layout.names:
+        if name in read or name in samples.left_out or not name or name.startswith("empty."):
+            continue
+        words = set(words_of(name))
+        if any(word.startswith(("gyr", "rot")) for word in words):
+            reason = "no x, y and z of one gyroscope"
+            samples.warnings.append(f"the column {name!r} looks like a gyroscope's, but not all of x, y and z are there")
+        elif name in find_clock([name]):
+            reason = "another clock"
+        else:
+            reason = "no acceleration or angular velocity"
+        samples.left_out[name] = reason
+
+
+def _without_empty_rows(path: Path, samples: Samples, whole: np.ndarray, parts: list[slice]) -> Samples:
+    """Rows that hold one sensor alone: acceleration keeps its rows, angular velocity is interpolated onto them."""
+    full = [whole[:, part].all(axis=1) for part in parts]
+    if all(rows.all() for rows in full):
+        return samples
+    times = np.arange(len(whole)) / samples.rate if samples.times is None else samples.times
+    kept = full[0]
+    values = samples.values[kept, : 3 * len(parts)]
+    if len(parts) > 1:
+        for column in range(3, 6):
+            values[:, column] = np.interp(times[kept], times[full[1]], samples.values[full[1], column])
+    samples.notes.append(f"{int((~kept).sum())} of {len(kept)} rows hold no acceleration and were passed over")
+    own = times[kept] - times[kept][0]
+    rate = samples.rate
+    if samples.times is not None and kept.mean() < 0.7:  # rows of several sensors take turns
+        rate = 1 / float(np.median(np.diff(own)))
+    return replace(samples, values=values, times=own, rate=rate, rows=len(values))
 
 
 def read_csv(
@@ -179,84 +465,22 @@ def read_csv(
     rate: float | None = None,
     time_column: str | None = None,
 ) -> ImuRecording:
-    """One sensor's CSV.
+    """One sensor's table as an `ImuRecording`; what a file is taken for in detail is told by `read_export`.
 
     Args:
-        path: file with a header row.
+        path: the file.
         placement: where the sensor was worn.
-        columns: three acceleration columns, or those and three of angular velocity; common names are found alone.
-        acceleration_unit: "m/s^2", "g" or "mg"; default: what the header says, else m/s^2.
-        angular_velocity_unit: "rad/s" or "deg/s"; default: what the header says, else rad/s.
-        rate: Hz, of evenly spaced samples. Time stamps are then only asked whether they agree to 5 %. Without it they
-            must be there, as ISO date-times or as numbers (seconds, ms, us or ns, judged by their size), and samples
-            are interpolated onto an even grid.
-        time_column: name of the time stamps.
+        columns, acceleration_unit, angular_velocity_unit, rate, time_column: as in `ReadingOptions`. Time stamps are
+            only asked whether they agree to 5 % where `rate` is given. Without it they must be there, as dates or as
+            numbers (seconds, ms, us or ns, judged by their size), and samples are interpolated onto an even grid.
 
     Raises:
-        OSError: not a readable CSV.
-        ValueError: missing columns, text or NaN in them, unknown units, no rate or an impossible one; time stamps that
-            contradict `rate`, or without it are unreadable, repeat, run backward or pause for over a second.
+        OSError, ValueError: as `read_table`; also a pause of over a second.
     """
-    path = Path(path)
-    if rate is not None and not 1 <= rate <= 10_000:
-        raise ValueError(f"rate must lie between 1 and 10,000 Hz, got {rate}")
-    for field, unit, known in (
-        ("acceleration_unit", acceleration_unit, ACCELERATION_UNITS),
-        ("angular_velocity_unit", angular_velocity_unit, ANGULAR_VELOCITY_UNITS),
-    ):
-        if unit is not None and unit not in known:
-            raise ValueError(f"{field} must be one of {', '.join(known)}, got {unit!r}")
-    try:
-        with warnings.catch_warnings():
-            # a row longer than the header would otherwise shift every channel by one
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            layout = find_layout(path) or TableLayout(())
-            table = _read_table(path, layout)
-    except pd.errors.ParserWarning as error:
-        raise ValueError(f"{path}: rows hold more values than the header names; mend the header line") from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, FileNotFoundError) as error:
-        raise OSError(f"{path}: not a readable CSV ({error})") from error
-    table.columns = [str(name).strip() for name in table.columns]
-    lowered = {name.lower(): name for name in table.columns}
-    if columns is None:
-        named = [find_channels(list(lowered), names) for names in CHANNEL_NAMES]
-        others = find_triples(list(table.columns), layout.units)
-        found = [[lowered[n] for n in own] if own else other for own, other in zip(named, others, strict=True)]
-        if found[0] is None:
-            raise ValueError(f"{path}: no acceleration columns such as acc_x, acc_y, acc_z among {list(table.columns)}")
-        columns = [name for triple in found if triple for name in triple]
-    missing = [name for name in columns if name not in table.columns]
-    if missing or len(columns) not in (3, 6):
-        raise ValueError(f"{path}: need 3 or 6 columns; {missing or list(columns)} do not fit {list(table.columns)}")
-    values = table[list(columns)].apply(pd.to_numeric, errors="coerce").to_numpy(float, copy=True)
-    broken = np.flatnonzero(~np.isfinite(values).all(axis=1))
-    if len(broken):
-        raise ValueError(f"{path}: row {broken[0] + 2} holds no finite number in {list(columns)}; repair or drop it")
-    said = [layout.units.get(columns[place], "") for place in (0, len(columns) - 1)]
-    values[:, :3] *= ACCELERATION_UNITS[acceleration_unit or (said[0] if said[0] in ACCELERATION_UNITS else "m/s^2")]
-    values[:, 3:] *= ANGULAR_VELOCITY_UNITS[
-        angular_velocity_unit or (said[1] if said[1] in ANGULAR_VELOCITY_UNITS else "rad/s")
-    ]
-    clock = time_column or next((lowered[name] for name in _TIME if name in lowered), None)
-    clock = clock or find_time_column(list(table.columns))
-    if clock is not None and clock not in table.columns:
-        raise ValueError(f"{path}: time_column {clock!r} is not among {list(table.columns)}")
-    if rate is None:
-        if clock is None:
-            raise ValueError(f"{path}: give rate=, or time stamps in a column such as {', '.join(_TIME[:4])}")
-        values, rate = _even(
-            f"{path}: time stamps in {clock!r}", table[clock], values, _SECONDS.get(layout.units.get(clock, ""))
-        )
-    elif clock is not None:
-        _check_rate(f"{path}: time stamps in {clock!r}", *_read_times(table[clock]), rate)
-    return ImuRecording({placement: values}, float(rate), session=path.stem, dataset="csv")
+    from .read_device import read_device
+
+    options = ReadingOptions(columns, acceleration_unit, angular_velocity_unit, rate, time_column)
+    return read_device(path, placement, "table", options)
 
 
-def _read(path: Path, placement: str, options: ReadingOptions) -> ImuRecording:
-    return read_csv(
-        path, placement, options.columns, options.acceleration_unit,
-        options.angular_velocity_unit, options.rate, options.time_column,
-    )  # fmt: skip
-
-
-FORMAT = DeviceFormat("table", "a plain table", lambda path, lines: bool(lines), _read)
+FORMAT = DeviceFormat("table", "a plain table", lambda path, lines: bool(lines), lambda path, options: read_table(path, options))

@@ -1,4 +1,4 @@
-"""Where the table stands in a text file: encoding, separator, decimal mark, header line, units; and what its columns are."""
+"""Where the table stands in a text file: encoding, separator, decimal mark, header line, units below it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,8 @@ from pathlib import Path
 
 from .read_device import first_lines
 
-_SEPARATORS = (",", ";", "\t")
-_UNIT = re.compile(r"[(\[]([^()\[\]]*(?:\([^()]*\)[^()\[\]]*)?)[)\]]\s*$|\s+in\s+(ms|s)\s*$", re.I)
-_UNITS = {
-    "m/s^2": "m/s^2", "m/s²": "m/s^2", "m/s2": "m/s^2", "m/(s^2)": "m/s^2", "g": "g", "mg": "mg", "rad/s": "rad/s",
-    "deg/s": "deg/s", "°/s": "deg/s", "dps": "deg/s", "s": "s", "ms": "ms", "us": "us", "ns": "ns",
-}  # fmt: skip
-_OTHER = {"linear", "user", "gravity", "mag", "magnetometer", "quat", "orientation", "free", "euler"}
+SEPARATORS = (",", ";", "\t", "|", " ")
+_COMMENT = re.compile(r"^\s*(#+|//+|%+)\s*")
 
 
 @dataclass(frozen=True)
@@ -27,7 +22,9 @@ class TableLayout:
         names: of its columns.
         separator, decimal, encoding: as pandas takes them.
         skipped: lines above the first row of numbers.
-        units: column -> unit that the header or the row below it names.
+        header_row: line of the names, from 1 on; 0 where the file has none and `names` are made up.
+        units: column -> cell of the row of units below the names.
+        preamble: the lines above the names.
     """
 
     names: tuple[str, ...]
@@ -35,60 +32,123 @@ class TableLayout:
     decimal: str = "."
     encoding: str = "utf-8-sig"
     skipped: int = 1
+    header_row: int = 1
     units: dict[str, str] = field(default_factory=dict)
+    preamble: tuple[str, ...] = ()
 
 
-def find_layout(path: Path) -> TableLayout | None:
-    """The layout by the first lines of a file; None where no header stands above numbers."""
+def find_layout(
+    path: Path, header_row: int | None = None, separator: str | None = None, decimal: str | None = None
+) -> TableLayout | None:
+    """The layout by the first lines of a file and what a user says; None where no row holds three numbers.
+
+    Raises:
+        ValueError: a separator or decimal mark that is none, or a header row that the file lacks.
+    """
+    if separator is not None and len(separator) != 1:
+        separator = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";"}.get(separator)
+        if separator is None:
+            raise ValueError("separator must be one character, or one of tab, space, comma, semicolon")
+    if decimal not in (None, ".", ","):
+        raise ValueError(f"decimal must be '.' or ',', got {decimal!r}")
+    if decimal is not None and decimal == separator:
+        raise ValueError(f"separator and decimal are both {decimal!r}; they must differ")
     lines = first_lines(path)
-    for number in range(len(lines) - 1):
-        fits = [layout for mark in _SEPARATORS if (layout := _layout_at(lines, number, mark))]
-        if fits:
-            best = max(fits, key=lambda layout: len(layout.names))
-            return TableLayout(
-                best.names, best.separator, best.decimal, _encoding(path), best.skipped, best.units
-            )  # fmt: skip
-    return None
-
-
-def _layout_at(lines: list[str], number: int, mark: str) -> TableLayout | None:
-    """The layout if line `number` is the header and `mark` the separator."""
-    header = _cells(lines[number], mark)
-    words = [cell for cell in header if cell and not _is_number(cell, mark)]
-    if len(words) < 3 or len(words) < len([cell for cell in header if cell]):
+    marks = SEPARATORS if separator is None else (separator,)
+    marks = tuple(mark for mark in marks if mark != decimal)
+    if header_row is not None:
+        if not 0 <= header_row <= len(lines):
+            raise ValueError(f"{path}: header_row must lie between 0 (none) and {len(lines)}, got {header_row}")
+        fits = (
+            _headless(lines, marks, decimal)
+            if header_row == 0
+            else [found for mark in marks if (found := _layout_at(lines, header_row - 1, mark, decimal, forced=True))]
+        )
+        if not fits:
+            raise ValueError(f"{path}: header_row={header_row} has no row of as many numbers below it")
+    else:
+        fits = []
+        for number in range(len(lines) - 1):
+            fits = [found for mark in marks if (found := _layout_at(lines, number, mark, decimal))]
+            if fits:
+                break
+        fits = fits or _headless(lines, marks, decimal)
+    if not fits:
         return None
+    best = max(fits, key=lambda layout: len(layout.names))
+    return TableLayout(
+        best.names, best.separator, best.decimal, _encoding(path), best.skipped, best.header_row, best.units,
+        tuple(lines[: max(best.header_row - 1, 0)]),
+    )  # fmt: skip
+
+
+def _layout_at(
+    lines: list[str], number: int, mark: str, decimal: str | None, forced: bool = False
+) -> TableLayout | None:
+    """The layout if line `number` is the header and `mark` the separator."""
+    header = cells(_COMMENT.sub("", lines[number]), mark)
+    words = [cell for cell in header if cell and not is_number(cell, mark, decimal)]
+    if not forced and (len(words) < 3 or len(words) < len([cell for cell in header if cell])):
+        return None
+    given: list[str] = []
     for below in (1, 2):
         if number + below >= len(lines):
             return None
-        row = _cells(lines[number + below], mark)
-        if len(row) != len(header):
+        row = cells(lines[number + below], mark)
+        if len(row) < len(header):
+            if below == 1 and not row:
+                continue  # an empty line
             return None
-        if sum(_is_number(cell, mark) for cell in row) >= 3:
+        least = min(3, len(words)) if forced else 3
+        if sum(is_number(cell, mark, decimal) for cell in row) >= least:
             break
+        given = row
     else:
         return None
-    given = _cells(lines[number + 1], mark) if below == 2 else [""] * len(header)
-    comma = mark != "," and any(re.fullmatch(r"[-+]?\d+,\d+(e[-+]?\d+)?", cell, re.I) for cell in row)
+    if len(row) > len(header) and any(row[len(header) :]) and mark == " ":
+        return None
     names = _unique(header)
-    units = {}
-    for name, cell in zip(names, given, strict=True):
-        found = _UNIT.search(name)
-        text = (cell or (found and (found[1] or found[2])) or "").strip().lower()
-        if text in _UNITS:
-            units[name] = _UNITS[text]
-    return TableLayout(names, mark, "," if comma else ".", skipped=number + below, units=units)
+    units = {name: cell for name, cell in zip(names, given, strict=False) if cell}
+    return TableLayout(
+        names, mark, decimal or _decimal(row, mark), skipped=number + below, header_row=number + 1, units=units
+    )
 
 
-def _cells(line: str, mark: str) -> list[str]:
+def _headless(lines: list[str], marks: Sequence[str], decimal: str | None) -> list[TableLayout]:
+    """Layouts of a file in which nothing but numbers stands, under names made of their place."""
+    for number in range(max(0, len(lines) - 2)):
+        fits = []
+        for mark in marks:
+            rows = [cells(line, mark) for line in lines[number : number + 3]]
+            width = len(rows[0])
+            numbers = [sum(is_number(cell, mark, decimal) for cell in row) for row in rows]
+            if len({len(row) for row in rows}) == 1 and min(numbers) >= 3:
+                names = tuple(f"column {place + 1}" for place in range(width))
+                fits.append(TableLayout(names, mark, decimal or _decimal(rows[0], mark), skipped=number, header_row=0))
+        if fits:
+            return fits
+    return []
+
+
+def cells(line: str, mark: str) -> list[str]:
+    """Cells of a line, without quotes and spaces around them."""
+    if mark == " ":
+        return line.split()
     return [cell.strip() for cell in next(csv.reader([line], delimiter=mark), [])]
 
 
-def _is_number(cell: str, mark: str) -> bool:
+def is_number(cell: str, mark: str, decimal: str | None = None) -> bool:
+    """Whether a cell holds a number, with a decimal comma where commas separate nothing."""
     try:
-        float(cell.replace(",", ".") if mark != "," else cell)
+        float(cell.replace(",", ".") if mark != "," and decimal != "." else cell)
     except ValueError:
         return False
-    return True
+    return "_" not in cell
+
+
+def _decimal(row: Sequence[str], mark: str) -> str:
+    comma = mark != "," and any(re.fullmatch(r"[-+]?\d*,\d+(e[-+]?\d+)?", cell, re.I) for cell in row)
+    return "," if comma else "."
 
 
 def _unique(names: Sequence[str]) -> tuple[str, ...]:
@@ -96,43 +156,19 @@ def _unique(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _encoding(path: Path) -> str:
-    data = path.read_bytes() if path.stat().st_size < 1 << 16 else path.open("rb").read(1 << 16)
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return "utf-16"
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        return "utf-8-sig" if error.start > len(data) - 4 else "latin-1"
+    with path.open("rb") as file:
+        data = file.read(1 << 16)
+        if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            return "utf-16"
+        while data:  # a single sign far down the file, such as a place's name, decides as well
+            try:
+                data.decode("utf-8")
+            except UnicodeDecodeError as error:
+                if error.start <= len(data) - 4:
+                    return "latin-1"
+                data = data[error.start :] + file.read(1 << 20)
+                if len(data) < 5:
+                    return "latin-1"
+                continue
+            data = file.read(1 << 20)
     return "utf-8-sig"
-
-
-def find_triples(names: Sequence[str], units: dict[str, str]) -> tuple[list[str] | None, list[str] | None]:
-    """The x, y and z columns of the accelerometer and of the gyroscope, by words in their names or by their units."""
-    groups: dict[tuple[str, str], dict[str, str]] = {}
-    for name in names:
-        words = re.findall(r"[a-z0-9]+", _UNIT.sub("", name).lower())
-        axes = [word for word in words if word in ("x", "y", "z")]
-        if len(axes) != 1 or _OTHER & set(words):
-            continue
-        unit = units.get(name, "")
-        if any(word.startswith("acc") for word in words) or unit in ("m/s^2", "g", "mg"):
-            kind = "acc"
-        elif any(word.startswith(("gyr", "angular")) for word in words) or unit in ("rad/s", "deg/s"):
-            kind = "gyr"
-        elif set(words) <= {"x", "y", "z", "axis"}:
-            kind = "acc"  # an export of the one sensor
-        else:
-            continue
-        rest = " ".join(word for word in words if word not in axes)
-        groups.setdefault((kind, rest), {}).setdefault(axes[0], name)
-    found: dict[str, list[str]] = {}
-    for (kind, _), triple in groups.items():
-        if len(triple) == 3:
-            found.setdefault(kind, [triple[axis] for axis in "xyz"])
-    return found.get("acc"), found.get("gyr")
-
-
-def find_time_column(names: Sequence[str]) -> str | None:
-    """The first column whose name speaks of time."""
-    words = ("timestamp", "epoch", "sampletimefine", "time")
-    return next((name for word in words for name in names if word in re.sub(r"[^a-z]", "", name.lower())), None)

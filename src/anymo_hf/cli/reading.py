@@ -1,0 +1,128 @@
+"""Options that say how a sensor's file is to be read, and what was understood of it in words."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .options import split_names
+
+if TYPE_CHECKING:
+    from ..recordings.devices.device_format import ReadingOptions
+    from ..recordings.devices.export import DeviceExport
+
+Rate = Annotated[float | None, typer.Option(help="Samples per second; without it time stamps are read.")]
+AccelerationUnit = Annotated[str | None, typer.Option(help="m/s^2, g or mg; default: as the file says.")]
+AngularVelocityUnit = Annotated[str | None, typer.Option(help="rad/s or deg/s; default: as the file says.")]
+Columns = Annotated[
+    str | None, typer.Option(help="3 or 6 column names or numbers, comma-separated; usual names are found alone.")
+]
+TimeColumn = Annotated[str | None, typer.Option(help="Column of the time stamps.")]
+HeaderRow = Annotated[int | None, typer.Option(help="Line of the column names, from 1 on; 0 where there are none.")]
+Separator = Annotated[str | None, typer.Option(help="Between cells: one character, or tab, space, comma, semicolon.")]
+Decimal = Annotated[str | None, typer.Option(help="Decimal mark: . or ,")]
+AppleSign = Annotated[
+    bool | None,
+    typer.Option("--apple-sign/--no-apple-sign", help="Acceleration is -1 g face up; default: as the format says."),
+]
+_ARGUMENTS = (
+    "columns", "acceleration_unit", "angular_velocity_unit", "rate", "time_column", "header_row", "separator", "decimal",
+    "apple_sign",
+)  # fmt: skip
+_ARGUMENT = re.compile(rf"\b({'|'.join(_ARGUMENTS)})=('?)([^\s';,)?]*)\2")
+
+
+def reading_options(
+    rate: float | None = None,
+    acceleration_unit: str | None = None,
+    angular_velocity_unit: str | None = None,
+    columns: str | None = None,
+    time_column: str | None = None,
+    header_row: int | None = None,
+    separator: str | None = None,
+    decimal: str | None = None,
+    apple_sign: bool | None = None,
+) -> ReadingOptions:
+    """What a user says about a file on the command line.
+
+    Raises:
+        ValueError: a rate that no recording has, or no column.
+    """
+    from ..recordings.devices.device_format import ReadingOptions
+
+    if rate is not None and not 5 <= rate <= 10_000:
+        raise ValueError(f"--rate must lie between 5 and 10,000 samples per second, got {rate:g}")
+    names = None if columns is None else split_names(columns, "--columns", "ax,ay,az,gx,gy,gz")
+    return ReadingOptions(
+        names, acceleration_unit, angular_velocity_unit, rate, time_column, header_row, separator, decimal, apple_sign
+    )
+
+
+def in_shell_words(message: str) -> str:
+    """A message with `rate=` and the like as the options of the command line: `--rate`."""
+
+    def option(match: re.Match) -> str:
+        name, value = match[1].replace("_", "-"), match[3]
+        if value == "False":
+            return f"--no-{name}"
+        return f"--{name} {value}" if value else f"--{name}"
+
+    return _ARGUMENT.sub(option, message)
+
+
+def warn(export: DeviceExport) -> None:
+    """What is probably wrong, on standard error."""
+    for warning in export.warnings:
+        typer.echo(f"anymo: warning: {in_shell_words(warning)}", err=True)
+
+
+def summary(export: DeviceExport) -> dict[str, Any]:
+    """What `anymo data read --json` prints."""
+    return {
+        "file": str(export.file), "format": export.device, "files": [str(file) for file in export.files],
+        "samples": export.samples, "rows": export.rows, "sampling_rate": export.sampling_rate,
+        "rate_found": export.rate_found, "seconds": round(export.samples / export.sampling_rate, 3),
+        "columns": list(export.columns), "left_out": export.left_out, "time_column": export.time_column,
+        "acceleration_unit": export.acceleration_unit, "acceleration_unit_found": export.acceleration_unit_found,
+        "angular_velocity_unit": export.angular_velocity_unit or None,
+        "angular_velocity_unit_found": export.angular_velocity_unit_found or None,
+        "median_acceleration": export.median_acceleration,
+        "gaps": [
+            {"start": gap.start, "seconds": gap.seconds, "lost": gap.lost, "bridged": gap.bridged} for gap in export.gaps
+        ],
+        "stretches": len(export.stretches), "notes": [in_shell_words(note) for note in export.notes],
+        "warnings": [in_shell_words(warning) for warning in export.warnings],
+    }  # fmt: skip
+
+
+def summary_lines(export: DeviceExport) -> list[str]:
+    """What `anymo data read` prints."""
+    seconds = export.samples / export.sampling_rate
+    lines = [f"{export.file}: {export.title}"]
+    rows = [("files", ", ".join(file.name for file in export.files))] if len(export.files) > 1 else []
+    rows += [
+        ("columns", ", ".join(export.columns) or "the format's own"),
+        ("acceleration", f"{export.acceleration_unit} ({export.acceleration_unit_found})"),
+    ]
+    if export.angular_velocity_unit:
+        rows.append(("angular velocity", f"{export.angular_velocity_unit} ({export.angular_velocity_unit_found})"))
+    rows.append(("rate", f"{export.sampling_rate:.6g} Hz ({export.rate_found})"))
+    beside = "" if export.rows == export.samples else f", from {export.rows} in the file"
+    rows.append(("samples", f"{export.samples} = {seconds:.2f} s{beside}"))
+    rows.append(("median |a|", f"{export.median_acceleration:.3f} m/s^2"))
+    left: dict[str, list[str]] = {}
+    for name, reason in export.left_out.items():
+        left.setdefault(reason, []).append(name)
+    rows += [("left out", f"{', '.join(names)}: {reason}") for reason, names in left.items()]
+    shown = sorted(export.gaps, key=lambda gap: -gap.seconds)[:5]
+    rows += [
+        ("gap", f"{gap.seconds:.3f} s after {gap.start:.3f} s, {gap.lost} samples"
+                f"{', interpolated' if gap.bridged else ', the recording is cut there'}")
+        for gap in sorted(shown, key=lambda gap: gap.start)
+    ]  # fmt: skip
+    rows += [("gaps", f"{len(export.gaps)} in all, the longest shown")] if len(export.gaps) > len(shown) else []
+    rows += [("note", in_shell_words(note)) for note in export.notes]
+    rows += [("WARNING", in_shell_words(warning)) for warning in export.warnings]
+    return lines + [f"  {name:17} {text}" for name, text in rows]
