@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from difflib import get_close_matches
 from fractions import Fraction
 
 import numpy as np
@@ -81,3 +83,83 @@ def rate_ratio(rate: float, target: float = TARGET_RATE) -> tuple[int, int]:
     """`target / rate` as a fraction: samples number `n * up` of the new rate and `n * down` of the old one coincide."""
     ratio = Fraction(target / rate).limit_denominator(1000)
     return ratio.numerator, ratio.denominator
+
+
+_SPELLINGS = {
+    "m/s^2": ("m/s2", "ms-2", "m/s/s", "mps2", "m/sec2", "meters/second2", "metres/second2"),
+    "g": ("g", "gs", "gforce", "g-force", "g0", "gn"),
+    "mg": ("mg", "millig", "milli-g"),
+    "rad/s": ("rad/s", "rads-1", "rad/sec", "radian/s", "radians/s", "radians/second", "rps"),
+    "deg/s": ("deg/s", "degs-1", "dps", "deg/sec", "degree/s", "degrees/s", "degrees/second", "°/s", "º/s", "°s-1", "°/sec"),
+}  # fmt: skip
+_UNIT_OF = {spelling: unit for unit, spellings in _SPELLINGS.items() for spelling in spellings}
+
+
+def known_unit(text: str) -> str | None:
+    """The unit that a text spells, such as "m/s^2" for "m/s²", "g" for "G" and "deg/s" for "dps"; None where none."""
+    plain = text.strip().lower().replace("⁻²", "-2").replace("⁻¹", "-1").replace("²", "2")
+    for mark in (" ", "^", "*", "(", ")", "·", "."):
+        plain = plain.replace(mark, "")
+    return _UNIT_OF.get(plain)
+
+
+def resolve_unit(unit: str, known: Mapping[str, float], field: str) -> str:
+    """The member of `known` that `unit` spells.
+
+    Args:
+        unit: as a user writes it.
+        known: `ACCELERATION_UNITS` or `ANGULAR_VELOCITY_UNITS`.
+        field: its name, for the message.
+
+    Raises:
+        ValueError: another unit.
+    """
+    found = known_unit(str(unit))
+    if found not in known:
+        near = get_close_matches(str(unit).lower(), [s for name in known for s in _SPELLINGS[name]], 1, 0.5)
+        hint = f"; did you mean {_UNIT_OF[near[0]]}?" if near else ""
+        raise ValueError(f"{field} must be one of {', '.join(known)}, got {unit!r}{hint}")
+    return found
+
+
+class ImuWarning(UserWarning):
+    """A signal whose size says that its unit is another."""
+
+
+def suspicious_units(
+    signal: np.ndarray, acceleration_unit: str = "m/s^2", angular_velocity_unit: str = "rad/s"
+) -> list[str]:
+    """What is odd about the size of a signal, with the likely reason and the argument that mends it.
+
+    A body feels gravity: the median |a| of a recording lies near 9.8 m/s^2 whatever the person does. A limb turns at up
+    to about 35 rad/s, which is also the range of usual gyroscopes (2,000 deg/s).
+
+    Args:
+        signal: `(T, 3)` or `(T, 6)` in m/s^2 and rad/s.
+        acceleration_unit, angular_velocity_unit: as which they were read.
+    """
+    found: list[str] = []
+    if not len(signal):
+        return found
+    usual = float(np.median(np.linalg.norm(signal[:, :3], axis=1)))
+    if not 3 <= usual <= 30:
+        as_given = usual / ACCELERATION_UNITS[acceleration_unit]
+        fits = [
+            unit for unit, factor in ACCELERATION_UNITS.items() if 0.6 <= as_given * factor / STANDARD_GRAVITY <= 1.6
+        ]
+        reason = f"is acceleration_unit={acceleration_unit!r} right?"
+        if fits:
+            reason += f" The size fits {fits[0]}"
+        elif as_given > 1500:
+            reason += " They look like raw counts: divide by the sensor's counts per g and give g"
+        elif usual < 3:
+            reason += " Or was gravity removed? The recording with gravity is needed"
+        found.append(f"median acceleration is {usual:.3g} m/s^2 where a body feels about 9.8; {reason}")
+    if signal.shape[1] == 6:
+        fast = float(np.quantile(np.linalg.norm(signal[:, 3:], axis=1), 0.99))
+        if fast > 40:
+            degrees = angular_velocity_unit == "rad/s" and fast * np.pi / 180 <= 40
+            reason = f"is angular_velocity_unit={angular_velocity_unit!r} right?"
+            reason += " The size fits deg/s" if degrees else " They look like raw counts"
+            found.append(f"angular velocity reaches {fast:.3g} rad/s where a body turns at up to about 35; {reason}")
+    return found

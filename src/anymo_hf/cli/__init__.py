@@ -10,7 +10,8 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
-from typing import Annotated
+import warnings
+from typing import Annotated, Any
 
 import typer
 
@@ -78,8 +79,22 @@ def _known(error: typer.TyperException) -> str:
     return f"Known: {', '.join(sorted(commands))}. " if "No such command" in error.format_message() else ""
 
 
+def _warn_in_one_line(message: Warning | str, *about: Any) -> None:
+    """Warnings about signals as this program says them; others as Python does."""
+    from ..modeling.imu_signal import ImuWarning
+    from .reading import in_shell_words
+
+    if isinstance(message, ImuWarning):
+        typer.echo(f"anymo: warning: {in_shell_words(str(message))}", err=True)
+    else:
+        typer.echo(warnings.formatwarning(message, *about[:3]), err=True, nl=False)
+
+
 def main() -> None:
     """Entry point: bad input ends with one line and exit code 2, not with a traceback."""
+    from .reading import in_shell_words
+
+    warnings.showwarning = _warn_in_one_line
     try:
         sys.exit(build_app()(standalone_mode=False) or 0)
     except typer.TyperException as error:
@@ -90,5 +105,5 @@ def main() -> None:
         message, code = str(error), 2
     except ImportError as error:
         message, code = f"{error}; install the extras: pip install 'anymo-hf[eval,viz,annotate,vrs]'", 2
-    typer.echo(f"anymo: {' '.join(message.split())}", err=True)
+    typer.echo(f"anymo: {in_shell_words(' '.join(message.split()))}", err=True)
     sys.exit(code)

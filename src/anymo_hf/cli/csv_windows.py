@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .options import AccelerationUnit, AngularVelocityUnit, Columns, Placement, split_names, with_options_of
+from .options import Placement, with_options_of
+from .reading import reading_options, warn
 
 if TYPE_CHECKING:
     from ..recordings.devices.device_format import ReadingOptions
@@ -18,51 +18,23 @@ if TYPE_CHECKING:
 Windows = list[tuple[str, dict[str, Any]]]
 
 
-def reading_options(
-    rate: Annotated[float | None, typer.Option(help="Samples per second; without it time stamps are read.")] = None,
-    acceleration_unit: AccelerationUnit = None,
-    angular_velocity_unit: AngularVelocityUnit = None,
-    columns: Columns = None,
-    time_column: Annotated[str | None, typer.Option(help="Column of the time stamps.")] = None,
-) -> Any:
-    """What a user says about a file on the command line.
-
-    Raises:
-        ValueError: a rate that no recording has, or no column.
-    """
-    from ..recordings.devices.device_format import ReadingOptions
-
-    if rate is not None and not 5 <= rate <= 10_000:
-        raise ValueError(f"--rate must lie between 5 and 10,000 samples per second, got {rate:g}")
-    names = None if columns is None else split_names(columns, "--columns", "ax,ay,az,gx,gy,gz")
-    return ReadingOptions(names, acceleration_unit, angular_velocity_unit, rate, time_column)
-
-
 def read_stretches(file: Path, placement: str, options: ReadingOptions) -> list[ImuRecording]:
-    """A file's unbroken parts in order of time; a warning where the acceleration's unit looks wrong.
+    """A file's unbroken parts in order of time; warnings where something looks wrong.
 
     Raises:
         ValueError, OSError: a file that cannot be read, in one line.
     """
-    import numpy as np
-
     from ..modeling.body_segments import resolve_placement
-    from ..recordings.devices.read_device import read_device
+    from ..recordings.devices.export import read_export
 
     resolve_placement(placement)
-    if file.is_dir():
-        raise OSError(f"{file} is a folder; give one CSV file")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # of a table without rows; the error says it better
-        recording = read_device(file, placement, options=options)
-    recording.source = recording.source or str(file)
-    signal = recording.signals[placement]
-    if len(signal) < recording.sampling_rate:
+    export = read_export(file, placement, options=options)
+    if export.samples < export.sampling_rate:
         raise ValueError(
-            f"{file}: {len(signal)} samples at {recording.sampling_rate:g} Hz are under one second; give a longer recording"
+            f"{file}: {export.samples} samples at {export.sampling_rate:g} Hz are under one second; give a longer recording"
         )
-    warn_about_scale(float(np.median(np.linalg.norm(signal[:, :3], axis=1))), options.acceleration_unit or "m/s^2")
-    return [recording]
+    warn(export)
+    return list(export.stretches)
 
 
 @with_options_of(options=reading_options)
@@ -92,16 +64,6 @@ def csv_windows(
             span = f"{offset + start / rate:.1f}-{offset + end / rate:.1f} s"
             pieces.append((span, {"imu": {placement: signal[start:end]}, "sampling_rate": rate}))
     return pieces
-
-
-def warn_about_scale(usual: float, unit: str) -> None:
-    """A line on standard error where the median acceleration in m/s^2 is not what a body feels."""
-    if not 3 <= usual <= 30:
-        typer.echo(
-            f"anymo: warning: median acceleration is {usual:.3g} m/s^2 where a body feels about 9.8; is "
-            f"--acceleration-unit {unit} right?",
-            err=True,
-        )
 
 
 def print_answers(spans: list[str], answers: list[list[dict[str, Any]]], as_json: bool, field: str) -> None:

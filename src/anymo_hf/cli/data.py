@@ -9,21 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import AsJson
-from .reading import (
-    AccelerationUnit,
-    AngularVelocityUnit,
-    AppleSign,
-    Columns,
-    Decimal,
-    HeaderRow,
-    Rate,
-    Separator,
-    TimeColumn,
-    reading_options,
-    summary,
-    summary_lines,
-)
+from .options import AsJson, with_options_of
+from .reading import Options, reading_options, summary, summary_lines
 
 if TYPE_CHECKING:
     from ..recordings.dataset_check import DatasetReport
@@ -80,19 +67,12 @@ def check(
 
 
 @app.command()
+@with_options_of(options=reading_options)
 def read(
     file: Annotated[Path, typer.Argument(help="A device's export: a table, a binary file, or its folder or zip.")],
-    rate: Rate = None,
-    acceleration_unit: AccelerationUnit = None,
-    angular_velocity_unit: AngularVelocityUnit = None,
-    columns: Columns = None,
-    time_column: TimeColumn = None,
-    header_row: HeaderRow = None,
-    separator: Separator = None,
-    decimal: Decimal = None,
-    apple_sign: AppleSign = None,
+    options: Options,
     device: Annotated[str | None, typer.Option(help="Name of its format; default: recognised.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """What is understood of a device's file: columns, units, rate and how they were found, gaps, what looks wrong.
 
@@ -100,9 +80,6 @@ def read(
     """
     from ..recordings.devices.export import read_export
 
-    options = reading_options(
-        rate, acceleration_unit, angular_velocity_unit, columns, time_column, header_row, separator, decimal, apple_sign
-    )
     export = read_export(file, device=device, options=options)
     typer.echo(json.dumps(summary(export), indent=2) if as_json else "\n".join(summary_lines(export)))
 

@@ -7,18 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .options import split_names
+from .options import AccelerationUnit, AngularVelocityUnit, Columns, split_names
 
 if TYPE_CHECKING:
-    from ..recordings.devices.device_format import ReadingOptions
     from ..recordings.devices.export import DeviceExport
 
 Rate = Annotated[float | None, typer.Option(help="Samples per second; without it time stamps are read.")]
-AccelerationUnit = Annotated[str | None, typer.Option(help="m/s^2, g or mg; default: as the file says.")]
-AngularVelocityUnit = Annotated[str | None, typer.Option(help="rad/s or deg/s; default: as the file says.")]
-Columns = Annotated[
-    str | None, typer.Option(help="3 or 6 column names or numbers, comma-separated; usual names are found alone.")
-]
 TimeColumn = Annotated[str | None, typer.Option(help="Column of the time stamps.")]
 HeaderRow = Annotated[int | None, typer.Option(help="Line of the column names, from 1 on; 0 where there are none.")]
 Separator = Annotated[str | None, typer.Option(help="Between cells: one character, or tab, space, comma, semicolon.")]
@@ -27,6 +21,7 @@ AppleSign = Annotated[
     bool | None,
     typer.Option("--apple-sign/--no-apple-sign", help="Acceleration is -1 g face up; default: as the format says."),
 ]
+Options = Any  # `ReadingOptions`, which is not imported before a command runs
 _ARGUMENTS = (
     "columns", "acceleration_unit", "angular_velocity_unit", "rate", "time_column", "header_row", "separator", "decimal",
     "apple_sign",
@@ -35,16 +30,16 @@ _ARGUMENT = re.compile(rf"\b({'|'.join(_ARGUMENTS)})=('?)([^\s';,)?]*)\2")
 
 
 def reading_options(
-    rate: float | None = None,
-    acceleration_unit: str | None = None,
-    angular_velocity_unit: str | None = None,
-    columns: str | None = None,
-    time_column: str | None = None,
-    header_row: int | None = None,
-    separator: str | None = None,
-    decimal: str | None = None,
-    apple_sign: bool | None = None,
-) -> ReadingOptions:
+    rate: Rate = None,
+    acceleration_unit: AccelerationUnit = None,
+    angular_velocity_unit: AngularVelocityUnit = None,
+    columns: Columns = None,
+    time_column: TimeColumn = None,
+    header_row: HeaderRow = None,
+    separator: Separator = None,
+    decimal: Decimal = None,
+    apple_sign: AppleSign = None,
+) -> Options:
     """What a user says about a file on the command line.
 
     Raises:
@@ -73,7 +68,12 @@ def in_shell_words(message: str) -> str:
 
 
 def warn(export: DeviceExport) -> None:
-    """What is probably wrong, on standard error."""
+    """What is probably wrong, on standard error; the same is then not said of every window."""
+    import warnings
+
+    from ..modeling.imu_signal import ImuWarning
+
+    warnings.simplefilter("ignore", ImuWarning)
     for warning in export.warnings:
         typer.echo(f"anymo: warning: {in_shell_words(warning)}", err=True)
 

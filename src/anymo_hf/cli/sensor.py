@@ -10,7 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from .options import AsJson
+from .options import AsJson, with_options_of
+from .reading import Options, reading_options, warn
+
 
 app = typer.Typer(
     name="sensor",
@@ -42,17 +44,14 @@ def derivatives(
 
 
 @app.command()
+@with_options_of(options=reading_options)
 def estimate(
+    options: Options,
     data: Annotated[
         Path | None, typer.Option(help="Folder of real datasets, each in a folder of its name (uci_hapt, usc_had, …).")
     ] = None,
     csv: Annotated[Path | None, typer.Option(help="Instead, a CSV file of one sensor.")] = None,
     datasets: Annotated[str | None, typer.Option(help="Only these, comma-separated.")] = None,
-    rate: Annotated[
-        float | None, typer.Option(help="Samples per second of --csv; without it time stamps are read.")
-    ] = None,
-    acceleration_unit: Annotated[str, typer.Option(help="Of --csv: m/s^2, g or mg.")] = "m/s^2",
-    angular_velocity_unit: Annotated[str, typer.Option(help="Of --csv: rad/s or deg/s.")] = "rad/s",
     as_json: AsJson = False,
     out: Out = None,
 ) -> None:
@@ -61,19 +60,14 @@ def estimate(
     Example: anymo sensor estimate --data datasets/ --out results
     """
     from ..evaluation.noise_report import estimate_datasets, estimate_recordings, markdown_table
-    from ..recordings.devices.table import read_csv
+    from ..recordings.devices.export import read_export
 
     if (data is None) == (csv is None):
         raise ValueError("give either --data DIR with real datasets or --csv FILE of one sensor")
     if csv is not None:
-        recording = read_csv(
-            csv,
-            "sensor",
-            acceleration_unit=acceleration_unit,
-            angular_velocity_unit=angular_velocity_unit,
-            rate=rate,
-        )
-        found, failed = estimate_recordings([recording])
+        export = read_export(csv, "sensor", options=options)
+        warn(export)
+        found, failed = estimate_recordings(list(export.stretches))
     else:
         names = None if datasets is None else [name.strip() for name in datasets.split(",") if name.strip()]
         found, failed = estimate_datasets(data, names)

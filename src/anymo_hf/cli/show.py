@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .options import with_options_of
+from .reading import Options, reading_options, warn
+
 if TYPE_CHECKING:
     from ..recordings.imu_recording import ImuRecording
 
@@ -112,16 +115,11 @@ def window(
 
 
 @app.command()
+@with_options_of(options=reading_options)
 def recording(
-    source: Annotated[Path, typer.Argument(help="CSV file of one sensor, or the folder of a dataset.")],
+    source: Annotated[Path, typer.Argument(help="File of one sensor, or the folder of a dataset.")],
+    options: Options,
     placement: Annotated[str | None, typer.Option(help="CSV: where it was worn, e.g. left_wrist.")] = None,
-    rate: Annotated[
-        float | None, typer.Option(help="CSV: samples per second; without it time stamps are read.")
-    ] = None,
-    acceleration_unit: Annotated[str, typer.Option(help="CSV: m/s^2, g or mg.")] = "m/s^2",
-    angular_velocity_unit: Annotated[str, typer.Option(help="CSV: rad/s or deg/s.")] = "rad/s",
-    columns: Annotated[str | None, typer.Option(help="CSV: 3 or 6 column names, comma-separated.")] = None,
-    time_column: Annotated[str | None, typer.Option(help="CSV: column of the time stamps.")] = None,
     dataset: Annotated[str | None, typer.Option(help="Folder: which dataset it is; default: by its name.")] = None,
     index: Annotated[int, typer.Option(min=0, help="Folder: which of its labelled windows.")] = 0,
     start: Start = 0.0,
@@ -144,13 +142,14 @@ def recording(
         title = f"{found.dataset}, window {index}, person {found.subject or '?'}, session {found.session or '?'}"
     else:
         from ..modeling.body_segments import resolve_placement
-        from ..recordings.devices.table import read_csv
+        from ..recordings.devices.export import read_export
 
         if placement is None:
             raise ValueError("--placement is missing: say where the sensor of the CSV was worn, e.g. left_wrist")
         resolve_placement(placement)
-        names = None if columns is None else [part.strip() for part in columns.split(",")]
-        found = read_csv(source, placement, names, acceleration_unit, angular_velocity_unit, rate, time_column)
+        export = read_export(source, placement, options=options)
+        warn(export)
+        found = export.only()
         title = source.name
     _report(show_recording(name, found, title, start, seconds))
 

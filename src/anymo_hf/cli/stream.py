@@ -14,8 +14,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from .csv_windows import warn_about_scale
-from .options import Columns, Labels, Model, Placement, TopK, Wrist, split_names
+from .options import AccelerationUnit, AngularVelocityUnit, Columns, Labels, Model, Placement, TopK, Wrist, split_names
 
 _TIME_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 
@@ -31,8 +30,8 @@ def stream(
     hop: Annotated[float, typer.Option(help="Seconds from one answer to the next.")] = 1.0,
     labels: Labels = None,
     captions: Annotated[bool, typer.Option("--captions", help="Add a sentence about what the person does.")] = False,
-    acceleration_unit: Annotated[str, typer.Option(help="m/s^2, g or mg.")] = "m/s^2",
-    angular_velocity_unit: Annotated[str, typer.Option(help="rad/s or deg/s.")] = "rad/s",
+    acceleration_unit: AccelerationUnit = None,
+    angular_velocity_unit: AngularVelocityUnit = None,
     columns: Columns = None,
     time_column: Annotated[
         str | None, typer.Option(help="Time stamps, as numbers, to find pauses by and to date answers with.")
@@ -67,13 +66,14 @@ def stream(
         # the header first: a wrong column is said before the model is loaded
         reader = _rows(lines, where)
         _, header = next(reader, (0, []))
-        channels, clock = _columns(header, where, wanted, time_column)
+        channels, clock, units = _columns(header, where, wanted, time_column)
+        acceleration_unit, angular_velocity_unit = acceleration_unit or units[0], angular_velocity_unit or units[1]
         loaded, processor = load_checkpoint(model, wrist)
         live = AnyMoStream(
             loaded, processor, placement, rate, acceleration_unit, angular_velocity_unit, window, hop, candidates, captions,
             on_gap=on_gap,
         )  # fmt: skip
-        scale, checked = _Scale(rate, acceleration_unit), 0
+        checked = 0
         try:
             for number, row in reader:
                 if len(row) != len(header):
@@ -89,7 +89,6 @@ def stream(
                     events = live.push(sample, stamp)
                 except ValueError as error:
                     raise ValueError(f"{where}, line {number}: {error}") from error
-                scale.look(sample)
                 checked += 1
                 for event in events:
                     _print(event, top_k, as_json)
@@ -108,25 +107,6 @@ def stream(
         _print(event, top_k, as_json)
 
 
-class _Scale:
-    """Warns once, after a second, if the acceleration is not what a body feels."""
-
-    def __init__(self, rate: float, unit: str):
-        self.left, self.unit = int(rate), unit
-        self.norms: list[float] = []
-
-    def look(self, sample: np.ndarray) -> None:
-        """Takes the next sample `(1, channels)`."""
-        from ..recordings.devices.table import ACCELERATION_UNITS
-
-        if not self.left:
-            return
-        self.norms.append(float(np.linalg.norm(sample[0, :3])) * ACCELERATION_UNITS[self.unit])
-        self.left -= 1
-        if not self.left:
-            warn_about_scale(float(np.median(self.norms)), self.unit)
-
-
 def _rows(lines: Iterable[str], where: str) -> Iterator[tuple[int, list[str]]]:
     """Line number and cells of each line as it comes; empty lines are passed over."""
     reader = csv.reader(lines)
@@ -140,34 +120,39 @@ def _rows(lines: Iterable[str], where: str) -> Iterator[tuple[int, list[str]]]:
 
 def _columns(
     header: list[str], where: str, wanted: list[str] | None, time_column: str | None
-) -> tuple[list[int], int | None]:
-    """Positions of the channels and of the time stamps.
+) -> tuple[list[int], int | None, tuple[str, str]]:
+    """Positions of the channels and of the time stamps, and the units that the header names.
 
     Raises:
         ValueError: no header, or columns that it lacks.
     """
-    from ..recordings.devices.table import CHANNEL_NAMES, find_channels
+    from ..modeling.imu_signal import ACCELERATION_UNITS, ANGULAR_VELOCITY_UNITS
+    from ..recordings.devices.table_columns import find_triples, unit_of
 
     names = [name.strip().lstrip("\ufeff") for name in header]
     if not names:
         raise ValueError(f"{where}: empty; the first line must name the columns, such as acc_x,acc_y,acc_z")
     if wanted is None:
-        lowered = [name.lower() for name in names]
-        found = [find_channels(lowered, kinds) for kinds in CHANNEL_NAMES]
-        if found[0] is None:
+        triples = find_triples(names)
+        found = [next((t.columns for t in triples if t.kind == kind), ()) for kind in ("acc", "gyr")]
+        if not found[0]:
             raise ValueError(
                 f"{where}: no acceleration columns such as acc_x, acc_y, acc_z among {names}; the first line must name "
                 "them, or give --columns"
             )
-        channels = [lowered.index(name) for triple in found if triple for name in triple]
-    else:
-        missing = [name for name in wanted if name not in names]
-        if missing or len(wanted) not in (3, 6):
-            raise ValueError(f"{where}: need 3 or 6 columns; {missing or wanted} do not fit {names}")
-        channels = [names.index(name) for name in wanted]
+        wanted = [name for triple in found for name in triple]
+    missing = [name for name in wanted if name not in names]
+    if missing or len(wanted) not in (3, 6):
+        raise ValueError(f"{where}: need 3 or 6 columns; {missing or wanted} do not fit {names}")
     if time_column is not None and time_column not in names:
         raise ValueError(f"{where}: --time-column {time_column!r} is not among {names}")
-    return channels, None if time_column is None else names.index(time_column)
+    said = unit_of(wanted[0], {}), unit_of(wanted[-1], {})
+    units = (
+        said[0] if said[0] in ACCELERATION_UNITS else "m/s^2",
+        said[1] if said[1] in ANGULAR_VELOCITY_UNITS else "rad/s",
+    )
+    clock = None if time_column is None else names.index(time_column)
+    return [names.index(name) for name in wanted], clock, units
 
 
 def _print(event: Any, top_k: int, as_json: bool) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+
 import numpy as np
 
 SEGMENTS: tuple[str, ...] = (
@@ -70,7 +72,11 @@ def resolve_placement(name: str, wrist: str = "forearm") -> int:
         if key == segment.lower():
             return index
     known = ", ".join(sorted([*PLACEMENTS, *WRISTS]))
-    raise ValueError(f"unknown placement {name!r}; use a segment name ({', '.join(SEGMENTS)}) or one of: {known}")
+    near = get_close_matches(key, [*PLACEMENTS, *WRISTS, *map(str.lower, SEGMENTS)], 1, 0.7)
+    if not near:  # the words in another order, such as wrist_left
+        near = [place for place in (*PLACEMENTS, *WRISTS) if set(place.split("_")) == set(key.split("_"))][:1]
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise ValueError(f"unknown placement {name!r}{hint}; use a segment name ({', '.join(SEGMENTS)}) or one of: {known}")
 
 
 # How far a segment is from the pelvis, for the partitions: "depth" counts every bone (Yan et al. 2018). "official" counts

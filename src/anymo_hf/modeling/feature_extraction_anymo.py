@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,15 @@ from transformers.utils import cached_file
 
 from .body_segments import resolve_placement
 from .configuration_anymo import AnyMoPQVAEConfig, AnyMoSTGCNConfig
-from .imu_signal import ACCELERATION_UNITS, ANGULAR_VELOCITY_UNITS, TARGET_RATE, resample
+from .imu_signal import (
+    ACCELERATION_UNITS,
+    ANGULAR_VELOCITY_UNITS,
+    TARGET_RATE,
+    ImuWarning,
+    resample,
+    resolve_unit,
+    suspicious_units,
+)
 from .modeling_pqvae import AnyMoPQVAEModel
 from .modeling_stgcn import AnyMoSTGCNModel
 from .saved_code import add_code
@@ -82,6 +91,7 @@ class AnyMoFeatureExtractor(FeatureExtractionMixin):
         self.wrist = wrist
         self.stgcn, self.pqvae = stgcn.eval(), pqvae.eval()
         self.name_or_path = ""
+        self._warned: set[str] = set()
         if self.pqvae.config.input_dim != self.stgcn.config.latent_dim:
             raise ValueError(
                 f"pqvae reads latents of width {self.pqvae.config.input_dim}, stgcn gives {self.stgcn.config.latent_dim}"
@@ -169,8 +179,11 @@ class AnyMoFeatureExtractor(FeatureExtractionMixin):
                 `(T, P, 6)` or, for one placement, `(T, 6)`.
             placements: names for the arrays' sensors.
             sampling_rate: Hz, of every recording.
-            acceleration_unit: "m/s^2", "g" or "mg".
-            angular_velocity_unit: "rad/s" or "deg/s".
+            acceleration_unit: "m/s^2", "g" or "mg", in any usual spelling.
+            angular_velocity_unit: "rad/s" or "deg/s", in any usual spelling.
+
+        Warns:
+            ImuWarning: once, where the size of a signal says that its unit is another.
 
         Raises:
             ValueError: nothing given, wrong shape, NaN or infinite samples, under one second, an unknown placement or
@@ -184,12 +197,8 @@ class AnyMoFeatureExtractor(FeatureExtractionMixin):
             raise ValueError(f"sampling_rate must be a number in Hz, got {sampling_rate!r}") from error
         if not 5 <= rate <= 10_000:
             raise ValueError(f"sampling_rate must lie between 5 and 10,000 Hz, got {sampling_rate}")
-        for field, unit, known in (
-            ("acceleration_unit", acceleration_unit, ACCELERATION_UNITS),
-            ("angular_velocity_unit", angular_velocity_unit, ANGULAR_VELOCITY_UNITS),
-        ):
-            if unit not in known:
-                raise ValueError(f"{field} must be one of {', '.join(known)}, got {unit!r}")
+        acceleration_unit = resolve_unit(acceleration_unit, ACCELERATION_UNITS, "acceleration_unit")
+        angular_velocity_unit = resolve_unit(angular_velocity_unit, ANGULAR_VELOCITY_UNITS, "angular_velocity_unit")
         recordings = _as_recordings(imu, placements)
         factors = np.array(
             [ACCELERATION_UNITS[acceleration_unit]] * 3 + [ANGULAR_VELOCITY_UNITS[angular_velocity_unit]] * 3
@@ -203,12 +212,22 @@ class AnyMoFeatureExtractor(FeatureExtractionMixin):
                     raise ValueError(
                         f"recording {number}: {name!r} and another sensor are on the same segment; keep one"
                     )
-                nodes[node] = resample(_check(signal, f"recording {number}, {name!r}", rate) * factors, rate)
+                values = _check(signal, f"recording {number}, {name!r}", rate) * factors
+                self._warn_once(f"recording {number}, {name!r}", values, acceleration_unit, angular_velocity_unit)
+                nodes[node] = resample(values, rate)
             if len({len(signal) for signal in nodes.values()}) > 1:
                 lengths = {name: len(signal) for name, signal in recording.items()}
                 raise ValueError(f"recording {number}: sensors differ in length: {lengths}; cut them to the same span")
             worn.append(nodes)
         return worn
+
+    def _warn_once(self, where: str, values: np.ndarray, *units: str) -> None:
+        """One warning of a kind, since windows come by the thousand."""
+        for message in suspicious_units(values, *units):
+            kind = message.split(" ", 2)[1]
+            if kind not in self._warned:
+                self._warned.add(kind)
+                warnings.warn(f"{where}: {message}", ImuWarning, stacklevel=4)
 
     def prepare(self, imu, placements=None, **settings) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Recordings to encoder inputs, see `stack_recordings`; the arguments and errors are those of `read`."""

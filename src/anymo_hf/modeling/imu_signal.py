@@ -122,6 +122,10 @@ def resolve_unit(unit: str, known: Mapping[str, float], field: str) -> str:
     return found
 
 
+class ImuWarning(UserWarning):
+    """A signal whose size says that its unit is another."""
+
+
 def suspicious_units(
     signal: np.ndarray, acceleration_unit: str = "m/s^2", angular_velocity_unit: str = "rad/s"
 ) -> list[str]:
@@ -140,20 +144,22 @@ def suspicious_units(
     usual = float(np.median(np.linalg.norm(signal[:, :3], axis=1)))
     if not 3 <= usual <= 30:
         as_given = usual / ACCELERATION_UNITS[acceleration_unit]
-        near = [unit for unit, factor in ACCELERATION_UNITS.items() if 0.6 <= as_given * factor / STANDARD_GRAVITY <= 1.6]
-        if near:
-            reason = f"is acceleration_unit={near[0]!r} meant?"
+        fits = [
+            unit for unit, factor in ACCELERATION_UNITS.items() if 0.6 <= as_given * factor / STANDARD_GRAVITY <= 1.6
+        ]
+        reason = f"is acceleration_unit={acceleration_unit!r} right?"
+        if fits:
+            reason += f" The size fits {fits[0]}"
         elif as_given > 1500:
-            reason = "raw counts? Divide them by the sensor's counts per g and give acceleration_unit='g'"
+            reason += " They look like raw counts: divide by the sensor's counts per g and give g"
         elif usual < 3:
-            reason = "was gravity removed? The recording with gravity is needed"
-        else:
-            reason = f"is acceleration_unit={acceleration_unit!r} right?"
+            reason += " Or was gravity removed? The recording with gravity is needed"
         found.append(f"median acceleration is {usual:.3g} m/s^2 where a body feels about 9.8; {reason}")
     if signal.shape[1] == 6:
         fast = float(np.quantile(np.linalg.norm(signal[:, 3:], axis=1), 0.99))
         if fast > 40:
             degrees = angular_velocity_unit == "rad/s" and fast * np.pi / 180 <= 40
-            reason = "is angular_velocity_unit='deg/s' meant?" if degrees else "raw counts?"
+            reason = f"is angular_velocity_unit={angular_velocity_unit!r} right?"
+            reason += " The size fits deg/s" if degrees else " They look like raw counts"
             found.append(f"angular velocity reaches {fast:.3g} rad/s where a body turns at up to about 35; {reason}")
     return found

@@ -15,6 +15,7 @@ import torch
 
 from .embedding import check_same_codebook, embed_windows
 from .feature_extraction_anymo import TARGET_RATE, split_arguments
+from .imu_signal import ACCELERATION_UNITS, STANDARD_GRAVITY, resolve_unit
 from .modeling_anymo import AnyMoForConditionalGeneration, AnyMoModel
 from .pipeline_anymo import ImuToTextPipeline
 from .processing_anymo import AnyMoProcessor
@@ -178,7 +179,9 @@ class AnyMoStream:
             with torch.no_grad():
                 batch = processor(text=self.labels, text_kind="label", return_tensors="pt").to(model.device)
                 self._texts = model.get_text_features(**batch).float().cpu()
-        self._answer({name: np.zeros((self._size, 6)) for name in self.placements})
+        unit = resolve_unit(acceleration_unit, ACCELERATION_UNITS, "acceleration_unit")
+        still = np.tile([0, 0, STANDARD_GRAVITY / ACCELERATION_UNITS[unit], 0, 0, 0], (self._size, 1))
+        self._answer(dict.fromkeys(self.placements, still))
         self.reset()
 
     @classmethod

@@ -91,8 +91,6 @@ def _dates(text: pd.Series) -> Stamps:
     return Stamps(seconds, True, first.timestamp())
 
 
-
-
 def _other_dates(text: pd.Series) -> pd.Series:
     """Dates such as 11/12/2020 17:41:40.000, 11-Dec-2020 17:41:40, 11.12.20 05:41:40 PM; NaT where they are none.
 
@@ -309,7 +307,9 @@ def check_rate(where: str, column: pd.Series, rate: float) -> str | None:
             "no times"
         )
     lost = int(np.maximum(0, np.round(steps[steps > 1.5 * middle] / middle) - 1).sum())
-    return f"time stamps leave room for {lost} lost samples, which rate= closes" if lost > 0 and middle == mean else None
+    return (
+        f"time stamps leave room for {lost} lost samples, which rate= closes" if lost > 0 and middle == mean else None
+    )
 
 
 def find_gaps(times: np.ndarray, rate: float, first_row: int = 0) -> list[Gap]:

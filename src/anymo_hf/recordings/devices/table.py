@@ -14,14 +14,28 @@ import pandas as pd
 
 from ...modeling.imu_signal import ACCELERATION_UNITS, ANGULAR_VELOCITY_UNITS, STANDARD_GRAVITY, resolve_unit
 from ..imu_recording import ImuRecording
-from .clock import check_rate, check_times, even_clock, read_stamps, unwrapped
+from .clock import check_rate, even_clock, read_stamps, unwrapped
 from .device_format import DeviceFormat, ReadingOptions, Samples
 from .read_device import first_lines
 from .table_columns import SECONDS, Triple, find_clock, find_counter, find_triples, unit_of, words_of
 from .table_layout import TableLayout, cells, find_layout
 
 CHANNEL_NAMES = (("acc_x", "ax", "accl_x", "accelerometer_x"), ("gyro_x", "gx", "gyr_x", "gyroscope_x"))
-_PLACES = {"left", "right", "wrist", "ankle", "chest", "waist", "head", "thigh", "pocket", "arm", "foot", "hand", "back"}
+_PLACES = {
+    "left",
+    "right",
+    "wrist",
+    "ankle",
+    "chest",
+    "waist",
+    "head",
+    "thigh",
+    "pocket",
+    "arm",
+    "foot",
+    "hand",
+    "back",
+}
 _RATE = re.compile(r"(?:rate|freq\w*|at|sampl\w*)\b[^\d\n]{0,24}?(\d+(?:[.,]\d+)?)\s*hz", re.I)
 
 
@@ -102,7 +116,9 @@ def read_table(path: Path, options: ReadingOptions, hints: TableHints | None = N
     clocks = _clocks(path, layout, options, hints)
     counter = find_counter(layout.names)
     gyroscope = channels.angular_velocity
-    wanted = list(dict.fromkeys([*channels.acceleration, *channels.gravity, *gyroscope, *clocks, *([counter] if counter else [])]))
+    wanted = list(
+        dict.fromkeys([*channels.acceleration, *channels.gravity, *gyroscope, *clocks, *([counter] if counter else [])])
+    )
     table = _read(path, layout, wanted)
     first_row = layout.skipped + 1
     columns = [*channels.acceleration, *gyroscope]
@@ -202,7 +218,9 @@ def choose_channels(path: Path, layout: TableLayout, options: ReadingOptions, hi
         left = {c: "columns= names others" for t in triples for c in t.columns if c not in columns}
         gyroscopes = [t for t in triples if t.kind == "gyr" and not set(t.columns) & set(columns)]
         said = (f"the gyroscope {', '.join(gyroscopes[0].columns)} was left out: columns= names three columns",)
-        return Channels(columns[:3], columns[3:], left_out=left, warnings=said if gyroscopes and len(columns) == 3 else ())
+        return Channels(
+            columns[:3], columns[3:], left_out=left, warnings=said if gyroscopes and len(columns) == 3 else ()
+        )
     lowered = {name.strip().lower(): name for name in names}
     of_kind = {kind: [t for t in triples if t.kind == kind] for kind in ("acc", "gyr", "gravity", "free")}
     for kind, known in (("acc", hints.acceleration), ("gyr", hints.angular_velocity)):
@@ -310,7 +328,8 @@ def _set_units(
         why = f"guessed: the median of {usual:.4g} fits {unit}" if near else "taken for granted: the file names no unit"
         if near:
             samples.warnings.append(
-                f"the file names no unit of acceleration; its median of {usual:.4g} fits {unit}; acceleration_unit= overrules"
+                f"the file names no unit of acceleration; its median of {usual:.4g} fits {unit} "
+                "(acceleration_unit= overrules)"
             )
         else:
             samples.notes.append("the file names no unit of acceleration; m/s^2 was taken for granted")
@@ -343,8 +362,8 @@ def _set_units(
     elif fast > 40:
         unit, why = "deg/s", f"guessed: up to {fast:.4g} cannot be rad/s"
         samples.warnings.append(
-            f"the file names no unit of angular velocity; up to {fast:.4g} cannot be rad/s, so deg/s was taken; "
-            "angular_velocity_unit= overrules"
+            f"the file names no unit of angular velocity; up to {fast:.4g} cannot be rad/s, so deg/s was taken "
+            "(angular_velocity_unit= overrules)"
         )
     else:
         unit, why = "rad/s", "taken for granted: the file names no unit"
@@ -429,7 +448,9 @@ def _set_left_out(samples: Samples, layout: TableLayout, channels: Channels) -> 
         words = set(words_of(name))
         if any(word.startswith(("gyr", "rot")) for word in words):
             reason = "no x, y and z of one gyroscope"
-            samples.warnings.append(f"the column {name!r} looks like a gyroscope's, but not all of x, y and z are there")
+            samples.warnings.append(
+                f"the column {name!r} looks like a gyroscope's, but not all of x, y and z are there"
+            )
         elif name in find_clock([name]):
             reason = "another clock"
         else:
@@ -483,4 +504,6 @@ def read_csv(
     return read_device(path, placement, "table", options)
 
 
-FORMAT = DeviceFormat("table", "a plain table", lambda path, lines: bool(lines), lambda path, options: read_table(path, options))
+FORMAT = DeviceFormat(
+    "table", "a plain table", lambda path, lines: bool(lines), lambda path, options: read_table(path, options)
+)

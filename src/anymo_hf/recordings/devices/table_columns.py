@@ -46,7 +46,7 @@ class Triple:
 
 
 def words_of(name: str) -> list[str]:
-    """The words of a column's name in lower case, its unit in brackets left away: "gyroRotationX(rad/s)" is gyro, rotation, x."""
+    """The words of a column's name in lower case without a unit in brackets: gyro, rotation, x of "gyroRotationX(rad/s)"."""
     plain = _BRACKETS.sub(" ", name)
     plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", plain)
     return re.findall(r"[a-z]+|\d+", plain.lower())
@@ -65,9 +65,9 @@ def unit_of(name: str, below: Mapping[str, str]) -> str:
     if match := re.search(r"\bin\s+(ms|s|us|ns)\s*$", name, re.I):
         return match[1].lower()
     tail = "".join(words[-2:]) if len(words) > 2 else ""
-    if words[-1:] and words[-1] in ("s", "ms", "us", "ns", "sec", "msec") and len(words) > 1:
-        if "axis" not in words and not set(words) & {"x", "y", "z"}:
-            return {"sec": "s", "msec": "ms"}.get(words[-1], words[-1])
+    of_time = len(words) > 1 and words[-1] in ("s", "ms", "us", "ns", "sec", "msec")
+    if of_time and not set(words) & {"axis", "x", "y", "z"}:
+        return {"sec": "s", "msec": "ms"}.get(words[-1], words[-1])
     if tail in ("ms2", "mps2"):
         return "m/s^2"
     if len(words) > 2 and set(words[:-1]) & {"x", "y", "z"} and words[-1] in _UNIT_WORDS:
@@ -131,7 +131,7 @@ def find_triples(names: Sequence[str], below: Mapping[str, str] | None = None, k
         if unit and rest and rest[-1] in _UNIT_WORDS:
             rest = rest[:-1]
         known = _kind(rest, unit)
-        if known is None and set(rest) <= {"axis", "value", "data", "g"} and not (rest == ["g"]):
+        if known is None and set(rest) <= {"axis", "value", "data", "g"} and rest != ["g"]:
             bare.setdefault(" ".join(rest), {}).setdefault(axis, name)
         elif known is not None:
             groups.setdefault((known, " ".join(rest)), {}).setdefault(axis, name)
