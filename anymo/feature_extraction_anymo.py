@@ -72,6 +72,7 @@ class AnyMoFeatureExtractor(FeatureExtractionMixin):
     """
 
     model_input_names = ["imu_codes", "imu_code_mask"]
+    _warned: frozenset[str] = frozenset()
 
     def __init__(
         self,
@@ -91,7 +92,6 @@ class AnyMoFeatureExtractor(FeatureExtractionMixin):
         self.wrist = wrist
         self.stgcn, self.pqvae = stgcn.eval(), pqvae.eval()
         self.name_or_path = ""
-        self._warned: set[str] = set()
         if self.pqvae.config.input_dim != self.stgcn.config.latent_dim:
             raise ValueError(
                 f"pqvae reads latents of width {self.pqvae.config.input_dim}, stgcn gives {self.stgcn.config.latent_dim}"
@@ -226,8 +226,8 @@ class AnyMoFeatureExtractor(FeatureExtractionMixin):
         for message in suspicious_units(values, *units):
             kind = message.split(" ", 2)[1]
             if kind not in self._warned:
-                self._warned.add(kind)
-                warnings.warn(f"{where}: {message}", ImuWarning, stacklevel=4)
+                self._warned |= {kind}
+                warnings.warn(f"{message} ({where})", ImuWarning, stacklevel=4)
 
     def prepare(self, imu, placements=None, **settings) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Recordings to encoder inputs, see `stack_recordings`; the arguments and errors are those of `read`."""

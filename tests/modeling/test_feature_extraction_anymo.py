@@ -1,6 +1,7 @@
 """Feature extractor: units, rates, placements, padding, code order, the saved folder and every refusal."""
 
 import json
+import warnings
 from copy import deepcopy
 
 import numpy as np
@@ -13,6 +14,7 @@ import anymo_hf  # noqa: F401  (registers the Auto classes)
 from anymo_hf.modeling.body_segments import SEGMENT_INDEX
 from anymo_hf.modeling.configuration_anymo import AnyMoPQVAEConfig, AnyMoSTGCNConfig
 from anymo_hf.modeling.feature_extraction_anymo import AnyMoFeatureExtractor, resample
+from anymo_hf.modeling.imu_signal import ImuWarning
 from anymo_hf.modeling.modeling_pqvae import AnyMoPQVAEModel
 from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNModel
 
@@ -285,3 +287,27 @@ def test_bad_input_is_refused_in_the_users_words(extractor, imu, settings, messa
 def test_an_unknown_wrist_option_is_refused():
     with pytest.raises(ValueError, match="wrist must be"):
         AnyMoFeatureExtractor(*networks(), wrist="elbow")
+
+
+def test_a_size_that_no_body_feels_is_warned_about_once():
+    extractor = AnyMoFeatureExtractor(*networks())
+    still = np.tile([0, 0, 9.81, 0, 0, 0.5], (120, 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        extractor.read({"waist": still}, sampling_rate=60)
+        extractor.read({"waist": still / 9.81}, sampling_rate=60, acceleration_unit="G")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        for _ in range(2):
+            extractor.read({"waist": still * 1670}, sampling_rate=60)
+    kinds = [(item.category, str(item.message)) for item in said]
+    assert [kind for kind, _ in kinds] == [ImuWarning, ImuWarning]
+    assert (
+        "raw counts" in kinds[0][1] and "acceleration_unit='m/s^2'" in kinds[0][1] and "angular velocity" in kinds[1][1]
+    )
+
+
+def test_a_misspelt_place_is_guessed_at(extractor):
+    for wrong, right in (("left_wirst", "left_wrist"), ("wrist_left", "left_wrist"), ("rightpocket", "right_pocket")):
+        with pytest.raises(ValueError, match=f"did you mean {right}?"):
+            extractor.read({wrong: np.zeros((120, 6))}, sampling_rate=60)

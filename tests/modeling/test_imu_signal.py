@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from anymo_hf.modeling.feature_extraction_anymo import AnyMoFeatureExtractor
-from anymo_hf.modeling.imu_signal import filter_reach, low_pass, rate_ratio, resample
+from anymo_hf.modeling.imu_signal import filter_reach, known_unit, low_pass, rate_ratio, resample, suspicious_units
 from anymo_hf.motion.body_motion import BodyMotion
 from anymo_hf.nymeria.imu_grid import STEP_NS, to_60_hz
 from anymo_hf.simulation.kinematics import segment_kinematics
@@ -111,3 +111,21 @@ def test_bad_rates_are_refused_and_torch_is_not_needed():
     import anymo_hf.modeling.imu_signal as module
 
     subprocess.run([sys.executable, "-c", code, module.__file__], check=True)
+
+
+@pytest.mark.parametrize(
+    ("written", "unit"),
+    [("m/s²", "m/s^2"), ("M/S2", "m/s^2"), ("m/s/s", "m/s^2"), ("m·s⁻²", "m/s^2"), ("G", "g"), ("mg", "mg"),
+     ("DPS", "deg/s"), ("°/s", "deg/s"), ("rad/sec", "rad/s"), ("furlong", None), ("uT", None)],
+)  # fmt: skip
+def test_usual_spellings_of_a_unit_are_known(written, unit):
+    assert known_unit(written) == unit
+
+
+def test_the_size_of_a_signal_tells_a_wrong_unit():
+    still = np.tile([0, 0, 9.81, 0, 0, 1.0], (100, 1))
+    assert suspicious_units(still) == []
+    assert "fits g" in suspicious_units(still / 9.81)[0]
+    assert "raw counts" in suspicious_units(still * np.r_[[1670] * 3, [1] * 3])[0]
+    assert "gravity removed" in suspicious_units(still * np.r_[[0.05] * 3, [1] * 3])[0]
+    assert "fits deg/s" in suspicious_units(still * np.r_[[1] * 3, [200] * 3])[0]

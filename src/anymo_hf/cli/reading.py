@@ -16,7 +16,7 @@ Rate = Annotated[float | None, typer.Option(help="Samples per second; without it
 TimeColumn = Annotated[str | None, typer.Option(help="Column of the time stamps.")]
 HeaderRow = Annotated[int | None, typer.Option(help="Line of the column names, from 1 on; 0 where there are none.")]
 Separator = Annotated[str | None, typer.Option(help="Between cells: one character, or tab, space, comma, semicolon.")]
-Decimal = Annotated[str | None, typer.Option(help="Decimal mark: . or ,")]
+Decimal = Annotated[str | None, typer.Option(help="Decimal mark, a point or a comma.")]
 AppleSign = Annotated[
     bool | None,
     typer.Option("--apple-sign/--no-apple-sign", help="Acceleration is -1 g face up; default: as the format says."),

@@ -13,7 +13,6 @@ import typer
 from .options import AsJson, with_options_of
 from .reading import Options, reading_options, warn
 
-
 app = typer.Typer(
     name="sensor",
     help="The simulated sensor: derivative errors, and noise of real devices.",

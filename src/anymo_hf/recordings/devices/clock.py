@@ -214,7 +214,7 @@ def even_clock(
     if not np.isfinite(times).all():
         check_times(where, column, times, first_row)
     steps = np.diff(times)
-    if (steps >= 0).all() and np.mean(steps == 0) > 0.1 and times[-1] > times[0]:
+    if (steps >= 0).all() and (steps == 0).sum() > max(4, 0.1 * len(steps)) and times[-1] > times[0]:
         return replace(_coarse_clock(where, times, unit, nominal, stamps.dates, note), start=stamps.start)
     check_times(where, column, times, first_row)
     step = float(np.median(steps))

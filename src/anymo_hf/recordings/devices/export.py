@@ -87,7 +87,7 @@ def read_export(
         OSError: no such file, or not a readable one.
         ValueError: an unknown format, or what its reader refuses.
     """
-    from .read_device import named_device, recognise_device
+    from .read_device import GENERAL, named_device, recognise_device
 
     path = Path(path)
     known = recognise_device(path) if device is None else named_device(device)
@@ -104,6 +104,7 @@ def read_export(
     if not parts:
         raise ValueError(f"{path}: every sample stands alone between gaps of over a second; give rate=")
     warnings = [*samples.warnings]
+    kind = "csv" if known.name == GENERAL else known.name
     if len(gaps) and len(parts) == 1 or any(gap.bridged for gap in gaps):
         lost = sum(gap.lost for gap in gaps if gap.bridged)
         samples.notes.append(f"{lost} lost samples in short gaps were interpolated")
@@ -113,7 +114,7 @@ def read_export(
     turning = samples.angular_velocity_unit or "rad/s"
     warnings += suspicious_units(every, samples.acceleration_unit, turning)
     stretches = tuple(
-        ImuRecording({placement: values}, float(samples.rate), session=path.stem, dataset=known.name,
+        ImuRecording({placement: values}, float(samples.rate), session=path.stem, dataset=kind,
                      start_time=samples.start_time + start, source=str(path))
         for start, values in parts
     )  # fmt: skip
