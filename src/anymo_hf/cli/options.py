@@ -52,7 +52,10 @@ def with_options_of(**makers: Callable[..., Any]) -> Callable[[Callable[..., Any
         taken = {name: inspect.signature(make, eval_str=True).parameters for name, make in makers.items()}
 
         def run(**given: Any) -> Any:
-            made = {name: makers[name](**{key: given.pop(key) for key in keys}) for name, keys in taken.items()}
+            made = {
+                name: makers[name](**{key: given.pop(key, part.default) for key, part in keys.items()})
+                for name, keys in taken.items()
+            }
             return command(**made, **given)
 
         own = [

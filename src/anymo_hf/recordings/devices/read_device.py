@@ -37,6 +37,8 @@ def recognise_device(path: str | Path) -> DeviceFormat:
         ValueError: no format fits.
     """
     path = Path(path)
+    if path.is_dir():
+        raise OSError(f"{path} is a folder; give the export of a device")
     if not path.is_file():
         raise OSError(f"{path}: no such file; give the export of a device")
     if not path.stat().st_size:

@@ -21,6 +21,7 @@ from .table_columns import SECONDS, Triple, find_clock, find_counter, find_tripl
 from .table_layout import TableLayout, cells, find_layout
 
 CHANNEL_NAMES = (("acc_x", "ax", "accl_x", "accelerometer_x"), ("gyro_x", "gx", "gyr_x", "gyroscope_x"))
+_BLOCK_ROWS = 1 << 18
 _PLACES = {
     "left",
     "right",
@@ -126,18 +127,18 @@ def read_table(path: Path, options: ReadingOptions, hints: TableHints | None = N
     gravity = _numbers(table, channels.gravity, layout) if channels.gravity else None
     if gravity is not None:
         values[:, :3] += gravity
-    whole, torn = np.isfinite(values), None
+    if not len(values):
+        raise ValueError(f"{path}: 0 samples below the header; export it again")
+    whole = np.isfinite(values)
     parts = [slice(0, 3), slice(3, 6)] if gyroscope else [slice(0, 3)]
     for part in parts:
-        full, none = whole[:, part].all(axis=1), ~whole[:, part].any(axis=1)
-        bad = ~full & (~none | np.zeros(len(full), bool))
+        full, none = whole[:, part].all(axis=1), np.isnan(values[:, part]).all(axis=1)
+        bad = ~full & ~none
         if bad.any() or not full.any():
             torn = int(np.argmax(bad)) if bad.any() else 0
             raise ValueError(
                 f"{path}: row {torn + first_row} holds no finite number in {columns[part]}; repair or drop it"
             )
-    if not len(values):
-        raise ValueError(f"{path}: no row of numbers below the header; export it again")
     samples = Samples(
         values, None, 0.0, "", columns=tuple(columns), left_out=dict(channels.left_out), rows=len(values),
         first_row=first_row, files=(path,), notes=list(hints.notes), warnings=list(channels.warnings),
@@ -164,7 +165,7 @@ def _layout(path: Path, options: ReadingOptions) -> TableLayout:
             if len(names) > 1 and not find_triples(names):
                 raise ValueError(f"{path}: no acceleration columns such as acc_x, acc_y, acc_z among {names}")
             if len(names) > 2 and len(lines) < 2:
-                raise ValueError(f"{path}: no row of numbers below the header; export it again")
+                raise ValueError(f"{path}: 0 samples below the header; export it again")
         raise ValueError(
             f"{path}: no row of three numbers in the first {len(lines)} lines; give header_row=, separator= or decimal="
         )
@@ -182,14 +183,15 @@ def _read(path: Path, layout: TableLayout, wanted: Sequence[str]) -> pd.DataFram
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", pd.errors.ParserWarning)
-            table = pd.read_csv(
+            blocks = pd.read_csv(
                 path, sep=r"\s+" if layout.separator == " " else layout.separator, decimal=layout.decimal,
                 encoding=layout.encoding, skiprows=layout.skipped, header=None, names=list(layout.names), index_col=False,
-                usecols=list(wanted), skipinitialspace=True, low_memory=False,
+                skipinitialspace=True, chunksize=_BLOCK_ROWS,
             )  # fmt: skip
+            # every column is parsed, so that a row of too many cells is refused, but only those wanted are kept
+            return pd.concat([block[list(wanted)] for block in blocks], ignore_index=True)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeError, FileNotFoundError) as error:
         raise OSError(f"{path}: not a readable CSV ({error})") from error
-    return table
 
 
 def _numbers(table: pd.DataFrame, columns: Sequence[str], layout: TableLayout) -> np.ndarray:
@@ -198,7 +200,10 @@ def _numbers(table: pd.DataFrame, columns: Sequence[str], layout: TableLayout) -
         column = table[name]
         if not pd.api.types.is_numeric_dtype(column):
             text = column.astype(str).str.strip()
+            # words are no number, other than an empty cell, which may only mean that another sensor has the row
+            foreign = column.notna() & (text != "")
             column = pd.to_numeric(text.str.replace(",", ".") if layout.decimal == "," else text, errors="coerce")
+            column = column.where(column.notna() | ~foreign, np.inf)
         numbers.append(column.to_numpy(float))
     return np.stack(numbers, axis=1)
 
@@ -217,10 +222,10 @@ def choose_channels(path: Path, layout: TableLayout, options: ReadingOptions, hi
             raise ValueError(f"{path}: need 3 or 6 columns; {list(columns)} do not fit {names}")
         left = {c: "columns= names others" for t in triples for c in t.columns if c not in columns}
         gyroscopes = [t for t in triples if t.kind == "gyr" and not set(t.columns) & set(columns)]
-        said = (f"the gyroscope {', '.join(gyroscopes[0].columns)} was left out: columns= names three columns",)
-        return Channels(
-            columns[:3], columns[3:], left_out=left, warnings=said if gyroscopes and len(columns) == 3 else ()
-        )
+        said = [
+            f"the gyroscope {', '.join(t.columns)} was left out: columns= names three columns" for t in gyroscopes[:1]
+        ]
+        return Channels(columns[:3], columns[3:], left_out=left, warnings=tuple(said) if len(columns) == 3 else ())
     lowered = {name.strip().lower(): name for name in names}
     of_kind = {kind: [t for t in triples if t.kind == kind] for kind in ("acc", "gyr", "gravity", "free")}
     for kind, known in (("acc", hints.acceleration), ("gyr", hints.angular_velocity)):
