@@ -13,8 +13,8 @@ from scipy.io import savemat
 from support.dataset_files import usc_had as usc_had_files
 from support.dataset_files import wisdm as wisdm_files
 
-from anymo_hf.recordings.catalogue import DATASETS
-from anymo_hf.recordings.dataset_check import check_datasets, checked_datasets, find_datasets
+from anymo_hf.recordings.catalogue import DATASETS, checked_datasets
+from anymo_hf.recordings.dataset_check import check_datasets, find_datasets
 
 
 def test_every_dataset_of_the_suite_is_known():

@@ -42,7 +42,7 @@ def check(
 
     Example: anymo data check datasets/ --json
     """
-    from ..recordings.catalogue import DATASETS
+    from ..recordings.catalogue import checked_datasets
     from ..recordings.dataset_check import check_datasets
 
     reports = check_datasets(folder)
@@ -53,8 +53,8 @@ def check(
         for report in reports:
             typer.echo("\n".join(_lines(report)) + "\n")
         if not reports:
-            known = ", ".join(dataset.title for dataset in DATASETS.values())
-            typer.echo(f"{folder}: no known dataset; known are {known} and the UniMTS bundle")
+            known = ", ".join(dataset.title for dataset in checked_datasets().values())
+            typer.echo(f"{folder}: no known dataset; known are {known}")
         else:
             wrong = [report.name for report in reports if report.problems]
             partial = [report.name for report in reports if report.incomplete and not report.problems]
@@ -112,6 +112,7 @@ def _lines(report: DatasetReport) -> list[str]:
         lines.append(f"  {placement:16} |acc| at rest {sensor.acceleration:.2f} m/s^2{turning}")
     lines += [f"  note: {note}" for note in report.notes]
     lines += [f"  WRONG: {problem}" for problem in report.problems]
+    lines += [f"  known fault of copies: {fault}" for fault in report.faults]
     if not report.problems:
         lines.append("  partial: less than was published" if report.incomplete else "  whole")
     return lines

@@ -45,6 +45,12 @@ def add_datasets(folder: str | Path) -> list[str]:
 add_datasets(Path(datasets.__file__).parent)
 
 
+def checked_datasets() -> dict[str, Dataset]:
+    """Every dataset, and then each that the UniMTS bundle holds, as `unimts_NAME`."""
+    bundled = (unimts_bundle.bundled(dataset) for dataset in DATASETS.values() if dataset.bundle is not None)
+    return DATASETS | {dataset.name: dataset for dataset in bundled}
+
+
 def known_dataset(name: str) -> Dataset:
     """The dataset of a name.
 

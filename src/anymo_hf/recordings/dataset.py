@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,6 +46,23 @@ class TimeStamps:
 
 
 @dataclass(frozen=True)
+class BrokenCopy:
+    """A way in which copies of a dataset are known to be broken.
+
+    Args:
+        fault: what is wrong, in a few words.
+        sign: regular expression for what `parse` says of it, an error or a warning; the words there name file, field and
+            mend.
+    """
+
+    fault: str
+    sign: str
+
+    def __post_init__(self) -> None:
+        re.compile(self.sign)
+
+
+@dataclass(frozen=True)
 class Dataset:
     """One public dataset.
 
@@ -76,6 +94,8 @@ class Dataset:
         bundle: name in the UniMTS bundle, which is read instead where the folder holds it; None if it is not in there.
         published: figures to compare a copy with; `published_splits`: of the official splits, where they leave some out.
         time_stamps: None where the files hold none.
+        broken: the ways in which copies are known to be broken, each as `parse` recognises it. Units and channels that
+            cannot be are recognised for every dataset alike (`stretches.checked_units`).
         person_files: regular expressions for the files that say who is there, and for those of one person, each with
             the person as its group; None where one person's files cannot be read alone.
         note: how the windows differ from the paper's.
@@ -107,8 +127,13 @@ class Dataset:
     published: tuple[Published, ...] = ()
     published_splits: tuple[Published, ...] = ()
     time_stamps: TimeStamps | None = None
+    broken: tuple[BrokenCopy, ...] = ()
     person_files: tuple[str, str] | None = None
     note: str = ""
+
+    def faults(self, said: str) -> tuple[str, ...]:
+        """The known faults that an error or warning of `parse` tells of."""
+        return tuple(broken.fault for broken in self.broken if re.search(broken.sign, said))
 
     def read(self, folder: str | Path, split: str = "test") -> Iterator[ImuRecording]:
         """Recordings of a split: "test" is what the evaluation uses, everything where there is no official split.

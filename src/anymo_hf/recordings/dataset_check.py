@@ -6,21 +6,18 @@ import os
 import re
 import warnings
 import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from .catalogue import DATASETS
+from .catalogue import checked_datasets
 from .dataset import Dataset, Published
-from .datasets import unimts_bundle
-from .imu_recording import ImuRecording, natural_key
+from .imu_recording import natural_key
 from .stretches import CALM
 
-_RATE_TOLERANCE = 0.2  # a rate that its document rounds, such as OpenPack's 30 Hz for 33.3, passes
+_RATE_TOLERANCE = 0.2  # a rate that its document rounds, such as 30 Hz for 33.3, passes
 _CLOCK_FILES = 5
 
 
@@ -53,6 +50,7 @@ class DatasetReport:
         sensors: placement -> what it reads.
         published: the figures to compare with.
         problems: what is wrong, each with file, field and mend.
+        faults: those of `Dataset.broken` that problems and warnings tell of.
         notes: what a user should know, such as recordings that were left out.
     """
 
@@ -67,44 +65,13 @@ class DatasetReport:
     sensors: dict[str, SensorSummary] = field(default_factory=dict)
     published: tuple[Published, ...] = ()
     problems: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     @property
     def incomplete(self) -> list[Published]:
         """The published figures that this copy does not reach."""
         return [figure for figure in self.published if self.counts.get(figure.count, 0) < figure.value]
-
-
-# -- what is known -------------------------------------------------------------------------------------------------------
-
-
-def checked_datasets() -> dict[str, Dataset]:
-    """Every dataset, and then each that the UniMTS bundle holds, as `unimts_NAME`."""
-    return DATASETS | {
-        f"unimts_{dataset.bundle}": _bundled(dataset, dataset.bundle)
-        for dataset in DATASETS.values()
-        if dataset.bundle is not None
-    }
-
-
-def _bundled(dataset: Dataset, bundle: str) -> Dataset:
-    stored = unimts_bundle.BUNDLES[bundle]
-    return replace(
-        dataset,
-        name=f"unimts_{bundle}",
-        title=f"{stored.folder} of the UniMTS bundle",
-        layout=rf"{re.escape(stored.folder)}/X_(train|test)\.npy",
-        parse=partial(_read_bundle, name=bundle),
-        labels=(),
-        other_labels=(),
-        published=tuple(figure for figure in dataset.published if figure.count == "classes"),
-        time_stamps=None,
-    )
-
-
-def _read_bundle(folder: str | Path, name: str) -> Iterator[ImuRecording]:
-    for split in ("train", "test"):
-        yield from unimts_bundle.read_unimts_bundle(folder, name, split)
 
 
 # -- finding -------------------------------------------------------------------------------------------------------------
@@ -217,6 +184,9 @@ def _check(name: str, place: Path) -> DatasetReport:
         except (ValueError, OSError, ImportError) as error:
             report.problems.append(f"{error} (reading stopped here; counts are of what came before)")
     report.notes[:0] = [str(warning.message) for warning in caught if issubclass(warning.category, UserWarning)]
+    report.faults = list(
+        dict.fromkeys(fault for said in report.problems + report.notes for fault in known.faults(said))
+    )
     if known.time_stamps is not None and place.is_dir():
         _check_clock(known, place, report)
     return report

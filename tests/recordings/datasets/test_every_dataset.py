@@ -1,12 +1,17 @@
 """Every declared dataset keeps one contract, and a new one is one new file."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
+from support.dataset_files.spoiled import SPOILERS
 from support.dataset_files.two_people import WRITERS
 
+from anymo_hf.cli import data as cli_data
 from anymo_hf.evaluation.paper_results import paper_results
 from anymo_hf.modeling.body_segments import SEGMENTS, resolve_placement
-from anymo_hf.recordings import catalogue, datasets
+from anymo_hf.recordings import catalogue, dataset_check, datasets
 from anymo_hf.recordings.catalogue import DATASETS, add_datasets, read_windows
 from anymo_hf.recordings.dataset_check import check_datasets
 
@@ -58,7 +63,31 @@ def test_small_original_files_give_what_is_declared(name, tmp_path):
             assert np.percentile(np.abs(signal[:, 3:]), 99) < 40  # rad/s, not degrees
     (report,) = check_datasets(tmp_path)
     assert report.name == name and not report.problems, report.problems
+    # one person of WISDM is written without a gyroscope, as in the original
+    assert report.faults == (["a gyroscope file is missing"] if name.startswith("wisdm") else [])
     assert report.counts["recordings"] == len(recordings)
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"), [(name, broken.fault) for name, dataset in DATASETS.items() for broken in dataset.broken]
+)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_every_declared_fault_is_recognised(name, fault, tmp_path):
+    WRITERS[name](tmp_path / name)
+    SPOILERS[name][fault](tmp_path / name)
+    (report,) = check_datasets(tmp_path)
+    assert report.name == name and fault in report.faults, (report.problems, report.notes)
+
+
+def test_every_dataset_says_how_its_copies_are_broken():
+    for name, dataset in DATASETS.items():
+        assert dataset.broken and set(SPOILERS[name]) == {broken.fault for broken in dataset.broken}, name
+
+
+def test_the_check_knows_no_dataset_by_name():
+    for module in (dataset_check, cli_data):
+        words = set(re.findall(r"[a-z0-9_]+", Path(module.__file__).read_text().lower()))
+        assert not words & {*DATASETS, "unimts", "unimts_bundle"}
 
 
 TOY = '''

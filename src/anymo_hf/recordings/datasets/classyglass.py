@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..dataset import Dataset, Published
+from ..dataset import BrokenCopy, Dataset, Published
 from ..download import Download, Member
 from ..imu_recording import STANDARD_GRAVITY, ImuRecording
 from ..stretches import Stream, checked_units, clean_stream, even_stretches
@@ -98,6 +98,11 @@ DATASET = Dataset(
     published=(
         Published("subjects", 62, "people in its documents"),
         Published("classes", 17, "activities of its three parts"),
+    ),
+    broken=(
+        BrokenCopy("a gyroscope file is missing", r"its gyroscope file is missing"),
+        BrokenCopy("an activity of another list", r"activity \d+ is not in the documents"),
+        BrokenCopy("other columns", r"columns .*wanted a time and three axes"),
     ),
     note="eleven activities, 2 to 5 s, files of 50 Hz; data set 2 where its activities are the same; not in the paper",
 )

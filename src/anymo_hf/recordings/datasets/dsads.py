@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..dataset import Dataset, Published
+from ..dataset import BrokenCopy, Dataset, Published
 from ..download import Download, Member
 from ..imu_recording import ImuRecording
 from ..stretches import checked_units
@@ -104,5 +104,9 @@ DATASET = Dataset(
         Published("subjects", SUBJECTS, "people in its documents"),
     ),
     person_files=(r"a\d\d/p([1-8])/s\d\d\.txt$",) * 2,
+    broken=(
+        BrokenCopy("a segment is cut off", r"\d+ rows instead of 125"),
+        BrokenCopy("an empty cell", r"an empty cell in line"),
+    ),
     note="all people, 5 s; the paper uses the UniMTS test split",
 )

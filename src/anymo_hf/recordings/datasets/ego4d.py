@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..dataset import Dataset, Published, TimeStamps
+from ..dataset import BrokenCopy, Dataset, Published, TimeStamps
 from ..imu_recording import ImuRecording, require_files
 from ..stretches import Stream, checked_units, clean_stream, even_stretches
 from ..text_table import read_column
@@ -192,6 +192,11 @@ DATASET = Dataset(
     licence="other",
     licence_text="its own licence agreement, which every user signs; do not share this",
     paper_segments={"head": "Head"},
+    broken=(
+        BrokenCopy("other columns", r"columns .* are missing; found"),
+        BrokenCopy("mostly no time stamps", r"is empty in .* rows"),
+        BrokenCopy("another unit of time", r"expected milliseconds at 10 to 2,000 Hz"),
+    ),
     note="test split of COMODO's lists where they are there, 5 s",
     published=(
         Published("sessions", sum(VIDEOS.values()), listed(VIDEOS, "videos")),

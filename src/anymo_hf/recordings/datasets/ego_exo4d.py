@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ...nymeria.imu import STREAMS, open_vrs
-from ..dataset import Dataset, Published, TimeStamps
+from ..dataset import BrokenCopy, Dataset, Published, TimeStamps
 from ..imu_recording import ImuRecording, natural_key, require_files
 from ..stretches import checked_units, clean_stream
 from .comodo_splits import by_lists, chosen_recordings, listed, listed_splits, read_splits
@@ -123,6 +123,10 @@ DATASET = Dataset(
     licence="other",
     licence_text="its own licence agreement, which every user signs; do not share this",
     paper_segments={"head": "Head"},
+    broken=(
+        BrokenCopy("a take is cut off", r"not a readable VRS file"),
+        BrokenCopy("a list of other classes", r"which is no known class"),
+    ),
     note="test split of COMODO's lists where they are there, 5 s",
     published=(
         Published("sessions", sum(TAKES.values()), listed(TAKES, "takes")),

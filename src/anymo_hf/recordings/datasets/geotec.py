@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..dataset import Dataset, Published
+from ..dataset import BrokenCopy, Dataset, Published
 from ..download import Download, Member
 from ..imu_recording import ImuRecording
 from ..stretches import checked_units, clean_stream, even_stretches, labelled_runs
@@ -77,5 +77,9 @@ DATASET = Dataset(
     licence="cc-by-4.0",
     licence_text="CC BY 4.0; cite Matey-Sanz et al., Data in Brief 2023",
     published=(Published("subjects", 23, "people in its documents"), Published("classes", 5, "activities")),
+    broken=(
+        BrokenCopy("other columns", r"columns .* instead of"),
+        BrokenCopy("another version's labels", r"label .* is none of"),
+    ),
     note="stretches of 1 to 5 s, phone and watch apart; not in the paper",
 )

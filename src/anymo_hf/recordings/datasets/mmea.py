@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..dataset import Dataset, Published
+from ..dataset import BrokenCopy, Dataset, Published
 from ..download import Download, Member
 from ..imu_recording import STANDARD_GRAVITY, ImuRecording
 from ..stretches import checked_units
@@ -87,6 +87,10 @@ DATASET = Dataset(
     splits_of=listed_splits,
     window_seconds=None,
     paper_segments={"head": "Head"},
+    broken=(
+        BrokenCopy("converted to other units", r"values are no 16-bit counts"),
+        BrokenCopy("a folder of no class", r"its folder must read <1..32>_<name>"),
+    ),
     note="test split of COMODO's lists where they are there, whole clips",
     published=(
         Published("recordings", sum(CLIPS.values()), listed(CLIPS, "clips")),

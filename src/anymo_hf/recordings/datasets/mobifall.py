@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..dataset import Dataset, Published
+from ..dataset import BrokenCopy, Dataset, Published
 from ..download import Download, Member
 from ..imu_recording import ImuRecording
 from ..stretches import Stream, checked_units, clean_stream, even_stretches
@@ -87,5 +87,9 @@ DATASET = Dataset(
     shortest_seconds=2.0,
     other_labels=tuple(FALLS.values()),
     published=(Published("classes", 13, "nine daily activities and four kinds of falls"),),
+    broken=(
+        BrokenCopy("a gyroscope file is missing", r"its gyroscope .* is missing"),
+        BrokenCopy("no line of data", r"no line @DATA"),
+    ),
     note="nine daily activities, 2 to 5 s, falls left out; the side of the pocket is not known; not in the paper",
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..dataset import Dataset, Published, TimeStamps
+from ..dataset import BrokenCopy, Dataset, Published, TimeStamps
 from ..download import CUT_OFF, Download, Member
 from ..imu_recording import STANDARD_GRAVITY, ImuRecording, to_grid, unbroken_spans
 from ..stretches import checked_units, clean_stream, even_stretches, labelled_runs
@@ -203,6 +203,11 @@ DATASET = Dataset(
     person_files=(
         r"(U\d{4})/annotation/openpack-operations/S\d+\.csv$",
         r"(U\d{4})/(?:atr|annotation)/",
+    ),
+    broken=(
+        BrokenCopy("a sensor is missing", r"no atr/atr0.* beside it"),
+        BrokenCopy("other columns", r"columns .* are missing; found"),
+        BrokenCopy("time stamps run backward", r"unixtime is missing in a row or runs backward"),
     ),
     note="every session found, 1-30 s; the paper uses the 2022 challenge test split",
 )

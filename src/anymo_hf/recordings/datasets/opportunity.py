@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..dataset import Dataset, Published, TimeStamps
+from ..dataset import BrokenCopy, Dataset, Published, TimeStamps
 from ..download import Download, Member
 from ..imu_recording import ImuRecording
 from ..stretches import checked_units, worn_stretches
@@ -118,5 +118,9 @@ DATASET = Dataset(
         Published("subjects", len({person for person, _ in TRAINING_SESSIONS + TEST_SESSIONS}), "people in them"),
     ),
     time_stamps=TimeStamps(r"S[1-4]-(ADL[1-5]|Drill)\.dat", partial(read_column, column=0, unit=1e-3), RATE),
+    broken=(
+        BrokenCopy("a line is cut off", r"columns instead of 250"),
+        BrokenCopy("time stamps go back", r"lies before the one above"),
+    ),
     note="Challenge test sessions, 5 s, shorter stretches from 2 s; the paper uses the UniMTS split",
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from ..dataset import Dataset, Published, TimeStamps
+from ..dataset import BrokenCopy, Dataset, Published, TimeStamps
 from ..download import Download, Member
 from ..imu_recording import ImuRecording
 from ..stretches import checked_units, worn_stretches
@@ -78,5 +78,9 @@ DATASET = Dataset(
     ),
     time_stamps=TimeStamps(r"Protocol/subject10\d\.dat", partial(read_column, column=0, unit=1.0), RATE),
     person_files=(r"Protocol/subject(10\d)\.dat$",) * 2,
+    broken=(
+        BrokenCopy("a line is cut off", r"columns instead of 54"),
+        BrokenCopy("time stamps go back", r"lies before the one above"),
+    ),
     note="all people, 5 s; the paper uses the UniMTS test split",
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..dataset import Dataset, Published, TimeStamps
+from ..dataset import BrokenCopy, Dataset, Published, TimeStamps
 from ..download import Download, Member
 from ..imu_recording import ImuRecording
 from ..stretches import Stream, check_rate, checked_units, clean_stream, even_stretches
@@ -145,5 +145,10 @@ DATASET = Dataset(
         r"acc_[a-z]+_[a-z_0-9]+\.csv", partial(read_column, column="attr_time", unit=1e-3, delimiter=","), RATE
     ),
     person_files=(r"proband(\d+)(?:\.zip$|/)",) * 2,
+    broken=(
+        BrokenCopy("a recording stands twice", r"are the same file of RealWorld"),
+        BrokenCopy("other columns", r"columns .* are missing; found"),
+        BrokenCopy("columns in another order", r"columns stand in another order"),
+    ),
     note="all people, 5 s; the paper uses the UniMTS test split",
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..dataset import Dataset, Published
+from ..dataset import BrokenCopy, Dataset, Published
 from ..download import Download, Member
 from ..imu_recording import ImuRecording
 from ..stretches import checked_units, worn_stretches
@@ -115,5 +115,6 @@ DATASET = Dataset(
         Published("subjects", 23, "people by a survey; its file names may go to 50"),
     ),
     person_files=(r"Subject(\d+)\.csv$",) * 2,
+    broken=(BrokenCopy("other columns", r"columns .* are missing from the header"),),
     note="all people, 5 s; the paper uses the UniMTS test split",
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..dataset import Dataset, Published
+from ..dataset import BrokenCopy, Dataset, Published
 from ..download import Download, Member
 from ..imu_recording import STANDARD_GRAVITY, ImuRecording
 from ..stretches import checked_units
@@ -83,6 +83,11 @@ DATASET = Dataset(
         Published("sessions", 61, "experiments in its documents"),
         Published("classes", 6, "basic activities; six transitions are left out"),
         Published("subjects", 30, "people in its documents"),
+    ),
+    broken=(
+        BrokenCopy("a recording is missing", r"its recording .* is missing"),
+        BrokenCopy("accelerometer and gyroscope of other lengths", r"one is cut off"),
+        BrokenCopy("labels of another recording", r"lie outside acc_"),
     ),
     note="six basic activities, 5 s; looked at while the motion was made; not in the paper",
 )

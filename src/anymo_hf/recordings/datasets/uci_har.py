@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..dataset import Dataset, Published
+from ..dataset import BrokenCopy, Dataset, Published
 from ..download import Download
 from ..imu_recording import STANDARD_GRAVITY, ImuRecording
 from ..stretches import checked_units
@@ -105,6 +105,11 @@ DATASET = Dataset(
         Published("recordings", 10_299, "windows in its documents: 7,352 train, 2,947 test"),
         Published("classes", 6, "classes of the paper's Table 9"),
         Published("subjects", 30, "people in its documents"),
+    ),
+    broken=(
+        BrokenCopy("a signal is missing", r"no .*_test.txt beside it"),
+        BrokenCopy("a signal is cut off", r"differ in number of windows"),
+        BrokenCopy("unknown labels", r"label .* is not 1 to 6"),
     ),
     note="official test split; people of HAPT, whose signals were looked at while the motion was made",
 )

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 
+from ..dataset import BrokenCopy, Dataset
 from ..download import CUT_OFF, Download, Member
 from ..imu_recording import STANDARD_GRAVITY, ImuRecording
 from ..stretches import checked_units
@@ -178,3 +179,29 @@ def _signals(bundle: Bundle, values: np.ndarray, label: int) -> dict[str, np.nda
     if bundle.other_placement is not None and label >= bundle.other_placement[0]:
         return {bundle.other_placement[1]: next(iter(signals.values()))}
     return signals
+
+
+def bundled(dataset: Dataset) -> Dataset:
+    """The declaration of a dataset's part of the bundle, both splits together; its own classes are not known there."""
+    name = dataset.bundle or ""
+    folder = _bundle(name).folder
+
+    def parse(place: str | Path) -> Iterator[ImuRecording]:
+        for split in ("train", "test"):
+            yield from read_unimts_bundle(place, name, split)
+
+    return replace(
+        dataset,
+        name=f"unimts_{name}",
+        title=f"{folder} of the UniMTS bundle",
+        layout=rf"{re.escape(folder)}/X_(train|test)\.npy",
+        parse=parse,
+        labels=(),
+        other_labels=(),
+        published=tuple(figure for figure in dataset.published if figure.count == "classes"),
+        time_stamps=None,
+        broken=(
+            BrokenCopy("an array is cut off", r"not a whole npy file of numbers|windows, but .* holds .* labels"),
+            BrokenCopy("unknown labels", r"label .* is not 0 to"),
+        ),
+    )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
-from ..dataset import Dataset, Published
+from ..dataset import BrokenCopy, Dataset, Published
 from ..download import Download, Member
 from ..imu_recording import ImuRecording
 from ..matlab_trial import read_trial
@@ -63,5 +63,9 @@ DATASET = Dataset(
         Published("subjects", 14, "people in its documents"),
     ),
     person_files=(r"Subject(\d+)/a\d+t\d+\.mat$",) * 2,
+    broken=(
+        BrokenCopy("a trial is cut off", r"not a readable MATLAB file"),
+        BrokenCopy("another variable", r"variable 'sensor_readings' is missing"),
+    ),
     note="all 14 people, 5 s; the paper uses the UniMTS test split",
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..dataset import Dataset, Published
+from ..dataset import BrokenCopy, Dataset, Published
 from ..download import Download, Member
 from ..imu_recording import ImuRecording
 from ..matlab_trial import read_trial
@@ -68,5 +68,9 @@ DATASET = Dataset(
         Published("subjects", 8, "people in its documents"),
     ),
     person_files=(r"a\d+_s(\d+)_t\d+_inertial\.mat$",) * 2,
+    broken=(
+        BrokenCopy("a trial is cut off", r"not a readable MATLAB file"),
+        BrokenCopy("another variable", r"variable 'd_iner' is missing"),
+    ),
     note="all 8 people, whole trials; the paper uses the UniMTS test split",
 )

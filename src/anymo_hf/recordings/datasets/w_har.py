@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..dataset import Dataset, Published, TimeStamps
+from ..dataset import BrokenCopy, Dataset, Published, TimeStamps
 from ..download import Download, Member
 from ..imu_recording import STANDARD_GRAVITY, ImuRecording
 from ..stretches import checked_units, worn_stretches
@@ -106,6 +106,11 @@ DATASET = Dataset(
     ),
     time_stamps=TimeStamps(
         r"motion_data_22_users\.csv", partial(read_column, column="Time (s)", unit=1.0, delimiter=","), RATE
+    ),
+    broken=(
+        BrokenCopy("a Git LFS pointer", r"a Git LFS pointer, not the data"),
+        BrokenCopy("other columns", r"columns must be"),
+        BrokenCopy("an unknown activity", r"unknown activity"),
     ),
     note="all 22 people, 5 s, shorter stretches from 2 s; the paper uses the UniMTS split",
 )

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dataset import Dataset, Published, TimeStamps
+from ..dataset import BrokenCopy, Dataset, Published, TimeStamps
 from ..download import Download, Member
 from ..imu_recording import ImuRecording, to_grid, unbroken_spans
 from ..stretches import checked_units
@@ -132,6 +132,10 @@ def wisdm_dataset(name: str, title: str, device: str, **facts: Any) -> Dataset:
         person_files=(
             rf"raw/{device}/gyro/data_(\d+)_gyro_{device}\.txt$",
             rf"raw/{device}/(?:accel|gyro)/data_(\d+)_",
+        ),
+        broken=(
+            BrokenCopy("other lines", r"lines are not 'subject,letter,time,x,y,z;'"),
+            BrokenCopy("a gyroscope file is missing", r"left out .* subjects, whose .* gyroscope file is missing"),
         ),
         **facts,
     )
