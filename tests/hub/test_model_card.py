@@ -193,6 +193,12 @@ def test_licence_follows_the_sources_of_motion(root):
     assert "2 clips of `procedural`, 1 clips of `cmu_bvh`, 1 clips of `bandai_namco`" in body
     assert len([line for line in body.splitlines() if line.startswith("| training motion |")]) == 3
 
+    relabel(root, ["procedural", "hdm05", "reactidle", "cmu_iclone"])
+    head, body = card(root)
+    check_front_matter(head)
+    assert head["license"] == "apache-2.0" and "CC BY-SA 3.0" in body and "CG-2007-2" in body
+    assert "Landa et al., 2025" in body and body.count("NSF EIA-0196217") == 1
+
     relabel(root, ["procedural", "bandai_namco", "bvh"])
     head, body = card(root)
     check_front_matter(head)

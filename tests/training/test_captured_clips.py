@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 
 from anymo_hf.motion.body_motion import BodyMotion
-from anymo_hf.motion.captured_names import _BANDAI_NAMCO, _CMU, _STYLES, activity_as_moved, captured_name
+from anymo_hf.motion.captured_names import (
+    _BANDAI_NAMCO,
+    _CMU,
+    _CMU_ICLONE,
+    _HDM05,
+    _IDLE,
+    _STYLES,
+    activity_as_moved,
+    captured_name,
+)
+from anymo_hf.motion.motion_sources import SOURCES
 from anymo_hf.motion.procedural import ACTIVITIES
 from anymo_hf.nymeria.sequence import read_captured
 from anymo_hf.simulation.archive import verify_archive
@@ -118,7 +128,7 @@ def test_no_window_spans_a_jump_of_the_capture(tmp_path):
 
 
 def test_every_activity_of_a_name_exists_and_nobody_mixes_sides():
-    entries = [*_BANDAI_NAMCO.values(), *((a, v, {}, u) for a, v, u in _CMU.values())]
+    entries = [*_BANDAI_NAMCO.values(), *_CMU.values(), *_HDM05.values(), *_CMU_ICLONE.values(), _IDLE]
     for activity, verb, details, untrue in entries:
         assert activity is None or activity in ACTIVITIES
         assert not set(verb.split()) & set(untrue)
@@ -191,6 +201,36 @@ def test_what_is_smoothed_before_it_is_stored_is_what_kinematics_smooth(tmp_path
     one, other = segment_kinematics(recording.motion), segment_kinematics(read_captured(path), 60.0, 15.0)
     np.testing.assert_allclose(one.specific_force, other.specific_force, atol=1e-6)
     np.testing.assert_allclose(one.angular_velocity, other.angular_velocity, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("stem", "source", "activity", "sentence"),
+    [
+        (
+            "dataset-1_wave-left-hand_old_003",
+            "bandai_namco",
+            "wave",
+            "a person waves the left hand in an elderly style",
+        ),
+        ("train_washwindow_4", "cmu_bvh", "wiping", "a person washes a window"),
+        ("001_01", "cmu_iclone", "jumping", "a person jumps forward and turns around"),
+        ("005_14", "cmu_iclone", None, "a person dances"),
+        ("007_12", "cmu_iclone", "walking", "a person walks"),
+        ("HDM_mm_depositFloorR_019_120", "hdm05", None, "a person puts something on the floor with the right hand"),
+        ("HDM_bd_jogLeftCircle4StepsRstart_003_120", "hdm05", "running", "a person jogs in a circle to the left"),
+        ("HDM_tr_squat1Reps_010train_120", "hdm05", "squats", "a person squats"),
+        ("003_genuine", "reactidle", "standing", "a person stands and shifts the weight a little"),
+    ],
+)
+def test_every_source_has_words_and_a_licence(stem, source, activity, sentence):
+    found = captured_name(stem)
+    assert (found.source, found.activity) == (source, activity) and sentence in found.sentences
+    assert SOURCES[source].title and SOURCES[source].licence and SOURCES[source].acknowledgement
+
+
+def test_a_name_that_only_looks_like_one_says_nothing():
+    for stem in ("HDM_mm_flying_001_120", "004_01", "01_01", "003_real", "dataset-2_walk_odd_001"):
+        assert captured_name(stem) is None
 
 
 @pytest.mark.mocap

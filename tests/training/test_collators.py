@@ -7,7 +7,7 @@ import torch
 from anymo_hf.modeling.processing_anymo import IGNORED, AnyMoProcessor
 from anymo_hf.modeling.prompts import normalize_text
 from anymo_hf.modeling.tokenization_anymo import AnyMoTokenizer
-from anymo_hf.motion.procedural import ACTIVITIES, label_phrases
+from anymo_hf.motion.procedural import ACTIVITIES, broader_activities, label_phrases
 from anymo_hf.simulation.archive.clips import Clip
 from anymo_hf.training.collators import LabelPhrases, multiple_choice, pad_examples, text_examples
 
@@ -69,6 +69,13 @@ def test_without_broader_only_shared_phrases_connect_activities():
     fits, silent = phrases.relations(["walking", "walking_slow"], ["walking", "slow walking"])
     assert fits.tolist() == [[True, False], [False, True]] and not silent.any()
     assert LabelPhrases(SMALL).relations(["walking"], ["strolling"])[0].all()
+
+
+def test_wider_activities_are_declared_by_the_narrower_ones():
+    declared = broader_activities()
+    assert declared["jogging"] == "running" and declared["carrying"] == "walking" and declared["slouching"] == "sitting"
+    assert set(declared.values()) <= set(ACTIVITIES) and not set(declared.values()) & set(declared)
+    assert LabelPhrases([clip(name, name) for name in ACTIVITIES], declared).broader == declared
 
 
 def test_pairs_that_are_not_in_the_corpus_are_left_out_but_a_misspelt_one_is_refused():

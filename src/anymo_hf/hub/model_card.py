@@ -12,7 +12,6 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,40 +19,12 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from ..evaluation.paper_results import paper_columns, paper_results
 from ..evaluation.recognition import RecognitionRow, markdown_table
+from ..motion.motion_sources import SOURCES, MotionSource
 from ..training.captured_clips import FRAME_RATE
 from ..training.corpus import MotionCorpus, read_texts
 
 TEMPLATE = Path(__file__).parent / "templates" / "model_card.md"
 STAGES = ("encoder", "tokenizer", "language", "contrastive")
-
-
-@dataclass(frozen=True)
-class MotionSource:
-    """A source of training motion: its name, its licence, and what its owner asks to be said."""
-
-    title: str
-    licence: str
-    acknowledgement: str = ""
-
-
-SOURCES = {
-    "procedural": MotionSource(
-        "Procedural motion of this project (`anymo_hf.motion.procedural.activities`)", "Apache-2.0"
-    ),
-    "bandai_namco": MotionSource(
-        "[Bandai-Namco Research Motiondataset]"
-        "(https://github.com/BandaiNamcoResearchInc/Bandai-Namco-Research-Motiondataset)",
-        "[CC BY-NC 4.0](https://creativecommons.org/licenses/by-nc/4.0/): no commercial use",
-        "Motion of the Bandai-Namco Research Motiondataset (Bandai Namco Research Inc., CC BY-NC 4.0) was mapped onto 23 "
-        "segments and cut into windows.",
-    ),
-    "cmu_bvh": MotionSource(
-        "[CMU Graphics Lab Motion Capture Database](http://mocap.cs.cmu.edu)",
-        "free to use; the data may not be resold, in converted form neither",
-        "The data used in this project was obtained from mocap.cs.cmu.edu. The database was created with funding from "
-        "NSF EIA-0196217.",
-    ),
-}
 
 
 def write_model_card(folder: str | Path, results_dir: str | Path, run_dir: str | Path, note: str = "") -> Path:
@@ -88,7 +59,7 @@ def write_model_card(folder: str | Path, results_dir: str | Path, run_dir: str |
         metrics=["accuracy", "f1", "recall", "bleu", "rouge"],
         **({"model_name": folder.resolve().name, "eval_results": _eval_results(rows)} if rows else {}),
     )  # fmt: skip
-    asked = [SOURCES[name].acknowledgement for name in counts if name in SOURCES and SOURCES[name].acknowledgement]
+    asked = dict.fromkeys(SOURCES[name].acknowledgement for name in counts if name in SOURCES)
     card = ModelCard.from_template(
         data,
         template_path=str(TEMPLATE),
@@ -105,7 +76,7 @@ def write_model_card(folder: str | Path, results_dir: str | Path, run_dir: str |
         licence_reason=reason,
         sources=_source_table(counts),
         teacher=_teacher(metrics),
-        acknowledgements="\n".join(asked),
+        acknowledgements="\n".join(filter(None, asked)),
     )
     path = folder / "README.md"
     draft = path.with_name("README.md.part")
@@ -148,9 +119,11 @@ def _weights_licence(counts: dict[str, int]) -> tuple[str, str, str]:
             "the terms of the motion sources below",
             f", because those of {', '.join(unknown)} are not known",
         )
-    if "bandai_namco" in counts:
-        reason = ", because the Bandai-Namco motion they learned from is: no commercial use"
-        return "cc-by-nc-4.0", "CC BY-NC 4.0", reason
+    asked = [name for name in counts if SOURCES[name].weights_licence is not None]
+    if asked:
+        tag = SOURCES[asked[0]].weights_licence or ""
+        owners = " and ".join(SOURCES[name].title for name in asked)
+        return tag, "CC BY-NC 4.0", f", because the motion of {owners} that they learned from is: no commercial use"
     return "apache-2.0", "Apache-2.0", ""
 
 

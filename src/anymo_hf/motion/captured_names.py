@@ -1,7 +1,14 @@
 """Words of motion-capture files whose name says what happens: file name -> activity, where one fits, and sentences.
 
-Two corpora name their files so: Bandai-Namco Research Motiondataset (`dataset-N_CONTENT_STYLE_NNN`) and the actions of
-the CMU clips (`train_ACTION_N`, `test_ACTION_N`).
+| source | its file names |
+| --- | --- |
+| Bandai-Namco Research Motiondataset | `dataset-N_CONTENT_STYLE_NNN` |
+| CMU clips by action | `train_ACTION_N`, `test_ACTION_N` |
+| CMU clips of the iClone rig | `SSS_NN`, subject and clip |
+| HDM05 | `HDM_PERSON_ACTION_NNN_120` |
+| ReActIdle | `NNN_acted`, `NNN_genuine` |
+
+What a source's licence is stands in `motion_sources`.
 """
 
 from __future__ import annotations
@@ -15,7 +22,7 @@ class CapturedName:
     """What a file name says.
 
     Args:
-        source: the corpus, "bandai_namco" or "cmu_bvh".
+        source: a key of `motion_sources.SOURCES`.
         activity: a key of `procedural.ACTIVITIES`, or None where no activity is truly this.
         sentences: plain sentences about the clip.
         details: for `procedural.compose_narrations`: the side or direction.
@@ -65,34 +72,84 @@ _STYLES = {
     "normal": "", "not-confident": "a timid", "old": "an elderly", "proud": "a proud", "sad": "a sad",
     "tired": "a tired", "youthful": "a youthful",
 }  # fmt: skip
-_CMU: dict[str, tuple[str | None, str, tuple[str, ...]]] = {
-    "basketball": (None, "dribbles a basketball", ()),
-    "basketball_signal": (None, "gives basketball referee signals", ()),
-    "directing_traffic": (None, "directs traffic with both arms", ()),
-    "jumping": ("jumping", "jumps", ()),
-    "running": ("running", "runs", ()),
-    "soccer": ("kicking", "plays soccer", ()),
-    "walking": ("walking", "walks", ()),
-    "walking_extra": ("walking", "walks", ()),
-    "washwindow": ("wiping", "washes a window", ("table", "ironing")),
+_CMU: dict[str, tuple[str | None, str, dict[str, str], tuple[str, ...]]] = {
+    "basketball": (None, "dribbles a basketball", {}, ()),
+    "basketball_signal": (None, "gives basketball referee signals", {}, ()),
+    "directing_traffic": (None, "directs traffic with both arms", {}, ()),
+    "jumping": ("jumping", "jumps", {}, ()),
+    "running": ("running", "runs", {}, ()),
+    "soccer": ("kicking", "plays soccer", {}, ()),
+    "walking": ("walking", "walks", {}, ()),
+    "walking_extra": ("walking", "walks", {}, ()),
+    "washwindow": ("wiping", "washes a window", {}, ("table", "ironing")),
 }
+# first letters of an action, which go on with repetitions and the side that begins
+_HDM05: dict[str, tuple[str | None, str, dict[str, str], tuple[str, ...]]] = {
+    "depositFloorR": (None, "puts something on the floor with the right hand", {}, ("left",)),
+    "elbowToKnee": (None, "touches a knee with the opposite elbow while standing", {}, ()),
+    "grabHighR": ("reaching", "reaches up with the right hand", {"side": "right"}, ("left",)),
+    "hopBothLegs": ("jumping", "hops on both legs", {}, ("rope",)),
+    "jogLeftCircle": ("running", "jogs in a circle to the left", {}, ("straight", "right")),
+    "kickLFront": ("kicking", "kicks to the front with the left leg", {"side": "left"}, ("right", "ball", "soccer")),
+    "lieDownFloor": ("lying_down", "lies down on the floor", {}, ("bed", "sofa")),
+    "rotateArmsBothBackward": (None, "circles both arms backward", {}, ()),
+    "sneak": (None, "sneaks forward", {}, ()),
+    "squat": ("squats", "squats", {}, ()),
+    "throwBasketball": (None, "throws a basketball", {}, ()),
+}
+# subject and clip as in the index of all CMU clips; of a subject, `None` stands for its other clips
+_CMU_ICLONE: dict[tuple[str, str | None], tuple[str | None, str, dict[str, str], tuple[str, ...]]] = {
+    ("001", "01"): ("jumping", "jumps forward and turns around", {}, ("rope",)),
+    ("001", None): (None, "climbs and sits on a playground", {}, ()),
+    ("002", "01"): ("walking", "walks", {}, ()),
+    ("002", "02"): ("walking", "walks", {}, ()),
+    ("002", "03"): ("running", "runs", {}, ()),
+    ("002", "04"): (None, "jumps and balances", {}, ()),
+    ("002", "05"): ("boxing", "throws punches", {}, ()),
+    ("002", "06"): (None, "bends over and lifts something", {}, ()),
+    ("002", "10"): (None, "washes the body", {}, ()),
+    ("002", None): (None, "fights with a sword", {}, ()),
+    ("003", None): ("walking", "walks over uneven ground", {}, ("straight",)),
+    ("005", "01"): ("walking", "walks", {}, ()),
+    ("005", None): (None, "dances", {}, ()),
+    ("006", "01"): ("walking", "walks", {}, ()),
+    ("006", "14"): ("basketball_shoot", "dribbles a basketball and shoots", {}, ()),
+    ("006", "15"): ("basketball_shoot", "dribbles a basketball and shoots", {}, ()),
+    ("006", None): (None, "dribbles a basketball", {}, ()),
+    ("007", None): ("walking", "walks", {}, ()),
+}
+_IDLE = ("standing", "stands and shifts the weight a little", {}, ())
 
 
 def captured_name(stem: str) -> CapturedName | None:
-    """What a file name without its suffix says, or None for a name of neither corpus.
+    """What a file name without its suffix says, or None for a name of no known corpus.
 
-    An unknown content, action or style is treated as a name of neither corpus.
+    An unknown content, action, style or clip is treated as a name of no corpus.
     """
     found = re.fullmatch(r"dataset-\d+_([a-z-]+)_([a-z-]+)_\d+", stem)
     if found and found[1] in _BANDAI_NAMCO and found[2] in _STYLES:
-        activity, verb, details, untrue = _BANDAI_NAMCO[found[1]]
         style = f" in {_STYLES[found[2]]} style" if _STYLES[found[2]] else ""
-        return CapturedName("bandai_namco", activity, _sentences(verb, style), details, untrue)
+        return _named("bandai_namco", _BANDAI_NAMCO[found[1]], style)
     found = re.fullmatch(r"(?:train|test)_([a-z_]+)_\d+", stem)
     if found and found[1] in _CMU:
-        activity, verb, untrue = _CMU[found[1]]
-        return CapturedName("cmu_bvh", activity, _sentences(verb, ""), {}, untrue)
+        return _named("cmu_bvh", _CMU[found[1]])
+    found = re.fullmatch(r"HDM_[a-z]{2}_(\w+?)_\d{3}(?:train|test)?_120", stem)
+    if found:
+        actions = [action for action in _HDM05 if found[1].startswith(action)]
+        return _named("hdm05", _HDM05[actions[0]]) if actions else None
+    if re.fullmatch(r"\d{3}_(acted|genuine)", stem):
+        return _named("reactidle", _IDLE)
+    found = re.fullmatch(r"(\d{3})_(\d{2})", stem)
+    if found and (found[1], None) in _CMU_ICLONE:
+        return _named("cmu_iclone", _CMU_ICLONE.get((found[1], found[2]), _CMU_ICLONE[found[1], None]))
     return None
+
+
+def _named(
+    source: str, words: tuple[str | None, str, dict[str, str], tuple[str, ...]], style: str = ""
+) -> CapturedName:
+    activity, verb, details, untrue = words
+    return CapturedName(source, activity, _sentences(verb, style), details, untrue)
 
 
 def _sentences(verb: str, style: str) -> tuple[str, ...]:

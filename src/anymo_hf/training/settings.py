@@ -204,8 +204,11 @@ class ContrastiveSettings(TextSettings):
     everyday_share: float = setting(
         0.0, "share of a batch from everyday activities, hardest to tell apart; 0 draws all evenly", least=0, most=1
     )
+    broader_activities: bool = setting(
+        False, "phrases of the wider activity that a procedural one declares also name it (jogging: running)"
+    )
     broader: dict[str, str] = setting(
-        factory=dict, doc="activity -> wider one, whose phrases also name it (walking_slow: walking)"
+        factory=dict, doc="such pairs of a corpus' own labels, narrower -> wider (walking: walking / hiking)"
     )
     augmented_share: float | None = setting(
         None,

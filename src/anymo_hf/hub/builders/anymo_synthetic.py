@@ -18,6 +18,7 @@ from typing import Any
 import datasets
 
 from ...modeling.body_segments import SEGMENTS
+from ...motion.motion_sources import SOURCES
 from ...nymeria.sequence import read_captured
 from ...simulation.archive import Archive, simulate_archive
 from ...simulation.archive.manifest import MANIFEST, file_sha256, verify_archive
@@ -61,14 +62,6 @@ _WORDS = {
     "kinematics": "positions (m, z up) and orientations (unit quaternions wxyz, segment to world) of 23 body segments",
     "views": "one virtual IMU for each of 23 body segments, its place and mounting drawn at random, with sensor noise",
     "dense": "every candidate placement, noise-free, a row each, with its lever arm (m) and sensor axes (columns)",
-}
-# of the motion, by the name of its folder; for any other the card says that nobody told
-LICENCES = {
-    "procedural": "made by this package, Apache-2.0",
-    "bandai_namco": "Bandai-Namco Research Motiondataset, CC BY-NC 4.0",
-    "cmu": "CMU Graphics Lab Motion Capture Database: free for research, see the source for its terms; acknowledge "
-    "mocap.cs.cmu.edu and NSF EIA-0196217",
-    "nymeria": "Nymeria, CC BY-NC 4.0",
 }
 
 
@@ -193,9 +186,11 @@ def _count(rows: datasets.Dataset) -> dict[str, Any]:
 
 
 def licence(source: str) -> str:
-    """Licence of a source's motion, as far as it is known."""
-    known = next((words for name, words in LICENCES.items() if source.lower().startswith(name)), None)
-    return known or "not told by the motion files; ask their owner before you share this"
+    """Title and licence of a source's motion, found by how its name begins, as far as they are known."""
+    known = next((SOURCES[name] for name in sorted(SOURCES, reverse=True) if source.lower().startswith(name)), None)
+    if known is None:
+        return "not told by the motion files; ask their owner before you share this"
+    return ". ".join(filter(None, [f"{known.title}: {known.licence}", known.acknowledgement])).rstrip(".")
 
 
 def card(counts: dict[str, Any]) -> str:

@@ -14,10 +14,10 @@
 from .activity import Activity
 from .narration import compose_narrations, label_phrases
 from .person import SubjectStyle
-from .registry import ACTIVITIES, EVERYDAY, find_activities, get_activity, register
+from .registry import ACTIVITIES, EVERYDAY, broader_activities, find_activities, get_activity, register
 from .simulate import HELD_OUT_SEED, simulate_activity
 
 __all__ = [
-    "ACTIVITIES", "EVERYDAY", "HELD_OUT_SEED", "Activity", "SubjectStyle", "compose_narrations",
+    "ACTIVITIES", "EVERYDAY", "HELD_OUT_SEED", "Activity", "SubjectStyle", "broader_activities", "compose_narrations",
     "find_activities", "get_activity", "label_phrases", "register", "simulate_activity",
 ]  # fmt: skip

@@ -24,6 +24,7 @@ class Activity:
         plain_label: a label in plain words where AnyMo-180 has none.
         everyday: postures and ways of walking, which fill most label spaces, differ in small things and in which people
             differ most; training may draw them more often.
+        broader: name of the wider activity that this one also is (who jogs, runs); training may let its phrases name both.
         says_speed: whether sentences may name the pace in `Pose.details["speed"]`.
 
     Raises:
@@ -37,6 +38,7 @@ class Activity:
     verb_phrases: tuple[str, ...] = ()
     plain_label: str | None = None
     everyday: bool = False
+    broader: str | None = None
     says_speed: bool = False
 
     def __post_init__(self) -> None:

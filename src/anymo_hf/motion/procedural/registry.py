@@ -40,6 +40,15 @@ def register(*new: Activity) -> None:
     EVERYDAY.update({item.name: item for item in new if item.everyday})
 
 
+def broader_activities() -> dict[str, str]:
+    """Activity -> the wider one that it declares.
+
+    Raises:
+        ValueError: a wider activity that does not exist.
+    """
+    return {name: get_activity(item.broader).name for name, item in ACTIVITIES.items() if item.broader is not None}
+
+
 def get_activity(name: str) -> Activity:
     """The activity of this name.
 

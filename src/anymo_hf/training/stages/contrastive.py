@@ -18,6 +18,7 @@ from ...modeling.processing_anymo import AnyMoProcessor
 from ...modeling.prompts import normalize_text
 from ...modeling.release import save_release
 from ...modeling.tokenization_anymo import AnyMoTokenizer
+from ...motion.procedural import broader_activities
 from ...simulation.archive.clips import Clip
 from ..batches import ActivityBatches, crop_length, draw_instructions, draw_narration, stage_texts, teacher_texts
 from ..checkpoints import MODEL_FILES, file_hash, finished_metrics, write_metrics
@@ -64,7 +65,9 @@ def tune_contrastive(
     model, frozen = prepare_model(model, settings, accelerator)
     extractor = AnyMoFeatureExtractor.from_pretrained(root / "tokenizer" / EXTRACTOR)
     processor = AnyMoProcessor(extractor, AnyMoTokenizer.from_pretrained(source))
-    phrases, batches = LabelPhrases(corpus.clips, settings.broader), ActivityBatches(views, corpus.clips)
+    declared = broader_activities() if settings.broader_activities else {}
+    phrases = LabelPhrases(corpus.clips, declared | settings.broader)
+    batches = ActivityBatches(views, corpus.clips)
     teacher = None
     if settings.teacher_weight > 0:
         read = teacher_texts(texts, corpus, settings.teacher_texts, settings.seed)

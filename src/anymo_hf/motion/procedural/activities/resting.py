@@ -64,6 +64,7 @@ ACTIVITIES = (
     ),
     Activity(
         name="slouching",
+        broader="sitting",
         build=sit_still(slouching=True),
         label="sitting",
         label_phrases=(
@@ -102,6 +103,7 @@ ACTIVITIES = (
     ),
     Activity(
         name="lying_side",
+        broader="lying_back",
         build=lie(ON_SIDE),
         label="lying",
         label_phrases=(

@@ -79,6 +79,7 @@ ACTIVITIES = (
     ),
     Activity(
         name="jogging",
+        broader="running",
         build=run(slow=True),
         label="jogging",
         label_phrases=("jogging", "jog", "slow running", "running slowly", "going for a jog", "jog forward"),

@@ -69,6 +69,7 @@ ACTIVITIES = (
     ),
     Activity(
         name="walking_slow",
+        broader="walking",
         build=walk(pace="slow"),
         label="walking / hiking",
         label_phrases=("walking slowly", "slow walking", "strolling slowly", "walk slow", "a slow walk", "ambling"),
@@ -77,6 +78,7 @@ ACTIVITIES = (
     ),
     Activity(
         name="walking_fast",
+        broader="walking",
         build=walk(pace="fast"),
         label="walking / hiking",
         label_phrases=(
@@ -154,6 +156,7 @@ ACTIVITIES = (
     ),
     Activity(
         name="carrying",
+        broader="walking",
         build=carry,
         label="walking while carrying objects",
         label_phrases=(
