@@ -47,7 +47,7 @@ def test_shipped_configurations_load_and_keep_every_value(preset, stage):
         ("step: 3", "unknown settings.*step.*known are.*steps"),
         ("1: 2\nabsent: 3", "unknown settings"),
         ("preset: null", "preset must be text, got None"),
-        ("preset: mini", "preset must be nano or paper"),
+        ("preset: mini", "preset must be nano or small or paper"),
         ("objective: full", "objective must be full_view or masked"),
         ("mixed_precision: no", "mixed_precision must be text, got False; quote it, YAML reads no as false"),
         ("learning_rate: 1e-3", "learning_rate must be a number, got '1e-3'; .*write 1.0e-3"),
