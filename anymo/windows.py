@@ -59,7 +59,9 @@ def hop_spans(samples: int, rate: float, window: float, hop: float | None = None
     if not 1 <= window < float("inf"):
         raise ValueError(f"window must be at least 1 second, got {window:g}")
     if not 1 / rate <= hop <= window:
-        raise ValueError(f"hop must lie between one sample, {1 / rate:.3g} s, and the window, {window:g} s, got {hop:g}")
+        raise ValueError(
+            f"hop must lie between one sample, {1 / rate:.3g} s, and the window, {window:g} s, got {hop:g}"
+        )
     size = max(floor(window * rate + 0.5), ceil(rate))
     spans: list[tuple[int, int]] = []
     while (start := floor(len(spans) * hop * rate + 0.5)) + ceil(rate) <= samples:

@@ -13,6 +13,7 @@ __version__ = "0.1.0.dev0"
 
 _CLASSES = {
     "AnyMoClassifier": "systems.classifier",
+    "AnyMoCollator": "modeling.collator_anymo",
     "AnyMoConfig": "modeling.configuration_anymo",
     "AnyMoPQVAEConfig": "modeling.configuration_anymo",
     "AnyMoSTGCNConfig": "modeling.configuration_anymo",

@@ -11,6 +11,7 @@ from peft import PeftModel
 from support.small_usc_had import write_small_usc_had
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoProcessor
 
+from anymo_hf import AnyMoCollator
 from anymo_hf.evaluation import finetuning
 from anymo_hf.hub import finetuned_release, upload
 from anymo_hf.hub.builders import anymo_zeroshot
@@ -53,7 +54,7 @@ def test_codes_are_those_of_the_processor_and_made_once(repository, processor, t
     codes = finetuning.make_codes(windows, processor)
     row = windows.with_format("numpy")[3]
     alone = processor(imu={"right_hip": row["right_hip"]}, sampling_rate=100)
-    batch = finetuning.collator(processor)([codes[3], codes[0]])
+    batch = AnyMoCollator(processor)([codes[3], codes[0]])
     assert batch["imu_input_ids"][0].tolist() == alone["imu_input_ids"][0]
     assert (
         batch["labels"].tolist() == [codes[3]["labels"], codes[0]["labels"]] and codes[3]["subject"] == row["subject"]
@@ -91,7 +92,7 @@ def test_a_head_from_names_is_zero_shot_recognition(repository, processor, tmp_p
     assert {name for name, weight in model.named_parameters() if weight.requires_grad} == {
         "classifier.weight", "classifier.bias",
     }  # fmt: skip
-    batch = finetuning.collator(processor)(finetuning.make_codes(windows, processor).to_list())
+    batch = AnyMoCollator(processor)(finetuning.make_codes(windows, processor).to_list())
     labels = batch.pop("labels")
     with torch.no_grad():
         base = AutoModel.from_pretrained(CHECKPOINT).eval()
@@ -119,7 +120,7 @@ def test_each_method_learns_saves_and_loads_again(run, repository, tmp_path, met
         processor := AutoProcessor.from_pretrained(output),
     )
     test = finetuning.split_people(codes)[1]
-    batch = finetuning.collator(processor)(test.to_list())
+    batch = AnyMoCollator(processor)(test.to_list())
     labels = batch.pop("labels")
     with torch.no_grad():
         logits = model(**batch).logits

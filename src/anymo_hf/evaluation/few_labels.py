@@ -37,6 +37,7 @@ from transformers import AutoModelForSequenceClassification, AutoProcessor, Prin
 from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.utils import logging
 
+from ..modeling.collator_anymo import AnyMoCollator
 from ..recordings.catalogue import DATASETS, read_windows
 from ..systems.feature_forest import TREES, window_features
 from . import finetuning
@@ -156,7 +157,7 @@ def make_model(checkpoint: str, labels: tuple[str, ...], seed: int, scratch: boo
 @torch.inference_mode()
 def embed(model: Any, processor: Any, rows: Dataset) -> np.ndarray:
     """Unit motion embeddings `(rows, dim)`."""
-    collate, parts = finetuning.collator(processor), []
+    collate, parts = AnyMoCollator(processor), []
     for start in range(0, len(rows), 64):
         batch = collate(rows.select(range(start, min(start + 64, len(rows)))).to_list())
         parts.append(model.eval().get_imu_features(**{name: batch[name] for name in batch if name != "labels"}))

@@ -6,7 +6,6 @@ the names of the labels, which the released model knows, so it starts as zero-sh
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import torch
 from datasets import ClassLabel, Dataset
 from transformers import AutoModelForSequenceClassification, AutoProcessor, PreTrainedModel, Trainer, TrainingArguments
 
+from ..modeling.collator_anymo import AnyMoCollator
 from ..modeling.feature_extraction_anymo import stack_recordings
 from .recognition import RecognitionMetric
 
@@ -172,20 +172,6 @@ def take_share(windows: Dataset, share: float, seed: int = 0) -> Dataset:
     return windows.select(rows)
 
 
-def collator(processor: Any) -> Callable[[list[dict[str, Any]]], dict[str, torch.Tensor]]:
-    """Rows of `make_codes` to a padded batch."""
-
-    def collate(rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        batch = processor(
-            imu_codes=[row["imu_codes"] for row in rows],
-            imu_placements=[row["imu_placements"] for row in rows],
-            return_tensors="pt",
-        )
-        return {**batch, "labels": torch.tensor([row["labels"] for row in rows])}
-
-    return collate
-
-
 # -- training ------------------------------------------------------------------------------------------------------------
 
 
@@ -250,7 +236,7 @@ def make_trainer(
     return FiniteTrainer(
         model,
         arguments,
-        data_collator=collator(processor),
+        data_collator=AnyMoCollator(processor),
         train_dataset=train,
         eval_dataset=test,
         compute_metrics=lambda result: metric.compute(predictions=result.predictions, references=result.label_ids),

@@ -31,6 +31,7 @@ from .modeling_pqvae import AnyMoPQVAEModel
 from .modeling_stgcn import AnyMoSTGCNModel
 from .saved_code import add_code
 
+_AT_ONCE = 64  # recordings in a pass of the encoder
 _FOLDER, _CONFIG, _WEIGHTS = "imu_tokenizer", "config.json", "model.safetensors"
 _FILE_ARGUMENTS = (
     "cache_dir", "force_download", "proxies", "token", "revision", "local_files_only", "subfolder", "user_agent",
@@ -247,17 +248,29 @@ class AnyMoFeatureExtractor(FeatureExtractionMixin):
         mask = latents.attention_mask[..., None].expand_as(codes)
         return ((codes + books) * mask).flatten(1), mask.flatten(1).long()
 
+    def encode_all(self, worn: Sequence[Mapping[int, np.ndarray]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """What `read` gives to `(codes, mask)` as `encode`, a few recordings at a time, so that any number fits."""
+        parts = [
+            self.encode(*stack_recordings(worn[begin : begin + _AT_ONCE])) for begin in range(0, len(worn), _AT_ONCE)
+        ]
+        longest = max(codes.shape[1] for codes, _ in parts)
+        codes, mask = (
+            torch.cat([torch.nn.functional.pad(part[n], (0, longest - part[n].shape[1])) for part in parts])
+            for n in (0, 1)
+        )
+        return codes, mask
+
     def __call__(self, imu, placements=None, return_tensors: str | None = None, **settings) -> BatchFeature:
         """Recordings to `imu_codes` and `imu_code_mask` `(B, 2L)` and `imu_placements` (segment indices of each).
 
         The arguments and errors are those of `read`.
         """
-        tensor, node_mask, frame_mask = self.prepare(imu, placements, **settings)
-        codes, mask = self.encode(tensor, node_mask, frame_mask)
+        worn = self.read(imu, placements, **settings)
+        codes, mask = self.encode_all(worn)
         features = BatchFeature(
             {"imu_codes": codes.tolist(), "imu_code_mask": mask.tolist()}, tensor_type=return_tensors
         )
-        features["imu_placements"] = [row.nonzero().flatten().tolist() for row in node_mask]
+        features["imu_placements"] = [sorted(nodes) for nodes in worn]
         return features
 
 

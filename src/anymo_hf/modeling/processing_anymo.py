@@ -14,6 +14,7 @@ import numpy as np
 from transformers import BatchFeature, ProcessorMixin
 from transformers.utils import logging
 
+from .body_segments import SEGMENTS
 from .feature_extraction_anymo import AnyMoFeatureExtractor, split_arguments, stack_recordings
 from .imu_signal import TARGET_RATE
 from .prompts import (
@@ -33,6 +34,7 @@ from .windows import MAX_WINDOW_SECONDS, equal_spans
 
 logger = logging.get_logger(__name__)
 
+BENCH_SENSORS = ("head", "left_wrist", "right_wrist")  # of a row of AnyMo Bench, in the order of its channels
 IGNORED = -100  # the label that cross-entropy skips
 _PIECES_AT_ONCE = 64
 
@@ -318,6 +320,91 @@ class AnyMoProcessor(ProcessorMixin):
         if not data:
             raise ValueError("give imu=, imu_codes= or text=")
         return BatchFeature(data, tensor_type=return_tensors)
+
+    def pad(
+        self,
+        features: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        padding: bool = True,
+        max_length: int | None = None,
+        pad_to_multiple_of: int | None = None,
+        return_tensors: str | None = "pt",
+    ) -> BatchFeature:
+        """Rows of different lengths to one batch, padded on the right as a call pads them.
+
+        Takes what `DataCollatorWithPadding` hands over, so that collator works, too; `AnyMoCollator` also makes rows out of
+        codes and raw windows.
+
+        Args:
+            features: rows with some of `model_input_names` as lists or arrays, of one recording or text each, and, if they
+                have it, their class as `labels` or `label`; or one dict of lists of them.
+            padding: only True.
+            max_length: pads to at least so many tokens.
+            pad_to_multiple_of: makes lengths multiples of this.
+            return_tensors: "pt", "np" or None for lists.
+
+        Raises:
+            ValueError: no rows, a column that is not known, one that some rows lack, or `padding=False`.
+        """
+        if padding is not True:
+            raise ValueError(f"padding must be True, which pads to the longest row, got {padding!r}")
+        if isinstance(features, Mapping):
+            names = list(features)
+            features = [
+                dict(zip(names, row, strict=True)) for row in zip(*(features[name] for name in names), strict=True)
+            ]
+        rows = [dict(row) for row in features]
+        if not rows:
+            raise ValueError("features is empty; give at least one row")
+        if any(set(row) != set(rows[0]) for row in rows):
+            raise ValueError(f"every row needs the columns of the first one, {sorted(rows[0])}")
+        data: dict[str, list] = {}
+        for name in rows[0]:
+            values = [row[name] for row in rows]
+            if name in ("label", "labels"):
+                data["labels"] = [int(value) for value in values]
+            elif name in self.model_input_names:
+                fill = self.tokenizer.pad_token_id if name.endswith("input_ids") else 0
+                lists = [np.asarray(value).tolist() for value in values]
+                longest = max(max_length or 0, *map(len, lists))
+                if pad_to_multiple_of:
+                    longest = ceil(longest / pad_to_multiple_of) * pad_to_multiple_of
+                data[name] = [row + [fill] * (longest - len(row)) for row in lists]
+            else:
+                raise ValueError(f"column {name!r} is no model input; known are {', '.join(self.model_input_names)}")
+        return BatchFeature(data, tensor_type=return_tensors)
+
+    def from_row(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Model inputs of a row of the built data sets `anymo-bench`, `anymo-zeroshot` or `anymo-synthetic` (views).
+
+        `dataset.map(processor.from_row)` makes rows for `AnyMoCollator` or `pad`.
+
+        Args:
+            row: of Bench: `imu` `(T, 18)` at 60 Hz, of `BENCH_SENSORS` three channels of acceleration (m/s^2) and three of
+                angular velocity (rad/s) each; a sensor that is zero throughout was not there. Of the others: a column
+                `(T, 6)` for each name in `placements` or, without it, for each segment, at `sampling_rate` (60 Hz without).
+
+        Returns:
+            `imu_input_ids`, `imu_attention_mask` and `imu_pooling_mask`, lists, and `labels`, the row's `label_id` or, where
+            it is a number, its `label`.
+
+        Raises:
+            ValueError: a row of another kind, or without a signal.
+        """
+        if "imu" in row:
+            signal = np.asarray(row["imu"], dtype=float)
+            if signal.ndim != 2 or signal.shape[1] != 6 * len(BENCH_SENSORS):
+                raise ValueError(f"imu of a row must be (T, {6 * len(BENCH_SENSORS)}), got {signal.shape}")
+            sensors = dict(zip(BENCH_SENSORS, np.split(signal, len(BENCH_SENSORS), axis=1), strict=True))
+        else:
+            places = row["placements"] if "placements" in row else [name for name in SEGMENTS if name in row]
+            sensors = {str(place): np.asarray(row[str(place)], dtype=float) for place in places}
+        sensors = {place: signal for place, signal in sensors.items() if signal.size and signal.any()}
+        if not sensors:
+            raise ValueError(f"a row needs imu or placements with their columns, none of them zero, got {sorted(row)}")
+        batch = self(imu=sensors, sampling_rate=row.get("sampling_rate", TARGET_RATE))
+        inputs = {name: value[0] for name, value in batch.items()}
+        label = row.get("label_id", row.get("label"))
+        return inputs if label is None or isinstance(label, str) else inputs | {"labels": int(label)}
 
     def _check_length(self, rows: list[list[int]]) -> None:
         check_positions(max(map(len, rows)), self.tokenizer.model_max_length)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     # never imported, but transformers fetches what stands here, so that a model that came by trust_remote_code has all files
+    from .collator_anymo import AnyMoCollator  # noqa: F401
     from .export_anymo import export_onnx  # noqa: F401
     from .pipeline_anymo import ImuToTextPipeline  # noqa: F401
     from .processing_anymo import AnyMoProcessor  # noqa: F401

@@ -1,0 +1,119 @@
+"""`processor.pad`, `processor.from_row` and `AnyMoCollator`: one batch from rows of any kind, equal to a plain call."""
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset
+from transformers import DataCollatorWithPadding
+
+from anymo_hf import AnyMoCollator
+from anymo_hf.evaluation.bench_statistics import CHANNELS
+from anymo_hf.modeling.processing_anymo import BENCH_SENSORS
+
+RNG = np.random.default_rng(0)
+LONG, SHORT = RNG.normal(size=(200, 6)), RNG.normal(size=(90, 6))
+
+
+@pytest.fixture(scope="module")
+def processor(tiny_parts):
+    return tiny_parts[1]
+
+
+@pytest.fixture(scope="module")
+def expected(processor):
+    """What one call makes of both windows."""
+    return processor(imu=[{"waist": LONG}, {"head": SHORT}], sampling_rate=50, return_tensors="pt")
+
+
+def one(processor, place, signal):
+    return {name: value[0] for name, value in processor(imu={place: signal}, sampling_rate=50).items()}
+
+
+def equal(batch, expected):
+    assert set(batch) - {"labels"} == set(expected)
+    for name, value in expected.items():
+        assert torch.equal(batch[name], value), name
+
+
+def test_rows_of_every_kind_are_the_batch_of_one_call(processor, expected):
+    tokens = [one(processor, "waist", LONG) | {"label": 1}, one(processor, "head", SHORT) | {"label": 0}]
+    raw = [
+        {"imu": {"waist": LONG}, "sampling_rate": 50, "labels": 1, "person": "ann"},
+        {"imu": {"head": SHORT}, "sampling_rate": 50, "labels": 0, "person": "ben"},
+    ]
+    parts = [
+        processor.feature_extractor({place: x}, sampling_rate=50) for place, x in (("waist", LONG), ("head", SHORT))
+    ]
+    codes = [
+        {"imu_codes": part["imu_codes"][0], "imu_placements": part["imu_placements"][0], "labels": 1 - n}
+        for n, part in enumerate(parts)
+    ]
+    for rows in (tokens, raw, codes):
+        batch = AnyMoCollator(processor)(rows)
+        equal(batch, expected)
+        assert batch["labels"].tolist() == [1, 0]
+
+
+def test_padded_rows_and_transformers_own_collators_do_too(processor, expected):
+    whole = {name: value.tolist() for name, value in expected.items()}
+    equal(processor.pad(whole), expected)
+    rows = Dataset.from_dict(whole | {"labels": [2, 3]})
+    equal(AnyMoCollator(processor)(list(rows)), expected)
+    made = DataCollatorWithPadding(processor)([one(processor, "waist", LONG), one(processor, "head", SHORT)])
+    equal(made, expected)
+    wide = processor.pad(whole, pad_to_multiple_of=64, return_tensors="np")
+    assert wide["imu_input_ids"].shape[1] % 64 == 0
+    length = expected["imu_input_ids"].shape[1]
+    assert (wide["imu_input_ids"][:, length:] == processor.tokenizer.pad_token_id).all()
+    assert not wide["imu_attention_mask"][:, length:].any()
+
+
+def test_more_windows_than_one_pass_give_what_each_gives_alone(processor):
+    windows = [{"waist": RNG.normal(size=(80 + 7 * (n % 3), 6))} for n in range(70)]
+    together = processor.feature_extractor(windows, sampling_rate=50, return_tensors="np")
+    assert together["imu_codes"].shape[0] == 70
+    for row in (0, 64, 69):
+        alone = processor.feature_extractor(windows[row], sampling_rate=50)["imu_codes"][0]
+        np.testing.assert_array_equal(together["imu_codes"][row][together["imu_code_mask"][row] == 1], alone)
+
+
+def test_a_row_of_a_built_data_set_goes_in_by_one_call(processor):
+    imu = RNG.normal(size=(300, 18))
+    imu[:, 6:12] = 0  # no left watch
+    assert [name.rsplit("_", 2)[0] for name in CHANNELS[::6]] == list(BENCH_SENSORS)
+    bench = processor.from_row({"imu": imu.tolist(), "label": "cooking", "label_id": 4})
+    plain = processor(imu={"head": imu[:, :6], "right_wrist": imu[:, 12:]}, sampling_rate=60)
+    assert bench == {name: value[0] for name, value in plain.items()} | {"labels": 4}
+    zero_shot = {
+        "placements": ["waist"],
+        "waist": LONG,
+        "left_wrist": np.zeros((0, 6)),
+        "sampling_rate": 50.0,
+        "label": 2,
+    }
+    assert processor.from_row(zero_shot) == one(processor, "waist", LONG) | {"labels": 2}
+    view = {"Head": SHORT, "Pelvis": np.zeros((0, 6)), "texts": ["walks"]}
+    made = {name: value[0] for name, value in processor(imu={"Head": SHORT}, sampling_rate=60).items()}
+    assert processor.from_row(view) == made
+    rows = Dataset.from_list([{"imu": imu.tolist(), "label": "cooking", "label_id": 4}])
+    batch = AnyMoCollator(processor)(list(rows.map(processor.from_row, remove_columns=["imu"])))
+    assert batch["labels"].tolist() == [4] and batch["imu_input_ids"].shape == (1, len(bench["imu_input_ids"]))
+
+
+def test_what_is_no_row_is_refused(processor):
+    with pytest.raises(ValueError, match="at least one row"):
+        AnyMoCollator(processor)([])
+    with pytest.raises(ValueError, match="imu_input_ids, imu_codes or imu"):
+        AnyMoCollator(processor)([{"signal": LONG}])
+    with pytest.raises(ValueError, match="'cooking' is text"):
+        AnyMoCollator(processor)([one(processor, "waist", LONG) | {"label": "cooking"}])
+    with pytest.raises(ValueError, match="'colour' is no model input"):
+        processor.pad([{"imu_input_ids": [1], "colour": 3}])
+    with pytest.raises(ValueError, match="columns of the first one"):
+        processor.pad([{"imu_input_ids": [1]}, {"imu_attention_mask": [1]}])
+    with pytest.raises(ValueError, match="padding must be True"):
+        processor.pad([{"imu_input_ids": [1]}], padding=False)
+    with pytest.raises(ValueError, match=r"must be \(T, 18\)"):
+        processor.from_row({"imu": LONG})
+    with pytest.raises(ValueError, match="none of them zero"):
+        processor.from_row({"placements": ["waist"], "waist": np.zeros((100, 6))})
