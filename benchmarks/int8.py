@@ -87,7 +87,8 @@ def agreement(folder: str, count: int) -> dict[str, float]:
     processor = AutoProcessor.from_pretrained(folder)
     whole = AutoModelForCausalLM.from_pretrained(folder).eval()
     rounded = AutoModelForCausalLM.from_pretrained(folder, quantization_config=AnyMoInt8Config()).eval()
-    codes, placements, _ = held_out_windows(processor, count)
+    found = held_out_windows(processor, count)
+    codes, placements = found.codes, found.placements
     captions = [generate_captions(model, processor, codes, placements) for model in (whole, rounded)]
     embeds = [embed_windows(model, processor, [[row] for row in codes], placements) for model in (whole, rounded)]
     batch = processor.generation_inputs(imu_codes=codes, imu_placements=placements)

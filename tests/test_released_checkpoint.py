@@ -134,7 +134,7 @@ def test_unseen_words_land_near_their_meaning(model, processor):
 
 
 def test_people_never_seen_are_found_among_sixty_five_activities(model, processor):
-    codes, places, texts = held_out_windows(processor, 65)
-    scores = evaluate_retrieval(model, processor, codes, places, texts)
+    found = held_out_windows(processor, 65)
+    scores = evaluate_retrieval(model, processor, found.codes, found.placements, found.texts)
     chance = np.mean(1 / np.arange(1, 66))  # mean reciprocal rank of a random order
     assert scores.imu_to_text["mrr"] > 3 * chance and scores.text_to_imu["mrr"] > 3 * chance

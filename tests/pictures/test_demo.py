@@ -35,7 +35,8 @@ def test_held_out_windows_are_balanced_distinct_and_unseen(tiny_parts, few, monk
         return simulate_activity(name, seed, *rest)
 
     monkeypatch.setattr(demo, "simulate_activity", spy)
-    codes, worn, texts = demo.held_out_windows(tiny_parts[1], 8)
+    found = demo.held_out_windows(tiny_parts[1], 8)
+    codes, worn, texts = found.codes, found.placements, found.texts
     assert min(seed for _, seed in drawn) >= HELD_OUT_SEED and len(set(drawn)) == len(drawn)
     made = {simulate_activity(name, seed, 5.0).narrations[0].text: name for name, seed in drawn}
     assert len(set(texts)) == 8
@@ -44,8 +45,9 @@ def test_held_out_windows_are_balanced_distinct_and_unseen(tiny_parts, few, monk
     assert all(row.shape == (2 * 75,) for row in codes) and all(1 <= len(set(row)) <= 5 for row in worn)
     # a longer list begins with the shorter one
     again = demo.held_out_windows(tiny_parts[1], 4)
-    assert again[2] == texts[:4] and again[1] == worn[:4]
-    assert np.mean([np.mean(a == b) for a, b in zip(again[0], codes, strict=False)]) > 0.99
+    assert again.texts == texts[:4] and again.placements == worn[:4] and again.activities == found.activities[:4]
+    assert [made[text] for text in texts] == found.activities
+    assert np.mean([np.mean(a == b) for a, b in zip(again.codes, codes, strict=False)]) > 0.99
     with pytest.raises(ValueError, match="count"):
         demo.held_out_windows(tiny_parts[1], 0)
 
@@ -54,8 +56,8 @@ def test_a_held_out_window_does_not_depend_on_other_activities(tiny_parts, few, 
     def windows(activities):
         with monkeypatch.context() as patch:
             patch.setattr(demo, "ACTIVITIES", {name: ACTIVITIES[name] for name in activities})
-            codes, worn, texts = demo.held_out_windows(tiny_parts[1], 2 * len(activities))
-        return {text: (row.tolist(), places) for text, row, places in zip(texts, codes, worn, strict=True)}
+            found = demo.held_out_windows(tiny_parts[1], 2 * len(activities))
+        return {text: (row.tolist(), places) for text, row, places in zip(found.texts, found.codes, found.placements, strict=True)}
 
     many, fewer = windows(FEW), windows(FEW[1:])
     assert len(fewer) == 2 * len(FEW) - 2
@@ -67,7 +69,8 @@ def test_a_held_out_window_does_not_depend_on_other_activities(tiny_parts, few, 
 def test_a_hundred_windows_spread_over_all_activities_and_have_their_own_texts(monkeypatch):
     shown = []
     monkeypatch.setattr(demo, "_encode", lambda processor, motions, worn, seed: shown.extend(motions))
-    _, worn, texts = demo.held_out_windows(None, 100)
+    found = demo.held_out_windows(None, 100)
+    worn, texts = found.placements, found.texts
     counts = Counter(motion.name for motion in shown)
     assert set(counts) == set(ACTIVITIES) and set(counts.values()) <= {
         100 // len(ACTIVITIES),

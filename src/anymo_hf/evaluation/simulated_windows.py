@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..pictures.demo import held_out_windows
+from ..pictures.demo import HeldOutWindows, held_out_windows
+from ..systems.embeddings import embed_labels
+from .caption_activity import named_activities
 from .captioning import evaluate_captioning
 from .retrieval import evaluate_retrieval
 from .tokenizer_diagnostics import diagnose_codes
@@ -42,15 +45,16 @@ def evaluate_simulated(
     if unknown := sorted(set(parts) - set(DEFAULT_WINDOWS)):
         raise ValueError(f"unknown parts {unknown}; known: {', '.join(DEFAULT_WINDOWS)}")
     counts = {part: windows or DEFAULT_WINDOWS[part] for part in parts}
-    codes, places, texts = held_out_windows(processor, max(counts.values()))
+    all_windows = held_out_windows(processor, max(counts.values()))
     for part, count in counts.items():
-        shown = codes[:count], places[:count], texts[:count]
+        first = all_windows.first(count)
+        shown = first.codes, first.placements, first.texts
         if part == "retrieval":
             lines, result = _retrieval(model, processor, *shown, batch_size)
         elif part == "captioning":
-            lines, result = _captioning(model, processor, *shown, min(batch_size, 16), scorer)
+            lines, result = _captioning(model, processor, first, min(batch_size, 16), scorer)
         else:
-            lines, result = _tokenizer(processor, shown[0])
+            lines, result = _tokenizer(processor, first.codes)
         yield from lines
         path = write_json(Path(out) / f"{part}.json", {"model": model_name, "windows": count, **result})
         yield f"written: {path}"
@@ -64,12 +68,15 @@ def _retrieval(model, processor, codes, places, texts, batch_size) -> tuple[list
     return lines, {"unit": "percent", "texts": scores.texts, **both}
 
 
-def _captioning(model, processor, codes, places, texts, batch_size, scorer) -> tuple[list[str], dict[str, Any]]:
-    found = evaluate_captioning(model, processor, codes, places, texts, batch_size, scorer)
-    values = _percent(found.scores)
-    named = {} if scorer is None else {"scorer": scorer}
-    result = {"unit": "percent", "scores": values, **named, "captions": found.captions, "references": texts}
-    return [f"captions of {len(texts)} windows: {_in_words(values)}"], result
+def _captioning(model, processor, windows: HeldOutWindows, batch_size, scorer) -> tuple[list[str], dict[str, Any]]:
+    shown = windows.codes, windows.placements, windows.texts
+    found = evaluate_captioning(model, processor, *shown, batch_size, scorer)
+    named = named_activities(found.captions, windows.activities, partial(embed_labels, model, processor))
+    values, activity = _percent(found.scores), _percent(named)
+    result = {"unit": "percent", "scores": values, "activity_named": activity}
+    result |= {} if scorer is None else {"scorer": scorer}
+    lines = [f"captions of {len(shown[2])} windows: {_in_words(values)}", f"activity named: {_in_words(activity)}"]
+    return lines, result | {"captions": found.captions, "references": shown[2], "activities": windows.activities}
 
 
 def _tokenizer(processor, codes) -> tuple[list[str], dict[str, Any]]:

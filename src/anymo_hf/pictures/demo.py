@@ -96,7 +96,22 @@ def activity_labels() -> tuple[str, ...]:
 # -- simulated people ----------------------------------------------------------------------------------------------------
 
 
-def held_out_windows(processor: Any, count: int) -> tuple[list[np.ndarray], list[list[int]], list[str]]:
+@dataclass(frozen=True)
+class HeldOutWindows:
+    """Per window: `(2L,)` `codes` (`code + size * book`, time-major), `placements` (segment indices worn), one of its
+    `texts`, and its name among the simulated `activities`."""
+
+    codes: list[np.ndarray]
+    placements: list[list[int]]
+    texts: list[str]
+    activities: list[str]
+
+    def first(self, count: int) -> HeldOutWindows:
+        """The first `count` of them."""
+        return HeldOutWindows(*(value[:count] for value in vars(self).values()))
+
+
+def held_out_windows(processor: Any, count: int) -> HeldOutWindows:
     """Windows of simulated people that training never draws, the same ones at every call.
 
     Each block of as many windows as there are activities holds every activity once, in a random order that one more
@@ -109,9 +124,6 @@ def held_out_windows(processor: Any, count: int) -> tuple[list[np.ndarray], list
     Args:
         processor: `AnyMoProcessor` with a feature extractor.
         count: how many windows.
-
-    Returns:
-        Per window: `(2L,)` codes (`code + size * book`, time-major), segment indices worn, text.
 
     Raises:
         ValueError: `count` below one.
@@ -138,7 +150,8 @@ def held_out_windows(processor: Any, count: int) -> tuple[list[np.ndarray], list
         worn.append(draw_setup(np.random.default_rng(seed_of("worn", name, motion.subject))))
         texts.append(motion.narrations[0].text)
         said[name].add(texts[-1])
-    return _encode(processor, motions, worn, HELD_OUT_SEED), worn, texts
+    codes = _encode(processor, motions, worn, HELD_OUT_SEED)
+    return HeldOutWindows(codes, worn, texts, [motion.name for motion in motions])
 
 
 def nearest_motions(

@@ -1,0 +1,41 @@
+"""Paraphrases are unseen words of known activities, and matching counts what is nearest."""
+
+import numpy as np
+import pytest
+
+from anymo_hf.evaluation.text_matching import match_texts, paraphrases
+from anymo_hf.modeling.prompts import normalize_text
+from anymo_hf.motion.procedural import ACTIVITIES
+
+
+def test_there_are_three_hundred_texts_of_sixty_activities_and_training_has_none_of_them():
+    texts = [normalize_text(text) for group in paraphrases().values() for text in group]
+    assert len(texts) == len(set(texts)) >= 300 and len(paraphrases()) >= 60
+    seen = set()
+    for activity in ACTIVITIES.values():
+        for verb in activity.verb_phrases:
+            sides = [verb.replace("{side}", side) for side in ("the left", "the right", "both", "one")]
+            seen |= {f"{who} {side}" for who in ("a person", "a human") for side in sides} | set(sides)
+        seen |= set(activity.label_phrases)
+    assert not set(texts) & {normalize_text(text) for text in seen}
+
+
+def test_matching_counts_the_nearest_name():
+    names = ["walking", "sitting", "throw"]
+    shown = {ACTIVITIES[name].label_phrases[0]: vector for name, vector in zip(names, np.eye(3), strict=True)}
+    shown |= {"strolls": np.array([0.9, 0.3, 0.1]), "paces": np.array([0.5, 0.6, 0.1]), "rests": np.array([0, 1.0, 0])}
+
+    result = match_texts(
+        lambda texts: np.stack([shown[text] for text in texts]),
+        {"walking": ["strolls", "paces"], "sitting": ["rests"], "throw": []},
+    )
+    assert (result.texts, result.activities) == (3, 3)
+    assert result.accuracy == pytest.approx(200 / 3) and result.among_three == 100
+    assert result.wrong == {"paces": ("walking", "sitting")}
+
+
+def test_unknown_activities_and_no_texts_are_refused():
+    with pytest.raises(ValueError, match="unknown activities flying"):
+        match_texts(lambda texts: np.eye(len(texts)), {"flying": ["flies"]})
+    with pytest.raises(ValueError, match="texts is empty"):
+        match_texts(lambda texts: np.eye(len(texts)), {"walking": []})
