@@ -57,7 +57,10 @@ def test_a_held_out_window_does_not_depend_on_other_activities(tiny_parts, few, 
         with monkeypatch.context() as patch:
             patch.setattr(demo, "ACTIVITIES", {name: ACTIVITIES[name] for name in activities})
             found = demo.held_out_windows(tiny_parts[1], 2 * len(activities))
-        return {text: (row.tolist(), places) for text, row, places in zip(found.texts, found.codes, found.placements, strict=True)}
+        return {
+            text: (row.tolist(), places)
+            for text, row, places in zip(found.texts, found.codes, found.placements, strict=True)
+        }
 
     many, fewer = windows(FEW), windows(FEW[1:])
     assert len(fewer) == 2 * len(FEW) - 2

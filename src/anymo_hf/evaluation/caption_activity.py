@@ -15,7 +15,9 @@ from .metrics import caption_words
 Embed = Callable[[Sequence[str]], np.ndarray]  # texts to unit embeddings (n, dim)
 
 # words of every other sentence, and the placeholder of a phrase
-_NO_NEWS = frozenset("a an the his her their both with and of to in on is for from one person human while it side".split())
+_NO_NEWS = frozenset(
+    "a an the his her their both with and of to in on is for from one person human while it side".split()  # noqa: SIM905
+)
 
 
 @cache

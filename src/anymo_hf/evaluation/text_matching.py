@@ -66,7 +66,9 @@ def match_texts(embed: Embed, texts: Mapping[str, Sequence[str]]) -> TextMatchin
     order = np.argsort(-own @ embed([ACTIVITIES[name].label_phrases[0] for name in names]).T, axis=1)
     nearest = (own @ np.stack([embed(_phrases(name)).mean(0) for name in names]).T).argmax(1)
     shares = (order[:, 0] == truth, nearest == truth, (order[:, :3] == truth[:, None]).any(1))
-    wrong = {text: (name, names[other]) for (name, text), other in zip(pairs, nearest, strict=True) if name != names[other]}
+    wrong = {
+        text: (name, names[other]) for (name, text), other in zip(pairs, nearest, strict=True) if name != names[other]
+    }
     return TextMatching(len(pairs), len(names), *(100 * float(share.mean()) for share in shares), wrong)
 
 
