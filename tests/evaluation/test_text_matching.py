@@ -17,7 +17,8 @@ def test_there_are_three_hundred_texts_of_sixty_activities_and_training_has_none
             sides = [verb.replace("{side}", side) for side in ("the left", "the right", "both", "one")]
             seen |= {f"{who} {side}" for who in ("a person", "a human") for side in sides} | set(sides)
         seen |= set(activity.label_phrases)
-    assert not set(texts) & {normalize_text(text) for text in seen}
+    # where an activity gained one of these phrases, word the paraphrase anew
+    assert sorted(set(texts) & {normalize_text(text) for text in seen}) == []
 
 
 def test_matching_counts_the_nearest_name_and_the_nearest_mean_of_phrases():
