@@ -69,16 +69,15 @@ def test_a_held_out_window_does_not_depend_on_other_activities(tiny_parts, few, 
         assert np.mean(np.array(many[text][0]) == np.array(row)) > 0.99  # batches round differently
 
 
-def test_a_hundred_windows_spread_over_all_activities_and_have_their_own_texts(monkeypatch):
+def test_a_hundred_windows_spread_evenly_over_activities_and_have_their_own_texts(monkeypatch):
     shown = []
     monkeypatch.setattr(demo, "_encode", lambda processor, motions, worn, seed: shown.extend(motions))
     found = demo.held_out_windows(None, 100)
     worn, texts = found.placements, found.texts
     counts = Counter(motion.name for motion in shown)
-    assert set(counts) == set(ACTIVITIES) and set(counts.values()) <= {
-        100 // len(ACTIVITIES),
-        100 // len(ACTIVITIES) + 1,
-    }
+    # as evenly as 100 windows can be: with more activities than windows, no activity twice
+    assert len(counts) == min(100, len(ACTIVITIES)) and set(counts) <= set(ACTIVITIES)
+    assert set(counts.values()) <= {max(1, 100 // len(ACTIVITIES)), 100 // len(ACTIVITIES) + 1}
     assert texts == [motion.narrations[0].text for motion in shown] and len(set(texts)) >= 99
     assert 40 <= sum(len(row) == 1 for row in worn) <= 90
 
