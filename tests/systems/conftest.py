@@ -1,16 +1,23 @@
 """Small networks with random weights in place of published ones; only tests have them."""
 
+import json
+import re
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from support.chat_server import Chat
 
+from anymo_hf.annotation.language_client import Endpoint, LanguageClient
+from anymo_hf.annotation.stage_cache import StageCache
 from anymo_hf.systems.clip_text import ClipTextTower
 from anymo_hf.systems.deep_conv_lstm import DeepConvLSTM, DeepConvLSTMSettings
 from anymo_hf.systems.imagebind import ImageBind, ImageBindTowers
 from anymo_hf.systems.imu2clip import IMU2CLIP, IMU2CLIPEncoder
 from anymo_hf.systems.interface import load_system
+from anymo_hf.systems.language_model import HarGpt, LanguagePlot, LanguageSettings, LanguageText
 from anymo_hf.systems.limu_bert import LimuBert, LimuBertFrozen
 from anymo_hf.systems.mantis import (
     Mantis,
@@ -89,14 +96,39 @@ SMALL = {
 }  # fmt: skip
 
 
+def favourite(messages, times):
+    """Two options by what they and the window say, whatever their order; without options a sentence."""
+    content = messages[1]["content"]
+    text = content if isinstance(content, str) else content[0]["image_url"]["url"] + content[1]["text"]
+    signals = re.sub(r"Options:.*|\[[^\]]*[a-z][^\]]*\]", "", text, flags=re.S)
+
+    def liking(label):
+        return sha256((signals + label).encode()).hexdigest()
+
+    if listed := re.search(r"following: \[(.*?)\]", text):
+        return "Answer: " + min(listed[1].split(", "), key=liking)
+    options = dict(re.findall(r"^([a-z]+)\) (.*)$", text, re.M))
+    if not options:
+        return "The person walks."
+    return json.dumps({"ranking": sorted(options, key=lambda key: liking(options[key]))[:2]})
+
+
 @pytest.fixture(scope="session")
-def small_system():
+def small_system(tmp_path_factory):
     """Name -> the system at a size for tests; those that need nothing as they are."""
+    languages = {"language_text": LanguageText, "language_plot": LanguagePlot, "hargpt": HarGpt}
+    folder = tmp_path_factory.mktemp("replies")
+    with pytest.MonkeyPatch.context() as patch, Chat(favourite) as server:
+        patch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+        patch.setenv("NO_PROXY", "127.0.0.1")
 
-    def make(name):
-        return SMALL[name]() if name in SMALL else load_system(name)
+        def make(name):
+            if name in languages:
+                cache = StageCache(folder / f"{name}-{len(list(folder.iterdir()))}.jsonl")
+                return languages[name](LanguageSettings("m"), LanguageClient(Endpoint(server.url), cache))
+            return SMALL[name]() if name in SMALL else load_system(name)
 
-    return make
+        yield make
 
 
 @pytest.fixture(scope="session")

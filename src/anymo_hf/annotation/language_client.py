@@ -36,6 +36,8 @@ _REFUSAL = re.compile(
 _BROKEN = (json.JSONDecodeError, UnicodeDecodeError)
 _HOPELESS = 20  # questions without a usable answer, and none with one: the model cannot do it
 _CHARACTERS = 3  # of a token, to guess a prompt's tokens from above; English has about four
+_PICTURE = 1600  # tokens of a picture, guessed likewise
+_ADJUSTABLE = ("max_tokens", "temperature", "top_p", "seed", "reasoning_effort")  # closed models refuse some of them
 
 
 class BudgetReached(Exception):
@@ -134,6 +136,27 @@ class Question:
     sample: int = 0
 
 
+@dataclass(frozen=True)
+class _Request:
+    """One request as it is sent."""
+
+    model: str
+    name: str
+    messages: list[dict[str, Any]]
+    max_tokens: int
+    response_format: dict[str, Any] | None
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+    def guess(self) -> int:
+        """Tokens of the prompt, from above."""
+        count = 1
+        for message in self.messages:
+            content = message["content"]
+            parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+            count += sum(len(part["text"]) // _CHARACTERS if part["type"] == "text" else _PICTURE for part in parts)
+        return count
+
+
 class _OpenAIClient(InferenceClient):
     """Sends `json_schema` as it is: with a base URL the parent rewrites it for text-generation-inference."""
 
@@ -179,6 +202,7 @@ class LanguageClient:
         self._jitter = random.Random()
         self._useful: set[tuple[str, str]] = set()  # model and name of questions that were answered ever
         self._useless = Counter[tuple[str, str]]()
+        self._refused: dict[str, set[str]] = {}  # model -> parameters that its server does not take
 
     # -- one question --------------------------------------------------------------------------------------------------
 
@@ -196,12 +220,11 @@ class LanguageClient:
             # another form of the schema is asked anew: the first may have been ignored
             style = [] if self.endpoint.schema_style == "openai" else [self.endpoint.schema_style]
             key = key_of(question.model, messages, question.schema, question.sample, room, *style)
-            reply = self.cache.get(key)
-            if reply is None:
-                reply = self._post(key, question, messages, room * self.endpoint.max_tokens)
-            else:
-                with self._lock:
-                    self.counts["from_cache"] += 1
+            shape = {"name": question.name, "schema": question.schema, "strict": True}
+            reply = self._reply(key, _Request(
+                question.model, question.name, messages, room * self.endpoint.max_tokens,
+                {"type": "json_schema", "json_schema": shape},
+            ))  # fmt: skip
             kind, value = _understand(reply, question.read)
             if kind == "answer":
                 self._useful.add((question.model, question.name))
@@ -221,32 +244,73 @@ class LanguageClient:
         told = (question.model, question.name)
         if told not in self._useful and self._useless[told] >= _HOPELESS:
             raise OSError(
-                f"{self._where(question)}: no usable answer to {_HOPELESS} questions {question.name}; the last: {value}; "
-                f"see {self.cache.path}, and try another --schema-style or model"
+                f"{self._where(question.model)}: no usable answer to {_HOPELESS} questions {question.name}; the last: "
+                f"{value}; see {self.cache.path}, and try another --schema-style or model"
             )
         raise Unanswered(f"{question.name}: {kind}: {value}")
 
-    def _post(self, key: str, question: Question, messages: list[dict[str, str]], max_tokens: int) -> dict[str, Any]:
+    def reply(
+        self, model: str, name: str, messages: list[dict[str, Any]], sample: int = 0, **parameters: Any
+    ) -> dict[str, Any]:
+        """The reply as it came, from the cache where it was given before; nobody is asked again for its content.
+
+        A reply without text that was cut off, as thinking does, is asked for again with twice the room. A parameter that
+        the server refuses by name is left out from then on.
+
+        Args:
+            name: of the stage, for the cache's records.
+            messages: as OpenAI takes them; content may have pictures.
+            sample: number of the independent sample.
+            parameters: such as temperature, top_p and seed.
+
+        Returns:
+            `text`, `refusal`, `finish` and `tokens`.
+
+        Raises:
+            BudgetReached, OSError: as `ask`.
+        """
+        room = 1
+        for attempt in range(self.endpoint.reasks + 1):
+            key = key_of(model, messages, parameters, sample, room)
+            request = _Request(model, name, messages, room * self.endpoint.max_tokens, None, parameters)
+            found = self._reply(key, request)
+            if found.get("finish") != "length" or without_thoughts(found["text"]) or attempt == self.endpoint.reasks:
+                break
+            with self._lock:
+                self.counts["cut_off"] += 1
+            room *= 2
+        return found
+
+    def _reply(self, key: str, request: _Request) -> dict[str, Any]:
+        reply = self.cache.get(key)
+        if reply is None:
+            return self._post(key, request)
+        with self._lock:
+            self.counts["from_cache"] += 1
+        return reply
+
+    def _post(self, key: str, request: _Request) -> dict[str, Any]:
         if self.endpoint.base_url is None and not (self.endpoint.api_key or get_token()):
             raise OSError(
                 "Hugging Face's router needs a token: run hf auth login, set ANYMO_LM_API_KEY, or name another server with "
                 "--base-url"
             )
-        guess = sum(len(message["content"]) for message in messages) // _CHARACTERS + 1
-        shape = {"name": question.name, "schema": question.schema, "strict": True}
-        extra: dict[str, Any] = {self.endpoint.token_field: max_tokens}
-        if self.endpoint.reasoning_effort is not None:
-            extra["reasoning_effort"] = self.endpoint.reasoning_effort
-        options = {"response_format": {"type": "json_schema", "json_schema": shape}, "extra_body": extra}
-        problem = ""
-        for attempt in range(self.endpoint.tries):
+        guess, record = request.guess(), {"stage": request.name, "model": request.model}
+        where = self._where(request.model)
+        problem, attempt = "", -1
+        while attempt + 1 < self.endpoint.tries:
+            attempt += 1
             self._rest()
-            price = self._reserve(question.model, guess, max_tokens)
+            price = self._reserve(request.model, guess, request.max_tokens)
             used = (0, 0)
+            extra = self._parameters(request)
+            options: dict[str, Any] = {"extra_body": extra}
+            if request.response_format is not None:
+                options["response_format"] = request.response_format
             try:
-                output = self._client.chat_completion(messages, model=question.model, **options)  # type: ignore[call-overload]
+                output = self._client.chat_completion(request.messages, model=request.model, **options)  # type: ignore[call-overload]
                 reply, used = _reply(output, guess)
-                return self.cache.put(key, {"stage": question.name, "model": question.model} | reply)
+                return self.cache.put(key, record | reply)
             except OfflineModeIsEnabled as error:
                 raise OSError(
                     "HF_HUB_OFFLINE forbids every request, local servers included; set HF_HUB_OFFLINE=0"
@@ -256,32 +320,55 @@ class LanguageClient:
                 problem = f"HTTP {status}: {_body(error)}"
                 if status in (400, 403, 422) and any(word in problem for word in _REFUSED):
                     reply = {"text": "", "refusal": problem, "finish": "content_filter", "tokens": [0, 0]}
-                    return self.cache.put(key, {"stage": question.name, "model": question.model} | reply)
+                    return self.cache.put(key, record | reply)
                 if status == 429 and any(word in problem for word in _NO_CREDIT):
                     status = 402
+                if status in (400, 422) and self._left_out(request, problem, extra):
+                    attempt -= 1  # the server was not busy
+                    continue
                 if status not in _TRANSIENT:
-                    raise OSError(f"{self._where(question)}: {problem}; {_mend(status)}") from error
-                self._back_off(attempt, _retry_after(error), question, f"http_{status}")
+                    raise OSError(f"{where}: {problem}; {_mend(status)}") from error
+                self._back_off(attempt, _retry_after(error), where, f"http_{status}")
             except InferenceTimeoutError:
                 problem = f"no reply within {self.endpoint.timeout:g} s"
-                self._back_off(attempt, None, question, "timeouts")
+                self._back_off(attempt, None, where, "timeouts")
             except httpx2.TransportError as error:
                 problem = f"no connection ({error or type(error).__name__})"
-                self._back_off(attempt, None, question, "lost_connections")
+                self._back_off(attempt, None, where, "lost_connections")
             except (*_BROKEN, KeyError, TypeError, AttributeError, IndexError) as error:
                 problem = f"not a chat completion ({error!r})"
-                self._back_off(attempt, None, question, "broken_replies")
+                self._back_off(attempt, None, where, "broken_replies")
             except ValueError as error:  # the request could not even be made
-                raise ValueError(f"{self._where(question)}: {error}; check --provider and the model's name") from error
+                raise ValueError(f"{where}: {error}; check --provider and the model's name") from error
             finally:
-                self._release(price, guess, max_tokens, used)
+                self._release(price, guess, request.max_tokens, used)
         raise OSError(
-            f"{self._where(question)}: {problem}, {self.endpoint.tries} times; look at the server, then run the same "
+            f"{where}: {problem}, {self.endpoint.tries} times; look at the server, then run the same "
             "command again: it goes on where it stopped"
         )
 
-    def _where(self, question: Question) -> str:
-        return f"{self.endpoint.base_url or 'Hugging Face router'}, model {question.model!r}"
+    def _parameters(self, request: _Request) -> dict[str, Any]:
+        """What is sent beside the messages, less what this model's server refused."""
+        refused = self._refused.get(request.model, set())
+        field_name = "max_completion_tokens" if "max_tokens" in refused else self.endpoint.token_field
+        extra: dict[str, Any] = {field_name: request.max_tokens}
+        if self.endpoint.reasoning_effort is not None:
+            extra["reasoning_effort"] = self.endpoint.reasoning_effort
+        return {name: value for name, value in (extra | request.parameters).items() if name not in refused}
+
+    def _left_out(self, request: _Request, problem: str, sent: dict[str, Any]) -> bool:
+        """Whether a refused request names a parameter that can be left out; it is, from now on."""
+        with self._lock:
+            refused = self._refused.setdefault(request.model, set())
+            for name in _ADJUSTABLE:
+                if name in sent and name not in refused and re.search(rf"\b{name}\b", problem):
+                    refused.add(name)
+                    self.counts[f"without_{name}"] += 1
+                    return True
+        return False
+
+    def _where(self, model: str) -> str:
+        return f"{self.endpoint.base_url or 'Hugging Face router'}, model {model!r}"
 
     # -- patience ------------------------------------------------------------------------------------------------------
 
@@ -291,13 +378,13 @@ class LanguageClient:
         if self._stop.is_set():
             raise BudgetReached("stopped")
 
-    def _back_off(self, attempt: int, asked: float | None, question: Question, kind: str) -> None:
+    def _back_off(self, attempt: int, asked: float | None, where: str, kind: str) -> None:
         with self._lock:
             self.counts["retries"] += 1
             self.counts[kind] += 1
         if asked is not None and asked > self.endpoint.longest_wait:
             raise OSError(
-                f"{self._where(question)}: asks to wait {asked:g} s, longer than longest_wait "
+                f"{where}: asks to wait {asked:g} s, longer than longest_wait "
                 f"({self.endpoint.longest_wait:g} s); run the same command again later: it goes on where it stopped"
             )
         if attempt + 1 == self.endpoint.tries:
@@ -420,9 +507,18 @@ def _reply(output: Any, guess: int) -> tuple[dict[str, Any], tuple[int, int]]:
     return reply, used
 
 
+def without_thoughts(text: str) -> str:
+    """A reply without what the model thought before: in think tags, closed or cut off, or in channels before the last."""
+    text = re.sub(r"<think>.*?(</think>|$)", "", text, flags=re.S)
+    text = text.rsplit("</think>", 1)[-1]  # a server may keep the opening tag to itself
+    if "<|channel" in text:
+        text = re.split(r"<\|message\|>|<channel\|>", text)[-1]
+    return text.strip()
+
+
 def _understand(reply: dict[str, Any], read: Callable[[dict[str, Any]], Any]) -> tuple[str, Any]:
     """`("answer", value)`, or what is wrong with a reply and the words for it."""
-    text = re.sub(r"<think>.*?</think>", "", reply["text"], flags=re.S).strip()
+    text = without_thoughts(reply["text"])
     text = re.sub(r"^```(?:json)?\s*(.*?)\s*```$", r"\1", text, flags=re.S)
     if reply.get("refusal") or reply.get("finish") == "content_filter" or _REFUSAL.match(text):
         return "refusals", "it is no answer, and the task is harmless: it is about words for body motion"

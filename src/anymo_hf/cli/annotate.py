@@ -314,3 +314,24 @@ def run(
         _say(curation.review_import())
     _say(curation.classify(None, vocabulary, classifier, adjudicator))
     _say(curation.audit(vocabulary, auditor, None, accept_proposals))
+
+
+@app.command()
+def serve(
+    model: Annotated[
+        str | None, typer.Argument(help="Folder, Hub id or .gguf file of a chat model; default: SmolLM2-135M-Instruct.")
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, help="On 127.0.0.1; 0 takes a free one.")] = 8080,
+) -> None:
+    """Serve a small chat model of this machine, for trials of these commands and of compared language models.
+
+    Example: anymo annotate serve --port 8080
+    """
+    from ..annotation.local_server import LocalServer, load_local_model
+
+    server = LocalServer(*load_local_model(model), port=port)
+    typer.echo(f"{server.name} at {server.url}, until interrupted; requests need HF_HUB_OFFLINE unset")
+    try:
+        server.serve()
+    except KeyboardInterrupt:
+        typer.echo("stopped")

@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,7 @@ class SystemResults:
         max_windows, seed: of the draw of windows, and of everything random in the system.
         anymo_hf: version of this package.
         rows: what was scored.
+        report: what the system says of the last run, see `System.report`.
     """
 
     system: str
@@ -98,6 +99,7 @@ class SystemResults:
     seed: int
     anymo_hf: str
     rows: tuple[SystemRow, ...]
+    report: dict[str, Any] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple:
@@ -144,7 +146,7 @@ def evaluate_system(
         raise OSError(f"{data} holds neither a windows file nor a folder of {', '.join(missing)}")
     if not found:
         raise OSError(f"{data} holds no windows file and no dataset; write them with anymo evaluate windows")
-    split = split or ("people" if kind.requires == "training" else "paper")
+    split = split or ("people" if kind.can("fit") else "paper")
     system = loaded or load_system(name, source, seed)
     path = Path(out) / FOLDER / f"{name}.json"
     results = SystemResults(
@@ -175,7 +177,7 @@ def evaluate_system(
             if not left:
                 yield f"{dataset}: done before"
                 continue
-            if kind.requires == "training":
+            if kind.can("fit"):
                 system = load_system(name, source, seed)
             rows = score_windows(system, windows, split, left, max_windows, seed)
         except (OSError, ValueError) as error:
@@ -184,7 +186,7 @@ def evaluate_system(
             continue
         order = list(DATASETS)
         merged = sorted((*results.rows, *rows), key=lambda row: order.index(row.dataset))
-        results = replace(results, anymo_hf=__version__, rows=tuple(merged))
+        results = replace(results, anymo_hf=__version__, rows=tuple(merged), report=system.report())
         write_system_results(path, results)
         for row in rows:
             yield (
@@ -219,7 +221,7 @@ def score_windows(
     asked, trained_on = windows.rows(split), 0
     ids = np.array([labels.index(str(one.label)) for one in windows.recordings])
     asked = asked[stratified_subset(ids[asked], max_windows, seed)]
-    if system.requires == "training":
+    if system.can("fit"):
         train = windows.rows(split, "train")
         system.fit([windows.recordings[row] for row in train], [labels[ids[row]] for row in train])
         trained_on = len(train)

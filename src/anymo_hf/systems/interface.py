@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -107,6 +107,8 @@ class System:
     def score(self, recordings: Sequence[ImuRecording], labels: Sequence[str]) -> np.ndarray:
         """`(n, k)` of every window and label, higher is better; a row does not depend on the other windows.
 
+        A row of NaN is an answer that could not be read.
+
         A row of NaN is an answer that could not be read; it counts as wrong.
 
         Raises:
@@ -136,6 +138,10 @@ class System:
             ValueError: the system writes no sentences.
         """
         raise ValueError(f"{self.title} writes no sentences")
+
+    def report(self) -> dict[str, Any]:
+        """What a results file should say of how scores came about, beyond the class attributes; JSON values."""
+        return {}
 
     def check_training(
         self, recordings: Sequence[ImuRecording], labels: Sequence[str], groups: Sequence[str] | None = None

