@@ -47,7 +47,11 @@ class Chat(ModelServer):
     def send(handler, status, reply):
         data = json.dumps(reply).encode() if isinstance(reply, dict) else reply.encode()
         handler.send_response(status)
-        for name, value in (("Content-Type", "application/json"), ("Content-Length", len(data)), ("Retry-After", "0.01")):
+        for name, value in (
+            ("Content-Type", "application/json"),
+            ("Content-Length", len(data)),
+            ("Retry-After", "0.01"),
+        ):
             handler.send_header(name, str(value))
         handler.end_headers()
         handler.wfile.write(data)

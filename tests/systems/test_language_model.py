@@ -23,13 +23,12 @@ QUICK = {"first_wait": 0.01, "longest_wait": 2.0, "timeout": 10.0, "workers": 3,
 
 def windows(count=4, places=("waist",), channels=6, seconds=2.0):
     rng, time = np.random.default_rng(3), np.arange(int(50 * seconds)) / 50
-    return [
-        ImuRecording(
-            {place: 9.8 + number + np.sin(3 * time)[:, None] + rng.normal(0, 0.1, (len(time), channels)) for place in places},
-            50.0,
-        )
-        for number in range(count)
-    ]  # fmt: skip
+    found = []
+    for number in range(count):
+        clean = 9.8 + number + np.sin(3 * time)[:, None]
+        signals = {place: clean + rng.normal(0, 0.1, (len(time), channels)) for place in places}
+        found.append(ImuRecording(signals, 50.0))
+    return found
 
 
 @pytest.fixture
@@ -164,7 +163,9 @@ def test_a_wrong_key_ends_at_once(chat, system):
 
 def test_a_budget_stops_before_spending_and_the_next_run_goes_on(chat, system):
     server = chat(by_level)
-    with pytest.raises(OSError, match="budget is reached .*requests would pass 2.*run the same command again with more"):
+    with pytest.raises(
+        OSError, match="budget is reached .*requests would pass 2.*run the same command again with more"
+    ):
         system(server, limits=Limits(requests=2), endpoint={"workers": 1}).score(windows(4), LABELS)
     assert len(server.log) == 2
     assert np.isfinite(system(server).score(windows(4), LABELS)).all() and len(server.log) == 4
