@@ -103,7 +103,7 @@ class ClipTokenizer:
         tokens = [*letters, *(f"{letter}</w>" for letter in letters), *("".join(merge) for merge in merges)]
         numbers = {token: number for number, token in enumerate([*tokens, "<|startoftext|>", "<|endoftext|>"])}
         self.size, self.context = len(numbers), context
-        self._encode = CLIPTokenizer(vocab=numbers, merges=[tuple(merge) for merge in merges])
+        self._encode = CLIPTokenizer(vocab=numbers, merges=list(merges))  # type: ignore[arg-type]
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
         """Token numbers `(n, context)` int64."""

@@ -190,7 +190,7 @@ class ImageBind(System):
     """
 
     name, title, requires, licence = "imagebind", "ImageBind", "weights", WEIGHTS.licence
-    rate, channels = RATE, (6,)
+    channels = (6,)
 
     def __init__(
         self, network: ImageBindTowers, tokenizer: Callable[[Sequence[str]], np.ndarray], fit: str = "stretch",

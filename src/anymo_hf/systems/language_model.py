@@ -104,7 +104,7 @@ class LanguageText(System):
 
     name, title, requires = "language_text", "Language model, numbers", "endpoint"
     licence: ClassVar[str] = "the model's own"
-    rate = RATE
+    rate: ClassVar[float | None] = RATE
     style: ClassVar[str] = "text"
     picture: ClassVar[bool] = False
     reply_tokens: ClassVar[int] = 256
@@ -133,9 +133,9 @@ class LanguageText(System):
             OSError: the endpoint fails, or the budget is reached; answers so far are kept, and the next run goes on.
         """
         self.check(recordings)
-        order = np.arange(len(labels))
+        order = list(range(len(labels)))
         if self.settings.order_seed:
-            order = np.random.default_rng(self.settings.order_seed).permutation(len(labels))
+            order = np.random.default_rng(self.settings.order_seed).permutation(len(labels)).tolist()
         shown = [labels[index] for index in order]
         keys = option_keys(len(labels)) if self.style == "text" else [""] * len(labels)
         replies = self._ask(recordings, shown, "options" if len(labels) <= MOST_OPTIONS else "candidates")
@@ -148,7 +148,7 @@ class LanguageText(System):
                 left = len(labels) - len(ranking)
                 # ranks len + 1 to k are shared by the others
                 scores[row] = 1 / (len(ranking) + (left + 1) / 2)
-                scores[row, order[ranking]] = 1 / np.arange(1, len(ranking) + 1)
+                scores[row, [order[index] for index in ranking]] = 1 / np.arange(1, len(ranking) + 1)
             else:
                 self.tally.invalid += 1
                 if len(self.tally.examples) < 5:

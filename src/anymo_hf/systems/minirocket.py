@@ -63,7 +63,7 @@ def fit_kernels(windows: np.ndarray, seed: int = 0, features: int = FEATURES) ->
             most = min(channels, LENGTH)
             chosen = rng.choice(channels, int(2 ** rng.uniform(0, np.log2(most + 1))), replace=False)
             kernels[row, chosen] = -1
-            kernels[np.ix_([row], chosen, places)] = 2
+            kernels[row][np.ix_(chosen, places)] = 2
         kernel = torch.from_numpy(kernels)
         found = np.empty((len(PAIRS), amount), dtype=np.float32)
         shown = rng.integers(count, size=len(PAIRS))

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -51,11 +52,11 @@ class PublishedFile:
             if self.hub_id and (cached := self._fetched(self.hub_id, cached_only=True)):
                 return cached
             raise OSError(self._missing(place))
-        path = Path(source)
-        if path.is_dir():
-            path = path / self.file
-        if path.is_file():
-            return path
+        given = Path(source)
+        if given.is_dir():
+            given = given / self.file
+        if given.is_file():
+            return given
         on_hub = source.count("/") == 1 and not source.startswith((".", "/", "~")) and not Path(source).suffix
         if on_hub and (path := self._fetched(source, cached_only=False)):
             return path
@@ -91,6 +92,7 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    found: Any
     try:
         if path.suffix == ".safetensors":
             found = load_file(path)
