@@ -27,10 +27,12 @@ class AnyMoCollator:
 
     Args:
         processor: with a feature extractor, where rows are raw.
+        return_windows: hands raw windows on to a classifier that reads them (`config.classifier_input` "imu"), whose encoder
+            learns, too, with `remove_unused_columns=False`.
     """
 
-    def __init__(self, processor: AnyMoProcessor):
-        self.processor = processor
+    def __init__(self, processor: AnyMoProcessor, return_windows: bool = False):
+        self.processor, self.return_windows = processor, return_windows
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
         """Inputs `(batch, length)` as tensors, padded on the right, and `labels` `(batch,)` where rows have them.
@@ -50,6 +52,11 @@ class AnyMoCollator:
                 imu_placements=[row["imu_placements"] for row in rows],
                 return_tensors="pt",
             )
+        elif "imu" in rows[0] and self.return_windows:
+            settings = [{name: row[name] for name in _RECORDING if name in row} for row in rows]
+            read = self.processor.feature_extractor.read
+            worn = [read(row["imu"], **own)[0] for row, own in zip(rows, settings, strict=True)]
+            batch = self.processor.window_inputs(worn)
         elif "imu" in rows[0]:
             parts = [
                 self.processor(imu=row["imu"], **{name: row[name] for name in _RECORDING if name in row})

@@ -1,11 +1,13 @@
-"""Configurations of the encoder, the tokenizer and the whole AnyMo model, with `paper`, `small` and `nano` presets."""
+"""Configurations of encoder, IMU tokenizer and the whole AnyMo model, with `paper`, `small` and `nano` presets."""
 
 from __future__ import annotations
 
 from transformers import AutoConfig, PreTrainedConfig
 
 from .body_segments import GRAPHS
+from .saved_code import add_code, push_saved
 
+CLASSIFIER_INPUTS = ("codes", "imu")
 _STRIDES = [1, 1, 1, 1, 2, 1, 1, 2, 1, 1]
 _ENCODER_PRESETS: dict[str, dict] = {
     "paper": {},
@@ -37,7 +39,25 @@ def _preset(presets: dict[str, dict], name: str) -> dict:
     return dict(presets[name])
 
 
-class AnyMoSTGCNConfig(PreTrainedConfig):
+class _ConfigWithCode(PreTrainedConfig):
+    """What is saved with one of our configs, a model above all, takes the code along that loads it elsewhere."""
+
+    def __init__(self, **kwargs):
+        if not __name__.startswith("transformers_modules."):
+            # what they name is registered here; transformers would ask for trust_remote_code to use it
+            for name in ("auto_map", "custom_pipelines"):
+                kwargs.pop(name, None)
+        super().__init__(**kwargs)
+
+    def save_pretrained(self, save_directory, push_to_hub: bool = False, **kwargs) -> None:
+        """As `PreTrainedConfig.save_pretrained`, with the code; an upload holds it as well."""
+        super().save_pretrained(save_directory)
+        add_code(save_directory, "config.json")
+        if push_to_hub:
+            push_saved(self, save_directory, kwargs)
+
+
+class AnyMoSTGCNConfig(_ConfigWithCode):
     """ST-GCN encoder and its predictor (paper §3.2, A.3). Defaults are the paper's.
 
     Args:
@@ -109,7 +129,7 @@ class AnyMoSTGCNConfig(PreTrainedConfig):
         return cls(**{**_preset(_ENCODER_PRESETS, name), **kwargs})
 
 
-class AnyMoPQVAEConfig(PreTrainedConfig):
+class AnyMoPQVAEConfig(_ConfigWithCode):
     """Product-quantized VAE over encoder latents (paper §3.2, Eq. 4, A.3). Defaults are the paper's.
 
     Args:
@@ -163,6 +183,31 @@ class AnyMoPQVAEConfig(PreTrainedConfig):
         return cls(**{**_preset(_QUANTIZER_PRESETS, name), **kwargs})
 
 
+class AnyMoIMUTokenizerConfig(_ConfigWithCode):
+    """Encoder and quantizer together, as `imu_tokenizer/` of a release holds them.
+
+    Args:
+        stgcn_config, pqvae_config: of the two; defaults are the paper's.
+    """
+
+    model_type = "anymo_imu_tokenizer"
+    sub_configs = {"stgcn_config": AnyMoSTGCNConfig, "pqvae_config": AnyMoPQVAEConfig}
+
+    def __init__(
+        self,
+        stgcn_config: AnyMoSTGCNConfig | dict | None = None,
+        pqvae_config: AnyMoPQVAEConfig | dict | None = None,
+        **kwargs,
+    ):
+        self.stgcn_config = _sub_config(AnyMoSTGCNConfig, stgcn_config)
+        self.pqvae_config = _sub_config(AnyMoPQVAEConfig, pqvae_config)
+        super().__init__(**kwargs)
+
+
+def _sub_config(kind: type, value: PreTrainedConfig | dict | None) -> PreTrainedConfig:
+    return kind(**(value or {})) if value is None or isinstance(value, dict) else value
+
+
 _NANO_TEXT = {
     "vocab_size": 4096,
     "hidden_size": 192,
@@ -199,7 +244,7 @@ _MODEL_PRESETS: dict[str, dict] = {
 _MODEL_PRESETS["small"] = _MODEL_PRESETS["nano"]
 
 
-class AnyMoConfig(PreTrainedConfig):
+class AnyMoConfig(_ConfigWithCode):
     """The whole model (paper §3.3, A.4). Defaults are the paper's.
 
     Args:
@@ -215,6 +260,8 @@ class AnyMoConfig(PreTrainedConfig):
         imu_residual_scale: weight of the averaged code embedding in the IMU branch.
         contrastive_temperature: divides the cosines of the contrastive losses and of zero-shot scores.
         lm_loss_weight, narration_loss_weight, label_loss_weight: loss weights.
+        classifier_input: what `AnyMoForSequenceClassification` reads: "codes", prompts with motion codes, or "imu", raw
+            windows, with an encoder of its own that can be trained.
         imu_token_offset: id of the first code token.
         imu_bos_token_id, imu_eos_token_id: the tokens before and after the codes. By default the three stand as
             `AnyMoTokenizer` lays them out, last in the vocabulary: bos, all codes, eos.
@@ -243,20 +290,22 @@ class AnyMoConfig(PreTrainedConfig):
         imu_bos_token_id: int | None = None,
         imu_eos_token_id: int | None = None,
         norm_eps: float = 1e-6,
+        classifier_input: str = "codes",
         **kwargs,
     ):
-        if isinstance(stgcn_config, dict):
-            stgcn_config = AnyMoSTGCNConfig(**stgcn_config)
-        if isinstance(pqvae_config, dict):
-            pqvae_config = AnyMoPQVAEConfig(**pqvae_config)
+        if classifier_input not in CLASSIFIER_INPUTS:
+            raise ValueError(
+                f"classifier_input must be one of {', '.join(CLASSIFIER_INPUTS)}, got {classifier_input!r}"
+            )
         if text_config is None:
             text_config = dict(_PAPER_TEXT)
         if isinstance(text_config, dict):
             values = dict(text_config)
             text_config = AutoConfig.for_model(values.pop("model_type", "qwen2"), **values)
-        self.stgcn_config = stgcn_config or AnyMoSTGCNConfig()
-        self.pqvae_config = pqvae_config or AnyMoPQVAEConfig()
+        self.stgcn_config = _sub_config(AnyMoSTGCNConfig, stgcn_config)
+        self.pqvae_config = _sub_config(AnyMoPQVAEConfig, pqvae_config)
         self.text_config = text_config
+        self.classifier_input = classifier_input
         self.text_model_name = text_model_name
         self.pooler_latents = pooler_latents
         self.pooler_heads = pooler_heads
@@ -274,10 +323,11 @@ class AnyMoConfig(PreTrainedConfig):
         self.imu_bos_token_id = self.imu_token_offset - 1 if imu_bos_token_id is None else imu_bos_token_id
         self.imu_eos_token_id = self.imu_token_offset + codes if imu_eos_token_id is None else imu_eos_token_id
         kwargs.setdefault("tie_word_embeddings", False)
-        if not __name__.startswith("transformers_modules."):
-            # registered here; transformers would ask for trust_remote_code to use them
-            kwargs.pop("custom_pipelines", None)
         super().__init__(**kwargs)
+
+    def imu_tokenizer_config(self) -> AnyMoIMUTokenizerConfig:
+        """Of the IMU tokenizer that this model reads codes from."""
+        return AnyMoIMUTokenizerConfig(self.stgcn_config, self.pqvae_config)
 
     @classmethod
     def from_preset(cls, name: str, **kwargs) -> AnyMoConfig:

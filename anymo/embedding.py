@@ -52,7 +52,7 @@ def embed_windows(
         part = slice(begin, begin + batch_size)
         batch = processor(imu_codes=rows[part], imu_placements=places[part], return_tensors="pt").to(model.device)
         check_positions(batch["imu_input_ids"].shape[1], positions)
-        parts.append(model.get_imu_features(**batch).float())
+        parts.append(model.get_imu_features(**batch).pooler_output.float())
     means = [piece.mean(0) for piece in torch.cat(parts).split([len(pieces) for pieces in codes])]
     return torch.nn.functional.normalize(torch.stack(means), dim=-1)
 

@@ -28,8 +28,9 @@ from .prompts import (
     read_prompt_style,
     sensor_context,
 )
-from .saved_code import PROCESSOR_FILE, add_code, write_json
-from .tokenization_anymo import AnyMoTokenizer
+from .saved_code import PROCESSOR_FILE, add_code, push_saved, write_json
+from .token_layout import TokenLayout, merged_settings
+from .tokenization_anymo import CHAT_TEMPLATE, AnyMoTokenizer
 from .windows import MAX_WINDOW_SECONDS, equal_spans
 
 logger = logging.get_logger(__name__)
@@ -71,7 +72,8 @@ class AnyMoProcessor(ProcessorMixin):
         self.max_window_seconds, self.prompt_style = max_window_seconds, read_prompt_style(prompt_style)
         if feature_extractor is not None:
             super().__init__(feature_extractor, tokenizer)
-        self.feature_extractor, self.tokenizer, self.chat_template = feature_extractor, tokenizer, None
+        self.feature_extractor, self.tokenizer = feature_extractor, tokenizer
+        self.chat_template = tokenizer.chat_template or CHAT_TEMPLATE
         unknown = set(templates or {}) - set(TEMPLATES)
         if unknown:
             raise ValueError(f"unknown templates {sorted(unknown)}; known are {sorted(TEMPLATES)}")
@@ -105,8 +107,6 @@ class AnyMoProcessor(ProcessorMixin):
 
     def save_pretrained(self, save_directory, push_to_hub: bool = False, **kwargs) -> list[str]:
         """Writes processor_config.json, the tokenizer and, where there is one, the feature extractor."""
-        if push_to_hub:
-            raise ValueError("push_to_hub is not supported here; upload the saved folder with huggingface_hub")
         folder = Path(save_directory)
         folder.mkdir(parents=True, exist_ok=True)
         if self.feature_extractor is not None:
@@ -114,6 +114,8 @@ class AnyMoProcessor(ProcessorMixin):
         self.tokenizer.save_pretrained(folder)
         write_json(folder / PROCESSOR_FILE, self.to_dict())
         add_code(folder, PROCESSOR_FILE)
+        if push_to_hub:
+            push_saved(self, folder, kwargs)
         return [str(folder / PROCESSOR_FILE)]
 
     @classmethod
@@ -172,8 +174,15 @@ class AnyMoProcessor(ProcessorMixin):
         mask[first] = mask[first + len(wrapped) - 1] = 0  # <imu_bos> and <imu_eos> carry no motion
         return ids, mask
 
-    def _text_prompt(self, text: str, kind: str) -> tuple[list[int], list[int]]:
-        return self._fill(self.templates["text"], "text", self._words(self._clean(text, kind)))
+    def _text_prompt(self, text: str, kind: str, most: int | None = None) -> tuple[list[int], list[int]]:
+        words = self._words(self._clean(text, kind))
+        ids, mask = self._fill(self.templates["text"], "text", words)
+        if most is not None and len(ids) > most:
+            kept = len(words) - (len(ids) - most)
+            if kept < 1:
+                raise ValueError(f"max_length {most} leaves no token of the text; its prompt alone has {-kept + most}")
+            ids, mask = self._fill(self.templates["text"], "text", words[:kept])
+        return ids, mask
 
     def _clean(self, text: str, kind: str = "narration") -> str:
         """The text as prompts hold it; ValueError for an empty or non-string one."""
@@ -188,10 +197,17 @@ class AnyMoProcessor(ProcessorMixin):
         style = self.prompt_style
         return fill_fields(style.option_format, {"key": option_key(index, style.option_keys), "label": label})
 
-    def _pad(self, rows: list[list[int]], value: int, left: bool = False) -> list[list[int]]:
-        longest = max(map(len, rows))
-        fill = [[value] * (longest - len(row)) for row in rows]
-        return [extra + row if left else row + extra for row, extra in zip(rows, fill, strict=True)]
+    def _padded(
+        self, columns: dict[str, tuple[list[list[int]], int]], layout: TokenLayout
+    ) -> dict[str, list[list[int]]]:
+        """Columns of rows, each with the value that fills it up."""
+        length = layout.length(max(len(row) for rows, _ in columns.values() for row in rows))
+        padded = {}
+        for name, (rows, value) in columns.items():
+            fill = [[value] * max(0, length - len(row)) if length else [] for row in rows]
+            left = layout.padding_side == "left"
+            padded[name] = [extra + row if left else row + extra for row, extra in zip(rows, fill, strict=True)]
+        return padded
 
     def _codes(self, imu, imu_codes, imu_placements, imu_code_mask, kwargs) -> tuple[list, list]:
         """Rows of codes and of placements, from recordings or ready-made."""
@@ -249,22 +265,45 @@ class AnyMoProcessor(ProcessorMixin):
         if imu is None or imu_codes is not None:
             rows, places = self._codes(imu, imu_codes, imu_placements, imu_code_mask, kwargs)
             return [[row] for row in rows], [[int(index) for index in place] for place in places]
-        extractor = self._extractor()
-        pieces: list[dict[int, np.ndarray]] = []
-        owners: list[int] = []
-        worn = extractor.read(imu, **kwargs)
-        for number, nodes in enumerate(worn):
-            spans = equal_spans(len(next(iter(nodes.values()))), self.max_window_seconds)
-            for start, end in [spans[(len(spans) - 1) // 2]] if middle else spans:
-                pieces.append({node: signal[start:end] for node, signal in nodes.items()})
-                owners.append(number)
-        codes: list[list[np.ndarray]] = [[] for _ in worn]
+        extractor, cut = self._extractor(), self.pieces(imu, middle=middle, **kwargs)
+        pieces = [piece for own in cut for piece in own]
+        owners = [number for number, own in enumerate(cut) for _ in own]
+        codes: list[list[np.ndarray]] = [[] for _ in cut]
         for begin in range(0, len(pieces), _PIECES_AT_ONCE):
             part = slice(begin, begin + _PIECES_AT_ONCE)
             ids, mask = extractor.encode(*stack_recordings(pieces[part]))
             for number, row, real in zip(owners[part], ids.cpu().numpy(), mask.bool().cpu().numpy(), strict=True):
                 codes[number].append(row[real])
-        return codes, [sorted(nodes) for nodes in worn]
+        return codes, [sorted(own[0]) for own in cut]
+
+    def pieces(self, imu, *, middle: bool = False, **kwargs) -> list[list[dict[int, np.ndarray]]]:
+        """Signals of recordings at 60 Hz, cut as `windows` cuts them: per recording its pieces, segment -> `(T, 6)`.
+
+        The arguments and errors are those of `AnyMoFeatureExtractor.read`, `middle` as in `windows`.
+        """
+        cut = []
+        for nodes in self._extractor().read(imu, **kwargs):
+            spans = equal_spans(len(next(iter(nodes.values()))), self.max_window_seconds)
+            kept = [spans[(len(spans) - 1) // 2]] if middle else spans
+            cut.append([{node: signal[start:end] for node, signal in nodes.items()} for start, end in kept])
+        return cut
+
+    def window_inputs(self, pieces: Sequence[Mapping[int, np.ndarray]]) -> BatchFeature:
+        """Inputs, as tensors, of a classifier that reads raw windows: `imu` `(batch, T, 23, 6)`, `node_mask` and
+        `frame_mask`, and the motion prompts, whose codes are placeholders that the model fills."""
+        signals, counts, places = self._signals(pieces)
+        prompts = [self._imu_prompt([0] * count, place) for count, place in zip(counts, places, strict=True)]
+        data = {f"imu_{name}": value for name, value in self._batch(prompts, TokenLayout()).items()}
+        return BatchFeature(data | signals, tensor_type="pt")
+
+    def _signals(self, worn: Sequence[Mapping[int, np.ndarray]]) -> tuple[dict[str, Any], list[int], list[list[int]]]:
+        """Inputs of the encoder, and of each recording how many codes it makes and its segment indices."""
+        extractor = self._extractor()
+        imu, node_mask, frame_mask = stack_recordings(worn)
+        stride, books = prod(extractor.stgcn.config.strides), extractor.pqvae.config.num_codebooks
+        counts = [ceil(int(frames) / stride) * books for frames in frame_mask.sum(1)]
+        signals = {"imu": imu.numpy(), "node_mask": node_mask.numpy(), "frame_mask": frame_mask.numpy()}
+        return signals, counts, [sorted(nodes) for nodes in worn]
 
     # -- model inputs ------------------------------------------------------------------------------------------------
 
@@ -277,7 +316,14 @@ class AnyMoProcessor(ProcessorMixin):
         imu_placements=None,
         imu_code_mask=None,
         text_kind: str = "narration",
+        return_windows: bool = False,
+        padding: bool | str = True,
+        truncation: bool = False,
+        max_length: int | None = None,
+        padding_side: str = "right",
+        pad_to_multiple_of: int | None = None,
         return_tensors: str | None = None,
+        text_kwargs: Mapping[str, Any] | None = None,
         **kwargs,
     ) -> BatchFeature:
         """Inputs of `AnyMoModel`, padded on the right.
@@ -290,7 +336,16 @@ class AnyMoProcessor(ProcessorMixin):
                 (segment indices for each recording) and, where rows are padded, `imu_code_mask`.
             text_kind: what `text` is, "narration" or "label" (the name of an activity to recognise). It makes a
                 difference only where `prompt_style.lower_case` is "labels", as in a converted official checkpoint.
+            return_windows: for a classifier that reads raw windows (`config.classifier_input` "imu"): also `imu`,
+                `node_mask` and `frame_mask`, and placeholders as codes, which the model makes itself.
+            padding: True or "longest", to the longest row; "max_length"; False or "do_not_pad".
+            truncation: cuts texts, at their end, to `max_length` (None: to the positions of the language model). Motion
+                prompts are never cut, since a recording's end would be lost unseen.
+            max_length: tokens, for `padding` and `truncation`.
+            padding_side: "right" or "left".
+            pad_to_multiple_of: rows are padded to a multiple of it.
             return_tensors: "pt", "np" or None for lists.
+            text_kwargs: the five settings before in one dict, as processors of transformers take them.
 
         Returns:
             `imu_input_ids`, `imu_attention_mask`, `imu_pooling_mask` and/or `input_ids`, `attention_mask`,
@@ -299,27 +354,47 @@ class AnyMoProcessor(ProcessorMixin):
         A recording of any length is taken as one window, as in the official protocol; `embed_recordings` cuts long ones.
 
         Raises:
-            ValueError: nothing given, an empty text, an unknown kind of text, a code or placement out of range, or more
-                tokens than the language model has positions, where the tokenizer's `model_max_length` tells them (a
-                release's does).
+            ValueError: nothing given, an empty text, an unknown kind of text, a code or placement out of range, a setting
+                given twice, or more tokens than the language model has positions, where the tokenizer's
+                `model_max_length` tells them (a release's does).
         """
+        given = dict(
+            padding=padding, truncation=truncation, max_length=max_length, padding_side=padding_side,
+            pad_to_multiple_of=pad_to_multiple_of, return_tensors=return_tensors,
+        )  # fmt: skip
+        usual = dict(
+            padding=True, truncation=False, max_length=None, padding_side="right", pad_to_multiple_of=None,
+            return_tensors=None,
+        )  # fmt: skip
+        settings = merged_settings(given, usual, text_kwargs)
+        return_tensors = settings.pop("return_tensors")
+        layout = TokenLayout(**settings)
         if text_kind not in TEXT_KINDS:
             raise ValueError(f"text_kind must be one of {TEXT_KINDS}, got {text_kind!r}")
         data: dict[str, list] = {}
-        if imu is not None or imu_codes is not None:
+        signals: dict[str, Any] = {}
+        if return_windows:
+            if imu is None or imu_codes is not None:
+                raise ValueError("return_windows=True needs imu=, recordings")
+            signals, counts, places = self._signals(self._extractor().read(imu, **kwargs))
+            prompts = [self._imu_prompt([0] * count, place) for count, place in zip(counts, places, strict=True)]
+            data |= {f"imu_{name}": value for name, value in self._batch(prompts, layout).items()}
+        elif imu is not None or imu_codes is not None:
             rows, places = self._codes(imu, imu_codes, imu_placements, imu_code_mask, kwargs)
             prompts = [self._imu_prompt(row, place) for row, place in zip(rows, places, strict=True)]
-            data |= {f"imu_{name}": value for name, value in self._batch(prompts).items()}
+            data |= {f"imu_{name}": value for name, value in self._batch(prompts, layout).items()}
         elif kwargs:
             raise ValueError(f"{sorted(kwargs)} only mean something with imu=")
         if text is not None:
             texts = [text] if isinstance(text, str) else list(text)
             if not texts:
                 raise ValueError("text is an empty list; give at least one label or narration")
-            data |= self._batch([self._text_prompt(item, text_kind) for item in texts])
+            most = layout.max_length or self.tokenizer.model_max_length
+            prompts = [self._text_prompt(item, text_kind, most if layout.truncation else None) for item in texts]
+            data |= self._batch(prompts, layout)
         if not data:
             raise ValueError("give imu=, imu_codes= or text=")
-        return BatchFeature(data, tensor_type=return_tensors)
+        return BatchFeature(data | signals, tensor_type=return_tensors)
 
     def pad(
         self,
@@ -409,13 +484,14 @@ class AnyMoProcessor(ProcessorMixin):
     def _check_length(self, rows: list[list[int]]) -> None:
         check_positions(max(map(len, rows)), self.tokenizer.model_max_length)
 
-    def _batch(self, prompts: list[tuple[list[int], list[int]]]) -> dict[str, list]:
+    def _batch(self, prompts: list[tuple[list[int], list[int]]], layout: TokenLayout) -> dict[str, list]:
         self._check_length([ids for ids, _ in prompts])
-        return {
-            "input_ids": self._pad([ids for ids, _ in prompts], self.tokenizer.pad_token_id),
-            "attention_mask": self._pad([[1] * len(ids) for ids, _ in prompts], 0),
-            "pooling_mask": self._pad([mask for _, mask in prompts], 0),
+        columns = {
+            "input_ids": ([ids for ids, _ in prompts], self.tokenizer.pad_token_id),
+            "attention_mask": ([[1] * len(ids) for ids, _ in prompts], 0),
+            "pooling_mask": ([mask for _, mask in prompts], 0),
         }
+        return self._padded(columns, layout)
 
     def _question(
         self, codes, placements, task: str, candidates: Sequence[str] | None, description: str | None
@@ -451,6 +527,10 @@ class AnyMoProcessor(ProcessorMixin):
         task: str = "narration",
         candidates: Sequence[str] | None = None,
         description: str | Sequence[str] | None = None,
+        padding: bool | str = True,
+        max_length: int | None = None,
+        padding_side: str = "left",
+        pad_to_multiple_of: int | None = None,
         return_tensors: str | None = "pt",
         **kwargs,
     ) -> BatchFeature:
@@ -462,6 +542,7 @@ class AnyMoProcessor(ProcessorMixin):
             candidates: activities to choose from, offered in this order.
             description: of the motion to write, for all rows or one for each; needed where the motion prompt has a
                 {text} field, and only there.
+            padding, max_length, padding_side, pad_to_multiple_of, return_tensors: as in `__call__`.
         """
         given = imu is not None or imu_codes is not None or imu_code_mask is not None or kwargs
         if task == "motion" and imu_placements is not None and not given:
@@ -477,11 +558,53 @@ class AnyMoProcessor(ProcessorMixin):
             for row, place, words in zip(rows, places, texts, strict=True)
         ]
         self._check_length(prompts)
-        data = {
-            "input_ids": self._pad(prompts, self.tokenizer.pad_token_id, left=True),
-            "attention_mask": self._pad([[1] * len(ids) for ids in prompts], 0, left=True),
+        columns = {
+            "input_ids": (prompts, self.tokenizer.pad_token_id),
+            "attention_mask": ([[1] * len(ids) for ids in prompts], 0),
         }
-        return BatchFeature(data, tensor_type=return_tensors)
+        layout = TokenLayout(padding, False, max_length, padding_side, pad_to_multiple_of)
+        return BatchFeature(self._padded(columns, layout), tensor_type=return_tensors)
+
+    def apply_chat_template(self, conversation, chat_template: str | None = None, **kwargs):  # type: ignore[override]
+        """Conversations to ChatML, as the language model was trained on it.
+
+        Args:
+            conversation: messages with `role` and `content`, or a list of conversations. A content is a text, or a list of
+                `{"type": "text", "text": ...}` and `{"type": "imu", "imu": recording, "sampling_rate": 50}`, the latter with
+                the keyword arguments of the processor (or `imu_codes`).
+            chat_template: in place of the processor's.
+            kwargs: those of the tokenizer's `apply_chat_template`, such as `add_generation_prompt` and `tokenize`.
+
+        Raises:
+            ValueError: a part of another type, or a recording that cannot be read.
+        """
+        several = bool(conversation) and isinstance(conversation[0], list | tuple)
+        written = [
+            [message | {"content": self._written(message["content"])} for message in messages]
+            for messages in (conversation if several else [conversation])
+        ]
+        template = chat_template or self.chat_template
+        kwargs = {"tokenize": False} | kwargs
+        return self.tokenizer.apply_chat_template(written if several else written[0], chat_template=template, **kwargs)
+
+    def _written(self, content) -> str:
+        """A message's content as text, recordings as code tokens."""
+        if isinstance(content, str):
+            return content
+        parts = []
+        for part in content:
+            settings = {name: value for name, value in part.items() if name != "type"}
+            if part.get("type") == "text":
+                parts.append(settings["text"])
+            elif part.get("type") == "imu":
+                rows, _ = self._codes(
+                    settings.pop("imu", None), settings.pop("imu_codes", None), settings.pop("imu_placements", [[0]]),
+                    settings.pop("imu_code_mask", None), settings,
+                )  # fmt: skip
+                parts += ["".join(self.tokenizer.convert_ids_to_tokens(self._code_ids(row))) for row in rows]
+            else:
+                raise ValueError(f"a part of a message is of type 'text' or 'imu', got {part.get('type')!r}")
+        return "".join(parts)
 
     def language_example(
         self,

@@ -178,7 +178,7 @@ class AnyMoStream:
         if self.labels:
             with torch.no_grad():
                 batch = processor(text=self.labels, text_kind="label", return_tensors="pt").to(model.device)
-                self._texts = model.get_text_features(**batch).float().cpu()
+                self._texts = model.get_text_features(**batch).pooler_output.float().cpu()
         unit = resolve_unit(acceleration_unit, ACCELERATION_UNITS, "acceleration_unit")
         still = np.tile([0, 0, STANDARD_GRAVITY / ACCELERATION_UNITS[unit], 0, 0, 0], (self._size, 1))
         self._answer(dict.fromkeys(self.placements, still))

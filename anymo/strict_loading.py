@@ -31,6 +31,8 @@ class StrictLoadingMixin:
     def from_pretrained(cls, pretrained_model_name_or_path, *args, output_loading_info: bool = False, **kwargs):
         """As `PreTrainedModel.from_pretrained`, but a checkpoint with missing or extra tensors is refused.
 
+        With `output_loading_info=True` it is not: who asks for the lists of tensors judges them.
+
         Raises:
             OSError: the weight file is missing, cut short or not safetensors.
             ValueError: tensors are missing or unexpected.
@@ -43,19 +45,26 @@ class StrictLoadingMixin:
             raise OSError(
                 f"the weight file in {pretrained_model_name_or_path} is damaged ({error}); fetch or save it again"
             ) from error
-        missing, unexpected = misfits(
-            model.state_dict(), info["missing_keys"], info["unexpected_keys"], cls._optional_parts
-        )
-        for kind, names in (("missing", missing), ("unexpected", unexpected)):
-            if names:
-                raise ValueError(
-                    f"{pretrained_model_name_or_path}: {len(names)} {kind} keys, the first is {names[0]!r}; the "
-                    "checkpoint does not fit its config.json, use the files that were saved together"
-                )
         model.untrained_parts = tuple(
             part for part in cls._optional_parts if any(name.startswith(part) for name in info["missing_keys"])
         )
-        return (model, info) if output_loading_info else model
+        if output_loading_info:
+            return model, info
+        cls.refuse_misfits(model, info, pretrained_model_name_or_path)
+        return model
+
+    @classmethod
+    def refuse_misfits(cls, model, info: dict, name) -> None:
+        """ValueError for what `from_pretrained` of the checkpoint `name` found missing or unexpected."""
+        missing, unexpected = misfits(
+            model.state_dict(), info["missing_keys"], info["unexpected_keys"], cls._optional_parts
+        )
+        for kind, keys in (("missing", missing), ("unexpected", unexpected)):
+            if keys:
+                raise ValueError(
+                    f"{name}: {len(keys)} {kind} keys, the first is {keys[0]!r}; the "
+                    "checkpoint does not fit its config.json, use the files that were saved together"
+                )
 
 
 def misfits(

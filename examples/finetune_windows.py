@@ -28,7 +28,7 @@ model = AutoModelForSequenceClassification.from_pretrained(
     "anymo", num_labels=3, id2label=dict(enumerate(names)), label2id={name: n for n, name in enumerate(names)}
 )
 texts = processor(text=names, text_kind="label", return_tensors="pt")
-model.init_classifier(model.get_text_features(**texts).detach())  # starts from zero-shot recognition
+model.init_classifier(model.get_text_features(**texts).pooler_output.detach())  # starts from zero-shot recognition
 
 inputs = processor(imu=windows, placements=["waist"], sampling_rate=50)
 rows = Dataset.from_dict({**inputs, "labels": labels})

@@ -91,7 +91,7 @@ def test_the_embedding_of_the_walk_does_not_depend_on_how_the_watch_is_turned(re
         walk, other, quiet = (
             model.get_imu_features(
                 **processor(imu={"left_wrist": rows[:500]}, sampling_rate=rate, return_tensors="pt")
-            )[0]
+            ).pooler_output[0]
             for rows in (signal, turned, rest)
         )
     assert walk @ other > walk @ quiet

@@ -56,7 +56,7 @@ def test_the_snippet_of_the_readme(model, processor):
     )  # fmt: skip
     texts = processor(text=["walking", "sitting"], return_tensors="pt")
     with torch.no_grad():
-        for features in (model.get_imu_features(**batch), model.get_text_features(**texts)):
+        for features in (model.get_imu_features(**batch).pooler_output, model.get_text_features(**texts).pooler_output):
             assert features.shape == (2, model.config.projection_dim)
             torch.testing.assert_close(features.norm(dim=-1), torch.ones(2))
     recognise = pipeline("zero-shot-imu-classification", model=str(FOLDER))
@@ -99,7 +99,7 @@ def test_it_loads_without_the_package():
         "model = AutoModel.from_pretrained('anymo', trust_remote_code=True)\n"
         "processor = AutoProcessor.from_pretrained('anymo', trust_remote_code=True)\n"
         "text = processor(text=['walking'], return_tensors='pt')\n"
-        "assert model.get_text_features(**text).shape == (1, model.config.projection_dim)\n"
+        "assert model.get_text_features(**text).pooler_output.shape == (1, model.config.projection_dim)\n"
     )
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, env=os.environ)
     assert result.returncode == 0, result.stderr[-2000:]
@@ -129,7 +129,9 @@ def test_unseen_words_land_near_their_meaning(model, processor):
     )
     with torch.no_grad():
         for unseen, near, far in pairs:
-            query, close, other = model.get_text_features(**processor(text=[unseen, near, far], return_tensors="pt"))
+            query, close, other = model.get_text_features(
+                **processor(text=[unseen, near, far], return_tensors="pt")
+            ).pooler_output
             assert query @ close > query @ other, unseen
 
 

@@ -15,6 +15,8 @@ _CLASSES = {
     "AnyMoClassifier": "systems.classifier",
     "AnyMoCollator": "modeling.collator_anymo",
     "AnyMoConfig": "modeling.configuration_anymo",
+    "AnyMoIMUTokenizerConfig": "modeling.configuration_anymo",
+    "AnyMoIMUTokenizerModel": "modeling.modeling_imu_tokenizer",
     "AnyMoPQVAEConfig": "modeling.configuration_anymo",
     "AnyMoSTGCNConfig": "modeling.configuration_anymo",
     "AnyMoFeatureExtractor": "modeling.feature_extraction_anymo",
@@ -67,6 +69,11 @@ def _register() -> None:
     auto_mappings.PROCESSOR_MAPPING_NAMES["anymo"] = "AnyMoProcessor"
 
 
-_CONFIGS = {"anymo": "AnyMoConfig", "anymo_stgcn": "AnyMoSTGCNConfig", "anymo_pqvae": "AnyMoPQVAEConfig"}
+_CONFIGS = {
+    "anymo": "AnyMoConfig",
+    "anymo_imu_tokenizer": "AnyMoIMUTokenizerConfig",
+    "anymo_stgcn": "AnyMoSTGCNConfig",
+    "anymo_pqvae": "AnyMoPQVAEConfig",
+}
 _register()
 find_released_checkpoint()

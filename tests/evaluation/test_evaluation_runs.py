@@ -53,10 +53,10 @@ class Processor:
 
 class Model(torch.nn.Module):
     def get_text_features(self, input_ids):
-        return 3 * torch.nn.functional.one_hot(input_ids, 4)
+        return SimpleNamespace(pooler_output=3 * torch.nn.functional.one_hot(input_ids, 4))
 
     def get_imu_features(self, imu_input_ids):
-        return 5 * torch.nn.functional.one_hot(imu_input_ids, 4)
+        return SimpleNamespace(pooler_output=5 * torch.nn.functional.one_hot(imu_input_ids, 4))
 
     def generate(self, input_ids, do_sample, max_new_tokens):
         return torch.cat([input_ids, input_ids[:, :1] + 10], dim=1)
@@ -67,7 +67,7 @@ def embedding_of_the_stand_in(monkeypatch):
     """The real one wants a real codebook; `tests/modeling` tests it."""
 
     def embed(model, processor, signals, rate, batch_size):
-        features = model.get_imu_features(**processor(imu=signals, sampling_rate=rate))
+        features = model.get_imu_features(**processor(imu=signals, sampling_rate=rate)).pooler_output
         return torch.nn.functional.normalize(features.float(), dim=-1)
 
     monkeypatch.setattr(embeddings, "embed_recordings", embed)
@@ -133,9 +133,9 @@ def test_without_the_soft_prompt_a_model_is_one_that_never_had_it():
         hidden = model.language_model.base_model(input_ids=ids, attention_mask=mask).last_hidden_state
         plain = model.text_embedding_head(model.text_pooler(hidden, mask))
         with embeddings.without_soft_prompt(model):
-            without = model.get_text_features(ids, mask)
+            without = model.get_text_features(ids, mask).pooler_output
         torch.testing.assert_close(without, torch.nn.functional.normalize(plain, dim=-1), atol=1e-6, rtol=1e-5)
-        assert (model.get_text_features(ids, mask) - without).abs().max() > 1e-3
+        assert (model.get_text_features(ids, mask).pooler_output - without).abs().max() > 1e-3
 
 
 def test_a_fixed_prompt_has_its_own_file_and_an_old_file_counts_as_learned(suite):

@@ -81,7 +81,7 @@ def test_a_probe_scores_as_the_model_itself():
     labels = torch.tensor([0, 1, 2, 0])
     with torch.no_grad():
         expected = model(**batch, labels=labels)
-        got = few_labels.Probe(model)(model.get_imu_features(**batch), labels)
+        got = few_labels.Probe(model)(model.get_imu_features(**batch).pooler_output, labels)
     torch.testing.assert_close(got.logits, expected.logits)
     torch.testing.assert_close(got.loss, expected.loss)
 

@@ -248,9 +248,9 @@ def test_embeddings_and_logits_equal_the_equations(paper):
     rows = [[3, 2048 + 77, 2047, 4095], [0, 2048, 5, 2049, 6, 4000]]
     batch = processor(imu_codes=rows, imu_placements=[[13], [6, 9]], return_tensors="pt")
     expected = [imu_embedding(paper, rows[0], "Left Forearm"), imu_embedding(paper, rows[1], "Head, Right Forearm")]
-    assert_near(model.get_imu_features(**batch), torch.stack(expected))
+    assert_near(model.get_imu_features(**batch).pooler_output, torch.stack(expected))
     texts = ["walking up the stairs", "A person sits.  The person reads"]
-    embeds = model.get_text_features(**processor(text=texts, return_tensors="pt"))
+    embeds = model.get_text_features(**processor(text=texts, return_tensors="pt")).pooler_output
     assert_near(embeds, torch.stack([text_embedding(paper, text) for text in texts]))
     logits = model(**batch, **processor(text=texts, return_tensors="pt")).logits_per_imu
     cosine = torch.stack(expected) @ torch.stack([text_embedding(paper, text) for text in texts]).T
@@ -403,7 +403,9 @@ def test_the_whole_last_stage_in_half_precision_replaces_the_stage_before(tmp_pa
         AutoProcessor.from_pretrained(tmp_path / "out"),
     )
     batch = processor(imu_codes=[[3, 9, 7, 15]], imu_placements=[[13]], return_tensors="pt")
-    assert_near(model.get_imu_features(**batch)[0], imu_embedding(official, [3, 9, 7, 15], "Left Forearm"))
+    assert_near(
+        model.get_imu_features(**batch).pooler_output[0], imu_embedding(official, [3, 9, 7, 15], "Left Forearm")
+    )
 
 
 def test_an_encoder_without_predictor_and_safetensors_files(small, tmp_path):

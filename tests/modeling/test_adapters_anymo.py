@@ -137,10 +137,10 @@ def test_adapted_models_keep_their_features(checkpoint):
     model = adapted("FEATURE_EXTRACTION", checkpoint)
     train(model, "FEATURE_EXTRACTION")
     out = model.eval()(**BATCHES["FEATURE_EXTRACTION"])
-    torch.testing.assert_close(model.get_imu_features(IDS), out.imu_embeds)
+    torch.testing.assert_close(model.get_imu_features(IDS).pooler_output, out.imu_embeds)
     with model.disable_adapter():
         base = AutoModel.from_pretrained(checkpoint).eval()
-        torch.testing.assert_close(model.get_imu_features(IDS), base.get_imu_features(IDS))
+        torch.testing.assert_close(model.get_imu_features(IDS).pooler_output, base.get_imu_features(IDS).pooler_output)
 
 
 def test_gradients_reach_the_adapters_through_checkpointed_layers(checkpoint):
@@ -192,7 +192,9 @@ def test_int8_models_save_as_safetensors_and_load_without_an_argument(tmp_path, 
         again = kind.from_pretrained(tmp_path).eval()
         assert sum(isinstance(module, Int8Linear) for module in again.modules()) == len(rounded)
         with torch.no_grad():
-            torch.testing.assert_close(again.get_imu_features(IDS), model.get_imu_features(IDS))
+            torch.testing.assert_close(
+                again.get_imu_features(IDS).pooler_output, model.get_imu_features(IDS).pooler_output
+            )
     again = AutoModelForCausalLM.from_pretrained(tmp_path).eval()
     settings = dict(input_ids=IDS, attention_mask=torch.ones_like(IDS), do_sample=False, max_new_tokens=6)
     assert again.generate(**settings).tolist() == model.generate(**settings).tolist()

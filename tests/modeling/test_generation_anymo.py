@@ -196,12 +196,12 @@ def test_new_words_leave_old_outputs_and_codes_alone(tmp_path, tied):
     model, rows = tiny(tied), tiny_prompts()
     ids = torch.tensor([rows[1]])
     with torch.no_grad():
-        before, features = model(input_ids=ids, labels=ids), model.get_imu_features(ids)
+        before, features = model(input_ids=ids, labels=ids), model.get_imu_features(ids).pooler_output
         resized = model.resize_token_embeddings(VOCAB + 6)
         after = model(input_ids=ids, labels=ids)
         assert isinstance(resized, WordAndCodeEmbedding) and after.logits.shape[-1] == VOCAB + 6
         assert torch.equal(after.logits[..., :VOCAB], before.logits)
-        assert torch.equal(model.get_imu_features(ids), features)
+        assert torch.equal(model.get_imu_features(ids).pooler_output, features)
         codes = torch.arange(OFFSET, OFFSET + CODES)[None]
         projected = model.imu_projector(model.codebook.flatten(0, 1))
         torch.testing.assert_close(model.get_input_embeddings()(codes)[0], projected)

@@ -98,23 +98,23 @@ def test_embeddings_do_not_depend_on_padding(model, side):
 
     rows = [[1, 2, *range(OFFSET, OFFSET + 6), 4], [7, OFFSET + 3, 9], [1, *range(OFFSET, OFFSET + CODES)]]
     with torch.no_grad():
-        batch = model.get_imu_features(pad(rows, 0, 20), pad([[1] * len(r) for r in rows], 0, 20))
+        batch = model.get_imu_features(pad(rows, 0, 20), pad([[1] * len(r) for r in rows], 0, 20)).pooler_output
         for index, row in enumerate(rows):
-            torch.testing.assert_close(batch[index], model.get_imu_features(torch.tensor([row]))[0])
+            torch.testing.assert_close(batch[index], model.get_imu_features(torch.tensor([row])).pooler_output[0])
         texts = [[5], [6, 7, 8, 9], [10, 11]]
         batch = model.get_text_features(pad(texts, 0, 9), pad([[1] * len(r) for r in texts], 0, 9),
-                                        pad([[1] * len(r) for r in texts], 0, 9))  # fmt: skip
+                                        pad([[1] * len(r) for r in texts], 0, 9)).pooler_output  # fmt: skip
         for index, row in enumerate(texts):
-            torch.testing.assert_close(batch[index], model.get_text_features(torch.tensor([row]))[0])
+            torch.testing.assert_close(batch[index], model.get_text_features(torch.tensor([row])).pooler_output[0])
     torch.testing.assert_close(batch.norm(dim=-1), torch.ones(3))
 
 
 def test_soft_prompt_acts_on_text_only(model):
     ids = torch.tensor([[1, OFFSET, OFFSET + 4]])
-    text = model.get_text_features(torch.tensor([[3, 4]]))
+    text = model.get_text_features(torch.tensor([[3, 4]])).pooler_output
     prompt = model.text_soft_prompt
     assert torch.autograd.grad(text[0, 0], [prompt])[0].abs().sum() > 0
-    assert torch.autograd.grad(model.get_imu_features(ids)[0, 0], [prompt], allow_unused=True)[0] is None
+    assert torch.autograd.grad(model.get_imu_features(ids).pooler_output[0, 0], [prompt], allow_unused=True)[0] is None
 
 
 def test_info_nce_loss_equals_the_formula_in_float64():
@@ -168,7 +168,9 @@ def test_save_and_load_return_the_same_bits(tmp_path, dtype, tied):
     ids = torch.tensor([[1, OFFSET, OFFSET + 4]])
     again = AnyMoModel.from_pretrained(tmp_path, dtype=dtype).eval()
     # loaded weights lie elsewhere in memory, which may change the order of sums
-    torch.testing.assert_close(again.get_imu_features(ids), model.eval().get_imu_features(ids))
+    torch.testing.assert_close(
+        again.get_imu_features(ids).pooler_output, model.eval().get_imu_features(ids).pooler_output
+    )
 
 
 def test_missing_extra_or_damaged_tensors_are_refused(tmp_path, model):

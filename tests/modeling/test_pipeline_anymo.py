@@ -60,8 +60,8 @@ def test_zero_shot_scores_are_the_softmax_of_cosines(folder):
     recognise = pipeline("zero-shot-imu-classification", model=folder)
     result = recognise(INPUT, candidate_labels=LABELS)
     with torch.no_grad():
-        imu = model.get_imu_features(**processor(**INPUT, return_tensors="pt"))[0]
-        text = model.get_text_features(**processor(text=LABELS, return_tensors="pt"))
+        imu = model.get_imu_features(**processor(**INPUT, return_tensors="pt")).pooler_output[0]
+        text = model.get_text_features(**processor(text=LABELS, return_tensors="pt")).pooler_output
     expected = np.exp((text @ imu).double().numpy() / 0.05)
     expected /= expected.sum()
     order = np.argsort(-expected)
@@ -143,7 +143,7 @@ def test_long_recordings_are_ranked_by_the_mean_of_their_pieces(folder):
     model, processor = AutoModel.from_pretrained(folder), AutoProcessor.from_pretrained(folder)
     embedding = anymo_hf.embed_recordings(model, processor, LONG["imu"], 50)[0]
     with torch.no_grad():
-        text = model.get_text_features(**processor(text=LABELS, return_tensors="pt"))
+        text = model.get_text_features(**processor(text=LABELS, return_tensors="pt")).pooler_output
     cosine = (text @ embedding).tolist()
     found = pipeline("imu-text-retrieval", model=folder)(LONG, candidate_texts=LABELS)
     for row in found:

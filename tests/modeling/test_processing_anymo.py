@@ -314,7 +314,8 @@ load = lambda kind: kind.from_pretrained(folder, trust_remote_code=True)
 for kind in (AutoConfig, AutoTokenizer, AutoFeatureExtractor, AutoModelForCausalLM, AutoModelForSequenceClassification):
     assert type(load(kind)).__module__.startswith("transformers_modules."), kind
 model, processor = load(AutoModel), load(AutoProcessor)
-features = model.get_imu_features(**processor(imu={"left_wrist": signal}, sampling_rate=50, return_tensors="pt"))
+inputs = processor(imu={"left_wrist": signal}, sampling_rate=50, return_tensors="pt")
+features = model.get_imu_features(**inputs).pooler_output
 np.save(sys.argv[2], features.detach().numpy())
 """
 
@@ -334,7 +335,9 @@ def test_a_release_works_without_the_package(processor, tokenizer, tmp_path):
     assert done.returncode == 0, done.stderr[-2000:]
     signal = np.random.default_rng(0).normal(size=(100, 6))
     batch = processor(imu={"left_wrist": signal}, sampling_rate=50, return_tensors="pt")
-    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), model.get_imu_features(**batch).detach(), atol=1e-5)
+    np.testing.assert_allclose(
+        np.load(tmp_path / "out.npy"), model.get_imu_features(**batch).pooler_output.detach(), atol=1e-5
+    )
 
 
 @pytest.fixture(scope="module")
@@ -350,7 +353,7 @@ def alone(model, processor, recordings, rate=60):
     """Float64 embeddings of recordings given one by one to the plain processor."""
     with torch.no_grad():
         rows = [
-            model.get_imu_features(**processor(imu=item, sampling_rate=rate, return_tensors="pt"))
+            model.get_imu_features(**processor(imu=item, sampling_rate=rate, return_tensors="pt")).pooler_output
             for item in recordings
         ]
     return torch.cat(rows).double()

@@ -42,8 +42,8 @@ def test_the_readme_snippet_works_through_auto_classes(tiny_release):
     model, processor = AutoModel.from_pretrained(tiny_release), AutoProcessor.from_pretrained(tiny_release)
     sets = [{"left_wrist": recording()}, {"head": recording(4, seed=1), "right_wrist": recording(4, seed=2)}]
     with torch.no_grad():
-        imu = model.get_imu_features(**processor(imu=sets, **UNITS, return_tensors="pt"))
-        text = model.get_text_features(**processor(text=["walking", "sitting"], return_tensors="pt"))
+        imu = model.get_imu_features(**processor(imu=sets, **UNITS, return_tensors="pt")).pooler_output
+        text = model.get_text_features(**processor(text=["walking", "sitting"], return_tensors="pt")).pooler_output
     assert imu.shape == text.shape == (2, 24)
     torch.testing.assert_close(imu.norm(dim=1), torch.ones(2))
     torch.testing.assert_close(text.norm(dim=1), torch.ones(2))
@@ -61,9 +61,11 @@ def test_a_batch_gives_what_each_recording_gives_alone(tiny_release):
             **processor(imu=sets, sampling_rate=50, return_tensors="pt"), **processor(text=texts, return_tensors="pt")
         )
         for row in range(2):
-            alone = model.get_imu_features(**processor(imu=sets[row], sampling_rate=50, return_tensors="pt"))
+            alone = model.get_imu_features(
+                **processor(imu=sets[row], sampling_rate=50, return_tensors="pt")
+            ).pooler_output
             torch.testing.assert_close(both.imu_embeds[row], alone[0], atol=1e-5, rtol=1e-4)
-            alone = model.get_text_features(**processor(text=texts[row], return_tensors="pt"))
+            alone = model.get_text_features(**processor(text=texts[row], return_tensors="pt")).pooler_output
             torch.testing.assert_close(both.text_embeds[row], alone[0], atol=1e-5, rtol=1e-4)
     cosine = both.imu_embeds @ both.text_embeds.t()
     torch.testing.assert_close(both.logits_per_imu, cosine / 0.05)
@@ -154,7 +156,7 @@ def test_remote_code_works_without_the_package(tiny_release, tmp_path):
         "from transformers import AutoModel, AutoProcessor\n"
         f"model = AutoModel.from_pretrained({tiny_release!r}, trust_remote_code=True)\n"
         f"processor = AutoProcessor.from_pretrained({tiny_release!r}, trust_remote_code=True)\n"
-        "print(model.get_text_features(**processor(text=['walking'], return_tensors='pt')).shape)\n"
+        "print(model.get_text_features(**processor(text=['walking'], return_tensors='pt')).pooler_output.shape)\n"
     )
     environment = {**os.environ, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, cwd=tmp_path)

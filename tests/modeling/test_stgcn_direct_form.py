@@ -75,7 +75,12 @@ class DirectSTGCN(nn.Module):
         self.edge_importance = nn.ParameterList(nn.Parameter(torch.ones_like(self.A)) for _ in config.strides)
 
     def forward(
-        self, imu: torch.Tensor, node_mask: torch.Tensor | None = None, frame_mask: torch.Tensor | None = None
+        self,
+        imu: torch.Tensor,
+        node_mask: torch.Tensor | None = None,
+        frame_mask: torch.Tensor | None = None,
+        *_,
+        **flags,
     ) -> AnyMoSTGCNOutput:
         """`(batch, frames, 23, 6)` and `(batch, 23)` -> latents `(batch, ceil(frames / 4), latent_dim)`."""
         if frame_mask is not None:

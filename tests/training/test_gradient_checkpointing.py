@@ -41,7 +41,7 @@ def gradients(accelerator, checkpointing, chunk):
     model, (codes, words) = network(accelerator, checkpointing), batch()
     torch.manual_seed(2)
     groups = [
-        [lambda method=method, rows=rows: method(rows) for rows in ids.split(chunk)]
+        [lambda method=method, rows=rows: method(rows).pooler_output for rows in ids.split(chunk)]
         for method, ids in ((model.get_imu_features, codes), (model.get_text_features, words))
     ]
     fits = torch.eye(ROWS, dtype=torch.bool)

@@ -74,8 +74,8 @@ def embeddings(folder):
         return_tensors="pt",
     )
     with torch.no_grad():
-        imu = model.get_imu_features(**batch)
-        text = model.get_text_features(**processor(text=["walking", "sitting"], return_tensors="pt"))
+        imu = model.get_imu_features(**batch).pooler_output
+        text = model.get_text_features(**processor(text=["walking", "sitting"], return_tensors="pt")).pooler_output
     return imu, text
 
 

@@ -160,7 +160,9 @@ def embed(model: Any, processor: Any, rows: Dataset) -> np.ndarray:
     collate, parts = AnyMoCollator(processor), []
     for start in range(0, len(rows), 64):
         batch = collate(rows.select(range(start, min(start + 64, len(rows)))).to_list())
-        parts.append(model.eval().get_imu_features(**{name: batch[name] for name in batch if name != "labels"}))
+        parts.append(
+            model.eval().get_imu_features(**{name: batch[name] for name in batch if name != "labels"}).pooler_output
+        )
     return torch.cat(parts).numpy()
 
 

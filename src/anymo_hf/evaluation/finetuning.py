@@ -180,7 +180,7 @@ def prepare(model: Any, processor: Any, method: str, init_head: str = "text") ->
     if init_head == "text":
         names = [model.config.id2label[index] for index in range(model.config.num_labels)]
         texts = processor(text=names, text_kind="label", return_tensors="pt")
-        model.init_classifier(model.get_text_features(**texts.to(model.device)))
+        model.init_classifier(model.get_text_features(**texts.to(model.device)).pooler_output)
     if method == "linear":
         model.requires_grad_(False)
         model.classifier.requires_grad_(True)

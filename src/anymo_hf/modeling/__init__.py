@@ -8,17 +8,19 @@ def register() -> None:
         AutoFeatureExtractor,
         AutoModel,
         AutoModelForCausalLM,
+        AutoModelForPreTraining,
         AutoModelForSequenceClassification,
         AutoProcessor,
         AutoTokenizer,
     )
     from transformers.pipelines import PIPELINE_REGISTRY
 
-    from .configuration_anymo import AnyMoConfig, AnyMoPQVAEConfig, AnyMoSTGCNConfig
+    from .configuration_anymo import AnyMoConfig, AnyMoIMUTokenizerConfig, AnyMoPQVAEConfig, AnyMoSTGCNConfig
     from .feature_extraction_anymo import AnyMoFeatureExtractor
     from .modeling_anymo import AnyMoForConditionalGeneration, AnyMoForSequenceClassification, AnyMoModel
+    from .modeling_imu_tokenizer import AnyMoIMUTokenizerModel
     from .modeling_pqvae import AnyMoPQVAEModel
-    from .modeling_stgcn import AnyMoSTGCNModel
+    from .modeling_stgcn import AnyMoSTGCNForPreTraining, AnyMoSTGCNModel
     from .pipeline_anymo import (
         ImuClassificationPipeline,
         ImuTextRetrievalPipeline,
@@ -28,11 +30,13 @@ def register() -> None:
     from .processing_anymo import AnyMoProcessor
     from .tokenization_anymo import AnyMoTokenizer
 
-    for config in (AnyMoConfig, AnyMoSTGCNConfig, AnyMoPQVAEConfig):
+    for config in (AnyMoConfig, AnyMoIMUTokenizerConfig, AnyMoSTGCNConfig, AnyMoPQVAEConfig):
         AutoConfig.register(config.model_type, config, exist_ok=True)
     AutoModel.register(AnyMoSTGCNConfig, AnyMoSTGCNModel, exist_ok=True)
     AutoModel.register(AnyMoPQVAEConfig, AnyMoPQVAEModel, exist_ok=True)
+    AutoModel.register(AnyMoIMUTokenizerConfig, AnyMoIMUTokenizerModel, exist_ok=True)
     AutoModel.register(AnyMoConfig, AnyMoModel, exist_ok=True)
+    AutoModelForPreTraining.register(AnyMoSTGCNConfig, AnyMoSTGCNForPreTraining, exist_ok=True)
     AutoModelForCausalLM.register(AnyMoConfig, AnyMoForConditionalGeneration, exist_ok=True)
     AutoModelForSequenceClassification.register(AnyMoConfig, AnyMoForSequenceClassification, exist_ok=True)
     AutoFeatureExtractor.register(AnyMoConfig, AnyMoFeatureExtractor, exist_ok=True)

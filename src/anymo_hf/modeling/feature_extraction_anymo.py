@@ -17,7 +17,7 @@ from transformers import BatchFeature, FeatureExtractionMixin
 from transformers.utils import cached_file
 
 from .body_segments import resolve_placement
-from .configuration_anymo import AnyMoPQVAEConfig, AnyMoSTGCNConfig
+from .configuration_anymo import AnyMoIMUTokenizerConfig, AnyMoPQVAEConfig, AnyMoSTGCNConfig
 from .imu_signal import (
     ACCELERATION_UNITS,
     ANGULAR_VELOCITY_UNITS,
@@ -27,12 +27,13 @@ from .imu_signal import (
     resolve_unit,
     suspicious_units,
 )
+from .modeling_imu_tokenizer import IMU_TOKENIZER_FOLDER as _FOLDER
 from .modeling_pqvae import AnyMoPQVAEModel
 from .modeling_stgcn import AnyMoSTGCNModel
-from .saved_code import add_code
+from .saved_code import IMU_TOKENIZER_CLASSES, add_code, push_saved, without_residue
 
 _AT_ONCE = 64  # recordings in a pass of the encoder
-_FOLDER, _CONFIG, _WEIGHTS = "imu_tokenizer", "config.json", "model.safetensors"
+_CONFIG, _WEIGHTS = "config.json", "model.safetensors"
 _FILE_ARGUMENTS = (
     "cache_dir", "force_download", "proxies", "token", "revision", "local_files_only", "subfolder", "user_agent",
 )  # fmt: skip
@@ -104,8 +105,6 @@ class AnyMoFeatureExtractor(FeatureExtractionMixin):
 
     def save_pretrained(self, save_directory, push_to_hub: bool = False, **kwargs) -> list[str]:
         """Writes preprocessor_config.json and `imu_tokenizer/` (configuration and safetensors weights)."""
-        if push_to_hub:
-            raise ValueError("push_to_hub is not supported here; upload the saved folder with huggingface_hub")
         folder = Path(save_directory)
         (folder / _FOLDER).mkdir(parents=True, exist_ok=True)
         tensors = {f"stgcn.{name}": tensor for name, tensor in self.stgcn.state_dict().items()}
@@ -113,15 +112,22 @@ class AnyMoFeatureExtractor(FeatureExtractionMixin):
         weights, temporary = folder / _FOLDER / _WEIGHTS, folder / _FOLDER / f".{_WEIGHTS}.tmp"
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, {"format": "pt"})
         os.replace(temporary, weights)
-        config = {"stgcn_config": self.stgcn.config.to_dict(), "pqvae_config": self.pqvae.config.to_dict()}
+        config = AnyMoIMUTokenizerConfig(
+            self.stgcn.config,
+            self.pqvae.config,
+            architectures=["AnyMoIMUTokenizerModel"],
+            auto_map=IMU_TOKENIZER_CLASSES,
+        )
         for path, content in (
-            (folder / _FOLDER / _CONFIG, config),
+            (folder / _FOLDER / _CONFIG, without_residue(config.to_dict())),
             (folder / "preprocessor_config.json", self.to_dict()),
         ):
             draft = path.with_name(f".{path.name}.tmp")
             draft.write_text(json.dumps(content, indent=2, default=str) + "\n")
             os.replace(draft, path)
         add_code(folder, "preprocessor_config.json")
+        if push_to_hub:
+            push_saved(self, folder, kwargs)
         return [str(folder / "preprocessor_config.json"), str(weights)]
 
     @classmethod
@@ -164,6 +170,17 @@ class AnyMoFeatureExtractor(FeatureExtractionMixin):
         extractor = cls(stgcn, pqvae, **({"wrist": settings.get("wrist", "forearm")} | own))
         extractor.name_or_path = str(pretrained_model_name_or_path)
         return extractor
+
+    def to(self, *args, **kwargs) -> AnyMoFeatureExtractor:
+        """Moves both networks to a device or dtype, as `nn.Module.to`; recordings stay on the CPU until they are encoded."""
+        self.stgcn.to(*args, **kwargs)
+        self.pqvae.to(*args, **kwargs)
+        return self
+
+    @property
+    def device(self) -> torch.device:
+        """Where recordings are encoded."""
+        return self.stgcn.device
 
     def read(
         self,

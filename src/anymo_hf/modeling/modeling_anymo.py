@@ -9,14 +9,18 @@ import torch.nn.functional as F
 from torch import nn
 from transformers import AutoModelForCausalLM, GenerationMixin, PreTrainedModel
 from transformers import initialization as init
-from transformers.modeling_outputs import CausalLMOutputWithPast, SequenceClassifierOutput
-from transformers.utils import ModelOutput
+from transformers.modeling_outputs import BaseModelOutputWithPooling, CausalLMOutputWithPast, SequenceClassifierOutput
+from transformers.utils import ModelOutput, TransformersKwargs, can_return_tuple, logging
 
+from .attention import Attention
 from .configuration_anymo import AnyMoConfig
 from .int8_anymo import AnyMoInt8Config  # noqa: F401  # makes from_pretrained read int8 checkpoints
+from .modeling_imu_tokenizer import IMU_TOKENIZER_FOLDER, AnyMoIMUTokenizerModel
 from .modeling_pqvae import AnyMoPQVAEModel
-from .saved_code import add_code
 from .strict_loading import StrictLoadingMixin
+from .word_and_code_embedding import WordAndCodeEmbedding, embed_tokens, own_embedding
+
+logger = logging.get_logger(__name__)
 
 
 @dataclass
@@ -29,6 +33,8 @@ class AnyMoOutput(ModelOutput):
         logits_per_text (`torch.FloatTensor` of shape `(text batch, imu batch)`): its transpose.
         imu_embeds (`torch.FloatTensor` of shape `(imu batch, projection_dim)`): unit length.
         text_embeds (`torch.FloatTensor` of shape `(text batch, projection_dim)`): unit length.
+        hidden_states, attentions: of the language model over the motion prompts, or over the texts where there are no
+            prompts; with `output_hidden_states` and `output_attentions`.
     """
 
     loss: torch.Tensor | None = None
@@ -36,6 +42,8 @@ class AnyMoOutput(ModelOutput):
     logits_per_text: torch.Tensor | None = None
     imu_embeds: torch.Tensor | None = None
     text_embeds: torch.Tensor | None = None
+    hidden_states: tuple[torch.Tensor, ...] | None = None
+    attentions: tuple[torch.Tensor, ...] | None = None
 
 
 def info_nce_loss(imu: torch.Tensor, text: torch.Tensor, temperature: float) -> torch.Tensor:
@@ -46,45 +54,6 @@ def info_nce_loss(imu: torch.Tensor, text: torch.Tensor, temperature: float) -> 
     logits = imu.float() @ text.float().t() / temperature
     target = torch.arange(len(logits), device=logits.device)
     return (F.cross_entropy(logits, target) + F.cross_entropy(logits.t(), target)) / 2
-
-
-class WordAndCodeEmbedding(nn.Embedding):
-    """Input embedding of words and motion codes.
-
-    A word id is looked up in `weight`. A code id (`code_offset` <= id < `code_offset` + books x size) takes its frozen
-    codebook vector through a two-layer projector instead, so similar codes start out as similar inputs; rows of
-    `weight` at code ids are never read.
-    """
-
-    codebook: torch.Tensor
-
-    def __init__(self, vocab_size: int, config: AnyMoConfig, padding_idx: int | None = None):
-        hidden = config.text_config.hidden_size
-        super().__init__(vocab_size, hidden, padding_idx)
-        pqvae = config.pqvae_config
-        self.code_offset = config.imu_token_offset
-        self.register_buffer("codebook", torch.randn(pqvae.num_codebooks, pqvae.codebook_size, pqvae.code_dim))
-        self.imu_projector = nn.Sequential(
-            nn.Linear(pqvae.code_dim, config.projector_hidden), nn.GELU(), nn.Linear(config.projector_hidden, hidden)
-        )
-
-    @property
-    def num_codes(self) -> int:
-        """Codes over all books."""
-        return self.codebook.shape[0] * self.codebook.shape[1]
-
-    def project_codes(self, codes: torch.Tensor) -> torch.Tensor:
-        """Code numbers (`code + size * book`) `(n,)` to vectors `(n, hidden)`."""
-        vectors = self.codebook.flatten(0, 1)[codes]
-        return self.imu_projector(vectors.to(self.imu_projector[0].weight.dtype))
-
-    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
-        """Token ids `(batch, length)` to `(batch, length, hidden)`."""
-        embeds = super().forward(input_ids)
-        is_code = (input_ids >= self.code_offset) & (input_ids < self.code_offset + self.num_codes)
-        projected = self.project_codes((input_ids - self.code_offset).clamp(0, self.num_codes - 1)[is_code])
-        # masked_scatter keeps both gradients; words alone still touch the projector, so that DDP sees every weight
-        return embeds.masked_scatter(is_code[..., None], projected.to(embeds.dtype))
 
 
 class GatedFeedForward(nn.Module):
@@ -111,14 +80,14 @@ class LatentAttentionPooler(nn.Module):
         self.latents = nn.Parameter(torch.randn(num_latents, dim) * 0.02)
         self.token_norm = nn.RMSNorm(dim, eps=eps)
         self.latent_norm = nn.RMSNorm(dim, eps=eps)
-        self.attn = nn.MultiheadAttention(dim, heads, batch_first=True)
+        self.attn = Attention(dim, heads)
         self.ffn = GatedFeedForward(dim, eps)
         self.norm = nn.RMSNorm(dim, eps=eps)
 
     def forward(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """`tokens` `(batch, length, dim)`, `mask` `(batch, length)` True where averaged, to `(batch, dim)`."""
         latents = self.latents.to(tokens.dtype).expand(len(tokens), -1, -1)
-        attended, _ = self.attn(self.token_norm(tokens), self.latent_norm(latents), latents, need_weights=False)
+        attended = self.attn(self.token_norm(tokens), self.latent_norm(latents), latents)
         x = tokens + attended
         x = x + self.ffn(x)
         return self.norm(masked_mean(x, mask))
@@ -141,17 +110,17 @@ class AnyMoPreTrainedModel(StrictLoadingMixin, PreTrainedModel):
     _supports_sdpa = True
     _supports_flash_attn = True
     _supports_flex_attn = True
-    _optional_parts = ("classifier.",)
-
-    def save_pretrained(self, save_directory, **kwargs) -> None:
-        """As `PreTrainedModel.save_pretrained`, with the code that loads it elsewhere."""
-        super().save_pretrained(save_directory, **kwargs)
-        add_code(save_directory, "config.json")
+    _optional_parts = ("classifier.", "imu_tokenizer.")
+    accepts_loss_kwargs = False
 
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
         if isinstance(module, WordAndCodeEmbedding):
             init.normal_(module.codebook, mean=0.0, std=1.0)
+        elif isinstance(module, Attention):
+            init.xavier_uniform_(module.in_proj_weight)
+            init.zeros_(module.in_proj_bias)
+            init.zeros_(module.out_proj.bias)
         elif isinstance(module, LatentAttentionPooler):
             init.normal_(module.latents, mean=0.0, std=0.02)
         elif isinstance(module, AnyMoModel):
@@ -212,7 +181,7 @@ class AnyMoModel(AnyMoPreTrainedModel):
         Raises:
             ValueError: so few tokens that motion codes or the tokens around them would be cut off.
         """
-        embedding, config = self.get_input_embeddings(), self.config
+        embedding, config = own_embedding(self.get_input_embeddings()), self.config
         last_code = embedding.code_offset + embedding.num_codes - 1
         least = max(last_code, config.imu_bos_token_id, config.imu_eos_token_id) + 1
         if new_num_tokens is not None and new_num_tokens < least:
@@ -230,12 +199,12 @@ class AnyMoModel(AnyMoPreTrainedModel):
     @property
     def codebook(self) -> torch.Tensor:
         """Frozen code vectors `(books, size, code_dim)`."""
-        return self.get_input_embeddings().codebook
+        return own_embedding(self.get_input_embeddings()).codebook
 
     @property
     def imu_projector(self) -> nn.Module:
         """Code vectors to the width of the language model."""
-        return self.get_input_embeddings().imu_projector
+        return own_embedding(self.get_input_embeddings()).imu_projector
 
     @torch.no_grad()
     def set_codebook(self, pqvae: AnyMoPQVAEModel) -> None:
@@ -251,7 +220,7 @@ class AnyMoModel(AnyMoPreTrainedModel):
     @torch.no_grad()
     def init_code_head(self) -> None:
         """Sets the head's code rows to the projected code vectors (paper A.4); call it after `set_codebook`."""
-        embedding = self.get_input_embeddings()
+        embedding = own_embedding(self.get_input_embeddings())
         rows = embedding.project_codes(torch.arange(embedding.num_codes, device=self.codebook.device))
         head = self.get_output_embeddings()
         head.weight[embedding.code_offset : embedding.code_offset + embedding.num_codes] = rows.to(head.weight.dtype)
@@ -277,73 +246,120 @@ class AnyMoModel(AnyMoPreTrainedModel):
                 raise ValueError(f"text model tensor {name!r} has {len(value)} rows, needed {len(tensor)}")
             tensor[: len(value)] = value.to(tensor)
 
-    def _encode(self, embeds: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        """Last hidden states; positions count real tokens only, so padding on either side changes nothing."""
+    def _encode(self, embeds: torch.Tensor, attention_mask: torch.Tensor, **flags) -> BaseModelOutputWithPooling:
+        """The decoder's layers; positions count real tokens only, so padding on either side changes nothing."""
         positions = (attention_mask.long().cumsum(-1) - 1).clamp_min(0)
+        # a flag that is not given is the config's, which this model and its language model have each
+        given = {name: getattr(self.config, name) if value is None else value for name, value in flags.items()}
+        if given.get("output_attentions") and self.config.text_config._attn_implementation != "eager":
+            logger.warning_once(
+                "only attn_implementation='eager' tells its attentions, others give None; call "
+                "model.set_attn_implementation('eager')"
+            )
         output = self.language_model.base_model(
-            inputs_embeds=embeds, attention_mask=attention_mask, position_ids=positions, use_cache=False
+            inputs_embeds=embeds, attention_mask=attention_mask, position_ids=positions, use_cache=False,
+            return_dict=True, **given,
+        )  # fmt: skip
+        return BaseModelOutputWithPooling(
+            last_hidden_state=output.last_hidden_state,
+            hidden_states=output.hidden_states,
+            attentions=output.attentions,
         )
-        return output.last_hidden_state
 
-    def _imu_embedding(
+    def _imu_features(
         self,
         imu_input_ids: torch.Tensor,
         imu_attention_mask: torch.Tensor | None,
         imu_pooling_mask: torch.Tensor | None,
-    ) -> torch.Tensor:
-        embedding = self.get_input_embeddings()
+        code_embeds: torch.Tensor | None = None,
+        **flags,
+    ) -> BaseModelOutputWithPooling:
+        """`get_imu_features`; `code_embeds` `(codes, hidden)`, row after row, stand in for those of the code tokens."""
+        embedding = own_embedding(self.get_input_embeddings())
         if imu_attention_mask is None:
             imu_attention_mask = torch.ones_like(imu_input_ids)
         if imu_pooling_mask is None:
-            offset = embedding.code_offset
-            imu_pooling_mask = (imu_input_ids >= offset) & (imu_input_ids < offset + embedding.num_codes)
-            imu_pooling_mask = imu_pooling_mask & imu_attention_mask.bool()
+            imu_pooling_mask = embedding.is_code(imu_input_ids) & imu_attention_mask.bool()
         _require_tokens(imu_pooling_mask, "imu_pooling_mask")
-        embeds = embedding(imu_input_ids)
-        pooled = self.imu_pooler(self._encode(embeds, imu_attention_mask), imu_pooling_mask)
+        embeds = embed_tokens(self.get_input_embeddings(), imu_input_ids)
+        if code_embeds is not None:
+            embeds = embeds.masked_scatter(imu_pooling_mask.bool()[..., None], code_embeds.to(embeds.dtype))
+        output = self._encode(embeds, imu_attention_mask, **flags)
+        pooled = self.imu_pooler(output.last_hidden_state, imu_pooling_mask)
         residual = self.imu_residual_head(self.imu_residual_norm(masked_mean(embeds, imu_pooling_mask)))
-        return self.imu_embedding_head(pooled) + self.imu_residual_scale.to(residual.dtype) * residual
+        features = self.imu_embedding_head(pooled) + self.imu_residual_scale.to(residual.dtype) * residual
+        output.pooler_output = F.normalize(features, dim=-1)
+        return output
 
+    @can_return_tuple
     def get_imu_features(
         self,
         imu_input_ids: torch.Tensor,
         imu_attention_mask: torch.Tensor | None = None,
         imu_pooling_mask: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        """Unit-length motion embeddings `(batch, projection_dim)`.
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+    ) -> BaseModelOutputWithPooling:
+        """Unit-length motion embeddings `(batch, projection_dim)`, as `pooler_output` beside the token states.
 
         Args:
             imu_input_ids (`torch.LongTensor` of shape `(batch, length)`): prompt with placements and motion codes.
             imu_attention_mask (`torch.LongTensor` of shape `(batch, length)`): 1 for real tokens.
             imu_pooling_mask (`torch.LongTensor` of shape `(batch, length)`): 1 for code tokens, which are pooled.
-        """
-        return F.normalize(self._imu_embedding(imu_input_ids, imu_attention_mask, imu_pooling_mask), dim=-1)
+            output_attentions, output_hidden_states: also those of the language model's layers.
 
+        Raises:
+            ValueError: a row without a token to pool.
+        """
+        return self._imu_features(
+            imu_input_ids, imu_attention_mask, imu_pooling_mask,
+            output_attentions=output_attentions, output_hidden_states=output_hidden_states,
+        )  # fmt: skip
+
+    @can_return_tuple
     def get_text_features(
         self,
         input_ids: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
         pooling_mask: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        """Unit-length text embeddings `(batch, projection_dim)`; the soft prompt goes first and is not pooled.
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+    ) -> BaseModelOutputWithPooling:
+        """Unit-length text embeddings `(batch, projection_dim)`, as `pooler_output` beside the token states.
+
+        The soft prompt goes first, is not pooled, and is left out of the states (not of the attentions).
 
         Args:
             input_ids (`torch.LongTensor` of shape `(batch, length)`): label or narration tokens.
             attention_mask (`torch.LongTensor` of shape `(batch, length)`): 1 for real tokens.
             pooling_mask (`torch.LongTensor` of shape `(batch, length)`): 1 for the content, which is pooled.
+            output_attentions, output_hidden_states: also those of the language model's layers.
+
+        Raises:
+            ValueError: a row without a token to pool.
         """
         if attention_mask is None:
             attention_mask = torch.ones_like(input_ids)
         if pooling_mask is None:
             pooling_mask = attention_mask
         _require_tokens(pooling_mask, "pooling_mask")
-        embeds = self.get_input_embeddings()(input_ids)
+        embeds = embed_tokens(self.get_input_embeddings(), input_ids)
         prompt = self.text_soft_prompt.to(embeds.dtype).expand(len(embeds), -1, -1)
         length = prompt.shape[1]
-        hidden = self._encode(torch.cat([prompt, embeds], 1), F.pad(attention_mask, (length, 0), value=1))
-        pooled = self.text_pooler(hidden, F.pad(pooling_mask, (length, 0), value=0))
-        return F.normalize(self.text_embedding_head(pooled), dim=-1)
+        output = self._encode(
+            torch.cat([prompt, embeds], 1), F.pad(attention_mask, (length, 0), value=1),
+            output_attentions=output_attentions, output_hidden_states=output_hidden_states,
+        )  # fmt: skip
+        output.last_hidden_state = output.last_hidden_state[:, length:]
+        if output.hidden_states is not None:
+            output.hidden_states = tuple(
+                layer if layer is None else layer[:, length:] for layer in output.hidden_states
+            )
+        pooled = self.text_pooler(output.last_hidden_state, pooling_mask)
+        output.pooler_output = F.normalize(self.text_embedding_head(pooled), dim=-1)
+        return output
 
+    @can_return_tuple
     def forward(
         self,
         imu_input_ids: torch.Tensor | None = None,
@@ -353,19 +369,32 @@ class AnyMoModel(AnyMoPreTrainedModel):
         attention_mask: torch.Tensor | None = None,
         pooling_mask: torch.Tensor | None = None,
         return_loss: bool = False,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
         **kwargs,
     ) -> AnyMoOutput:
         """Embeds either side or both; see `get_imu_features` and `get_text_features` for the arguments.
 
         Args:
             return_loss: also the contrastive loss, row n of one side belonging to row n of the other.
+
+        Raises:
+            TypeError: an argument it does not know.
         """
-        imu = text = logits = loss = None
-        if imu_input_ids is not None:
-            imu = self.get_imu_features(imu_input_ids, imu_attention_mask, imu_pooling_mask)
+        _refuse_unknown(self, kwargs)
+        flags = {
+            "output_attentions": output_attentions,
+            "output_hidden_states": output_hidden_states,
+            "return_dict": True,
+        }
+        imu = text = logits = loss = states = None
         if input_ids is not None:
-            text = self.get_text_features(input_ids, attention_mask, pooling_mask)
-        if imu is None and text is None:
+            states = self.get_text_features(input_ids, attention_mask, pooling_mask, **flags)
+            text = states.pooler_output
+        if imu_input_ids is not None:
+            states = self.get_imu_features(imu_input_ids, imu_attention_mask, imu_pooling_mask, **flags)
+            imu = states.pooler_output
+        if states is None:
             raise ValueError("give imu_input_ids, input_ids or both; AnyMoProcessor makes them")
         if imu is not None and text is not None:
             logits = imu @ text.t() / self.config.contrastive_temperature
@@ -379,7 +408,15 @@ class AnyMoModel(AnyMoPreTrainedModel):
             logits_per_text=None if logits is None else logits.t(),
             imu_embeds=imu,
             text_embeds=text,
+            hidden_states=states.hidden_states,
+            attentions=states.attentions,
         )
+
+
+def _refuse_unknown(model: nn.Module, kwargs: dict) -> None:
+    """TypeError for an argument; one that is None passes, since PEFT hands its whole list on."""
+    if unknown := sorted(name for name, value in kwargs.items() if value is not None):
+        raise TypeError(f"{type(model).__name__}.forward() got unexpected keyword arguments {unknown}")
 
 
 def _require_tokens(mask: torch.Tensor, name: str) -> None:
@@ -392,7 +429,20 @@ class AnyMoForConditionalGeneration(AnyMoModel, GenerationMixin):
     """Writes text (or motion codes) after a prompt of words and motion codes (paper §3.3, instruction branch)."""
 
     main_input_name = "input_ids"
+    accepts_loss_kwargs = True
 
+    def __init__(self, config: AnyMoConfig):
+        super().__init__(config)
+        # answers are sentences of a few words; transformers would stop after 20 tokens
+        self.generation_config.max_new_tokens = MAX_NEW_TOKENS
+        self.generation_config._from_model_config = False
+
+    @property
+    def base_model(self) -> nn.Module:
+        """The language model, which writes."""
+        return self.language_model
+
+    @can_return_tuple
     def forward(  # type: ignore[override]
         self,
         input_ids: torch.Tensor | None = None,
@@ -411,7 +461,14 @@ class AnyMoForConditionalGeneration(AnyMoModel, GenerationMixin):
             input_ids (`torch.LongTensor` of shape `(batch, length)`): words and codes.
             attention_mask (`torch.LongTensor` of shape `(batch, length)`): 1 for real tokens.
             labels (`torch.LongTensor` of shape `(batch, length)`): as `input_ids`, -100 where no loss is wanted.
+            kwargs: those of `TransformersKwargs`, such as `output_hidden_states`.
+
+        Raises:
+            TypeError: an argument it does not know.
         """
+        _refuse_unknown(self, {name: value for name, value in kwargs.items() if name not in _LANGUAGE_ARGUMENTS})
+        if input_ids is not None and inputs_embeds is None:
+            input_ids, inputs_embeds = None, embed_tokens(self.get_input_embeddings(), input_ids)
         return self.language_model(
             input_ids=input_ids,
             attention_mask=attention_mask,
@@ -421,21 +478,67 @@ class AnyMoForConditionalGeneration(AnyMoModel, GenerationMixin):
             labels=labels,
             use_cache=use_cache,
             logits_to_keep=logits_to_keep,
+            return_dict=True,
             **kwargs,
         )
 
 
+MAX_NEW_TOKENS = 64  # the paper's caption protocol
+# what language models of transformers and their losses understand
+_LANGUAGE_ARGUMENTS = {*TransformersKwargs.__annotations__, "cache_position", "shift_labels", "ignore_index"}
+
+
 class AnyMoForSequenceClassification(AnyMoModel):
-    """A linear classifier on the unit motion embedding, for a closed label set (`config.num_labels`).
+    """A linear classifier for a closed label set (`config.num_labels`).
+
+    With `config.classifier_input` "codes" it reads the unit motion embedding of a prompt; with "imu" it reads raw windows,
+    whose gradients reach the encoder, and sees the encoder's latents (mean and standard deviation over time) as well.
 
     Scores are divided by `config.contrastive_temperature` as in zero-shot recognition, so that a classifier whose rows
     are embeddings of the labels' names (`init_classifier`) is zero-shot recognition, and training goes on from there.
+    A regression (`config.problem_type`) is not divided.
     """
 
     def __init__(self, config: AnyMoConfig):
         super().__init__(config)
-        self.classifier = nn.Linear(config.projection_dim, config.num_labels)
+        width = config.projection_dim
+        if config.classifier_input == "imu":
+            self.imu_tokenizer = AnyMoIMUTokenizerModel(config.imu_tokenizer_config())
+            width += 2 * config.stgcn_config.latent_dim
+        self.classifier = nn.Linear(width, config.num_labels)
         self.post_init()
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path, *args, output_loading_info: bool = False, **kwargs):
+        """As `PreTrainedModel.from_pretrained`.
+
+        A model that reads raw windows, of a checkpoint that does not, takes its encoder from the `imu_tokenizer/` beside.
+
+        Raises:
+            OSError: such a checkpoint has no `imu_tokenizer/`.
+            ValueError: tensors are missing or unexpected.
+        """
+        model, info = super().from_pretrained(pretrained_model_name_or_path, *args, output_loading_info=True, **kwargs)
+        if not output_loading_info:
+            cls.refuse_misfits(model, info, pretrained_model_name_or_path)
+        lacking = {name for name in info["missing_keys"] if name.startswith("imu_tokenizer.")}
+        if lacking:
+            where = {
+                name: kwargs[name] for name in ("cache_dir", "revision", "token", "local_files_only") if name in kwargs
+            }
+            source = AnyMoIMUTokenizerModel.from_pretrained(
+                pretrained_model_name_or_path, subfolder=IMU_TOKENIZER_FOLDER, **where
+            )
+            model.imu_tokenizer.load_state_dict(source.state_dict())
+            info["missing_keys"] = set(info["missing_keys"]) - lacking
+        return (model, info) if output_loading_info else model
+
+    def train(self, mode: bool = True) -> AnyMoForSequenceClassification:
+        """As `nn.Module.train`; the encoder keeps the statistics of its batch norms, which few windows would spoil."""
+        super().train(mode)
+        if self.config.classifier_input == "imu":
+            self.imu_tokenizer.eval()
+        return self
 
     @torch.no_grad()
     def init_classifier(self, text_embeds: torch.Tensor) -> None:
@@ -443,17 +546,17 @@ class AnyMoForSequenceClassification(AnyMoModel):
 
         Args:
             text_embeds (`torch.FloatTensor` of shape `(num_labels, projection_dim)`): `get_text_features` of the labels'
-                names, in the order of `config.id2label`.
+                names, in the order of `config.id2label`; its output is taken, too.
 
         Raises:
             ValueError: of another shape.
         """
-        if text_embeds.shape != self.classifier.weight.shape:
-            raise ValueError(
-                f"text_embeds must be {tuple(self.classifier.weight.shape)}, a row for each label, got "
-                f"{tuple(text_embeds.shape)}"
-            )
-        self.classifier.weight.copy_(text_embeds)
+        text_embeds = getattr(text_embeds, "pooler_output", text_embeds)
+        width, expected = self.config.projection_dim, (self.config.num_labels, self.config.projection_dim)
+        if tuple(text_embeds.shape) != expected:
+            raise ValueError(f"text_embeds must be {expected}, a row for each label, got {tuple(text_embeds.shape)}")
+        self.classifier.weight.zero_()
+        self.classifier.weight[:, :width] = text_embeds
         self.classifier.bias.zero_()
         self.untrained_parts = ()
 
@@ -461,26 +564,112 @@ class AnyMoForSequenceClassification(AnyMoModel):
         """Class scores `(batch, num_labels)`, before softmax, of unit motion embeddings `(batch, projection_dim)`.
 
         Raises:
-            ValueError: the checkpoint holds no classifier and nothing has trained one since.
+            ValueError: the checkpoint holds no classifier and nothing has trained one since, or it reads raw windows.
         """
+        self.require_trained()
+        if self.config.classifier_input == "imu":
+            raise ValueError("this classifier reads raw windows, not embeddings; call the model with imu=")
+        weight = self.classifier.weight
+        return self._scores(imu_embeds.to(weight.device, weight.dtype))
+
+    def require_trained(self) -> None:
+        """ValueError where the checkpoint holds no classifier and nothing has trained one since."""
         if "classifier." in self.untrained_parts:
             raise ValueError(
                 f"{self.name_or_path or 'this model'} holds no trained classifier, so its labels would be random; fine-tune "
                 "it first, or use zero-shot-imu-classification with labels of your own"
             )
-        weight = self.classifier.weight
-        return self.classifier(imu_embeds.to(weight.device, weight.dtype)) / self.config.contrastive_temperature
 
+    @property
+    def problem_type(self) -> str:
+        """`config.problem_type`, or what transformers takes it for: "regression" with one label, else one class of many."""
+        usual = "regression" if self.config.num_labels == 1 else "single_label_classification"
+        return self.config.problem_type or usual
+
+    def _scores(self, features: torch.Tensor) -> torch.Tensor:
+        logits = self.classifier(features)
+        return logits if self.problem_type == "regression" else logits / self.config.contrastive_temperature
+
+    def _read_windows(self, imu, node_mask, frame_mask, imu_input_ids, imu_attention_mask, imu_pooling_mask, **flags):
+        """Features of raw windows `(batch, width of the classifier)`, and the language model's states."""
+        tokens = self.imu_tokenizer(imu, node_mask, frame_mask, return_dict=True)
+        books = self.config.pqvae_config.num_codebooks
+        real = tokens.attention_mask.repeat_interleave(books, 1)
+        if imu_input_ids is None:
+            imu_input_ids, imu_attention_mask, imu_pooling_mask = self._bare_prompt(tokens.codes, real)
+        if imu_pooling_mask is None:
+            imu_pooling_mask = own_embedding(self.get_input_embeddings()).is_code(imu_input_ids)
+        held = imu_pooling_mask.sum(1)
+        if not torch.equal(held.to(real.device), real.sum(1)):
+            raise ValueError(
+                f"the prompts hold {held.tolist()} codes, the windows make {real.sum(1).tolist()}; take both from one "
+                "call of the processor with return_windows=True"
+            )
+        vectors = tokens.quantized.unflatten(-1, (books, -1)).flatten(1, 2)[real]
+        code_embeds = self.imu_projector(vectors.to(self.imu_projector[0].weight.dtype))
+        output = self._imu_features(imu_input_ids, imu_attention_mask, imu_pooling_mask, code_embeds, **flags)
+        steps = tokens.attention_mask
+        mean = masked_mean(tokens.last_hidden_state, steps)
+        variance = masked_mean((tokens.last_hidden_state - mean[:, None]).square(), steps)
+        latents = F.normalize(torch.cat([mean, (variance + 1e-6).sqrt()], -1), dim=-1)
+        return torch.cat([output.pooler_output, latents.to(output.pooler_output.dtype)], -1), output
+
+    def _bare_prompt(self, codes: torch.Tensor, real: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """`<imu_bos>` codes `<imu_eos>` of windows without a prompt: ids, attention mask, pooling mask."""
+        config, books = self.config, codes.shape[-1]
+        shift = config.imu_token_offset + torch.arange(books, device=codes.device) * config.pqvae_config.codebook_size
+        count = real.sum(1, keepdim=True)
+        place = torch.arange(real.shape[1] + 2, device=codes.device)[None]
+        pooled = (place > 0) & (place <= count)
+        ids = F.pad((codes + shift).flatten(1), (1, 1)).masked_fill(~pooled, config.imu_eos_token_id)
+        ids[:, 0] = config.imu_bos_token_id
+        return ids, (place <= count + 1).long(), pooled.long()
+
+    @can_return_tuple
     def forward(  # type: ignore[override]
         self,
-        imu_input_ids: torch.Tensor,
+        imu_input_ids: torch.Tensor | None = None,
         imu_attention_mask: torch.Tensor | None = None,
         imu_pooling_mask: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
+        imu: torch.Tensor | None = None,
+        node_mask: torch.Tensor | None = None,
+        frame_mask: torch.Tensor | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
         **kwargs,
     ) -> SequenceClassifierOutput:
-        """Class scores `(batch, num_labels)`; with `labels` `(batch,)` also the cross-entropy."""
-        embedding = self.get_imu_features(imu_input_ids, imu_attention_mask, imu_pooling_mask)
-        logits = self.classifier(embedding) / self.config.contrastive_temperature
-        loss = None if labels is None else F.cross_entropy(logits.float(), labels)
-        return SequenceClassifierOutput(loss=loss, logits=logits)
+        """Class scores `(batch, num_labels)`; with `labels` also the loss of `config.problem_type`.
+
+        Args:
+            imu_input_ids, imu_attention_mask, imu_pooling_mask: as in `get_imu_features`. Where the classifier reads raw
+                windows they give the words around the codes, and may be missing.
+            imu, node_mask, frame_mask: raw windows as in `AnyMoSTGCNModel`, only with `config.classifier_input` "imu".
+            labels: `(batch,)` of classes, `(batch, num_labels)` float of several labels at once, or float numbers.
+
+        Raises:
+            TypeError: an argument it does not know.
+            ValueError: windows for a classifier of codes or the other way round.
+        """
+        _refuse_unknown(self, kwargs)
+        flags = {"output_attentions": output_attentions, "output_hidden_states": output_hidden_states}
+        prompts = imu_input_ids, imu_attention_mask, imu_pooling_mask
+        if self.config.classifier_input == "imu":
+            if imu is None:
+                raise ValueError(
+                    "this classifier reads raw windows: give imu=, as processor(..., return_windows=True) does"
+                )
+            features, output = self._read_windows(imu, node_mask, frame_mask, *prompts, **flags)
+        elif imu is not None or imu_input_ids is None:
+            raise ValueError(
+                "this classifier reads prompts: give imu_input_ids=, as the processor does; for raw windows load it with "
+                "classifier_input='imu'"
+            )
+        else:
+            output = self._imu_features(*prompts, **flags)
+            features = output.pooler_output
+        logits = self._scores(features)
+        loss = None if labels is None else self.loss_function(labels, logits.float(), self.config)
+        return SequenceClassifierOutput(
+            loss=loss, logits=logits, hidden_states=output.hidden_states, attentions=output.attentions
+        )

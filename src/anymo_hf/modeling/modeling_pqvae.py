@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 from transformers import PreTrainedModel
 from transformers import initialization as init
-from transformers.utils import ModelOutput
+from transformers.utils import ModelOutput, can_return_tuple
 
 from .configuration_anymo import AnyMoPQVAEConfig
 from .strict_loading import StrictLoadingMixin
@@ -17,12 +17,14 @@ from .strict_loading import StrictLoadingMixin
 
 @dataclass
 class AnyMoPQVAEOutput(ModelOutput):
-    """`loss`, `reconstruction` `(batch, length, input_dim)`, `codes` `(batch, length, books)`, `quantized`."""
+    """`loss`, `reconstruction` `(batch, length, input_dim)`, `codes` `(batch, length, books)`, `quantized`; with
+    `output_hidden_states` also `hidden_states`: the quantized sequence, and what each block of the decoder gives."""
 
     loss: torch.Tensor | None = None
     reconstruction: torch.Tensor | None = None
     codes: torch.Tensor | None = None
     quantized: torch.Tensor | None = None
+    hidden_states: tuple[torch.Tensor, ...] | None = None
 
 
 class ProductQuantizer(nn.Module):
@@ -148,12 +150,22 @@ class TemporalDecoder(nn.Module):
         self.out_norm = nn.GroupNorm(1, dim)
         self.out_proj = nn.Conv1d(dim, config.input_dim, 1)
 
-    def forward(self, quantized: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
-        """`(batch, length, bottleneck)` to `(batch, length, input_dim)`; `attention_mask` `(batch, length)`."""
+    def forward(
+        self,
+        quantized: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        states: list[torch.Tensor] | None = None,
+    ) -> torch.Tensor:
+        """`(batch, length, bottleneck)` to `(batch, length, input_dim)`; `attention_mask` `(batch, length)`.
+
+        What each block gives, `(batch, length, decoder_dim)`, is put at the end of `states`, where that is a list.
+        """
         mask = None if attention_mask is None else attention_mask[:, None].to(quantized.dtype)
         x = self.in_proj(self.in_norm(quantized).transpose(1, 2))
         for block in self.blocks:
             x = block(x, mask)
+            if states is not None:
+                states.append(x.transpose(1, 2))
         return self.out_proj(F.gelu(_masked_group_norm(self.out_norm, x, mask))).transpose(1, 2)
 
 
@@ -163,6 +175,7 @@ class AnyMoPQVAEModel(StrictLoadingMixin, PreTrainedModel):
     config_class = AnyMoPQVAEConfig
     base_model_prefix = "pqvae"
     main_input_name = "latents"
+    accepts_loss_kwargs = False
     _keep_in_fp32_modules_strict = {"quantizer"}
 
     def __init__(self, config: AnyMoPQVAEConfig):
@@ -192,7 +205,14 @@ class AnyMoPQVAEModel(StrictLoadingMixin, PreTrainedModel):
         """Latents `(..., input_dim)` to `(..., bottleneck)`."""
         return self.pre_quant(latents)
 
-    def forward(self, latents: torch.Tensor, attention_mask: torch.Tensor | None = None) -> AnyMoPQVAEOutput:
+    @can_return_tuple
+    def forward(
+        self,
+        latents: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        return_loss: bool = True,
+        output_hidden_states: bool | None = None,
+    ) -> AnyMoPQVAEOutput:
         """Quantize and reconstruct `latents` `(batch, length, input_dim)`; the loss is Eq. 4 over real steps."""
         if latents.dim() != 3 or latents.shape[-1] != self.config.input_dim:
             raise ValueError(f"latents must be (batch, length, {self.config.input_dim}), got {tuple(latents.shape)}")
@@ -210,13 +230,20 @@ class AnyMoPQVAEModel(StrictLoadingMixin, PreTrainedModel):
         codes[keep] = row_codes
         target = self.quantizer.lookup(codes).to(projected.dtype)
         quantized = (projected + (target - projected).detach()) * keep[..., None]  # straight-through
-        reconstruction = self.decoder(quantized, None if attention_mask is None else keep)
-        gap = (rows - target[keep].detach()).square().view(len(rows), self.config.num_codebooks, -1)
-        commitment = gap.mean((0, 2)).sum()
-        loss = F.smooth_l1_loss(reconstruction[keep], latents[keep]) + self.config.commitment_weight * commitment
+        wanted = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        states = [quantized] if wanted else None
+        reconstruction = self.decoder(quantized, None if attention_mask is None else keep, states)
+        loss = None
+        if return_loss:
+            gap = (rows - target[keep].detach()).square().view(len(rows), self.config.num_codebooks, -1)
+            commitment = gap.mean((0, 2)).sum()
+            loss = F.smooth_l1_loss(reconstruction[keep], latents[keep]) + self.config.commitment_weight * commitment
         if self.training:
             self.quantizer.update(rows.detach(), row_codes)
-        return AnyMoPQVAEOutput(loss=loss, reconstruction=reconstruction, codes=codes, quantized=quantized)
+        return AnyMoPQVAEOutput(
+            loss=loss, reconstruction=reconstruction, codes=codes, quantized=quantized,
+            hidden_states=None if states is None else tuple(states),
+        )  # fmt: skip
 
     @torch.no_grad()
     def encode(self, latents: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:

@@ -18,8 +18,9 @@ import torch.nn.functional as F
 from torch import nn
 from transformers import PreTrainedModel
 from transformers import initialization as init
-from transformers.utils import ModelOutput
+from transformers.utils import ModelOutput, can_return_tuple
 
+from .attention import Attention
 from .body_segments import spatial_partitions
 from .configuration_anymo import AnyMoSTGCNConfig
 from .strict_loading import StrictLoadingMixin
@@ -27,20 +28,30 @@ from .strict_loading import StrictLoadingMixin
 
 @dataclass
 class AnyMoSTGCNOutput(ModelOutput):
-    """`last_hidden_state` `(batch, ceil(frames / 4), latent_dim)` and `attention_mask` of the same length, bool."""
+    """Latents of windows.
+
+    Args:
+        last_hidden_state (`torch.FloatTensor` of shape `(batch, ceil(frames / 4), latent_dim)`): mean over segments.
+        attention_mask (`torch.BoolTensor` of shape `(batch, ceil(frames / 4))`): True on real steps.
+        hidden_states: with `output_hidden_states`, the normalised input and what each block gives, each
+            `(batch, frames, 23, width)`.
+    """
 
     last_hidden_state: torch.Tensor | None = None
     attention_mask: torch.Tensor | None = None
+    hidden_states: tuple[torch.Tensor, ...] | None = None
 
 
 @dataclass
 class AnyMoSTGCNPreTrainingOutput(ModelOutput):
-    """`loss` (Eq. 3, both directions), `logits` `(2, batch, batch)` of mean cosine similarity over temperature, and
-    `last_hidden_state` `(2 * batch, steps, dim)`, the latents of both views as the encoder saw them."""
+    """`loss` (Eq. 3, both directions), `logits` `(2, batch, batch)` of mean cosine similarity over temperature,
+    `last_hidden_state` `(2 * batch, steps, dim)`, the latents of both views as the encoder saw them, and, with
+    `output_hidden_states`, its `hidden_states`."""
 
     loss: torch.Tensor | None = None
     logits: torch.Tensor | None = None
     last_hidden_state: torch.Tensor | None = None
+    hidden_states: tuple[torch.Tensor, ...] | None = None
 
 
 class SpatialConvolution(nn.Module):
@@ -57,6 +68,14 @@ class SpatialConvolution(nn.Module):
         """
         nodes, batch, frames, channels = x.shape
         partitions = adjacency.shape[0]
+        if type(self.conv) is not nn.Conv2d:  # an adapter, which acts when it is called
+            convolved = self.conv(x.permute(1, 3, 2, 0)).unflatten(1, (partitions, -1))
+            y = torch.einsum("nkctv,kvw->wntc", convolved, adjacency)
+            return (
+                y
+                if norm is None
+                else norm(y.flatten(0, 1).permute(0, 2, 1)[..., None])[..., 0].mT.unflatten(0, (nodes, batch))
+            )
         assert self.conv.bias is not None
         weight = self.conv.weight.view(partitions, -1, channels)
         bias = self.conv.bias.view(partitions, -1)
@@ -175,7 +194,8 @@ class STGCNBlock(nn.Module):
         y = dropout(y)
         shortcut: Any = self.residual
         if shortcut is not None:
-            short = x.flatten(0, 1)[:, :: self.stride]
+            plain = type(shortcut[0]) is nn.Conv2d  # an adapter strides by itself
+            short = x.flatten(0, 1)[:, :: self.stride] if plain else x.flatten(0, 1)
             y = y + _convolved(short, shortcut[0], shortcut[1], 1, folded)
         elif self.has_residual:
             y = y + x.flatten(0, 1)
@@ -186,6 +206,9 @@ def _convolved(
     x: torch.Tensor, convolution: nn.Conv2d, norm: nn.BatchNorm2d, stride: int, folded: bool
 ) -> torch.Tensor:
     """Convolution over time of `(R, T, C)`, then batch norm, which eval mode folds into the weights."""
+    if type(convolution) is not nn.Conv2d:  # an adapter, which acts when it is called
+        image = convolution(x.mT[..., None])
+        return norm(image)[..., 0].mT if folded else _normalised(norm, image[..., 0].mT)
     weight, bias = convolution.weight, convolution.bias
     assert bias is not None
     if folded:
@@ -202,6 +225,7 @@ class AnyMoSTGCNPreTrainedModel(StrictLoadingMixin, PreTrainedModel):
     config_class = AnyMoSTGCNConfig
     base_model_prefix = "encoder"
     main_input_name = "imu"
+    accepts_loss_kwargs = False
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
@@ -213,7 +237,7 @@ class AnyMoSTGCNPreTrainedModel(StrictLoadingMixin, PreTrainedModel):
             init.normal_(module.weight, std=0.02)
             if module.bias is not None:
                 init.zeros_(module.bias)
-        elif isinstance(module, nn.MultiheadAttention):
+        elif isinstance(module, Attention):
             init.normal_(module.in_proj_weight, std=0.02)
             init.zeros_(module.in_proj_bias)
         elif isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
@@ -281,12 +305,13 @@ class AnyMoSTGCNModel(AnyMoSTGCNPreTrainedModel):
         self.edge_importance = nn.ParameterList(nn.Parameter(torch.ones_like(self.A)) for _ in config.strides)
         self.post_init()
 
+    @can_return_tuple
     def forward(
         self,
         imu: torch.Tensor,
         node_mask: torch.Tensor | None = None,
         frame_mask: torch.Tensor | None = None,
-        return_dict: bool | None = None,
+        output_hidden_states: bool | None = None,
     ) -> AnyMoSTGCNOutput:
         """Encode windows.
 
@@ -296,6 +321,7 @@ class AnyMoSTGCNModel(AnyMoSTGCNPreTrainedModel):
             frame_mask (`(batch, frames)` bool): True on real frames, padding at the end. Latents of a padded window
                 equal those of the window alone in eval mode; batch statistics in train mode include padded frames,
                 which read zero whatever was in them.
+            output_hidden_states: also what every block gives.
 
         Raises:
             ValueError: wrong shape, a window without a visible sensor or frame, or padding before real frames.
@@ -312,9 +338,13 @@ class AnyMoSTGCNModel(AnyMoSTGCNPreTrainedModel):
         if node_mask is not None:
             x = torch.where(_check_node_mask(node_mask, batch, nodes)[:, None, :, None], x, self.mask_token)
         mask = None if frame_mask is None else frame_mask.to(x.dtype)
+        wanted = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        states = [x] if wanted else []
         x = x.permute(2, 0, 1, 3).contiguous()
         for block, importance in zip(self.st_gcn_networks, self.edge_importance, strict=True):
             x = block(x, self.A * importance, mask)
+            if wanted:
+                states.append(x.permute(1, 2, 0, 3))
             if mask is not None:
                 mask = mask[:, :: block.stride]
         latents = x.mean(0)
@@ -323,7 +353,8 @@ class AnyMoSTGCNModel(AnyMoSTGCNPreTrainedModel):
         else:
             keep = mask.bool()
             latents = latents * mask[..., None]
-        return AnyMoSTGCNOutput(last_hidden_state=latents, attention_mask=keep)
+        hidden_states = tuple(states) if wanted else None
+        return AnyMoSTGCNOutput(last_hidden_state=latents, attention_mask=keep, hidden_states=hidden_states)
 
 
 class PredictorBlock(nn.Module):
@@ -332,7 +363,7 @@ class PredictorBlock(nn.Module):
     def __init__(self, dim: int, heads: int, mlp_dim: int):
         super().__init__()
         self.norm1 = nn.LayerNorm(dim)
-        self.attn = nn.MultiheadAttention(dim, heads, batch_first=True)
+        self.attn = Attention(dim, heads)
         self.norm2 = nn.LayerNorm(dim)
         # index 2 is the official dropout's place; kept so that names agree
         self.mlp = nn.Sequential(nn.Linear(dim, mlp_dim), nn.GELU(), nn.Identity(), nn.Linear(mlp_dim, dim))
@@ -340,7 +371,7 @@ class PredictorBlock(nn.Module):
     def forward(self, x: torch.Tensor, padding: torch.Tensor) -> torch.Tensor:
         """`x` `(batch, length, dim)`, `padding` True where nothing is."""
         y = self.norm1(x)
-        x = x + self.attn(y, y, y, key_padding_mask=padding, need_weights=False)[0]
+        x = x + self.attn(y, y, y, padding)
         return x + self.mlp(self.norm2(x))
 
 
@@ -375,6 +406,8 @@ class LatentPredictor(nn.Module):
 class AnyMoSTGCNForPreTraining(AnyMoSTGCNPreTrainedModel):
     """Masked cross-view predictive contrastive learning (paper §3.2, Eq. 3)."""
 
+    main_input_name = "imu_a"
+
     def __init__(self, config: AnyMoSTGCNConfig):
         super().__init__(config)
         self.encoder = AnyMoSTGCNModel(config)
@@ -388,6 +421,7 @@ class AnyMoSTGCNForPreTraining(AnyMoSTGCNPreTrainedModel):
         order = torch.rand(batch, config.num_nodes, generator=generator).argsort(1).argsort(1)
         return (order < count).to(self.device)
 
+    @can_return_tuple
     def forward(
         self,
         imu_a: torch.Tensor,
@@ -397,11 +431,14 @@ class AnyMoSTGCNForPreTraining(AnyMoSTGCNPreTrainedModel):
         frame_mask: torch.Tensor | None = None,
         gather: Callable[[torch.Tensor], torch.Tensor] | None = None,
         first_row: int = 0,
+        return_loss: bool = True,
+        output_hidden_states: bool | None = None,
     ) -> AnyMoSTGCNPreTrainingOutput:
         """Two views `(batch, frames, 23, 6)` of the same windows; visible sets are drawn when not given.
 
         Over several processes, `gather` returns the rows of all of them and `first_row` is where this one's begin. Then
-        `logits` is `(2, batch, all rows)`, and the mean of all losses is the loss of the whole batch.
+        `logits` is `(2, batch, all rows)`, and the mean of all losses is the loss of the whole batch. `return_loss` makes
+        `Trainer.evaluate` report it.
         """
         batch = imu_a.shape[0]
         visible_a = self.sample_visible(batch) if visible_a is None else visible_a
@@ -410,8 +447,8 @@ class AnyMoSTGCNForPreTraining(AnyMoSTGCNPreTrainedModel):
         frames = None if frame_mask is None else torch.cat([frame_mask, frame_mask])
         # Stop-gradient targets. They leave running statistics alone: after pre-training only sparse views are encoded.
         with torch.no_grad(), frozen_statistics(self.encoder):
-            target = self.encoder(both, None, frames).last_hidden_state
-        masked = self.encoder(both, torch.cat([visible_a, visible_b]), frames)
+            target = self.encoder(both, None, frames, False, return_dict=True).last_hidden_state
+        masked = self.encoder(both, torch.cat([visible_a, visible_b]), frames, output_hidden_states, return_dict=True)
         predicted = self.predictor(masked.last_hidden_state, masked.attention_mask)
         weight = masked.attention_mask[:batch].to(predicted.dtype)
         # a prediction is told from the targets of the whole batch; they take no gradient, so none has to travel back
@@ -425,9 +462,13 @@ class AnyMoSTGCNForPreTraining(AnyMoSTGCNPreTrainedModel):
             ]
         )
         logits = logits / self.config.contrastive_temperature
-        labels = torch.arange(first_row, first_row + batch, device=logits.device)
-        loss = F.cross_entropy(logits[0], labels) + F.cross_entropy(logits[1], labels)
-        return AnyMoSTGCNPreTrainingOutput(loss=loss, logits=logits, last_hidden_state=masked.last_hidden_state)
+        loss = None
+        if return_loss:
+            labels = torch.arange(first_row, first_row + batch, device=logits.device)
+            loss = F.cross_entropy(logits[0], labels) + F.cross_entropy(logits[1], labels)
+        return AnyMoSTGCNPreTrainingOutput(
+            loss=loss, logits=logits, last_hidden_state=masked.last_hidden_state, hidden_states=masked.hidden_states
+        )
 
 
 @contextmanager

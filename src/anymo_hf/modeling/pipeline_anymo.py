@@ -37,6 +37,11 @@ class _ImuPipeline(Pipeline):
             raise ValueError(f"{type(self).__name__} needs processor=, such as AnyMoProcessor.from_pretrained(folder)")
         check_same_codebook(self.model, self.processor)
 
+    def save_pretrained(self, save_directory, **kwargs) -> None:
+        """Writes model and processor into one folder, from which `pipeline` loads with or without this package."""
+        self.model.save_pretrained(save_directory, **kwargs)
+        self.processor.save_pretrained(save_directory, **kwargs)
+
     def _pieces(self, inputs: dict[str, Any], middle: bool = False) -> tuple[list[np.ndarray], list[int]]:
         """Codes of each piece of one recording, and its segment indices."""
         if not isinstance(inputs, dict) or not ("imu" in inputs or "imu_codes" in inputs):
@@ -81,7 +86,7 @@ class _EmbeddingPipeline(_ImuPipeline):
         kept = getattr(self, "_kept", None)
         if kept is None or kept[0] != texts:
             batch = self.processor(text=texts, text_kind=self._text_kind, return_tensors="pt").to(self.device)
-            self._kept = kept = (list(texts), self.model.get_text_features(**batch))
+            self._kept = kept = (list(texts), self.model.get_text_features(**batch).pooler_output)
         return kept[1]
 
     def _forward(self, model_inputs, texts: list[str] | None = None) -> torch.Tensor:
@@ -157,11 +162,21 @@ class ImuClassificationPipeline(_ImuPipeline):
 
     def preprocess(self, inputs: dict[str, Any]) -> dict[str, Any]:  # type: ignore[override]
         """One recording to the codes of its pieces."""
+        if self.model.config.classifier_input == "imu":
+            if not isinstance(inputs, dict) or "imu" not in inputs:
+                raise ValueError(
+                    'this classifier reads raw windows: give {"imu": {"waist": array}, "sampling_rate": 50}'
+                )
+            return {"pieces": [self.processor.window_inputs(self.processor.pieces(**inputs)[0])]}
         codes, placements = self._pieces(inputs)
         return {"codes": codes, "placements": placements}
 
     def _forward(self, model_inputs) -> torch.Tensor:
         """Class scores `(recordings, labels)`."""
+        if self.model.config.classifier_input == "imu":
+            self.model.require_trained()
+            recordings = [item[0] if isinstance(item, list) else item for item in model_inputs["pieces"]]
+            return torch.stack([self.model(**batch).logits.mean(0) for batch in recordings])
         codes, placements = model_inputs["codes"], model_inputs["placements"]
         if isinstance(codes[0], np.ndarray):  # one recording; with batch_size above 1 it is a list of them
             codes, placements = [codes], [placements]
@@ -169,7 +184,10 @@ class ImuClassificationPipeline(_ImuPipeline):
 
     def postprocess(self, model_outputs: torch.Tensor, top_k: int | None = None) -> list[dict[str, Any]]:  # type: ignore[override]
         """Ranked labels."""
-        scores, names = model_outputs[0].float().softmax(0).tolist(), self.model.config.id2label
+        logits, names = model_outputs[0].float(), self.model.config.id2label
+        kind = self.model.problem_type
+        finish = {"regression": logits, "multi_label_classification": logits.sigmoid()}.get(kind, logits.softmax(0))
+        scores = finish.tolist()
         ranked = sorted(range(len(scores)), key=lambda index: -scores[index])
         return [{"score": scores[index], "label": names[index]} for index in ranked[:top_k]]
 

@@ -7,10 +7,23 @@ from collections.abc import Iterable
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from .saved_code import add_code
+from .saved_code import add_code, push_saved
 
 IMU_BOS, IMU_EOS, FIRST_CODE = "<imu_bos>", "<imu_eos>", "<imu_0000>"
 CHAT_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+
+# ChatML as the language model is trained on it: no line of its own before the first message
+CHAT_TEMPLATE = """\
+{%- for message in messages %}
+{{- '<|im_start|>' + message['role'] + '\\n' }}
+{%- if message['role'] == 'assistant' %}
+{%- generation %}{{ message['content'] + '<|im_end|>' }}{% endgeneration %}
+{%- else %}
+{{- message['content'] + '<|im_end|>' }}
+{%- endif %}
+{{- '\\n' }}
+{%- endfor %}
+{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{% endif %}"""
 
 
 def code_token(code: int) -> str:
@@ -27,10 +40,12 @@ class AnyMoTokenizer(PreTrainedTokenizerFast):
 
     model_input_names = ["input_ids", "attention_mask"]
 
-    def save_pretrained(self, save_directory, *args, **kwargs) -> tuple[str, ...]:
-        """As `PreTrainedTokenizerFast.save_pretrained`, with the code that loads it elsewhere."""
+    def save_pretrained(self, save_directory, *args, push_to_hub: bool = False, **kwargs) -> tuple[str, ...]:
+        """As `PreTrainedTokenizerFast.save_pretrained`, with the code that loads it elsewhere; so has an upload."""
         written = super().save_pretrained(save_directory, *args, **kwargs)
         add_code(save_directory, "tokenizer_config.json")
+        if push_to_hub:
+            push_saved(self, save_directory, kwargs)
         return written
 
     def _id_of(self, token: str) -> int:
@@ -68,7 +83,9 @@ class AnyMoTokenizer(PreTrainedTokenizerFast):
         if taken:
             raise ValueError(f"the text tokenizer already has {len(taken)} motion tokens, the first is {taken[0]!r}")
         backend.add_special_tokens([AddedToken(name, normalized=False, special=True) for name in names])
-        return cls(tokenizer_object=backend, eos_token=eos, pad_token=pad, padding_side="left")
+        return cls(
+            tokenizer_object=backend, eos_token=eos, pad_token=pad, padding_side="left", chat_template=CHAT_TEMPLATE
+        )
 
     @classmethod
     def from_text_tokenizer(cls, tokenizer: PreTrainedTokenizerBase, num_codes: int) -> AnyMoTokenizer:

@@ -199,7 +199,7 @@ def imu_embeddings(
         batch = processor(
             imu_codes=list(imu_codes[part]), imu_placements=list(imu_placements[part]), return_tensors="pt"
         )
-        parts.append(model.get_imu_features(**batch.to(model.device)).float().cpu())
+        parts.append(model.get_imu_features(**batch.to(model.device)).pooler_output.float().cpu())
     return torch.cat(parts).numpy()
 
 
@@ -366,7 +366,7 @@ def run_demo(model: Any, processor: Any, recording: DemoRecording, out: str | Pa
     codes, worn = features["imu_codes"], features["imu_placements"]
     imu = imu_embeddings(model, processor, codes, worn)
     labels = processor(text=list(recording.labels), text_kind="label", return_tensors="pt")
-    text = model.get_text_features(**labels.to(model.device))
+    text = model.get_text_features(**labels.to(model.device)).pooler_output
     cosine = torch.from_numpy(imu[0]) @ text.float().cpu().T
     scores = (cosine / model.config.contrastive_temperature).softmax(-1).tolist()
     ranked = sorted(zip(scores, recording.labels, strict=True), key=lambda pair: -pair[0])

@@ -323,7 +323,9 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
                 spread = (((out.last_hidden_state - mean[:, None]) ** 2 * mask).sum(1) / mask.sum(1)).sqrt()
                 parts.append(torch.cat([mean, spread], 1).numpy())
                 if embed:
-                    embeddings.append(model.get_imu_features(**processor(imu=batch, return_tensors="pt", **settings)))
+                    embeddings.append(
+                        model.get_imu_features(**processor(imu=batch, return_tensors="pt", **settings)).pooler_output
+                    )
         return np.concatenate(parts), torch.cat(embeddings).numpy() if embed else None
 
     def _prior(self, embeddings: np.ndarray) -> np.ndarray:
@@ -334,7 +336,7 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         with torch.inference_mode():
             texts = model.get_text_features(
                 **processor(text=[str(name) for name in self.classes_], text_kind="label", return_tensors="pt")
-            ).numpy()
+            ).pooler_output.numpy()
         scores = embeddings @ texts.T / model.config.contrastive_temperature
         scores = scores - scores.max(1, keepdims=True)
         return scores - np.log(np.exp(scores).sum(1, keepdims=True))

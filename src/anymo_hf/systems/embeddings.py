@@ -119,13 +119,13 @@ def _batches(recordings: Sequence[ImuRecording], batch_size: int) -> Iterator[li
 
 @torch.inference_mode()
 def embed_batches(model: Any, function: Any, inputs: Iterable[Any]) -> np.ndarray:
-    """Unit embeddings `(n, dim)` that `function` of a model gives of batches, in evaluation mode."""
+    """Unit embeddings `(n, dim)` that `function` of a model gives of batches as `pooler_output`, in evaluation mode."""
     device, was_training = getattr(model, "device", "cpu"), getattr(model, "training", False)
     if hasattr(model, "eval"):
         model.eval()
     parts = []
     for batch in inputs:
-        parts.append(function(**{name: value.to(device) for name, value in batch.items()}).float().cpu())
+        parts.append(function(**{name: value.to(device) for name, value in batch.items()}).pooler_output.float().cpu())
     if was_training:
         model.train()
     return torch.nn.functional.normalize(torch.cat(parts), dim=-1).numpy()

@@ -39,7 +39,8 @@ def test_a_branch_of_weight_0_is_not_computed(pair, accelerator, weights, chunk_
         return Texts(ids=torch.tensor(imu_codes if text is None else [int(word) for word in text]))
 
     model = SimpleNamespace(
-        get_imu_features=lambda ids: imu[ids], get_text_features=lambda ids: torch.cat([text, -text])[ids]
+        get_imu_features=lambda ids: SimpleNamespace(pooler_output=imu[ids]),
+        get_text_features=lambda ids: SimpleNamespace(pooler_output=torch.cat([text, -text])[ids]),
     )
     narrations, names = [str(i) for i in range(COUNT)], [str(COUNT + i) for i in range(COUNT)]
     settings = ContrastiveSettings(

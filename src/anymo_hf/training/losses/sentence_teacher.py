@@ -33,7 +33,8 @@ class SentenceTeacher:
     def loss(self, model: AnyMoModel, processor: AnyMoProcessor, rows: np.ndarray) -> torch.Tensor:
         """`relational_loss` of texts `rows`, this process's share, over the rows of all processes."""
         batch = processor(text=[self.texts[index] for index in rows], return_tensors="pt").to(self.accelerator.device)
-        student = gather_rows(run_within(model, methodcaller("get_text_features", **batch)), self.accelerator)
+        features = run_within(model, methodcaller("get_text_features", **batch)).pooler_output
+        student = gather_rows(features, self.accelerator)
         target = self.vectors[torch.as_tensor(rows, device=self.vectors.device)]
         return relational_loss(student, gather_rows(target, self.accelerator))
 

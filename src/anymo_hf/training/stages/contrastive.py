@@ -163,7 +163,8 @@ def _contrast(
 
     def embed(method: str, batch, begin: int, end: int) -> torch.Tensor:
         with accelerator.autocast():
-            return run_within(model, methodcaller(method, **{name: rows[begin:end] for name, rows in batch.items()}))
+            chunk = {name: rows[begin:end] for name, rows in batch.items()}
+            return run_within(model, methodcaller(method, **chunk)).pooler_output
 
     def loss(windows: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
         windows, total = gather_rows(windows, accelerator), windows.new_zeros(())
