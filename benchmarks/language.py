@@ -66,7 +66,10 @@ def step_seconds(preset: str, layers: int | None, half: bool, seconds: float) ->
             if kind == "language":
                 loss = model(**parts["language"]).loss
             else:
-                imu, text = model.get_imu_features(**parts["window"]).pooler_output, model.get_text_features(**parts["text"]).pooler_output
+                imu, text = (
+                    model.get_imu_features(**parts["window"]).pooler_output,
+                    model.get_text_features(**parts["text"]).pooler_output,
+                )
                 loss = info_nce_loss(imu, text, config.contrastive_temperature)
         loss.backward()
 
