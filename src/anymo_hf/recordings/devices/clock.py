@@ -42,7 +42,7 @@ class EvenClock:
         times: `(T,)` rising seconds from the first sample on.
         rate: Hz.
         found: how, in words.
-        start: seconds since 1970 of the first sample, 0 where the stamps do not say.
+        start: seconds on the stamps' own clock at the first sample.
     """
 
     times: np.ndarray
@@ -210,12 +210,13 @@ def even_clock(
         if unit is not None:
             size = round(len(times) / max(1, (np.diff(times) > 0.5 * np.diff(times).mean()).sum()))
             found = f"from the span of {where.split(': ')[-1]}: packets of about {size} samples arrive at once"
-            return EvenClock(places * step * unit, 1 / (step * unit), found + note, stamps.start)
+            return EvenClock(places * step * unit, 1 / (step * unit), found + note, _start(stamps, unit))
     if not np.isfinite(times).all():
         check_times(where, column, times, first_row)
     steps = np.diff(times)
     if (steps >= 0).all() and (steps == 0).sum() > max(4, 0.1 * len(steps)) and times[-1] > times[0]:
-        return replace(_coarse_clock(where, times, unit, nominal, stamps.dates, note), start=stamps.start)
+        coarse, unit = _coarse_clock(where, times, unit, nominal, stamps.dates, note)
+        return replace(coarse, start=_start(stamps, unit))
     check_times(where, column, times, first_row)
     step = float(np.median(steps))
     unit = unit or _unit_for(step, nominal, stamps.dates)
@@ -225,10 +226,10 @@ def even_clock(
     gaps = np.diff(seconds)
     rate = 1 / float(gaps[gaps <= 1.5 * step * unit].mean())  # rounded stamps are right on average
     said = "dates" if stamps.dates else f"numbers in {_NAMES.get(unit, f'{unit:g} s')}"
-    return EvenClock(seconds, rate, f"from the steps of {where.split(': ')[-1]} ({said})" + note, stamps.start)
+    return EvenClock(seconds, rate, f"from the steps of {where.split(': ')[-1]} ({said})" + note, _start(stamps, unit))
 
 
-def _coarse_clock(where: str, times: np.ndarray, unit, nominal, dates: bool, note: str) -> EvenClock:
+def _coarse_clock(where: str, times: np.ndarray, unit, nominal, dates: bool, note: str) -> tuple[EvenClock, float]:
     """A clock too coarse for single samples: the rate is that of the span, the samples lie evenly in it."""
     # the first tick may have begun before the recording: whole ticks count
     ticks = np.flatnonzero(np.diff(times) > 0) + 1
@@ -241,7 +242,11 @@ def _coarse_clock(where: str, times: np.ndarray, unit, nominal, dates: bool, not
     if np.diff(times).max() * unit > LONGEST_GAP + 10 * step * unit:
         raise ValueError(f"{where} are too coarse for single samples and pause; cut the file there, or give rate=")
     found = f"from the span of {where.split(': ')[-1]}, whose clock is too coarse for single samples"
-    return EvenClock(np.arange(len(times)) * step * unit, 1 / (step * unit), found + note)
+    return EvenClock(np.arange(len(times)) * step * unit, 1 / (step * unit), found + note), unit
+
+
+def _start(stamps: Stamps, unit: float) -> float:
+    return stamps.start or float(np.nan_to_num(stamps.values[0])) * unit
 
 
 def _unit_for(step: float, nominal: float | None, dates: bool) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from ...modeling.imu_signal import suspicious_units
 from ..imu_recording import ImuRecording
 from .clock import find_gaps, to_stretches
+from .companions import recording_file, unpacked
 from .device_format import Gap, ReadingOptions
 
 
@@ -87,10 +88,18 @@ def read_export(
         OSError: no such file, or not a readable one.
         ValueError: an unknown format, or what its reader refuses.
     """
-    from .read_device import GENERAL, named_device, recognise_device
+    from .read_device import GENERAL, ZIP, named_device, recognise_device
 
     path = Path(path)
+    if path.is_dir():
+        return replace(read_export(recording_file(path), placement, device, options), file=path)
     known = recognise_device(path) if device is None else named_device(device)
+    if known.name == ZIP:
+        with unpacked(path) as folder:
+            export = read_export(recording_file(folder), placement, device, options)
+        stretches = tuple(replace(part, source=str(path), session=path.stem) for part in export.stretches)
+        files = tuple(path / file.name for file in export.files)
+        return replace(export, file=path, stretches=stretches, files=files)
     samples = known.read(path, options or ReadingOptions())
     if len(samples.values) < 2:
         raise ValueError(f"{path}: {len(samples.values)} samples are no recording; at least one second is needed")

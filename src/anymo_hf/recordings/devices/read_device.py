@@ -11,7 +11,8 @@ from ..imu_recording import ImuRecording
 from .device_format import DeviceFormat, ReadingOptions
 
 GENERAL = "table"  # fits any table, so it is asked last
-_FIRST_BYTES, _FIRST_LINES = 1 << 14, 40
+ZIP = "zipped"  # files of one recording, packed
+_FIRST_BYTES, _FIRST_LINES = 1 << 15, 160
 
 
 def device_formats(folders: Iterable[str | Path] | None = None, package: str = __package__) -> dict[str, DeviceFormat]:
@@ -53,7 +54,7 @@ def recognise_device(path: str | Path) -> DeviceFormat:
 
 
 def first_lines(path: Path) -> list[str]:
-    """Up to 40 lines of a text file; none of a binary one. UTF-8, UTF-16 with its mark, or Latin-1."""
+    """Up to 160 lines of a text file; none of a binary one. UTF-8, UTF-16 with its mark, or Latin-1."""
     with path.open("rb") as file:
         head = file.read(_FIRST_BYTES)
     return decoded(head).splitlines()[:_FIRST_LINES]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,6 +15,7 @@ import pandas as pd
 from ...modeling.imu_signal import ACCELERATION_UNITS, ANGULAR_VELOCITY_UNITS, STANDARD_GRAVITY, resolve_unit
 from ..imu_recording import ImuRecording
 from .clock import check_rate, even_clock, read_stamps, unwrapped
+from .companions import companion, is_of_gyroscope, join
 from .device_format import DeviceFormat, ReadingOptions, Samples
 from .read_device import first_lines
 from .table_columns import SECONDS, Triple, find_clock, find_counter, find_triples, unit_of, words_of
@@ -22,6 +23,7 @@ from .table_layout import TableLayout, cells, find_layout
 
 CHANNEL_NAMES = (("acc_x", "ax", "accl_x", "accelerometer_x"), ("gyro_x", "gx", "gyr_x", "gyroscope_x"))
 _BLOCK_ROWS = 1 << 18
+_NO_GYROSCOPE = "no gyroscope was read; angular velocity counts as zero"
 _PLACES = {
     "left",
     "right",
@@ -53,6 +55,7 @@ class TableHints:
         rate: Hz of evenly spaced samples, where neither stamps nor the preamble say.
         title: for messages.
         notes: what a user would want to know.
+        names: of the columns of a file without a header, one tuple for each number of columns.
     """
 
     acceleration: Sequence[str] = ()
@@ -65,6 +68,7 @@ class TableHints:
     rate: float | None = None
     title: str = ""
     notes: tuple[str, ...] = ()
+    names: tuple[tuple[str, ...], ...] = ()
 
 
 def find_channels(columns: list[str], names: tuple[str, ...]) -> list[str] | None:
@@ -113,6 +117,9 @@ def read_table(path: Path, options: ReadingOptions, hints: TableHints | None = N
     if options.angular_velocity_unit is not None:
         resolve_unit(options.angular_velocity_unit, ANGULAR_VELOCITY_UNITS, "angular_velocity_unit")
     layout = _layout(path, options)
+    placed = next((names for names in hints.names if len(names) == len(layout.names)), None)
+    if layout.header_row == 0 and placed is not None:
+        layout = replace(layout, names=placed)
     channels = choose_channels(path, layout, options, hints)
     clocks = _clocks(path, layout, options, hints)
     counter = find_counter(layout.names)
@@ -143,13 +150,13 @@ def read_table(path: Path, options: ReadingOptions, hints: TableHints | None = N
         values, None, 0.0, "", columns=tuple(columns), left_out=dict(channels.left_out), rows=len(values),
         first_row=first_row, files=(path,), notes=list(hints.notes), warnings=list(channels.warnings),
     )  # fmt: skip
-    if layout.header_row == 0:
+    if layout.header_row == 0 and placed is None:
         samples.warnings.append(f"the file names no columns; {', '.join(columns)} were taken by their place")
     _set_units(path, samples, layout, options, hints, channels)
     _set_clock(path, samples, table, layout, clocks, counter, options, hints)
     _set_left_out(samples, layout, channels)
-    if not gyroscope:
-        samples.notes.append("no gyroscope was read; angular velocity counts as zero")
+    if not gyroscope and hints.kind != "gyr":
+        samples.notes.append(_NO_GYROSCOPE)
     return _without_empty_rows(path, samples, whole, parts)
 
 
@@ -234,7 +241,7 @@ def choose_channels(path: Path, layout: TableLayout, options: ReadingOptions, hi
             first = Triple(kind, (own[0], own[1], own[2]), "", unit_of(own[0], layout.units))
             of_kind[kind] = [first, *(t for t in of_kind[kind] if t.columns != own)]
             of_kind["free"] = [t for t in of_kind["free"] if t.columns != own]
-    if layout.header_row == 0 and not of_kind["acc"]:
+    if layout.header_row == 0 and not of_kind["acc"] and not of_kind["gyr"]:
         return _by_place(path, names)
     if hints.kind == "gyr" and of_kind["gyr"] and not of_kind["acc"]:
         return Channels(of_kind["gyr"][0].columns)
@@ -305,7 +312,7 @@ def _clocks(path: Path, layout: TableLayout, options: ReadingOptions, hints: Tab
         return [found]
     lowered = {name.strip().lower(): name for name in names}
     trusted = [lowered[name.lower()] for name in hints.time if name.lower() in lowered]
-    if layout.header_row == 0:
+    if layout.header_row == 0 and names[0] == "column 1":
         return [names[0]] if len(names) in (4, 7) else []
     return list(dict.fromkeys([*trusted, *find_clock(names)]))
 
@@ -315,6 +322,9 @@ def _set_units(
 ) -> None:
     """Turns the values to SI and says by what."""
     values = samples.values
+    if hints.kind == "gyr":
+        _set_turning(samples, values, channels.acceleration, layout, options, hints)
+        return
     said = unit_of(channels.acceleration[0], layout.units)
     norms = np.linalg.norm(values[:, :3], axis=1)
     usual = float(np.nanmedian(norms))
@@ -325,8 +335,6 @@ def _set_units(
         unit, why = said, "the header names it"
     elif hints.acceleration_unit:
         unit, why = hints.acceleration_unit, f"{hints.title} writes it so"
-    elif hints.kind == "gyr":
-        unit, why = "m/s^2", ""
     else:
         near = [u for u in ("g", "mg") if 0.6 <= usual * ACCELERATION_UNITS[u] / STANDARD_GRAVITY <= 1.6]
         unit = near[0] if near else "m/s^2"
@@ -353,10 +361,17 @@ def _set_units(
         values[:, :3] *= -1
         samples.notes.append("acceleration was turned about: Apple gives -1 g face up (apple_sign=False overrules)")
     samples.acceleration_unit, samples.acceleration_unit_found = unit, why
-    if not channels.angular_velocity:
-        return
-    said = unit_of(channels.angular_velocity[0], layout.units)
-    fast = float(np.nanquantile(np.linalg.norm(values[:, 3:], axis=1), 0.99))
+    if channels.angular_velocity:
+        _set_turning(samples, values[:, 3:], channels.angular_velocity, layout, options, hints)
+
+
+def _set_turning(
+    samples: Samples, values: np.ndarray, columns: Sequence[str], layout: TableLayout, options: ReadingOptions,
+    hints: TableHints,
+) -> None:  # fmt: skip
+    """Angular velocity `(T, 3)` to rad/s, in place."""
+    said = unit_of(columns[0], layout.units)
+    fast = float(np.nanquantile(np.linalg.norm(values, axis=1), 0.99))
     if options.angular_velocity_unit is not None:
         unit = resolve_unit(options.angular_velocity_unit, ANGULAR_VELOCITY_UNITS, "angular_velocity_unit")
         why = "as you said"
@@ -373,7 +388,7 @@ def _set_units(
     else:
         unit, why = "rad/s", "taken for granted: the file names no unit"
         samples.notes.append("the file names no unit of angular velocity; rad/s was taken for granted")
-    values[:, 3:] *= ANGULAR_VELOCITY_UNITS[unit]
+    values *= ANGULAR_VELOCITY_UNITS[unit]
     samples.angular_velocity_unit, samples.angular_velocity_unit_found = unit, why
 
 
@@ -482,6 +497,65 @@ def _without_empty_rows(path: Path, samples: Samples, whole: np.ndarray, parts: 
     return replace(samples, values=values, times=own, rate=rate, rows=len(values))
 
 
+def read_joined(path: Path, options: ReadingOptions, hints: TableHints) -> Samples:
+    """A table of one sensor, and beside it the gyroscope's file of the same recording, joined by their clocks.
+
+    Raises:
+        OSError, ValueError: as `read_table`; also a gyroscope's file without its accelerometer's.
+    """
+    notes = []
+    if is_of_gyroscope(path) and hints.kind is None and options.columns is None:
+        beside = companion(path, "acc")
+        columns = _layout(path, options).names
+        if beside is None and not any(triple.kind == "acc" and triple.sensor for triple in find_triples(columns)):
+            raise ValueError(
+                f"{path}: a gyroscope's file; give the accelerometer's of the same recording, or its folder"
+            )
+        if beside is not None:
+            notes, path = (
+                [f"{path.name} is the gyroscope's file; {beside.name} beside it holds the acceleration"],
+                beside,
+            )
+    samples = read_table(path, options, hints)
+    samples.notes += notes
+    if samples.values.shape[1] == 6 or options.columns is not None or hints.kind is not None:
+        return samples
+    beside = companion(path, "gyr")
+    if beside is None:
+        return samples
+    own = replace(options, acceleration_unit=None, time_column=None, apple_sign=None, rate=None)
+    try:
+        turning = read_table(beside, own, replace(hints, kind="gyr", notes=()))
+    except (OSError, ValueError) as error:
+        samples.warnings.append(f"the gyroscope was left out: {error}")
+        return samples
+    joined = join(samples, turning)
+    joined.notes = [note for note in joined.notes if note != _NO_GYROSCOPE or joined.values.shape[1] == 3]
+    return joined
+
+
+def table_format(
+    name: str, title: str, recognise: Callable[[Path, list[str]], bool], hints: TableHints, source: str = ""
+) -> DeviceFormat:
+    """A format whose files are tables: what is known of them is said in `hints`, the rest is found."""
+    known = replace(hints, title=title)
+    return DeviceFormat(name, title, recognise, lambda path, options: read_joined(path, options, known), source)
+
+
+def header_holds(*patterns: str, name: str = "") -> Callable[[Path, list[str]], bool]:
+    """Recognises a file whose first lines hold every pattern, and whose name holds `name`; regular expressions."""
+
+    def recognise(path: Path, lines: list[str]) -> bool:
+        text = "\n".join(lines[:120])
+        return (
+            bool(lines)
+            and bool(re.search(name, path.name, re.I))
+            and all(re.search(pattern, text, re.I | re.M) for pattern in patterns)
+        )
+
+    return recognise
+
+
 def read_csv(
     path: str | Path,
     placement: str,
@@ -509,6 +583,4 @@ def read_csv(
     return read_device(path, placement, "table", options)
 
 
-FORMAT = DeviceFormat(
-    "table", "a plain table", lambda path, lines: bool(lines), lambda path, options: read_table(path, options)
-)
+FORMAT = table_format("table", "a plain table", lambda path, lines: bool(lines), TableHints())
