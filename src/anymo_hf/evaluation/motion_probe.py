@@ -7,6 +7,7 @@ Looks at HAPT (waist), WISDM and MobiFall (pocket) and ClassyGlass (head); the o
 from __future__ import annotations
 
 import argparse
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -135,16 +136,27 @@ def fixed_length(window: ImuRecording) -> torch.Tensor:
 
 @torch.no_grad()
 def judge(
-    probe: Probe, names: Sequence[str], dataset: str, folder: str, placement: int, groups: Mapping[str, Sequence[str]]
+    probe: Probe,
+    shares: Mapping[str, float],
+    dataset: str,
+    folder: str,
+    placement: int,
+    groups: Mapping[str, Sequence[str]],
 ) -> str:
-    """One line of scores and the confusion matrix; a label's score is the sum over its activities."""
+    """One line of scores and the confusion matrix.
+
+    A label's score is the sum over its activities, over their share of the corpus (`shares`, in the order of the probe's
+    classes): else a label with many activities would be likelier before anything is seen.
+    """
+    names = list(shares)
     labels = [label for label, activities in groups.items() if set(activities) & set(names)]
     windows = [window for window in read_windows(dataset, f"{folder}/{dataset}") if window.label in labels]
     truth = np.array([labels.index(window.label) for window in windows])
     stack = torch.stack([fixed_length(window) for window in windows])
     chances = torch.cat([probe(part, placement).softmax(-1) for part in stack.split(256)]).numpy()
     columns = [[names.index(name) for name in groups[label] if name in names] for label in labels]
-    scores = np.stack([chances[:, column].sum(1) for column in columns], axis=1)
+    share = np.array(list(shares.values()))
+    scores = np.stack([chances[:, column].sum(1) / share[column].sum() for column in columns], axis=1)
     result = recognition_scores(scores, truth)
     confusion = np.zeros((len(labels), len(labels)), dtype=int)
     np.add.at(confusion, (truth, scores.argmax(1)), 1)
@@ -166,5 +178,7 @@ def main(words: list[str] | None = None) -> None:
     placements = {name: resolve_placement(place) for name, (place, _) in tasks.items()}
     corpus = MotionCorpus(arguments.corpus)
     probe, names = train(corpus, sorted(set(placements.values())), arguments.steps, arguments.seed)
+    count = Counter(clip.activity for clip in corpus.clips)
+    shares = {name: count[name] / sum(count.values()) for name in names}
     for name, (_, groups) in tasks.items():
-        print(judge(probe, names, name, arguments.data, placements[name], groups), flush=True)
+        print(judge(probe, shares, name, arguments.data, placements[name], groups), flush=True)

@@ -19,9 +19,9 @@ def _velocity(motion):
 # Least and most degrees of each joint. Knee, elbow, hip: American Academy of Orthopaedic Surgeons (1965);
 # trunk over four joints of its spine: the same, 80; head against the chest: Youdas et al. (1992), rotation 80. The ankle:
 # plantar flexion 56, sd 6 (Boone and Azen 1979);
-# dorsiflexion is wider than the 45 that people reach under load (Bennell et al. 1998): late stance of planned feet does.
+# dorsiflexion is a little wider than the 45 that people reach under load (Bennell et al. 1998).
 LIMITS = {
-    "knee": (-10, 150), "elbow": (-10, 150), "hip": (-30, 125), "ankle": (-60, 60), "trunk": (0, 80), "head": (0, 80),
+    "knee": (-10, 150), "elbow": (-10, 150), "hip": (-30, 125), "ankle": (-60, 52), "trunk": (0, 80), "head": (0, 80),
 }  # fmt: skip
 # Largest acceleration (m/s^2) that heel strikes and landings add: at the shank 11 g in hard running (Lafortune 1991), less
 # than half of it at the pelvis, a quarter at the head (Menz et al. 2003).

@@ -102,7 +102,7 @@ PACES = {
     "fast": Pace(Range(0.98, 1.14), Range(14, 34)),
 }
 # share of walks between the walls of a room or a corridor, which turn at their ends
-INDOORS = {"slow": 0.5, "normal": 0.2, "fast": 0.05}
+INDOORS = {"slow": 0.3, "normal": 0.1, "fast": 0.0}
 
 
 def move_on_feet(

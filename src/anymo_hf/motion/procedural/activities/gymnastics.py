@@ -56,7 +56,7 @@ ACTIVITIES = (
         name="push_ups",
         build=exercise(
             Range(0.3, 0.9),
-            {"pelvis_pitch": 1.35, "arm_flex": 1.35, "head_pitch": -0.3, "ankle": 0.9},
+            {"pelvis_pitch": 1.35, "arm_flex": 1.35, "head_pitch": -0.3, "ankle": 0.6},
             {"elbow": 1.5, "arm_flex": -0.9, "arm_abd": 0.6, "pelvis_pitch": 0.12},
             height=(0.24, 0.12),
         ),
