@@ -28,7 +28,7 @@ from .metrics import recognition_scores
 
 FRAMES = 300
 VIEWS = ViewOptions(soft_attachment=0.5, wobble=0.7, belt=0.6, pocket=0.7)
-_WALKS = ("walking", "walking_slow", "walking_fast", "walking_left", "walking_right")
+_WALKS = ("walking", "walking_slow", "walking_fast")
 _SITS, _STAIRS = ("sitting", "slouching"), ("stairs_up", "stairs_down")
 # dataset -> placement, and the simulated activities behind each of its labels; labels without any are not judged
 TASKS: dict[str, tuple[str, dict[str, tuple[str, ...]]]] = {
