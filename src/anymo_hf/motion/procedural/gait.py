@@ -81,7 +81,7 @@ def foot_path(
     lift = _rise(swing / 0.7) if climb > 0 else _rise((swing - 0.3) / 0.7)
     level = climb * (number - shift + begin / 2 + lift)
     level = level + clearance * np.sin(np.pi * swing ** (np.log(0.5) / np.log(shape.swing_peak))) ** 2
-    rolling = shape.strike * bell(cycle, 0.985, 0.05) - shape.push * bell(cycle, shape.stance - 0.01, 0.12)
+    rolling = shape.strike * bell(cycle, 0.985, 0.05) - shape.push * bell(cycle, shape.stance + 0.015, 0.08)
     # toe up the sole turns about the heel, toe down about the ball; the pivot stays where it is
     pivot = np.where(rolling[:, None] > 0, HEEL, BALL) * height
     cosine, sine = np.cos(rolling), np.sin(rolling)

@@ -84,6 +84,7 @@ GAITS = {
         width=Range(0.0, 0.04), arm_back=0.1, flight=True,
     ),
 }  # fmt: skip
+_MOST_DORSIFLEXION = 0.75  # radians
 _STAIR = Range(0.145, 0.19)  # height of a step, metres (usual building codes)
 
 
@@ -240,6 +241,9 @@ def move_on_feet(
         hips[side][:, 2] += hip_height
         upper, lower = two_link_leg(hips[side], ankles[side], pelvis[:, :, 0], thigh, shank)
         course, pitch = turns[side]
+        # the heel comes up before the ankle bends further than people can (Bennell et al. 1998)
+        lean = np.arctan2(lower[:, 0, 2] * np.cos(course) + lower[:, 1, 2] * np.sin(course), lower[:, 2, 2])
+        pitch = pitch - 0.05 * np.logaddexp(0, (lean + pitch - _MOST_DORSIFLEXION) / 0.05)
         # the thigh also turns about its own axis, and soft tissue with it
         swivel = rocking(1, 0.7, 3.0) + rocking(2, 0.4, 3.0) + rocking(3, 0.25, 3.0)
         for times, size in ((strikes[side], 1.1), (strikes["L" if side == "R" else "R"], 0.5)):
