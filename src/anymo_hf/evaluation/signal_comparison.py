@@ -2,8 +2,8 @@
 
 python -m anymo_hf.evaluation.signal_comparison --data DIR
 
-prints medians for the walking windows of HAPT (waist) and WISDM (pocket) and for simulated people who wear a sensor on the
-same segment. It needs no alignment: components are taken along and across gravity.
+prints medians for the walking windows of HAPT (waist), WISDM and MobiFall (pocket) and ClassyGlass (head) and for simulated
+people who wear a sensor on the same segment. It needs no alignment: components are taken along and across gravity.
 """
 
 from __future__ import annotations
@@ -34,6 +34,10 @@ PAIRS = (
     ("wisdm", "right_pocket", ("walking",), ("walking",)),
     ("wisdm", "right_pocket", ("jogging",), ("jogging", "running")),
     ("wisdm", "right_pocket", ("stairs",), ("stairs_up", "stairs_down")),
+    ("mobifall", "right_pocket", ("jumping",), ("jumping",)),
+    ("classyglass", "head", ("walking",), ("walking", "walking_slow")),
+    ("classyglass", "head", ("running",), ("jogging", "running")),
+    ("classyglass", "head", ("taking the stairs",), ("stairs_up", "stairs_down")),
 )
 
 
@@ -102,6 +106,6 @@ def compare(folder: str | Path, people: int = 30) -> Iterator[str]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", required=True, help="folder with uci_hapt/ and wisdm/")
+    parser.add_argument("--data", required=True, help="folder with any of uci_hapt/, wisdm/, mobifall/ and classyglass/")
     for line in compare(parser.parse_args().data):
         print(line, flush=True)
