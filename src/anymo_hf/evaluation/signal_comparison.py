@@ -106,6 +106,8 @@ def compare(folder: str | Path, people: int = 30) -> Iterator[str]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", required=True, help="folder with any of uci_hapt/, wisdm/, mobifall/ and classyglass/")
+    parser.add_argument(
+        "--data", required=True, help="folder with any of uci_hapt/, wisdm/, mobifall/ and classyglass/"
+    )
     for line in compare(parser.parse_args().data):
         print(line, flush=True)
