@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields, replace
-from functools import cache
+from dataclasses import dataclass, fields, replace
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -65,8 +65,6 @@ class NoiseModel:
         if self.acc_range == 0 or self.gyro_range == 0 or self.bits < 2:
             raise ValueError("NoiseModel needs acc_range > 0, gyro_range > 0 and bits >= 2")
 
-
-_COLUMN = {item.name: index for index, item in enumerate(fields(NoiseModel))}
 
 # From data sheets, typical values: the two densities, and for the research unit the ranges too.
 #   phone: Bosch BMI160, 180 µg/√Hz and 0.007 °/s/√Hz.      watch: Bosch BMI270, 160 µg/√Hz and 0.008 °/s/√Hz.
@@ -185,6 +183,30 @@ def read_priors(path: str | Path, rest: str = "phone") -> tuple[NoiseModel, ...]
     return tuple(models)
 
 
+_CHANNELS = ("density", "bias", "walk", "full_scale", "step")  # a value for each of six channels
+
+
+@lru_cache(32)
+def _sizes(models: tuple[NoiseModel, ...], device: torch.device) -> torch.Tensor:
+    """`(models, 36)`: sizes of `_CHANNELS`, then the six of a whole device; read only."""
+    rows = []
+    for model in models:
+        acc, gyro = (
+            np.array([
+                getattr(model, f"{sensor}_density"), getattr(model, f"{sensor}_bias"),
+                getattr(model, f"{sensor}_drift") / 60**0.5, getattr(model, f"{sensor}_range"),
+                2 * getattr(model, f"{sensor}_range") / 2**model.bits,
+            ])
+            for sensor in ("acc", "gyro")
+        )  # fmt: skip
+        whole = (
+            model.scale, model.cross_axis, model.g_sensitivity, model.clock_offset, 1e-6 * model.clock_drift,
+            model.clock_jitter,
+        )  # fmt: skip
+        rows.append([*np.stack([acc] * 3 + [gyro] * 3, axis=1).ravel(), *whole])
+    return torch.tensor(np.array(rows), dtype=torch.float32, device=device)
+
+
 def draw_sensors(
     models: Sequence[str | NoiseModel],
     batch: int,
@@ -206,38 +228,31 @@ def draw_sensors(
         raise ValueError("models is empty; name at least one noise preset")
     generator = _torch_generator(generator)
     device, shape = generator.device, (batch, placements)
-    table = torch.tensor([astuple(model) for model in chosen_from], device=device)
+    table = _sizes(chosen_from, device)
     model = torch.randint(len(table), shape, generator=generator, device=device)
-    sizes = table[model]  # (B, P, fields)
-
-    def size(name: str) -> torch.Tensor:
-        return sizes[..., _COLUMN[name]]
-
-    def six(kind: str) -> torch.Tensor:
-        column = _COLUMN[f"acc_{kind}"]
-        return sizes[..., column : column + 2].repeat_interleave(3, dim=-1)
-
-    # scale on the diagonal, cross-axis beside it, and how the gyroscope reads acceleration
-    draw = torch.randn(*shape, 66, generator=generator, device=device)
-    gain = draw[..., :36].unflatten(-1, (6, 6))
-    sensor = torch.arange(6, device=device) // 3
-    gain = gain * torch.where(
-        (sensor[:, None] == sensor)[None, None], size("cross_axis")[..., None, None], torch.zeros((), device=device)
-    )
-    gain[..., 3:, :3] = draw[..., 36:45].unflatten(-1, (3, 3)) * size("g_sensitivity")[..., None, None]
-    gain.diagonal(dim1=-2, dim2=-1).copy_(1 + size("scale")[..., None] * draw[..., 45:51])
-    full_scale = six("range")
+    sizes = table[model]
+    density, bias, walk, full_scale, step = sizes[..., :30].unflatten(-1, (5, 6)).unbind(-2)
+    scale, cross_axis, g_sensitivity, offset, drift, jitter = sizes[..., 30:].unbind(-1)
+    draw = torch.randn(*shape, 35, generator=generator, device=device)
+    # how each axis reads those of its own sensor, scale on the diagonal, and how the gyroscope reads acceleration
+    blocks = draw[..., :27].unflatten(-1, (3, 3, 3)) * torch.stack([cross_axis, cross_axis, g_sensitivity], -1)[
+        ..., None, None
+    ]
+    gain = draw.new_zeros(*shape, 6, 6)
+    gain[..., :3, :3], gain[..., 3:, 3:], gain[..., 3:, :3] = blocks.unbind(2)
+    gain.diagonal(dim1=-2, dim2=-1).copy_(1 + scale[..., None] * draw[..., 29:35])
+    clock = draw[..., 27:29] * torch.stack([offset, drift], dim=-1)
     return SensorDraws(
         model=model,
         gain=gain,
-        bias=six("bias") * draw[..., 51:57],
-        density=six("density"),
-        walk=six("drift") / 60**0.5,
+        bias=bias * draw[..., [0, 4, 8, 9, 13, 17]],  # of the blocks' diagonals, where scale stands
+        density=density,
+        walk=walk,
         full_scale=full_scale,
-        step=2 * full_scale / 2 ** size("bits")[..., None],
-        clock_offset=size("clock_offset") * draw[..., 57],
-        clock_drift=1e-6 * size("clock_drift") * draw[..., 58],
-        clock_jitter=size("clock_jitter"),
+        step=step,
+        clock_offset=clock[..., 0],
+        clock_drift=clock[..., 1],
+        clock_jitter=jitter,
     )
 
 
@@ -286,16 +301,24 @@ def sensor_readings(
     bias, density, walk, full_scale, step, gain = (
         getattr(draws, name).to(clean) for name in ("bias", "density", "walk", "full_scale", "step", "gain")
     )
-    if any(bool(value.any()) for value in (draws.clock_offset, draws.clock_drift, draws.clock_jitter)):
-        clean = _resampled(clean, draws, white_noise((batch, placements, frames), generator).to(clean), frame_rate)
-    noisy = torch.baddbmm(bias.view(-1, 6, 1), gain.flatten(0, 1), clean.flatten(0, 1)).view_as(clean)
-    rows = noisy.view(batch, 6 * placements, frames)
-    _add_normal(rows, (density * (frame_rate / 2) ** 0.5).flatten(1), generator)
+    # in steps of each channel, and sums in place: passes over memory and the number of calls are what costs
+    unit = 1 / step
+    gain = (gain * unit[..., None]).flatten(0, 1)
+    noisy = white_noise((batch, 6 * placements, frames), generator, (density * unit).flatten(1) * (frame_rate / 2) ** 0.5)
+    noisy = noisy.to(clean).view_as(clean)
     if bool(walk.any()):
-        _add_normal(rows, (walk / frame_rate**0.5).flatten(1), generator, walk=True)
-    full_scale, step = full_scale[..., None], step[..., None]
-    torch.minimum(torch.maximum(noisy, -full_scale, out=noisy), full_scale, out=noisy)
-    return noisy.mul_(1 / step).round_().mul_(step)
+        size = (walk * unit).flatten(1) / frame_rate**0.5
+        noisy.flatten(1, 2).add_(random_walk((batch, 6 * placements, frames), generator, size).to(clean))
+    noisy += (bias * unit)[..., None]
+    if bool((draws.clock_offset.any() | draws.clock_drift.any() | draws.clock_jitter.any())):
+        jitter = white_noise((batch, placements, frames), generator, draws.clock_jitter).to(clean)
+        # one clock for all channels of a device, so that its gain may come first
+        _add_resampled(noisy, (gain @ clean.flatten(0, 1)).view_as(clean), draws, jitter, frame_rate)
+    else:
+        noisy.flatten(0, 1).baddbmm_(gain, clean.flatten(0, 1))
+    most = (full_scale * unit)[..., None]
+    torch.minimum(torch.maximum(noisy.round_(), -most, out=noisy), most, out=noisy)
+    return noisy.mul_(step[..., None])
 
 
 # Drawing normal numbers costs more than all else of a view, so they are read out of one long sequence of them.
@@ -309,40 +332,41 @@ def _bank(walk: bool, device: torch.device) -> torch.Tensor:
     return (drawn.double().cumsum(0).float() if walk else drawn).to(device)
 
 
-def _add_normal(signals: torch.Tensor, size: torch.Tensor, generator: torch.Generator, walk: bool = False) -> None:
-    """Adds normal numbers, or their sums over time from 0 on, times `size` `(B, rows)` to `(B, rows, T)`, in place.
+def _stretches(shape: tuple[int, int, int], generator: torch.Generator, walk: bool = False) -> torch.Tensor:
+    """Normal numbers `(B, rows, T)`, or sums over time of others, each row of them from anywhere on.
 
-    Each window takes a stretch of the bank from a random place on, its rows one behind the other, each with a random sign.
-    Rows of a window share no number. Two windows share some in one of 50 cases at 23 placements of 300 frames, shifted by
-    a random time and with random signs, so that their correlation is 0 on average.
+    Each window takes a stretch of the bank from a random place on, its rows one behind the other. Rows of a window share
+    no number. Two windows share some in one of 50 cases at 23 placements of 300 frames, shifted by a random time; with
+    random signs their correlation is 0 on average.
     """
-    batch, rows, frames = signals.shape
+    batch, rows, frames = shape
     device, count = generator.device, rows * frames
-    sign = 2.0 * torch.randint(2, size.shape, generator=generator, device=device) - 1.0
-    size = (size * sign.to(size))[..., None]
     if count > _BANK // 4:  # windows would share too many
-        drawn = torch.randn(signals.shape, generator=generator, device=device).to(signals)
-        signals.addcmul_(drawn.cumsum(2) - drawn[..., :1] if walk else drawn, size)
-        return
-    bank = _bank(walk, device)
+        drawn = torch.randn(shape, generator=generator, device=device)
+        return drawn.cumsum(2) if walk else drawn
     places = torch.randint(_BANK - count + 1, (batch,), generator=generator, device=device)
-    for window, place in enumerate(places.tolist()):
-        drawn = bank[place : place + count].view(rows, frames).to(signals)
-        signals[window].addcmul_(drawn - drawn[:, :1] if walk else drawn, size[window])
+    return _bank(walk, device).unfold(0, count, 1).index_select(0, places).view(shape)
 
 
-def white_noise(shape: tuple[int, int, int], generator: torch.Generator) -> torch.Tensor:
-    """Normal numbers `(B, rows, T)`, independent from frame to frame and row to row."""
-    noise = torch.zeros(shape, device=generator.device)
-    _add_normal(noise, torch.ones(shape[:2], device=generator.device), generator)
-    return noise
+def _signed(shape: tuple[int, int, int], size: torch.Tensor | None, generator: torch.Generator) -> torch.Tensor:
+    """Size of each row `(B, rows, 1)` with a random sign."""
+    sign = torch.randint(2, shape[:2], generator=generator, device=generator.device).mul_(2).sub_(1)
+    return (sign.float() if size is None else sign * size)[..., None]
 
 
-def random_walk(shape: tuple[int, int, int], generator: torch.Generator) -> torch.Tensor:
-    """Sums over time `(B, rows, T)` of normal numbers, 0 in the first frame."""
-    walk = torch.zeros(shape, device=generator.device)
-    _add_normal(walk, torch.ones(shape[:2], device=generator.device), generator, walk=True)
-    return walk
+def white_noise(
+    shape: tuple[int, int, int], generator: torch.Generator, size: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Normal numbers `(B, rows, T)`, independent from frame to frame and row to row, times `size` `(B, rows)`."""
+    return _stretches(shape, generator).mul_(_signed(shape, size, generator))
+
+
+def random_walk(
+    shape: tuple[int, int, int], generator: torch.Generator, size: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Sums over time `(B, rows, T)` of normal numbers times `size` `(B, rows)`, 0 in the first frame."""
+    walk = _stretches(shape, generator, walk=True)
+    return walk.sub_(walk[..., :1].clone()).mul_(_signed(shape, size, generator))
 
 
 def add_noise(
@@ -379,14 +403,14 @@ def _torch_generator(generator: torch.Generator | np.random.Generator) -> torch.
     return generator
 
 
-def _resampled(clean: torch.Tensor, draws: SensorDraws, jitter: torch.Tensor, frame_rate: float) -> torch.Tensor:
-    """`(B, P, 6, T)` at each device's own sample times, by cubic convolution (Catmull-Rom) between frames."""
+def _add_resampled(
+    out: torch.Tensor, clean: torch.Tensor, draws: SensorDraws, jitter: torch.Tensor, frame_rate: float
+) -> None:
+    """Adds `clean` `(B, P, 6, T)` at each device's own sample times to `out`; Catmull-Rom convolution between frames."""
     batch, placements, _, frames = clean.shape
-    offset, drift, spread = (
-        getattr(draws, name).to(clean)[..., None] for name in ("clock_offset", "clock_drift", "clock_jitter")
-    )
+    offset, drift = (getattr(draws, name).to(clean)[..., None] for name in ("clock_offset", "clock_drift"))
     count = torch.arange(frames, dtype=clean.dtype, device=clean.device)
-    late = count * drift + (offset + spread * jitter) * frame_rate  # frames, beside the sample's own place
+    late = torch.addcmul(jitter + offset, count, drift / frame_rate).mul_(frame_rate)  # frames, beside the sample's own place
     first = late.amin(2).floor()  # of each device; what is left is little, so few neighbours are read
     late = late - first[..., None]
     taps = int(late.max()) + 4
@@ -402,13 +426,13 @@ def _resampled(clean: torch.Tensor, draws: SensorDraws, jitter: torch.Tensor, fr
     rows = rows.view(batch, placements, 6, span)
     # weights of the taps are sums of powers of `late`, and of powers that begin at each frame it goes beyond
     beyond = [(late - frame).clamp_min_(0) for frame in range(1, taps - 3)]
-    powers = [torch.ones_like(late), late, late**2, late**3]
-    powers += [power for part in beyond for power in (part**2, part**3)]
-    weights = torch.tensor(_tap_weights(taps), dtype=clean.dtype, device=clean.device) @ torch.stack(powers, dim=2)
-    out = rows[..., :frames] * weights[:, :, :1]
-    for tap in range(1, taps):
-        out.addcmul_(rows[..., tap : tap + frames], weights[:, :, tap : tap + 1])
-    return out
+    square = late * late
+    powers = [torch.ones_like(late), late, square, square * late]
+    powers += [power for part in beyond for power in (part * part, part * part * part)]
+    table = torch.tensor(_tap_weights(taps), dtype=clean.dtype, device=clean.device)
+    weights = (table @ torch.stack(powers).flatten(1)).view(taps, batch, placements, 1, frames)
+    for tap, weight in enumerate(weights):
+        out.addcmul_(rows[..., tap : tap + frames], weight)
 
 
 # weights of Catmull-Rom interpolation for the frame before, at, after and two after, by powers 0 to 3 of what is beyond

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -85,6 +86,7 @@ def sample_views(
     options: ViewOptions | None = None,
     segments: Sequence[int] | None = None,
     scale: torch.Tensor | None = None,
+    views: int | None = None,
 ) -> torch.Tensor:
     """Sample one placement per segment and window, with its own mounting, device and attachment.
 
@@ -98,15 +100,18 @@ def sample_views(
         options: mounting, noise and attachment; the paper's defaults when left out.
         segments: compute these segment indices only, in this order.
         scale: `(B,)` body height of each window over the template's; 1 when left out.
+        views: so many independent views of every window in one pass, which costs less than one by one.
 
     Returns:
         `(B, T, P, 6)` acceleration m/s² and angular velocity rad/s in sensor axes; `P` is 23, or the length of
-        `segments`.
+        `segments`. With `views` `(views, B, T, P, 6)`.
 
     Raises:
-        ValueError: wrong shapes, or a segment index out of range.
+        ValueError: wrong shapes, a segment index out of range, or no view.
     """
     options = options or ViewOptions()
+    if views is not None and views < 1:
+        raise ValueError(f"views must be at least 1, got {views}")
     nodes = len(SEGMENTS)
     if terms.ndim != 4 or terms.shape[1:3] != (nodes, 15):
         raise ValueError(f"terms must be (B, {nodes}, 15, T), got {tuple(terms.shape)}")
@@ -117,22 +122,29 @@ def sample_views(
         raise ValueError(f"segments must hold indices 0..{nodes - 1}, got {chosen}")
     if segments is not None:
         terms = terms[:, chosen]
+    batch, placements, _, frames = terms.shape
+    count = 1 if views is None else views
     if options.mounting == "joint":
-        return torch.cat([terms[:, :, :3], terms[:, :, 12:]], dim=2).permute(0, 3, 1, 2).contiguous()
-    signals = _placement_matrix(terms, template, chosen, generator, options, scale) @ terms
-    if options.soft_attachment > 0:
-        _soft_attachment(signals.flatten(0, 1), generator, options)
-    if options.wobble > 0:
-        _wobble(signals.flatten(0, 1), generator, options)
-    if options.noise:
-        draws = draw_sensors(options.noise, *terms.shape[:2], generator)
-        signals = sensor_readings(signals, draws, generator, options.frame_rate)
-    return signals.permute(0, 3, 1, 2).contiguous()
+        signals = torch.cat([terms[:, :, :3], terms[:, :, 12:]], dim=2).repeat_interleave(count, dim=1)
+    else:
+        # views of a window are so many more placements of it
+        each = [index for index in chosen for _ in range(count)]
+        matrix = _placement_matrix(terms, template, each, generator, options, scale)
+        signals = (matrix.view(batch, placements, 6 * count, 15) @ terms).view(batch, placements * count, 6, frames)
+        if options.soft_attachment > 0:
+            _soft_attachment(signals.flatten(0, 1), generator, options)
+        if options.wobble > 0:
+            _wobble(signals.flatten(0, 1), generator, options)
+        if options.noise:
+            draws = draw_sensors(options.noise, *signals.shape[:2], generator)
+            signals = sensor_readings(signals, draws, generator, options.frame_rate)
+    signals = signals.view(batch, placements, count, 6, frames).permute(2, 0, 4, 1, 3).contiguous()
+    return signals[0] if views is None else signals
 
 
 def _placement_matrix(terms, template, segments, generator, options, scale) -> torch.Tensor:
     """`(B, P, 6, 15)` from terms to the signals of one drawn placement per segment."""
-    batch, placements = terms.shape[:2]
+    batch, placements = len(terms), len(segments)
     offset, surface = pick_candidates(template, segments, batch, generator, options.pocket)
     if options.belt > 0:
         surface = upright_frames(surface, segments, generator, options.belt)
@@ -156,22 +168,39 @@ def pick_candidates(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Lever arms `(B, P, 3)` and surface frames `(B, P, 3, 3)` of drawn candidates, uniform but for pockets."""
     device = generator.device
-    starts, counts = template.ranges()
-    start = torch.as_tensor(starts[segments], device=device)
-    count = torch.as_tensor(counts[segments], device=device)
+    starts, counts, offset, frame, order = _candidates(template, device)
+    start, count = starts[segments], counts[segments]
     draw = _uniform(generator, batch, len(segments))
-    offset = torch.as_tensor(template.offset, dtype=torch.float32, device=device)
-    frame = torch.as_tensor(template.frame, dtype=torch.float32, device=device)
-    order = torch.arange(len(offset), device=device)
     if pocket > 0:
         thigh = torch.tensor([index in _THIGHS for index in segments], device=device)
-        for index in set(segments) & _THIGHS:  # from hip to knee
-            rows = slice(int(starts[index]), int(starts[index] + counts[index]))
-            order[rows] = rows.start + offset[rows, 2].argsort(descending=True)
         kept = (_uniform(generator, batch, len(segments)) < pocket) & thigh
         draw = torch.where(kept, 0.15 + 0.4 * draw, draw)
-    pick = order[start + torch.minimum((draw * count).long(), count - 1)]
+    pick = start + torch.minimum((draw * count).long(), count - 1)
+    if pocket > 0:
+        pick = order[pick]
     return offset[pick], frame[pick]
+
+
+# of the last few templates: training makes many views of one body
+_TENSORS: OrderedDict[tuple[int, torch.device], tuple[SurfaceTemplate, tuple[torch.Tensor, ...]]] = OrderedDict()
+
+
+def _candidates(template: SurfaceTemplate, device: torch.device) -> tuple[torch.Tensor, ...]:
+    """First candidate and number of them of each segment; offset, frame; and thighs' candidates from hip to knee."""
+    key = id(template), device
+    if key not in _TENSORS or _TENSORS[key][0] is not template:
+        starts, counts = (torch.as_tensor(part, device=device) for part in template.ranges())
+        offset, frame = (
+            torch.as_tensor(part, dtype=torch.float32, device=device) for part in (template.offset, template.frame)
+        )
+        order = torch.arange(len(offset), device=device)
+        for index in _THIGHS:
+            rows = slice(int(starts[index]), int(starts[index] + counts[index]))
+            order[rows] = rows.start + offset[rows, 2].argsort(descending=True)
+        _TENSORS[key] = template, (starts, counts, offset, frame, order)
+        while len(_TENSORS) > 4:
+            _TENSORS.popitem(last=False)
+    return _TENSORS[key][1]
 
 
 def upright_frames(
@@ -179,13 +208,13 @@ def upright_frames(
 ) -> torch.Tensor:
     """Surface frames `(B, P, 3, 3)` with the normal laid level in segment axes, on the trunk, with this chance."""
     trunk = torch.tensor([index in _TRUNK for index in segments], device=surface.device)
-    normal = surface[..., 2] * surface.new_tensor([1.0, 1.0, 0.0])
-    size = normal.norm(dim=-1, keepdim=True)
-    normal = normal / size.clamp_min(1e-6)
-    up = torch.zeros_like(normal)
-    up[..., 2] = 1.0
-    level = torch.stack([up, torch.cross(normal, up, dim=-1), normal], dim=-1)
-    held = (_uniform(generator, *surface.shape[:2]) < chance) & trunk & (size[..., 0] > 0.3)
+    x, y = surface[..., 0, 2], surface[..., 1, 2]
+    size = torch.hypot(x, y)
+    x, y = x / size.clamp_min(1e-6), y / size.clamp_min(1e-6)
+    zero, one = torch.zeros_like(x), torch.ones_like(x)
+    # columns: up, normal x up, normal
+    level = torch.stack([zero, y, x, zero, -x, y, one, zero, zero], dim=-1).unflatten(-1, (3, 3))
+    held = (_uniform(generator, *surface.shape[:2]) < chance) & trunk & (size > 0.3)
     return torch.where(held[..., None, None], level, surface)
 
 
@@ -195,25 +224,21 @@ def draw_mountings(batch: int, placements: int, generator: torch.Generator, opti
         quaternion = torch.randn(batch, placements, 4, generator=generator, device=generator.device)
         return _quaternion_matrix(torch.nn.functional.normalize(quaternion, dim=-1))
     draw = 2 * _uniform(generator, 3, batch, placements) - 1
-    turn = _axis_rotation(draw[0] * math.radians(options.in_plane_degrees), 2)
     lean = math.radians(options.tilt_degrees)
-    rotation = turn @ _axis_rotation(draw[1] * lean, 0) @ _axis_rotation(draw[2] * lean, 1)
+    angle = draw * draw.new_tensor([math.radians(options.in_plane_degrees), lean, lean])[:, None, None]
+    (cz, cx, cy), (sz, sx, sy) = torch.cos(angle), torch.sin(angle)
+    # about z, then x, then y; the first two rows together
+    one, other = torch.stack([cz, sz], dim=-1), torch.stack([-sz, cz], dim=-1)
+    cx, cy, sx, sy = (part[..., None] for part in (cx, cy, sx, sy))
+    lean = other * sx
+    rows = torch.stack([one * cy + lean * sy, other * cx, one * sy - lean * cy], dim=-1)
+    rotation = torch.cat([rows, torch.stack([-cx * sy, sx, cx * cy], dim=-1)], dim=-2)
     if options.flip_probability > 0:
         flipped = _uniform(generator, batch, placements) < options.flip_probability
-        rotation = _axis_rotation(flipped * math.pi, 0) @ rotation
+        # half a turn about x
+        half = torch.where(flipped, -1.0, 1.0)
+        rotation = rotation * torch.stack([torch.ones_like(half), half, half], dim=-1)[..., None]
     return rotation
-
-
-def _axis_rotation(angle: torch.Tensor, axis: int) -> torch.Tensor:
-    """Rotation matrices about x (0), y (1) or z (2) by `angle` radians."""
-    cosine, sine = torch.cos(angle), torch.sin(angle)
-    first, second = (axis + 1) % 3, (axis + 2) % 3
-    matrix = torch.zeros(*angle.shape, 3, 3, device=angle.device)
-    matrix[..., axis, axis] = 1.0
-    matrix[..., first, first] = matrix[..., second, second] = cosine
-    matrix[..., second, first] = sine
-    matrix[..., first, second] = -sine
-    return matrix
 
 
 def _quaternion_matrix(quaternion: torch.Tensor) -> torch.Tensor:

@@ -161,7 +161,7 @@ class ViewCollator:
             self._generator = torch.Generator(self.device).manual_seed(seed)
         terms = torch.stack([window.terms for window in windows]).to(self.device)
         scale = torch.tensor([window.height / self.template.height for window in windows], device=self.device)
-        views = torch.stack(
-            [sample_views(terms, self.template, self._generator, self.options, scale=scale) for _ in range(self.views)]
-        )
+        views = sample_views(
+            terms, self.template, self._generator, self.options, scale=scale, views=self.views
+        )  # fmt: skip
         return ViewBatch(views, tuple(windows))

@@ -70,7 +70,7 @@ def batch_views(
         rows = slice(begin, begin + _VIEW_ROWS)
         terms = corpus.read(batch.rows[rows], batch.starts[rows], batch.frames).to(device)
         generator = torch.Generator(device).manual_seed(int(batch.seeds[block]))
-        views = torch.stack([sample_views(terms, body, generator, options) for _ in batch.visible])
+        views = sample_views(terms, body, generator, options, views=len(batch.visible))
         parts.append(views[:, max(own.start - begin, 0) : own.stop - begin])
     return torch.cat(parts, 1)
 
