@@ -110,6 +110,23 @@ def test_noise_of_placements_axes_and_views_is_independent():
     assert same.abs().max() < 5 * (2 / (2000 * 64)) ** 0.5
 
 
+def test_what_devices_add_is_white_and_a_walk_and_unknown_to_other_placements():
+    """The same of whole readings: placements and axes of a window, and the views of a pair, share no noise."""
+    frames, still = 300, torch.zeros(200, 300, 12, 6)
+    white = add_noise(still, [NoiseModel(0.01, 0.01, bits=24)], generator(5)).double()
+    walk = add_noise(still, [fine(acc_drift=0.5, gyro_drift=0.5)], generator(6)).double()
+    for noise, size, count in ((white, 0.01 * 30**0.5, frames), (walk.diff(dim=1), 0.5 / 3600**0.5, frames - 1)):
+        power = torch.fft.rfft(noise / size, dim=1).abs().square().mean(dim=(0, 2, 3)) / count
+        np.testing.assert_allclose(power[1:-1], 1.0, atol=6 / (200 * 72) ** 0.5)
+        rows = (noise / size).flatten(2).transpose(1, 2)  # (windows, 72, frames)
+        spectrum = torch.fft.rfft(rows[:4], n=2 * frames)
+        for shift in range(1, 72):  # all pairs of a window, all lags
+            both = torch.fft.irfft(spectrum * spectrum.roll(shift, 1).conj(), n=2 * frames)
+            assert both.abs().max() < 6.5 * frames**0.5
+        together = torch.einsum("npt,nqt->pq", rows, rows) / (200 * count) - torch.eye(72)
+        assert together.abs().max() < 6 * (2 / (200 * count)) ** 0.5
+
+
 def test_long_windows_are_drawn_afresh_and_seeds_decide():
     assert white_noise((1, 3, 2**21), generator()).std() == pytest.approx(1, rel=0.01)
     one, same, other = (random_walk((2, 6, 50), generator(seed)) for seed in (1, 1, 2))

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.transform import Rotation
 
 from anymo_hf.simulation.kinematics import SegmentKinematics, placement_signals
 from anymo_hf.simulation.surface import load_template
-from anymo_hf.simulation.views import ViewOptions, sample_views, stack_terms
+from anymo_hf.simulation.views import ViewOptions, body_for, draw_mountings, sample_views, stack_terms
 
 PLAIN = ViewOptions(tilt_degrees=0, in_plane_degrees=0, noise=False)
 
@@ -222,3 +223,37 @@ def test_bad_input_is_refused(terms, template):
         ViewOptions(noise=["toaster"])
     with pytest.raises(ValueError, match="mounting must be surface or joint, got 'glued'"):
         ViewOptions(mounting="glued")
+
+
+def test_views_of_a_pair_are_independent_draws_of_the_same_placements_and_devices(terms, template):
+    stacked = stack_terms(*terms)
+    options = ViewOptions(soft_attachment=0.5, wobble=0.7, belt=0.6, pocket=0.7)
+    pair = sample_views(stacked, template, generator(1), options, views=2)
+    assert pair.shape == (2, 3, 40, 23, 6) and not torch.allclose(pair[0], pair[1], atol=0.1)
+    assert torch.equal(sample_views(stacked, template, generator(1), options, views=1)[0],
+                       sample_views(stacked, template, generator(1), options))  # fmt: skip
+    some = sample_views(stacked, template, generator(1), PLAIN, segments=[13, 9], views=3)
+    assert some.shape == (3, 3, 40, 2, 6)
+    for view in some:  # each a candidate of its own segment
+        for place, segment in enumerate((13, 9)):
+            exact = candidate_signals(terms, template, 0, segment)
+            assert np.abs(exact - view[0, :, place].double().numpy()[:, None]).max(axis=(0, 2)).min() < 1e-4
+    ideal = sample_views(stacked, template, generator(1), ViewOptions(mounting="joint"), views=2)
+    assert torch.equal(ideal[0], ideal[1]) and ideal.shape == pair.shape
+    with pytest.raises(ValueError, match="views must be at least 1"):
+        sample_views(stacked, template, generator(), views=0)
+
+
+def test_a_body_has_a_shape_of_its_own_where_that_is_asked_for(template):
+    plain, shaped = (body_for(template, 1.6, ViewOptions(body_shapes=on), 5) for on in (False, True))
+    np.testing.assert_array_equal(plain.offset, template.scaled(1.6).offset)
+    np.testing.assert_array_equal(shaped.offset, template.scaled(1.6).shaped(5).offset)
+    assert np.abs(shaped.offset - plain.offset).max() > 0.002
+
+
+def test_mountings_turn_about_the_normal_and_then_lean():
+    options = ViewOptions(tilt_degrees=20.0, in_plane_degrees=90.0)
+    draw = 2 * torch.rand(3, 4, 23, generator=generator(3)) - 1
+    degrees = np.stack([90 * draw[0], 20 * draw[1], 20 * draw[2]], axis=-1).reshape(-1, 3)
+    wanted = Rotation.from_euler("ZXY", degrees, degrees=True).as_matrix().reshape(4, 23, 3, 3)
+    np.testing.assert_allclose(draw_mountings(4, 23, generator(3), options).numpy(), wanted, atol=1e-6)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -239,3 +240,19 @@ def test_an_archive_at_another_rate_is_refused(tmp_path):
     simulate_archive(tmp_path, procedural=1, seconds=3.0, activities=["walking"], progress=False, frame_rate=50.0)
     with pytest.raises(ValueError, match="frames at 50 Hz, training needs 60"):
         MotionCorpus(tmp_path)
+
+
+def test_a_stage_that_learns_words_says_what_is_missing_and_how_to_give_it(tmp_path, built):
+    (tmp_path / "motion").mkdir()
+    (tmp_path / "motion" / "unnamed.bvh").write_text("read by the function below")
+    simulate_archive(tmp_path / "a", tmp_path / "motion", read=someone_unnamed, progress=False)
+    corpus = MotionCorpus(tmp_path / "a")
+    assert [(clip.label, clip.narrations) for clip in corpus.clips] == [("", ())]
+    with pytest.raises(ValueError, match="none of its 1 clips has a label or a narration.*--nymeria DIR --annotations"):
+        corpus.check_words("the language stage")
+    MotionCorpus(built).check_words("the language stage")
+
+
+def someone_unnamed(path):
+    """Motion without words."""
+    return replace(simulate_activity("walking", 0, 3.0), narrations=[], source="unknown")

@@ -1,6 +1,7 @@
 """Settings: what a YAML file may say, and what changes the fingerprint."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -179,3 +180,14 @@ def test_views_become_view_options(tmp_path):
     text = "views: {any_rotation: true, flip_probability: 0.25}"
     settings = load_settings(written(tmp_path, text), TokenizerSettings)
     assert check_views(settings.views) == ViewOptions(any_rotation=True, flip_probability=0.25)
+
+
+def test_a_priors_file_counts_by_what_it_says_and_not_by_where_it_lies(tmp_path):
+    def priors(path, density):
+        estimate = {"acc_density": density, "gyro_density": None, "acc_step": None}
+        path.write_text(json.dumps({"estimates": {"watch": estimate}, "failed": {}}))
+        return EncoderSettings(views={"noise": ["phone", str(path)]}).fingerprint()
+
+    one = priors(tmp_path / "one.json", 0.01)
+    assert priors(tmp_path / "other.json", 0.01) == one
+    assert priors(tmp_path / "one.json", 0.02) != one

@@ -235,9 +235,10 @@ def draw_sensors(
     scale, cross_axis, g_sensitivity, offset, drift, jitter = sizes[..., 30:].unbind(-1)
     draw = torch.randn(*shape, 35, generator=generator, device=device)
     # how each axis reads those of its own sensor, scale on the diagonal, and how the gyroscope reads acceleration
-    blocks = draw[..., :27].unflatten(-1, (3, 3, 3)) * torch.stack([cross_axis, cross_axis, g_sensitivity], -1)[
-        ..., None, None
-    ]
+    blocks = (
+        draw[..., :27].unflatten(-1, (3, 3, 3))
+        * torch.stack([cross_axis, cross_axis, g_sensitivity], -1)[..., None, None]
+    )
     gain = draw.new_zeros(*shape, 6, 6)
     gain[..., :3, :3], gain[..., 3:, 3:], gain[..., 3:, :3] = blocks.unbind(2)
     gain.diagonal(dim1=-2, dim2=-1).copy_(1 + scale[..., None] * draw[..., 29:35])
@@ -304,13 +305,15 @@ def sensor_readings(
     # in steps of each channel, and sums in place: passes over memory and the number of calls are what costs
     unit = 1 / step
     gain = (gain * unit[..., None]).flatten(0, 1)
-    noisy = white_noise((batch, 6 * placements, frames), generator, (density * unit).flatten(1) * (frame_rate / 2) ** 0.5)
+    noisy = white_noise(
+        (batch, 6 * placements, frames), generator, (density * unit).flatten(1) * (frame_rate / 2) ** 0.5
+    )
     noisy = noisy.to(clean).view_as(clean)
     if bool(walk.any()):
         size = (walk * unit).flatten(1) / frame_rate**0.5
         noisy.flatten(1, 2).add_(random_walk((batch, 6 * placements, frames), generator, size).to(clean))
     noisy += (bias * unit)[..., None]
-    if bool((draws.clock_offset.any() | draws.clock_drift.any() | draws.clock_jitter.any())):
+    if bool(draws.clock_offset.any() | draws.clock_drift.any() | draws.clock_jitter.any()):
         jitter = white_noise((batch, placements, frames), generator, draws.clock_jitter).to(clean)
         # one clock for all channels of a device, so that its gain may come first
         _add_resampled(noisy, (gain @ clean.flatten(0, 1)).view_as(clean), draws, jitter, frame_rate)
@@ -410,7 +413,9 @@ def _add_resampled(
     batch, placements, _, frames = clean.shape
     offset, drift = (getattr(draws, name).to(clean)[..., None] for name in ("clock_offset", "clock_drift"))
     count = torch.arange(frames, dtype=clean.dtype, device=clean.device)
-    late = torch.addcmul(jitter + offset, count, drift / frame_rate).mul_(frame_rate)  # frames, beside the sample's own place
+    late = torch.addcmul(jitter + offset, count, drift / frame_rate).mul_(
+        frame_rate
+    )  # frames, beside the sample's own place
     first = late.amin(2).floor()  # of each device; what is left is little, so few neighbours are read
     late = late - first[..., None]
     taps = int(late.max()) + 4

@@ -32,6 +32,7 @@ class ViewOptions:
         belt: chance that a device on pelvis or spine is held upright by a belt or clothes, its normal level.
         pocket: chance that a device on a thigh sits where pockets are, among the candidates from 15 to
             55 % of the way down from the hip.
+        body_shapes: whoever draws a body for a batch also gives it a shape of its own, as `body_for` does.
         noise: noise presets, priors files (`*.json` of `anymo sensor estimate`) or models to draw from per placement; `True`
             means all presets, `False` none.
         frame_rate: of the windows, Hz.
@@ -50,6 +51,7 @@ class ViewOptions:
     wobble: float = 0.0
     belt: float = 0.0
     pocket: float = 0.0
+    body_shapes: bool = False
     noise: bool | Sequence[str | NoiseModel] = True
     frame_rate: float = 60.0
     mounting: str = "surface"
@@ -76,6 +78,12 @@ def stack_terms(force: torch.Tensor, lever: torch.Tensor, omega: torch.Tensor) -
         `(..., 23, 15, T)`: segments first and time last, so that what is done to a channel runs along memory.
     """
     return torch.cat([force, lever.flatten(-2), omega], dim=-1).movedim(-3, -1).contiguous()
+
+
+def body_for(template: SurfaceTemplate, height: float, options: ViewOptions, seed: int) -> SurfaceTemplate:
+    """The body that carries a batch's sensors: of this height in metres, and with `body_shapes` of a seeded shape."""
+    body = template.scaled(height)
+    return body.shaped(seed) if options.body_shapes else body
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ from ..motion.procedural import EVERYDAY
 from ..simulation.archive.clips import Clip
 from .coded_views import CodedViews
 from .collators import LabelPhrases, multiple_choice
-from .corpus import MotionCorpus, corpus_texts, read_texts
+from .corpus import WORDS, MotionCorpus, corpus_texts, read_texts
 from .settings import ContrastiveSettings, TextSettings
 
 TEXTS = "texts.txt"
@@ -69,7 +69,8 @@ class ActivityBatches:
         self.names = list(self.by_activity)
         if len(self.names) < 2:
             raise ValueError(
-                f"contrastive tuning needs clips of two or more named activities, the corpus has {self.names}"
+                "contrastive tuning needs clips of two or more named activities with narrations, the corpus has "
+                f"{self.names}; {WORDS}"
             )
 
     def draw(self, count: int, rng: np.random.Generator, everyday_share: float = 0.0) -> np.ndarray:

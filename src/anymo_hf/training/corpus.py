@@ -15,6 +15,10 @@ from ..simulation.archive.decoded import DecodedTerms
 from ..simulation.archive.reader import Archive
 from .captured_clips import FRAME_RATE
 
+WORDS = (
+    "words come with simulated people (--procedural), with motion files whose names say what happens, with Nymeria's own "
+    "narrations, or with annotated windows: training/make_corpus.py --nymeria DIR --annotations FILE"
+)
 LONGEST = 360  # frames of a clip where the archive names no length
 
 
@@ -68,6 +72,14 @@ class MotionCorpus:
 
     def __len__(self) -> int:
         return len(self.clips)
+
+    def check_words(self, stage: str) -> None:
+        """ValueError where a stage that learns words would find none, with how to give them."""
+        if not any(clip.label or clip.narrations for clip in self.clips):
+            raise ValueError(
+                f"{self.folder}: none of its {len(self.clips)} clips has a label or a narration, and {stage} needs words; "
+                f"{WORDS}"
+            )
 
     def identity(self) -> str:
         """Names the content, for fingerprints."""

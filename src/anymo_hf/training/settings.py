@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ..simulation.sensor_noise import noise_models
 from ..simulation.views import ViewOptions
 from .losses import encoder_objectives
 from .setting_fields import check_settings, setting
@@ -71,8 +72,12 @@ class StageSettings:
     def fingerprint(self, inputs: str = "") -> str:
         """Hash of what is learned from what; `inputs` names the files that the stage reads."""
         resumable = {item.name for item in dataclasses.fields(self) if item.metadata["resumable"]}
-        kept = {name: value for name, value in dataclasses.asdict(self).items() if name not in resumable}
+        kept = {name: value for name, value in self._learned_from().items() if name not in resumable}
         return hashlib.sha256((json.dumps(kept, sort_keys=True, default=str) + inputs).encode()).hexdigest()[:16]
+
+    def _learned_from(self) -> dict[str, Any]:
+        """The settings, with what files say in place of where they lie."""
+        return dataclasses.asdict(self)
 
 
 @dataclass
@@ -107,6 +112,17 @@ class ViewSettings(StageSettings):
             raise ValueError(
                 f"height_range must be two rising heights in metres, such as [1.5, 1.95], got {self.height_range}"
             )
+
+    def _learned_from(self) -> dict[str, Any]:
+        values = super()._learned_from()
+        if isinstance(values["views"].get("noise"), list):  # priors files by what they hold
+            values["views"]["noise"] = [
+                [dataclasses.asdict(model) for model in noise_models([entry])]
+                if str(entry).endswith(".json")
+                else entry
+                for entry in values["views"]["noise"]
+            ]
+        return values
 
 
 @dataclass

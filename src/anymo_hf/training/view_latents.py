@@ -11,7 +11,7 @@ from accelerate import Accelerator
 
 from ..modeling.modeling_stgcn import AnyMoSTGCNModel
 from ..simulation.surface import load_template
-from ..simulation.views import sample_views
+from ..simulation.views import body_for, sample_views
 from .corpus import MotionCorpus
 from .settings import TokenizerSettings, check_views
 from .training_loop import step_generator
@@ -86,8 +86,9 @@ def _write_latents(settings, corpus, encoder, views: dict[str, np.ndarray], acce
         frames = int(rng.choice(settings.frames))
         worn = visible_masks(rng, 1, settings.worn_share)[0].nonzero().flatten().tolist()
         terms = corpus.read(rows, rng.integers(0, corpus.frames - frames + 1, len(rows)), frames)
-        generator = torch.Generator(accelerator.device).manual_seed(int(rng.integers(2**62)))
-        body = template.scaled(float(rng.uniform(*settings.height_range)))
+        seed = int(rng.integers(2**62))
+        generator = torch.Generator(accelerator.device).manual_seed(seed)
+        body = body_for(template, float(rng.uniform(*settings.height_range)), options, seed)
         # one setup per call: signals of segments without a sensor need not be made
         signals = sample_views(terms.to(accelerator.device), body, generator, options, worn)
         imu = signals.new_zeros(len(rows), frames, 23, 6)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ...modeling.imu_signal import resample
 from ..dataset import BrokenCopy, Dataset, Published, TimeStamps
 from ..imu_recording import ImuRecording, require_files
 from ..stretches import Stream, checked_units, clean_stream, even_stretches
@@ -54,12 +55,10 @@ def sampled_down(streams: list[Stream], rate: float) -> Iterator[tuple[float, np
         streams: clean accelerometer and gyroscope, each by its own clock.
         rate: Hz of the result.
     """
-    from scipy.signal import resample_poly  # half a second to import
-
     factor = max(1, round(1 / (float(np.median(np.diff(streams[0][0]))) * rate)))
     for start, signals in even_stretches({"head": streams}, rate * factor):
         signal = signals["head"]
-        yield start, resample_poly(signal, 1, factor, axis=0, padtype="line") if factor > 1 else signal
+        yield start, resample(signal, rate * factor, rate)
 
 
 def _table(path: Path) -> tuple[list[Stream], int]:

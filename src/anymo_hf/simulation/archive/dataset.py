@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch.utils.data import Dataset, get_worker_info
 
 from ..surface import SurfaceTemplate
 from ..views import ViewOptions, sample_views
+from .decoded import DecodedTerms
 from .reader import Archive
-from .shard import BLOCK_FRAMES
+from .shard import RecordingInfo
 
 
 @dataclass(frozen=True)
@@ -51,15 +51,13 @@ class ViewBatch:
 
 
 class ArchiveDataset(Dataset):
-    """Windows by number.
+    """Windows by number, read from `DecodedTerms`: in half precision, decoded by whoever reads a recording first.
 
     Args:
         archive: where from.
         frames: length of a window.
         stride: frames from one window to the next; without it they do not overlap.
         subjects: only windows of these people.
-        cached_blocks: blocks of 600 frames to keep in each process, 0.8 MB each; keep all of a small archive, and
-            later epochs read nothing.
 
     Raises:
         ValueError: no window fits, a bad number or an unknown subject.
@@ -72,7 +70,6 @@ class ArchiveDataset(Dataset):
         frames: int = 300,
         stride: int | None = None,
         subjects: Sequence[str] | None = None,
-        cached_blocks: int = 64,
     ):
         stride = frames if stride is None else stride
         if frames < 3 or stride < 1:
@@ -89,37 +86,21 @@ class ArchiveDataset(Dataset):
         ]
         if not self.places:
             raise ValueError(f"{archive.folder} has no window of {frames} frames; its recordings are shorter")
-        self.cached_blocks = cached_blocks
-        self._blocks: dict[tuple[str, int], torch.Tensor] = {}
+        self._terms = DecodedTerms(archive)
+        self._known: dict[str, RecordingInfo] = {}
 
     def __len__(self) -> int:
         return len(self.places)
 
-    def __getstate__(self) -> dict:
-        return {**vars(self), "_blocks": {}}
-
     def __getitem__(self, index: int) -> KinematicsWindow:
         name, start = self.places[index]
-        info, stop = self.archive.shard(name).info, start + self.frames
-        parts = []
-        for index in range(start // BLOCK_FRAMES, -(-stop // BLOCK_FRAMES)):
-            first = index * BLOCK_FRAMES
-            parts.append(self._block(name, index, info.frames)[..., max(start - first, 0) : stop - first])
-        # a copy, so that a window does not keep its whole block in memory
-        terms = torch.cat(parts, dim=2) if len(parts) > 1 else parts[0].clone()
+        if name not in self._known:
+            self._known[name] = self.archive.shard(name).info
+        info, stop = self._known[name], start + self.frames
+        terms = self._terms.read(name, start, stop).float()
         low, high = start / info.frame_rate, stop / info.frame_rate
         texts = tuple(entry.text for entry in info.narrations if entry.start < high and entry.end > low)
         return KinematicsWindow(terms, info.height, name, info.subject, start, texts)
-
-    def _block(self, name: str, index: int, frames: int) -> torch.Tensor:
-        key = (name, index)
-        if key not in self._blocks:
-            first = index * BLOCK_FRAMES
-            terms = self.archive.shard(name).terms(first, min(first + BLOCK_FRAMES, frames))
-            while len(self._blocks) >= max(self.cached_blocks, 1):
-                del self._blocks[next(iter(self._blocks))]
-            self._blocks[key] = torch.from_numpy(np.ascontiguousarray(terms.transpose(1, 2, 0), dtype=np.float32))
-        return self._blocks[key]
 
 
 class ViewCollator:

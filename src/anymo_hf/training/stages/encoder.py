@@ -13,7 +13,7 @@ from torch import nn
 
 from ...modeling.configuration_anymo import AnyMoSTGCNConfig
 from ...simulation.surface import SurfaceTemplate, load_template
-from ...simulation.views import ViewOptions, sample_views
+from ...simulation.views import ViewOptions, body_for, sample_views
 from ..checkpoints import MODEL_FILES, finished_metrics, replace_folder, same_shape, start_hash, write_metrics
 from ..corpus import MotionCorpus
 from ..losses import AddedLossContext, EncodedViews, added_losses, encoder_objectives
@@ -64,7 +64,7 @@ def batch_views(
     batch: EncoderBatch, own: range, corpus: MotionCorpus, template: SurfaceTemplate, options: ViewOptions, device
 ) -> torch.Tensor:
     """Views `(views, len(own), frames, 23, 6)` of windows `own` of the batch, the same whoever makes them."""
-    body, parts = template.scaled(batch.height), []
+    body, parts = body_for(template, batch.height, options, int(batch.seeds[0])), []
     for block in range(own.start // _VIEW_ROWS, -(-own.stop // _VIEW_ROWS)):
         begin = block * _VIEW_ROWS
         rows = slice(begin, begin + _VIEW_ROWS)

@@ -41,8 +41,7 @@ def train_language(settings: LanguageSettings, root: str | Path, accelerator: Ac
     results = (folder / MODEL / name for name in (*MODEL_FILES, *TOKENIZER_FILES))
     if done := finished_metrics(folder, fingerprint, *results):
         return done
-    if not texts:
-        raise ValueError("the corpus has no narrations or labels, so there is nothing to teach words with")
+    corpus.check_words("the language stage")
     extractor = AnyMoFeatureExtractor.from_pretrained(root / "tokenizer" / EXTRACTOR)
     torch.manual_seed(settings.seed)
     model, tokenizer = build_language_model(settings, extractor, texts)
