@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from ..recordings.imu_recording import ImuRecording
 from .interface import System
+from .published_weights import default_device, device_of
 from .trained_windows import check_placements, placements_of, scores_of_labels, side_by_side
 
 
@@ -71,8 +72,9 @@ class DeepConvLSTMNetwork(nn.Module):
             maps = torch.relu(layer(maps))
         steps = self.lstm(maps.permute(0, 2, 1, 3).flatten(2))[0]  # (batch, time - 16, 128)
         count = steps.shape[1]
-        chosen = torch.full((len(x),), count - 1) if last is None else (last - 16).clamp(0, count - 1)
-        return self.head(self.dropout(steps[torch.arange(len(x)), chosen]))
+        if last is None:
+            return self.head(self.dropout(steps[:, -1]))
+        return self.head(self.dropout(steps[torch.arange(len(x), device=x.device), (last - 16).clamp(0, count - 1)]))
 
 
 class DeepConvLSTM(System):
@@ -112,7 +114,8 @@ class DeepConvLSTM(System):
         shuffle = torch.Generator().manual_seed(self.seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            network = DeepConvLSTMNetwork(pieces.shape[2], len(self.classes), settings.dropout)
+            network = DeepConvLSTMNetwork(pieces.shape[2], len(self.classes), settings.dropout).to(default_device())
+            pieces, last, truth = (part.to(default_device()) for part in (pieces, last, truth))
             optimiser = torch.optim.Adam(network.parameters(), settings.learning_rate)
             for _ in tqdm(range(epochs), self.title, unit="epoch", delay=1, leave=False, disable=None):
                 for rows in torch.randperm(len(pieces), generator=shuffle).split(settings.batch_size):
@@ -132,11 +135,13 @@ class DeepConvLSTM(System):
         self.check(recordings)
         check_placements(self.title, self.placements, recordings)
         pieces, last, owners = self._pieces(side_by_side(recordings, self.placements, self.rate))
+        device = device_of(self.network)
         parts = zip(pieces.split(64), last.split(64), strict=True)
-        logits = torch.cat([self.network(part, self._step(end)) for part, end in parts])
+        found = [self.network(part.to(device), self._step(end.to(device))) for part, end in parts]
+        logits = torch.cat(found).cpu()
         sums = torch.zeros(len(recordings), len(self.classes)).index_add_(0, torch.from_numpy(owners), logits)
-        found = sums / torch.from_numpy(np.bincount(owners, minlength=len(recordings)))[:, None]
-        return scores_of_labels(found.log_softmax(1).numpy(), self.classes, labels, unseen=-1e3)
+        means = sums / torch.from_numpy(np.bincount(owners, minlength=len(recordings)))[:, None]
+        return scores_of_labels(means.log_softmax(1).numpy(), self.classes, labels, unseen=-1e3)
 
     def _step(self, last: torch.Tensor) -> torch.Tensor | None:
         return last if self.settings.last_step == "valid" else None

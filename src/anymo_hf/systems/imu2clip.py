@@ -16,6 +16,7 @@ from .interface import System
 from .published_weights import (
     PublishedFile,
     build,
+    default_device,
     device_of,
     fill,
     load_network,
@@ -130,7 +131,7 @@ def load_clip_text(path: Path) -> ClipTextTower:
     """ViT-B/32's text tower from transformers' file; errors as `fill`."""
     network = build(ClipTextTower)
     fill(network, clip_text_tensors(read_tensors(path)), path)
-    return network.eval().requires_grad_(False).to("cuda" if torch.cuda.is_available() else "cpu")  # type: ignore[return-value]
+    return network.eval().requires_grad_(False).to(default_device())  # type: ignore[return-value]
 
 
 class IMU2CLIP(System):

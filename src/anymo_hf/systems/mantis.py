@@ -15,7 +15,7 @@ from tqdm import tqdm
 from ..recordings.imu_recording import ImuRecording
 from .imu2clip import stretch
 from .interface import System
-from .published_weights import PublishedFile, device_of, load_network, run_batches
+from .published_weights import PublishedFile, default_device, device_of, load_network, run_batches
 from .trained_windows import check_placements, placements_of, scores_of_labels, side_by_side
 
 SAMPLES = 512
@@ -478,4 +478,4 @@ class MantisV2Scratch(MantisV2FineTuned):
     @classmethod
     def load(cls, source: str | None = None, seed: int = 0) -> MantisV2Scratch:
         """There is nothing to find."""
-        return cls(lambda: Mantis(2), seed=seed)
+        return cls(lambda: Mantis(2).to(default_device()), seed=seed)  # type: ignore[return-value]

@@ -186,7 +186,12 @@ def load_network(
     """
     network = build(make)
     fill(network, read_tensors(path), path, skipped, rename)
-    return network.eval().requires_grad_(False).to("cuda" if torch.cuda.is_available() else "cpu")
+    return network.eval().requires_grad_(False).to(default_device())
+
+
+def default_device() -> str:
+    """The GPU where there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def device_of(network: nn.Module) -> torch.device:
