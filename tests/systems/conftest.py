@@ -14,8 +14,8 @@ from anymo_hf.annotation.language_client import Endpoint, LanguageClient
 from anymo_hf.annotation.stage_cache import StageCache
 from anymo_hf.systems.clip_text import ClipTextTower
 from anymo_hf.systems.deep_conv_lstm import DeepConvLSTM, DeepConvLSTMSettings
-from anymo_hf.systems.imagebind import ImageBind, ImageBindTowers
-from anymo_hf.systems.imu2clip import IMU2CLIP, IMU2CLIPEncoder
+from anymo_hf.systems.imagebind import ImageBind, ImageBindPadded, ImageBindTowers
+from anymo_hf.systems.imu2clip import IMU2CLIP, IMU2CLIPEncoder, IMU2CLIPFixed
 from anymo_hf.systems.interface import load_system
 from anymo_hf.systems.language_model import HarGpt, LanguagePlot, LanguageSettings, LanguageText
 from anymo_hf.systems.limu_bert import LimuBert, LimuBertFrozen
@@ -27,8 +27,8 @@ from anymo_hf.systems.mantis import (
     MantisV2Frozen,
     MantisV2Scratch,
 )
-from anymo_hf.systems.normwear import NormWear, NormWearEncoder, ZeroShotHead
-from anymo_hf.systems.unimts import GraphEncoder, UniMTS, UniMTSNetwork
+from anymo_hf.systems.normwear import NormWear, NormWearEncoder, NormWearMended, ZeroShotHead
+from anymo_hf.systems.unimts import GraphEncoder, UniMTS, UniMTSMended, UniMTSNetwork
 
 VOCABULARY = 60
 CHECKPOINT = str(Path(__file__).parents[2] / "anymo")
@@ -87,6 +87,12 @@ SMALL = {
     "imu2clip": lambda: IMU2CLIP(randomised(IMU2CLIPEncoder("released", 32, 16)), small_text(), tokens),
     "normwear": lambda: NormWear(
         randomised(NormWearEncoder(24, 2, 2)), randomised(ZeroShotHead(24, 20)), sentences
+    ),
+    "unimts_mended": lambda: UniMTSMended(small_unimts(), tokens, "mended"),
+    "imagebind_padded": lambda: ImageBindPadded(small_towers(), tokens, "pad"),
+    "imu2clip_fixed": lambda: IMU2CLIPFixed(randomised(IMU2CLIPEncoder("fixed", 32, 16)), small_text(), tokens),
+    "normwear_mended": lambda: NormWearMended(
+        randomised(NormWearEncoder(24, 2, 2)), randomised(ZeroShotHead(24, 20)), sentences, "mended"
     ),
     "mantis_v2": lambda: MantisV2Frozen(small_mantis()),
     "mantis_8m": lambda: Mantis8MFrozen(small_mantis(1)),

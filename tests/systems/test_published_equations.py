@@ -507,3 +507,19 @@ def test_the_graph_encoder_takes_any_batch(small_networks):
     x = torch.from_numpy(RNG.normal(size=(5, 200, 22, 3))).float()
     with torch.inference_mode():
         np.testing.assert_allclose(network(x), torch.cat([network(row[None]) for row in x]), atol=1e-5)
+
+
+def test_variants_are_systems_of_their_own(small_networks, small_system, tmp_path, monkeypatch):
+    from anymo_hf.systems import imu2clip, normwear, unimts
+    from anymo_hf.systems.interface import load_system
+
+    monkeypatch.setattr(unimts, "UniMTSNetwork", small_networks["unimts"])
+    monkeypatch.setattr(unimts, "load_tokenizer", lambda path: small_system("unimts").tokenizer)
+    torch.save(small_networks["unimts"]().state_dict(), tmp_path / "UniMTS.pth")
+    assert load_system("unimts", str(tmp_path)).variant == "faithful"
+    mended = load_system("unimts_mended", str(tmp_path))
+    assert mended.variant == "mended" and mended.name == "unimts_mended"
+    np.testing.assert_allclose(
+        mended.embed_imu([window()]), UniMTS(mended.network, mended.tokenizer, "mended").embed_imu([window()])
+    )
+    assert imu2clip.IMU2CLIPFixed.usual == "fixed" and normwear.NormWearMended.usual == "mended"

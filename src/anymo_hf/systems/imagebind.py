@@ -191,6 +191,7 @@ class ImageBind(System):
 
     name, title, requires, licence = "imagebind", "ImageBind", "weights", WEIGHTS.licence
     channels = (6,)
+    usual = "stretch"
 
     def __init__(
         self, network: ImageBindTowers, tokenizer: Callable[[Sequence[str]], np.ndarray], fit: str = "stretch",
@@ -201,10 +202,10 @@ class ImageBind(System):
         self.network, self.tokenizer, self.how, self.batch_size = network.eval(), tokenizer, fit, batch_size
 
     @classmethod
-    def load(cls, source: str | None = None, seed: int = 0, fit: str = "stretch") -> ImageBind:
+    def load(cls, source: str | None = None, seed: int = 0) -> ImageBind:
         """`source`: imagebind_huge.pth or its folder; nothing in it is random."""
         path = WEIGHTS.find(source)
-        return cls(load_network(ImageBindTowers, path, SKIPPED), load_tokenizer(path), fit)  # type: ignore[arg-type]
+        return cls(load_network(ImageBindTowers, path, SKIPPED), load_tokenizer(path), cls.usual)  # type: ignore[arg-type]
 
     def embed_imu(self, recordings: Sequence[ImuRecording]) -> np.ndarray:
         """As `System.embed_imu`."""
@@ -227,3 +228,9 @@ class ImageBind(System):
         """As `System.embed_text`; how the paper words its labels is unknown."""
         tokens = list(self.tokenizer(texts))
         return unit(run_batches(self.network.encode_text, tokens, device_of(self.network), self.batch_size))
+
+
+class ImageBindPadded(ImageBind):
+    """The same weights with `fit="pad"`."""
+
+    name, title, usual = "imagebind_padded", "ImageBind, padded input", "pad"

@@ -146,6 +146,7 @@ class IMU2CLIP(System):
 
     name, title, requires, licence = "imu2clip", "IMU2CLIP", "weights", WEIGHTS.licence
     rate, channels = RATE, (6,)
+    usual = "released"
 
     def __init__(
         self,
@@ -158,12 +159,12 @@ class IMU2CLIP(System):
         self.tokenizer, self.batch_size = tokenizer, batch_size
 
     @classmethod
-    def load(cls, source: str | None = None, seed: int = 0, layout: str = "released") -> IMU2CLIP:
+    def load(cls, source: str | None = None, seed: int = 0) -> IMU2CLIP:
         """`source`: file or folder of the encoder; CLIP's text tower is sought by itself."""
         path = WEIGHTS.find(source)
         text = TEXT_WEIGHTS.find()
         encoder = load_network(
-            lambda: IMU2CLIPEncoder(layout), path, rename=lambda name: name.removeprefix("imu_encoder.")
+            lambda: IMU2CLIPEncoder(cls.usual), path, rename=lambda name: name.removeprefix("imu_encoder.")
         )
         return cls(encoder, load_clip_text(text), load_tokenizer(text))  # type: ignore[arg-type]
 
@@ -183,6 +184,12 @@ class IMU2CLIP(System):
     def embed_text(self, texts: Sequence[str]) -> np.ndarray:
         """As `System.embed_text`; its own evaluation gives bare labels."""
         return unit(run_batches(self.text, list(self.tokenizer(texts)), device_of(self.text), self.batch_size))
+
+
+class IMU2CLIPFixed(IMU2CLIP):
+    """An encoder trained with `layout="fixed"`."""
+
+    name, title, usual = "imu2clip_fixed", "IMU2CLIP, GRU over time", "fixed"
 
 
 def stretch(signal: np.ndarray, count: int) -> np.ndarray:

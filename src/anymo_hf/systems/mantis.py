@@ -478,4 +478,4 @@ class MantisV2Scratch(MantisV2FineTuned):
     @classmethod
     def load(cls, source: str | None = None, seed: int = 0) -> MantisV2Scratch:
         """There is nothing to find."""
-        return cls(lambda: Mantis(2).to(default_device()), seed=seed)  # type: ignore[return-value]
+        return cls(lambda: Mantis(2).to(default_device()), seed=seed)

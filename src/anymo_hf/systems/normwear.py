@@ -196,6 +196,7 @@ class NormWear(System):
 
     name, title, requires, licence = "normwear", "NormWear", "weights", "Apache-2.0"
     rate = RATE
+    usual = "faithful"
 
     def __init__(
         self, encoder: NormWearEncoder, head: ZeroShotHead, encode_text: Callable[[Sequence[str]], np.ndarray],
@@ -207,11 +208,11 @@ class NormWear(System):
         self.normalise, self.batch_size = normalise, batch_size
 
     @classmethod
-    def load(cls, source: str | None = None, seed: int = 0, normalise: str = "faithful") -> NormWear:
+    def load(cls, source: str | None = None, seed: int = 0) -> NormWear:
         """`source`: folder of both files; the text model is taken from the Hub's cache."""
         encoder = load_network(NormWearEncoder, ENCODER.find(source), SKIPPED)
         head = load_network(ZeroShotHead, HEAD.find(source))
-        return cls(encoder, head, load_text_encoder(), normalise)  # type: ignore[arg-type]
+        return cls(encoder, head, load_text_encoder(), cls.usual)  # type: ignore[arg-type]
 
     def score(self, recordings: Sequence[ImuRecording], labels: Sequence[str]) -> np.ndarray:
         """As `System.score`; labels stand in "The person is …."."""
@@ -240,6 +241,12 @@ class NormWear(System):
             whole = detrend(whole, axis=0)
             whole = whole / np.maximum(np.abs(whole).mean(0), 1e-6)
         return whole.T
+
+
+class NormWearMended(NormWear):
+    """The same weights with `normalise="mended"`."""
+
+    name, title, usual = "normwear_mended", "NormWear, normalised input", "mended"
 
 
 def load_text_encoder(name: str = TEXT_MODEL) -> Callable[[Sequence[str]], np.ndarray]:

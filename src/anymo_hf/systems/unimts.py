@@ -91,6 +91,7 @@ class UniMTS(System):
 
     name, title, requires, licence = "unimts", "UniMTS", "weights", WEIGHTS.licence
     rate = RATE
+    usual = "faithful"
 
     def __init__(
         self,
@@ -104,10 +105,10 @@ class UniMTS(System):
         self.network, self.tokenizer, self.variant, self.batch_size = network.eval(), tokenizer, variant, batch_size
 
     @classmethod
-    def load(cls, source: str | None = None, seed: int = 0, variant: str = "faithful") -> UniMTS:
+    def load(cls, source: str | None = None, seed: int = 0) -> UniMTS:
         """`source`: UniMTS.pth, its folder or Hub id; nothing in it is random."""
         path = WEIGHTS.find(source)
-        return cls(load_network(UniMTSNetwork, path), load_tokenizer(path), variant)
+        return cls(load_network(UniMTSNetwork, path), load_tokenizer(path), cls.usual)
 
     def embed_imu(self, recordings: Sequence[ImuRecording]) -> np.ndarray:
         """As `System.embed_imu`.
@@ -155,3 +156,9 @@ class UniMTS(System):
             pieces = pieces[:1]
         wrapped = np.arange(SAMPLES)
         return [whole[start : start + SAMPLES][wrapped % min(SAMPLES, count)] for start in pieces]
+
+
+class UniMTSMended(UniMTS):
+    """The same weights with `variant="mended"`."""
+
+    name, title, usual = "unimts_mended", "UniMTS, mended input", "mended"
