@@ -48,3 +48,85 @@ def test_files_are_named_by_what_they_do_and_end():
     assert not [path for path in files if path.stem in ("utils", "helpers", "misc", "common")]
     assert not [path for path in files if len(path.read_text(encoding="utf-8").splitlines()) > 720]
     assert {path.name for path in SOURCE.iterdir() if (path / "__init__.py").is_file()} == set(ROOMS)
+
+
+PROGRAMS = ("src", "training", "dataset_scripts", "benchmarks", "examples", "tests")
+UNPICKLERS = {
+    "pickle.load", "pickle.loads", "pickle.Unpickler", "dill.load", "dill.loads", "joblib.load", "shelve.open",
+    "pd.read_pickle", "pandas.read_pickle", "torch.jit.load",
+}  # fmt: skip
+PATH_EDITS = {f"sys.path.{verb}" for verb in ("insert", "append", "extend")} | {"site.addsitedir"}
+
+
+def calls(path):
+    """Dotted names of what a file calls, with the call; other imports are followed to their names."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    short = {
+        alias.asname or alias.name: f"{node.module}.{alias.name}"
+        for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level for alias in node.names
+    }  # fmt: skip
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            yield short.get(name, name), node
+
+
+def keyword(call, name):
+    return next((ast.unparse(item.value) for item in call.keywords if item.arg == name), None)
+
+
+def tricks(path):
+    """What a file does that none may: unpickle, edit the import path, load a module by its file."""
+    for name, call in calls(path):
+        if name in UNPICKLERS or name in PATH_EDITS or name.endswith("spec_from_file_location"):
+            yield f"{name}, line {call.lineno}"
+        elif name in ("np.load", "numpy.load") and keyword(call, "allow_pickle") not in (None, "False"):
+            yield f"{name} with allow_pickle, line {call.lineno}"
+        elif name == "torch.load" and keyword(call, "weights_only") != "True":
+            yield f"torch.load without weights_only=True, line {call.lineno}"
+
+
+@pytest.mark.parametrize("folder", PROGRAMS)
+def test_nothing_is_unpickled_and_no_import_path_is_edited(folder):
+    found = {str(path.relative_to(ROOT)): list(tricks(path)) for path in sorted((ROOT / folder).rglob("*.py"))}
+    assert found and not {path: what for path, what in found.items() if what}
+    written = [
+        f"{path}:{node.lineno}"
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Assign | ast.AugAssign)
+        and any(
+            ast.unparse(target).startswith("sys.path")
+            for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        )
+    ]
+    assert not written
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("import pickle\npickle.loads(b'')", "pickle.loads"),
+        ("from pickle import load as l\nl(file)", "pickle.load"),
+        ("import numpy as np\nnp.load('x', allow_pickle=True)", "allow_pickle"),
+        ("import torch\ntorch.load('x')", "weights_only"),
+        ("import sys\nsys.path.insert(0, 'x')", "sys.path.insert"),
+        ("from importlib.util import spec_from_file_location\nspec_from_file_location('a', 'b')", "spec_from_file"),
+    ],
+)
+def test_each_trick_would_be_seen(tmp_path, line, what):
+    (tmp_path / "file.py").write_text(line)
+    (seen,) = tricks(tmp_path / "file.py")
+    assert what in seen
+
+
+def test_what_travels_with_a_checkpoint_imports_its_siblings_only():
+    siblings = {path.stem for path in (SOURCE / "modeling").glob("*.py")}
+    for path in sorted((SOURCE / "modeling").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                assert node.level == 1 and node.module in siblings, f"{path.name}, line {node.lineno}"
+            elif isinstance(node, ast.ImportFrom | ast.Import):
+                names = [node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+                outside = [name for name in names if name and name.split(".")[0] == "anymo_hf"]
+                assert not outside, f"{path.name}, line {node.lineno} imports {outside[0]}"

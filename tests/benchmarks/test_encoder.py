@@ -1,11 +1,6 @@
 """The encoder's benchmark counts work and says what it measured."""
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-
-import encoder as benchmark
+from benchmarks import encoder as benchmark
 
 
 def test_report_shows_rates_and_says_that_there_is_no_gpu(monkeypatch):

@@ -1,14 +1,12 @@
 """AnyMoProcessor: prompts and masks, padding, training examples, bad input, the release folder with remote code."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from support.fresh_python import fresh_python
 from transformers import Qwen2Config
 from transformers.utils import logging as transformers_logging
 
@@ -326,12 +324,8 @@ def test_a_release_works_without_the_package(processor, tokenizer, tmp_path):
     folder = save_release(tmp_path / "release", model, processor)
     assert "AutoModelForCausalLM" in json.loads((folder / "config.json").read_text())["auto_map"]
     assert not list(folder.rglob("*.part"))
-    environment = os.environ | {"HF_MODULES_CACHE": str(tmp_path / "modules"), "HF_HUB_OFFLINE": "1"}
-    environment.pop("PYTHONPATH", None)
-    done = subprocess.run(
-        [sys.executable, "-c", REMOTE, str(folder), str(tmp_path / "out.npy")],
-        env=environment, cwd=tmp_path, capture_output=True, text=True,
-    )  # fmt: skip
+    cache = tmp_path / "modules"
+    done = fresh_python(REMOTE, folder, tmp_path / "out.npy", folder=tmp_path, HF_MODULES_CACHE=cache)
     assert done.returncode == 0, done.stderr[-2000:]
     signal = np.random.default_rng(0).normal(size=(100, 6))
     batch = processor(imu={"left_wrist": signal}, sampling_rate=50, return_tensors="pt")

@@ -1,15 +1,13 @@
 """A saved release: what a user types works through the Auto classes and pipelines, with and without the package."""
 
-import os
 import resource
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from support.fresh_python import fresh_python
 from support.tiny_release import make_tiny_parts
 from transformers import (
     AutoFeatureExtractor,
@@ -158,8 +156,7 @@ def test_remote_code_works_without_the_package(tiny_release, tmp_path):
         f"processor = AutoProcessor.from_pretrained({tiny_release!r}, trust_remote_code=True)\n"
         "print(model.get_text_features(**processor(text=['walking'], return_tensors='pt')).pooler_output.shape)\n"
     )
-    environment = {**os.environ, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, cwd=tmp_path)
+    done = fresh_python(script, folder=tmp_path, HF_HOME=tmp_path)
     assert "torch.Size([1, 24])" in done.stdout, done.stderr[-2000:]
 
 

@@ -1,20 +1,16 @@
 """What is saved from our classes loads in a process that has no anymo_hf, and with it as before."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
+from support.fresh_python import fresh_python
 from transformers import AutoModel, AutoProcessor, AutoTokenizer
 
 WITHOUT = "import sys; sys.modules['anymo_hf'] = None\n"
 
 
 def run(code, tmp_path, *arguments):
-    environment = {**os.environ, "HF_MODULES_CACHE": str(tmp_path / "modules"), "HF_HUB_OFFLINE": "1"}
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    done = fresh_python(code, *arguments, HF_MODULES_CACHE=tmp_path / "modules")
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
 

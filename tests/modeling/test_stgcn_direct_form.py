@@ -128,7 +128,7 @@ def test_direct_form_holds_the_same_tensors():
     assert shapes[0] == shapes[1]
 
 
-@pytest.mark.parametrize("preset", ["paper", "nano"])
+@pytest.mark.parametrize("preset", [pytest.param("paper", marks=pytest.mark.slow), "nano"])
 def test_latents_loss_and_gradients_equal_the_direct_form(preset):
     ours, direct = paired_models(preset)
     first, second = torch.randn(2, 2, 100, 23, 6, generator=torch.Generator().manual_seed(1))

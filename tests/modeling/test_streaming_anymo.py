@@ -1,9 +1,6 @@
 """AnyMoStream on a tiny release: equal to the offline answer, however the samples come; bounded; bad input refused."""
 
 import gc
-import os
-import subprocess
-import sys
 import tracemalloc
 from fractions import Fraction
 from math import floor
@@ -11,6 +8,7 @@ from math import floor
 import numpy as np
 import pytest
 import torch
+from support.fresh_python import fresh_python
 from transformers import Qwen2Config, pipeline
 
 import anymo_hf
@@ -420,9 +418,6 @@ print(len(stream.push(np.zeros((100, 6)))))
 
 @pytest.mark.slow
 def test_it_travels_with_a_checkpoint(folder, tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", CODE, folder], capture_output=True, text=True,
-        env=os.environ | {"HF_MODULES_CACHE": str(tmp_path)},
-    )  # fmt: skip
+    done = fresh_python(CODE, folder, HF_MODULES_CACHE=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[-1] == "2"

@@ -111,7 +111,7 @@ def test_the_card_says_what_was_counted(folders, tmp_path):
             assert part["rows"] == len(rows) and part["hours"] == pytest.approx(hours)
             line = f"| {config} | {split} | {len(rows):,} | {len(windows):,} | {hours:.3f} | "
             assert line + f"{len(set(rows['recording']))} | {len(set(rows['subject']))} |" in text
-    assert "| procedural | made by this package, Apache-2.0 |" in text
+    assert "| procedural | Procedural motion of this project" in text and "Apache-2.0 |" in text
 
 
 def test_subjects_are_split_whole_and_always_alike():
@@ -157,7 +157,7 @@ def test_the_command_says_what_it_wrote_or_what_is_wrong(folders, tmp_path):
         ]
         return subprocess.run(command, capture_output=True, text=True)
 
-    done = run("--archive", folders / "archive", "--seconds", 4, "--num-proc", 2)
+    done = run("--archive", folders / "archive", "--seconds", 4)
     assert done.returncode == 0, done.stderr
     assert "views/train: 8 rows" in done.stdout
     failed = run("--archive", tmp_path / "none")
