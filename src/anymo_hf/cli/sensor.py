@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from ..atomic_write import write_text
 from .options import AsJson, with_options_of
 from .reading import Options, reading_options, warn
 
@@ -95,9 +95,5 @@ def _report(name: str, result: dict[str, Any], table: str, as_json: bool, out: P
     text = json.dumps(result, indent=2)
     typer.echo(text if as_json else table)
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        path = out / f"{name}.json"
-        temporary = path.with_name(path.name + ".part")
-        temporary.write_text(text + "\n", encoding="utf-8")
-        os.replace(temporary, path)
+        path = write_text(out / f"{name}.json", text + "\n")
         typer.echo(f"written: {path}", err=True)

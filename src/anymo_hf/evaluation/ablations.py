@@ -17,6 +17,7 @@ from statistics import mean
 
 from accelerate import Accelerator
 
+from ..atomic_write import write_json
 from ..modeling.modeling_anymo import AnyMoModel
 from ..modeling.processing_anymo import AnyMoProcessor
 from ..recordings.catalogue import DATASETS, read_windows
@@ -185,14 +186,6 @@ def evaluate_variant(
     }
 
 
-def write_results(path: Path, content: dict) -> None:
-    """JSON, by way of a temporary name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(path.name + ".part")
-    draft.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    os.replace(draft, path)
-
-
 def read_results(path: Path, common: dict) -> dict:
     """Results of an earlier run that had the same `common` part, else that part alone."""
     try:
@@ -288,7 +281,7 @@ def run(arguments: argparse.Namespace) -> dict:
                 }
         content["variants"][name] = row
         if windows:
-            write_results(results, content)
+            write_json(results, content)
         print(f"{name} is done; {results if windows else release}", flush=True)
     return content
 

@@ -37,6 +37,7 @@ from transformers import AutoModelForSequenceClassification, AutoProcessor, Prin
 from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.utils import logging
 
+from ..atomic_write import write_json
 from ..modeling.collator_anymo import AnyMoCollator
 from ..recordings.catalogue import DATASETS, read_windows
 from ..systems.feature_forest import TREES, window_features
@@ -249,10 +250,7 @@ def read_results(path: Path, settings: dict[str, Any]) -> list[dict[str, Any]]:
 
 def write_results(path: Path, settings: dict[str, Any], results: list[dict[str, Any]]) -> None:
     """Whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(path.name + ".part")
-    draft.write_text(json.dumps({"unit": "percent", "settings": settings, "runs": results}, indent=1) + "\n")
-    os.replace(draft, path)
+    write_json(path, {"unit": "percent", "settings": settings, "runs": results}, indent=1)
 
 
 def tables(results: list[dict[str, Any]]) -> str:

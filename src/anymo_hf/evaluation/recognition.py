@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from .. import __version__
+from ..atomic_write import write_json
 from ..recordings.catalogue import DATASETS, read_windows
 from ..recordings.imu_recording import ImuRecording
 from ..recordings.windows_file import available, load_windows
@@ -346,13 +346,10 @@ def write_recognition(
 ) -> str:
     """Write `settings.file_name` (to a temporary name, then renamed) and return the Markdown table."""
     folder = Path(out_dir)
-    folder.mkdir(parents=True, exist_ok=True)
     name = "recognition.json" if settings is None else settings.file_name
-    temporary = folder / f"{name}.part"
     common = {} if settings is None else asdict(settings)
     content = {"unit": "percent", **common, "datasets": [asdict(row) for row in rows]}
-    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, folder / name)
+    write_json(folder / name, content)
     return markdown_table(rows)
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..atomic_write import write_json
 from ..pictures.demo import HeldOutWindows, held_out_windows
 from ..systems.embeddings import embed_labels
 from .caption_activity import named_activities
@@ -92,12 +91,3 @@ def _percent(scores: dict[str, float]) -> dict[str, float]:
 
 def _in_words(percent: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.1f}" for name, value in percent.items())
-
-
-def write_json(path: Path, value: Any) -> Path:
-    """The file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(path.name + ".part")
-    draft.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-    os.replace(draft, path)
-    return path

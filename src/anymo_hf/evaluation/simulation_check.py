@@ -15,8 +15,6 @@ by the ends of the trial, so the best lag within 0.4 s is given as well.
 
 from __future__ import annotations
 
-import json
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -28,6 +26,7 @@ from scipy.io import loadmat
 from scipy.signal import butter, sosfiltfilt
 from scipy.spatial.transform import Rotation
 
+from ..atomic_write import write_json
 from ..modeling.body_segments import SEGMENTS
 from ..motion.body_motion import BodyMotion
 from ..motion.formats.mvnx import read_mvnx
@@ -278,9 +277,4 @@ def report(mvnx: str | Path | None, utd: str | Path | None, out: str | Path) -> 
             f"below {KINECT_CUTOFF:g} Hz {summary.correlation:.2f}, at the best lag {summary.lagged_correlation:.2f}; "
             f"RMSE {summary.rmse:.2f} m/s², worn signal's deviation {summary.real_deviation:.2f} m/s²"
         )
-    out.mkdir(parents=True, exist_ok=True)
-    path = out / "simulation_check.json"
-    draft = path.with_name(path.name + ".part")
-    draft.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    os.replace(draft, path)
-    yield f"written: {path}"
+    yield f"written: {write_json(out / 'simulation_check.json', found)}"

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ..atomic_write import write_text
 from ..evaluation.recognition import RecognitionRow
 from ..evaluation.tables import TABLES, make_tables
 from .model_card import recognition_section, table, tokenizer_section
@@ -53,12 +53,7 @@ def results_page(results: str | Path) -> str:
 
 def write_results_page(results: str | Path, out: str | Path) -> Path:
     """Writes `results_page(results)`, whole or not at all."""
-    text, out = results_page(results), Path(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    draft = out.with_name(out.name + ".part")
-    draft.write_text(text, encoding="utf-8")
-    os.replace(draft, out)
-    return out
+    return write_text(out, results_page(results))
 
 
 def _recognition(content: dict[str, Any]) -> str:

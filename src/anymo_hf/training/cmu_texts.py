@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
 import re
 import sys
 from pathlib import Path
+
+from ..atomic_write import write_text
 
 SOURCE = (
     "# clip descriptions of the CMU Graphics Lab Motion Capture Database. The data used in this project was obtained from "
@@ -37,9 +38,7 @@ def main(words: list[str] | None = None) -> None:
     arguments = parser.parse_args(words)
     try:
         texts = descriptions(arguments.index)
-        draft = arguments.output.with_name(arguments.output.name + ".part")
-        draft.write_text("\n".join([SOURCE, *texts]) + "\n", encoding="utf-8")
-        os.replace(draft, arguments.output)
+        write_text(arguments.output, "\n".join([SOURCE, *texts]) + "\n")
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from error

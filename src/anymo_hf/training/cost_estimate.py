@@ -10,8 +10,6 @@ peak in a real step of a small model (`validate`); the time of a step is not che
 from __future__ import annotations
 
 import argparse
-import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +21,7 @@ from accelerate import Accelerator
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from ..atomic_write import write_json
 from ..modeling.configuration_anymo import AnyMoConfig, AnyMoPQVAEConfig, AnyMoSTGCNConfig
 from ..modeling.modeling_anymo import AnyMoForConditionalGeneration
 from ..modeling.modeling_pqvae import AnyMoPQVAEModel
@@ -423,9 +422,4 @@ def main(configs: str | Path = "training/configs/paper", words: list[str] | None
         )
     rows = [asdict(cost) | {"hours": cost.hours} for cost in costs]
     result = {"hardware": asdict(hardware), "token_lengths": lengths, "costs": rows, "checks": checks}
-    path = Path(arguments.output)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(path.name + ".part")
-    draft.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    os.replace(draft, path)
-    print(f"\nwrote {path}")
+    print(f"\nwrote {write_json(arguments.output, result)}")
