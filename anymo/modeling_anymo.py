@@ -47,13 +47,32 @@ class AnyMoOutput(ModelOutput):
 
 
 def info_nce_loss(imu: torch.Tensor, text: torch.Tensor, temperature: float) -> torch.Tensor:
-    """Symmetric InfoNCE of paired unit vectors, both `(batch, dim)`; row n of one belongs to row n of the other
-    (Eq. 5)."""
-    if imu.shape != text.shape:
-        raise ValueError(f"imu and text must be paired, got shapes {tuple(imu.shape)} and {tuple(text.shape)}")
+    """Symmetric InfoNCE of matched rows (paper, Eq. 5); unit vectors `(batch, dim)`."""
+    return matched_contrastive_loss(
+        imu, text, torch.eye(len(imu), dtype=torch.bool, device=imu.device), None, temperature
+    )
+
+
+def matched_contrastive_loss(
+    imu: torch.Tensor, text: torch.Tensor, positives: torch.Tensor, ignored: torch.Tensor | None, temperature: float
+) -> torch.Tensor:
+    """-log(sum over positives / sum over all) of exp(cosine / temperature), mean of both directions.
+
+    With the identity for `positives` this is InfoNCE (Eq. 5); with equal labels it is the label loss of §3.3.
+
+    Args:
+        imu, text: `(batch, dim)` unit vectors.
+        positives: `(batch, batch)` bool, text n belongs to window m; true on the diagonal.
+        ignored: `(batch, batch)` bool, pairs left out of both sums; None for none.
+        temperature: divides the cosines.
+    """
     logits = imu.float() @ text.float().t() / temperature
-    target = torch.arange(len(logits), device=logits.device)
-    return (F.cross_entropy(logits, target) + F.cross_entropy(logits.t(), target)) / 2
+    if ignored is not None:
+        logits = logits.masked_fill(ignored, float("-inf"))
+    wanted = logits.masked_fill(~positives, float("-inf"))
+    rows = logits.logsumexp(1) - wanted.logsumexp(1)
+    columns = logits.logsumexp(0) - wanted.logsumexp(0)
+    return (rows.mean() + columns.mean()) / 2
 
 
 class GatedFeedForward(nn.Module):

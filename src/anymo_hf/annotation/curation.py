@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..atomic_write import write_json
 from ..motion.activity_labels import anymo180
 from .audit import audit_case, cases_of, decide, export_proposals
 from .augmentation import STYLES, augment
@@ -36,7 +37,7 @@ from .labelling import free_label
 from .language_client import BudgetReached, Endpoint, LanguageClient, Limits
 from .merging import Candidate, candidates_of, merge_cluster
 from .normalization import normalize_label
-from .review import export_review, import_review, read_cells, read_vocabulary, write_json, write_vocabulary
+from .review import export_review, import_review, read_cells, read_vocabulary, write_vocabulary
 from .stage_cache import StageCache
 from .windows_table import annotate_rows, read_windows, write_table
 
@@ -157,7 +158,7 @@ class Curation:
             report |= {"clusters": len(clusters), "clusters_of_two_or_more": sum(len(part) > 1 for part in clusters)}
             names = self.client.map(lambda part: merge_cluster(part, self.client, model), clusters, "merge")
             candidates = candidates_of(clusters, names, counts)
-            write_json([item.as_json() for item in candidates], self.folder / "candidates.json")
+            write_json(self.folder / "candidates.json", [item.as_json() for item in candidates], indent=1)
             report |= {
                 "candidates": len(candidates),
                 "windows_of_candidates": sum(item.count for item in candidates),
@@ -287,7 +288,7 @@ class Curation:
                 spent = self.client.counts - before
                 report["asked"] = dict(sorted(spent.items())) | {"cost": round(self.client.cost - cost, 6)}
             report["seconds"] = round(time.perf_counter() - start, 3)
-            write_json(report, self.folder / "reports" / f"{name}.json")
+            write_json(self.folder / "reports" / f"{name}.json", report, indent=1)
 
     def _windows(self, given: str | Path | None = None) -> pd.DataFrame:
         kept = self.folder / "windows.parquet"

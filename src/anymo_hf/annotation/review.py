@@ -7,14 +7,13 @@ may hold another name; rows with the same name become one class. `note` is their
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
+from ..atomic_write import write_json
 from .merging import Candidate, slash_label
 from .windows_table import write_table
 
@@ -132,7 +131,7 @@ def read_cells(path: Path, columns: Sequence[str]) -> pd.DataFrame:
 
 def write_vocabulary(labels: Mapping[str, int], path: str | Path) -> None:
     """JSON as `anymo180.json`: a list of label and number of windows."""
-    write_json([[label, count] for label, count in labels.items()], path)
+    write_json(path, [[label, count] for label, count in labels.items()], indent=1)
 
 
 def read_vocabulary(path: str | Path) -> dict[str, int]:
@@ -152,15 +151,3 @@ def read_vocabulary(path: str | Path) -> dict[str, int]:
     if len(labels) < 2:
         raise ValueError(f"{path}: holds {len(labels)} labels; a classifier needs at least two")
     return labels
-
-
-def write_json(content: Any, path: str | Path) -> None:
-    """JSON file, whole or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        draft.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
