@@ -5,6 +5,7 @@ import re
 import shutil
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,11 +14,12 @@ from safetensors.numpy import save_file
 
 from anymo_hf.evaluation.paper_results import paper_results
 from anymo_hf.evaluation.recognition import RecognitionRow, write_recognition
-from anymo_hf.hub.model_card import STAGES, main, write_model_card
+from anymo_hf.hub.model_card import STAGES, main, refresh_model_card, write_model_card
 from anymo_hf.recordings.catalogue import DATASETS
 from anymo_hf.simulation.archive.manifest import entry_of, read_manifest, write_manifest
 from anymo_hf.training.build_corpus import build_corpus
 
+ROOT = Path(__file__).parents[2]
 # a few of the values that the Hub accepts (hub-docs: licenses, pipeline tags)
 LICENCES = {"apache-2.0", "mit", "cc-by-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0", "other"}
 PIPELINE_TAGS = {
@@ -229,6 +231,34 @@ def test_an_unfinished_or_foreign_run_is_refused(root):
         card(root)
     with pytest.raises(OSError, match="no release"):
         write_model_card(root / "run", root / "results", root / "run")
+
+
+def test_measured_sections_are_filled_again_and_nothing_else_changes(root):
+    head, body = card(root)
+    write_recognition([row("uci_har", 11.11)], root / "results")
+    (root / "results/captioning.json").unlink()
+    path = refresh_model_card(root / "anymo", root / "results")
+    again = path.read_text(encoding="utf-8")
+    assert cells(again, "uci_har")[5].startswith("11.1 /") and "| wisdm |" not in again and "value: 11.1" in again
+    assert "Not measured yet; `anymo evaluate captioning" in again and "| BLEU-1 |" not in again
+    for section in ("## Intended use", "## Training", "## Licences", "## Citation"):
+        assert body[body.index(section) :].split("\n## ")[0] in again
+    write_model_card(root / "anymo", root / "results", root / "run")
+    assert path.read_text(encoding="utf-8") == again
+    path.write_text(again.replace("### Retrieval, simulated windows", "### Search"), encoding="utf-8")
+    with pytest.raises(ValueError, match="no section '### Retrieval, simulated windows'"):
+        refresh_model_card(root / "anymo", root / "results")
+    path.unlink()
+    with pytest.raises(OSError, match="write the card first"):
+        refresh_model_card(root / "anymo", root / "results")
+
+
+def test_the_released_card_is_what_the_command_makes_of_the_results(tmp_path):
+    (tmp_path / "anymo").mkdir()
+    released = ROOT / "anymo" / "README.md"
+    shutil.copy(released, tmp_path / "anymo")
+    again = refresh_model_card(tmp_path / "anymo", ROOT / "results").read_text(encoding="utf-8")
+    assert again == released.read_text(encoding="utf-8"), "run python -m anymo_hf.hub.model_card"
 
 
 def test_broken_results_are_refused(root):

@@ -1,6 +1,7 @@
 """The model card of a release, filled from what was measured: results, training metrics, and the corpus' sources.
 
-python -m anymo_hf.hub.model_card --model anymo --results results --run runs/nano
+python -m anymo_hf.hub.model_card --model anymo --results results --run runs/nano   # the whole card of a new release
+python -m anymo_hf.hub.model_card --model anymo --results results                   # its measured sections again
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+from ..atomic_write import write_text
 from ..evaluation.paper_results import paper_columns, paper_results
 from ..evaluation.recognition import RecognitionRow, markdown_table
 from ..motion.motion_sources import SOURCES, MotionSource
@@ -45,8 +47,7 @@ def write_model_card(folder: str | Path, results_dir: str | Path, run_dir: str |
         raise OSError(f"{folder} is no release: it has no model.safetensors; train one with training/train_nano.py")
     metrics = {stage: _stage_metrics(run / stage / "metrics.json") for stage in STAGES}
     counts, hours = _corpus_sources(run / "corpus")
-    recognition = _read(results / "recognition.json")
-    rows = [RecognitionRow(**row) for row in recognition["datasets"]] if recognition else []
+    rows, sections = _measured(results)
     tag, words, reason = _weights_licence(counts)
     data = ModelCardData(
         language="en",
@@ -66,10 +67,7 @@ def write_model_card(folder: str | Path, results_dir: str | Path, run_dir: str |
         name=folder.resolve().name,
         parameters=_parameters(folder),
         size=f"{sum(path.stat().st_size for path in folder.rglob('*') if path.is_file()) / 1e6:.1f} MB",
-        recognition=recognition_section(rows),
-        retrieval=retrieval_section(_read(results / "retrieval.json")),
-        captioning=captioning_section(_read(results / "captioning.json")),
-        tokenizer=tokenizer_section(_read(results / "tokenizer.json")),
+        **sections,
         corpus=_corpus(counts, hours, run / "texts.txt"),
         stages="\n\n".join([_stages(metrics), *([note] if note else [])]),
         weights_licence=words,
@@ -78,11 +76,56 @@ def write_model_card(folder: str | Path, results_dir: str | Path, run_dir: str |
         teacher=_teacher(metrics),
         acknowledgements="\n".join(filter(None, asked)),
     )
-    path = folder / "README.md"
-    draft = path.with_name("README.md.part")
-    card.save(draft)
-    os.replace(draft, path)
-    return path
+    return write_text(folder / "README.md", str(card))
+
+
+def refresh_model_card(folder: str | Path, results_dir: str | Path) -> Path:
+    """Fills the measured sections and the front matter's scores of `folder/README.md` again; the rest stays as it is.
+
+    Args:
+        folder: the release, with the README.md that `write_model_card` wrote.
+        results_dir: what `anymo evaluate ... --out` wrote for this release.
+
+    Raises:
+        OSError: no README.md there.
+        ValueError: a section's heading is missing, or a results file is not what it should be.
+    """
+    path, results = Path(folder) / "README.md", Path(results_dir)
+    if not path.is_file():
+        raise OSError(f"{path}: no such file; write the card first, with --run")
+    rows, sections = _measured(results)
+    card = ModelCard.load(path)
+    if rows:
+        card.data.model_name, card.data.eval_results = Path(folder).resolve().name, _eval_results(rows)
+    text = card.text
+    for name, filled in sections.items():
+        heading = _HEADINGS[name]
+        found = re.search(rf"^### {re.escape(heading)}\n.*?(?=^##)", text, re.MULTILINE | re.DOTALL)
+        if found is None:
+            raise ValueError(f"{path}: no section '### {heading}'; write the card again, with --run")
+        text = f"{text[: found.start()]}### {heading}\n\n{filled}\n\n{text[found.end() :]}"
+    card.text = text
+    return write_text(path, str(card))
+
+
+_HEADINGS = {
+    "recognition": "Zero-shot recognition of real recordings",
+    "retrieval": "Retrieval, simulated windows",
+    "captioning": "Captions, simulated windows",
+    "tokenizer": "Motion tokenizer (Table 6 of the paper)",
+}
+
+
+def _measured(results: Path) -> tuple[list[RecognitionRow], dict[str, str]]:
+    """Rows of the recognition, and the text of every measured section."""
+    recognition = _read(results / "recognition.json")
+    rows = [RecognitionRow(**row) for row in recognition["datasets"]] if recognition else []
+    return rows, {
+        "recognition": recognition_section(rows),
+        "retrieval": retrieval_section(_read(results / "retrieval.json")),
+        "captioning": captioning_section(_read(results / "captioning.json")),
+        "tokenizer": tokenizer_section(_read(results / "tokenizer.json")),
+    }
 
 
 def _read(path: Path) -> dict[str, Any] | None:
@@ -312,11 +355,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="anymo", help="release folder; the card becomes its README.md")
     parser.add_argument("--results", default="results", help="folder of `anymo evaluate ... --out`")
-    parser.add_argument("--run", default="runs/nano", help="training run of this release")
+    parser.add_argument("--run", help="training run of this release; without it only the measured sections are filled")
     parser.add_argument("--note", default="", help="what else to say of the training")
     arguments = parser.parse_args()
     try:
-        path = write_model_card(arguments.model, arguments.results, arguments.run, arguments.note)
+        if arguments.run is None:
+            path = refresh_model_card(arguments.model, arguments.results)
+        else:
+            path = write_model_card(arguments.model, arguments.results, arguments.run, arguments.note)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from error
