@@ -105,6 +105,7 @@ def test_templates_are_installed_with_the_package():
     assert {path.resolve() for path in (ROOT / "hub_cards").glob("*.md")} == {path.resolve() for path in templates}
 
 
+@pytest.mark.slow
 def test_builders_run_from_an_installed_package(tmp_path):
     def run(*arguments):
         command = [sys.executable, "-m", "anymo_hf.hub.builders", *arguments]

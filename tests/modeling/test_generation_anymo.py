@@ -64,7 +64,7 @@ def released_prompts(processor) -> list[list[int]]:
     ]
 
 
-@pytest.fixture(scope="module", params=["tiny", "released"])
+@pytest.fixture(scope="module", params=["tiny", pytest.param("released", marks=pytest.mark.slow)])
 def case(request):
     """A model and prompts of different lengths."""
     if request.param == "tiny":

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from support.fresh_python import fresh_python
 from transformers import AutoModel, AutoProcessor, AutoTokenizer
 
@@ -15,6 +16,7 @@ def run(code, tmp_path, *arguments):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_model_and_processor_saved_by_remote_code_load_again(tiny_release, tmp_path):
     code = WITHOUT + (
         "from transformers import AutoFeatureExtractor, AutoModel, AutoProcessor, AutoTokenizer\n"
@@ -30,6 +32,7 @@ def test_model_and_processor_saved_by_remote_code_load_again(tiny_release, tmp_p
     assert files == {path.name for path in Path(tiny_release).glob("*.py")}
 
 
+@pytest.mark.slow
 def test_a_pipeline_of_a_saved_model_runs_without_the_package(tiny_release, tmp_path):
     AutoModel.from_pretrained(tiny_release).save_pretrained(tmp_path / "again")
     AutoProcessor.from_pretrained(tiny_release).save_pretrained(tmp_path / "again")

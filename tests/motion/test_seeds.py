@@ -4,9 +4,12 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from anymo_hf.motion.seeds import seed_of
 
 
+@pytest.mark.slow
 def test_a_seed_is_the_same_in_another_process_whatever_its_hash_seed():
     call = "from anymo_hf.motion.seeds import seed_of; print(seed_of('walking', 3))"
     for hash_seed in "12":

@@ -11,6 +11,7 @@ import pytest
 from anymo_hf.simulation.engines import run_jobs
 
 
+@pytest.mark.slow
 def test_a_process_that_the_system_ends_is_told():
     with pytest.raises(ChildProcessError, match="ended a process, for want of memory perhaps; run it again with fewer"):
         list(run_jobs(os._exit, [9, 9], num_proc=2))
@@ -31,6 +32,7 @@ def _runs(pid):
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="asks /proc which processes run")
 def test_workers_end_with_a_parent_that_is_killed(tmp_path):
     jobs = [str(tmp_path / name) for name in "ab"]

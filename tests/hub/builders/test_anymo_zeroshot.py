@@ -125,7 +125,7 @@ def test_the_bundle_is_the_second_way_in(tmp_path):
     assert_same("usc_had", rows.with_format("numpy"), read_windows("usc_had", tmp_path / "raw"))
 
 
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_source_that_is_refused_leaves_the_old_files_and_is_named_as_the_user_knows_it(tmp_path, processes):
     WRITERS["dsads"](tmp_path / "raw")
     anymo_zeroshot.write_repository(tmp_path / "raw", tmp_path / "repo", "dsads")

@@ -119,6 +119,7 @@ def test_the_same_bytes_on_ray(made, tmp_path):
     assert content(tmp_path / "ray") == content(made)
 
 
+@pytest.mark.slow
 def test_engines_run_every_job_once():
     for engine, processes in (("local", 1), ("local", 2)):
         assert sorted(run_jobs(abs, [-1, 2, -3], engine, processes)) == [(0, 1), (1, 2), (2, 3)]

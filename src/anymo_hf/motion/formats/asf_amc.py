@@ -22,7 +22,8 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from ..body_motion import BodyMotion
-from ..joint_mapping import UNITS, Joint, find_joints, map_joints
+from ..joint_mapping import UNITS, map_joints
+from ..joint_names import Joint, find_joints
 from ..motion_report import MotionReport
 from . import MotionFormat
 

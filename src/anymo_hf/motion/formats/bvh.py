@@ -16,7 +16,8 @@ from scipy.spatial.transform import Rotation
 
 from ..body_motion import BodyMotion
 from ..frame_rate import checked_rate, rate_of_frame_time
-from ..joint_mapping import UNITS, Joint, find_joints, map_joints
+from ..joint_mapping import UNITS, map_joints
+from ..joint_names import Joint, find_joints
 from ..motion_report import MotionReport
 from . import MotionFormat
 

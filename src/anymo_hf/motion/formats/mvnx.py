@@ -29,8 +29,8 @@ from scipy.spatial.transform import Rotation
 
 from ...modeling.body_segments import SEGMENT_INDEX, SEGMENTS
 from ..body_motion import BodyMotion
-from ..joint_mapping import continuous_quaternions, nearest_signed_axes
 from ..motion_report import MotionReport
+from ..rotations import continuous_quaternions, nearest_signed_axes
 from ..skeleton import tpose_offsets
 from . import MotionFormat
 

@@ -24,8 +24,8 @@ from scipy.spatial.transform import Rotation
 
 from ...modeling.body_segments import SEGMENT_INDEX, SEGMENTS
 from ..body_motion import BodyMotion
-from ..joint_mapping import nearest_signed_axes
 from ..motion_report import MotionReport
+from ..rotations import nearest_signed_axes
 from . import MotionFormat
 from .mvnx import read_mvnx
 

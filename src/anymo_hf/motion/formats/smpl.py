@@ -30,7 +30,8 @@ from scipy.spatial.transform import Rotation
 from ...modeling.body_segments import SEGMENT_INDEX
 from ..body_motion import BodyMotion
 from ..frame_rate import checked_rate, rate_of_time_stamps
-from ..joint_mapping import Joint, map_joints
+from ..joint_mapping import map_joints
+from ..joint_names import Joint
 from ..motion_report import MotionReport
 from ..skeleton import tpose_positions
 from . import MotionFormat
