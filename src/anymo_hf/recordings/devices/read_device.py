@@ -19,11 +19,12 @@ def device_formats(folders: Iterable[str | Path] | None = None, package: str = _
     """Every format by name, in the order in which they are asked: by name, the general table last.
 
     Args:
-        folders: where the modules of `package` lie; default: this folder.
+        folders: where the modules of `package` lie; default: all that the package has.
         package: the modules with a `FORMAT`.
     """
     found = {}
-    for module in pkgutil.iter_modules([str(folder) for folder in folders or [Path(__file__).parent]]):
+    folders = folders or importlib.import_module(package).__path__
+    for module in pkgutil.iter_modules([str(folder) for folder in folders]):
         declared = getattr(importlib.import_module(f"{package}.{module.name}"), "FORMAT", None)
         if declared is not None:
             found[declared.name] = declared
