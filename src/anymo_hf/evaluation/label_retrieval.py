@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from ..atomic_write import write_json
 from ..recordings.catalogue import DATASETS, read_windows
 from .recognition import stratified_subset
-from .simulated_windows import write_json
 
 SETS = ("uci_hapt", "wisdm", "mobifall")
 _DRAWS = 20  # random orders that chance is the mean of

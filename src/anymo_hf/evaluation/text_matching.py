@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..atomic_write import write_json
 from ..motion.procedural import ACTIVITIES
 from .caption_activity import Embed
-from .simulated_windows import write_json
 
 
 @cache
