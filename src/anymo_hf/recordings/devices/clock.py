@@ -334,6 +334,6 @@ def to_stretches(times: np.ndarray, values: np.ndarray, rate: float) -> list[tup
     for part in np.split(np.arange(len(times)), breaks):
         if len(part) > 1:
             own = times[part] - times[part[0]]
-            grid = np.arange(int(own[-1] * rate + 1e-6) + 1) / rate
+            grid = np.arange(int(own[-1] * rate + 0.02) + 1) / rate  # stamps are rounded
             stretches.append((float(times[part[0]]), to_grid(own, values[part], grid)))
     return stretches
