@@ -40,9 +40,7 @@ def cwa(folder: Path, blocks: int = 4, skip: int = -1) -> Path:
         block = bytearray(512)
         seconds = number * 0.4
         time, fraction = START + timedelta(seconds=int(seconds)), int((seconds % 1) * 32768)
-        # the whole second lies `offset` samples into the block; the fraction says how much more
         struct.pack_into("<2sHHII", block, 0, b"AX", 508, 0x8000 | fraction, 7, number)
-        offset = 0
         struct.pack_into("<I", block, 14, stamp(time))
         # scale bits: 1 g is 2^(8+n); gyroscope range 8000 / 2^n
         struct.pack_into("<H", block, 18, (4 << 13) | (2 << 10))
@@ -109,7 +107,7 @@ def geneactiv(folder: Path, pages: int = 2) -> Path:
             "Config Notes:", "Extract Operator ID:", "Extract Time:2020-12-12 10:00:00:000", "Extract Notes:", " ",
             "Subject Info", "Device Location Code:left wrist", "Subject Code:", "Date of Birth:1900-1-1", "Sex:", "Height:",
             "Weight:", "Handedness Code:", "Subject Notes:", " ", "Calibration Data",
-            *(f"{axis} {name}:{value}" for axis in "xyz" for name, value in zip(("gain", "offset"), gains[axis], strict=True)),
+            *(f"{axis} {name}:{gains[axis][place]}" for axis in "xyz" for place, name in enumerate(("gain", "offset"))),
             "Volts:300", "Lux:800", " ", "Memory Status", f"Number of Pages:{pages}", " "]  # fmt: skip
     counts = [
         round((value * gain + offset) / 100) & 0xFFF for value, (gain, offset) in zip(IN_G, gains.values(), strict=True)
