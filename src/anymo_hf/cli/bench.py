@@ -38,6 +38,23 @@ def statistics(
 
 
 @app.command()
+def simulate(
+    out: Annotated[Path, typer.Option(help="A new folder.")] = Path("anymo-bench-simulated"),
+    people: Annotated[int, typer.Option(min=5, help="Simulated people; one in five is tested.")] = 20,
+    classes: Annotated[int, typer.Option(min=2, help="Activities.")] = 24,
+    windows: Annotated[int, typer.Option(min=1, help="Windows of each person and activity.")] = 4,
+    seed: Annotated[int, typer.Option(help="Of the people.")] = 0,
+) -> None:
+    """Write a Bench of simulated people with two devices on each place, for anymo evaluate bench without Nymeria.
+
+    Example: anymo bench simulate --out anymo-bench-simulated
+    """
+    from ..evaluation.simulated_bench import write_simulated_bench
+
+    typer.echo(f"written: {write_simulated_bench(out, people, classes, windows, seed)}")
+
+
+@app.command()
 def labels(
     fine150: Annotated[Path | None, typer.Option(help="Official fine150_labels.json; default: rebuilt.")] = None,
     core50: Annotated[Path | None, typer.Option(help="Official core50_labels.json; default: rebuilt.")] = None,

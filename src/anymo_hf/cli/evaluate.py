@@ -309,6 +309,33 @@ def narrated(
 
 
 @app.command()
+def bench(
+    repository: Annotated[
+        Path, typer.Option(help="A Bench: ours, a download of the official one, or a simulated one.")
+    ],
+    system: Annotated[str, typer.Option("--system", help="Any compared system, or several, comma-separated.")],
+    settings: Annotated[
+        str | None, typer.Option(help='Only these, comma-separated, such as "Core50 / Unseen Subject".')
+    ] = None,
+    max_train: Annotated[int | None, typer.Option(min=2, help="At most so many windows to learn from.")] = None,
+    max_test: Annotated[int | None, typer.Option(min=1, help="At most so many windows to test.")] = None,
+    seed: Annotated[int, typer.Option(help="Of what is random.")] = 0,
+    out: Out = Path("results"),
+    source: Source = None,
+) -> None:
+    """AnyMo Bench (paper Table 8): unseen people, and unseen people with a device that training never saw.
+
+    Example: anymo evaluate bench --repository anymo-bench --system deep_conv_lstm
+    """
+    from ..evaluation.bench_scores import evaluate_bench
+
+    names = None if settings is None else split_names(settings, "--settings", "Core50 / Unseen Subject")
+    for name in split_names(system, "--system", "feature_forest,anymo"):
+        for line in evaluate_bench(name, repository, out, source, names, max_train, max_test, seed):
+            typer.echo(f"{name}: {line}")
+
+
+@app.command()
 def embeddings(
     data: Annotated[Path, typer.Option(help="Folder of windows files, or of downloads.")],
     dataset: Annotated[str, typer.Option(help="Whose windows stand beside simulated ones.")] = "uci_hapt",

@@ -1,0 +1,179 @@
+"""AnyMo Bench by any system (paper Table 8): unseen people, and unseen people with the device that training never saw.
+
+Read from the folder that `anymo_bench.py` builds, from a download of the official Parquet, or from a simulated Bench. Rows
+have up to 300 steps of 60 Hz; how a window becomes as long as a system wants is the system's own affair: DeepConvLSTM fills
+with zeros and cuts, MantisV2 and COMODO interpolate (paper, appendix B).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from ..annotation.bench_classes import OFFICIAL_CONFIGS, SPACES
+from ..recordings.imu_recording import ImuRecording
+from ..systems.interface import System, load_system, systems
+from .bench_statistics import check_columns, find_configs
+from .metrics import people_interval, recognition_scores
+from .recognition import stratified_subset
+from .simulated_bench import CONFIG, PLACES
+from .system_results import add_rows, open_results
+
+RATE, LONGEST = 60.0, 300
+TITLES = {"fine150": "Fine150", "core50": "Core50", CONFIG: "Simulated"}
+UNSEEN, CROSS = "Unseen Subject", "Unseen Subject + Cross Device"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting of the Bench.
+
+    Args:
+        name: as the paper calls it, such as "Fine150 / Unseen Subject".
+        train, test: Parquet files.
+        simulated: whether the people are.
+    """
+
+    name: str
+    train: tuple[Path, ...]
+    test: tuple[Path, ...]
+    simulated: bool = False
+
+
+def bench_settings(repository: str | Path) -> list[Setting]:
+    """The settings that a repository holds, ours or the official one.
+
+    Raises:
+        OSError: it holds none.
+        ValueError: a config without its training or test files, or one of another name.
+    """
+    found = []
+    for config, splits in find_configs(repository).items():
+        if config not in (*SPACES, *OFFICIAL_CONFIGS, CONFIG):
+            raise ValueError(f"{repository}: data/{config} is no config of AnyMo Bench")
+        space, second = OFFICIAL_CONFIGS.get(config, (config, None))
+        for split in ("train", "test"):
+            if split not in splits:
+                raise ValueError(f"{repository}: {config} has no files for {split}; build or download it again")
+        train, test = tuple(splits["train"]), tuple(splits["test"])
+        found.append(Setting(f"{TITLES[space]} / {CROSS if second else UNSEEN}", train, test, space == CONFIG))
+        if "test_cross_device" in splits:
+            crossed = tuple(splits["test_cross_device"])
+            found.append(Setting(f"{TITLES[space]} / {CROSS}", train, crossed, space == CONFIG))
+    return found
+
+
+def read_bench(files: Sequence[Path]) -> tuple[list[ImuRecording], list[int]]:
+    """Windows of Parquet files as recordings of head and wrists, and their label ids; a place that is all zero is left out.
+
+    Raises:
+        OSError, ValueError: as `check_columns`; or a window without samples.
+    """
+    recordings, ids = [], []
+    for file in files:
+        check_columns(file)
+        for batch in pq.ParquetFile(file).iter_batches(256):
+            rows = batch.to_pydict()
+            for number, imu in enumerate(rows["imu"]):
+                values = np.asarray(imu, dtype=float)
+                if values.ndim != 2 or not len(values):
+                    raise ValueError(f"{file}: {rows['sample_id'][number]} has no samples; build it again")
+                parts = {place: values[:, 6 * k : 6 * k + 6] for k, place in enumerate(PLACES)}
+                worn = {place: part for place, part in parts.items() if part.any()} or parts
+                recordings.append(
+                    ImuRecording(
+                        worn, RATE, rows["label"][number], rows["label_id"][number], rows["subject_id"][number],
+                        rows["session_id"][number], "anymo_bench", rows["start_time_sec"][number], str(file),
+                    )
+                )  # fmt: skip
+                ids.append(rows["label_id"][number])
+    return recordings, ids
+
+
+def evaluate_bench(
+    name: str,
+    repository: str | Path,
+    out: str | Path,
+    source: str | None = None,
+    settings: Sequence[str] | None = None,
+    max_train: int | None = None,
+    max_test: int | None = None,
+    seed: int = 0,
+) -> Iterator[str]:
+    """Scores a system at every setting and adds rows to `out/bench/NAME.json`; yields lines to print.
+
+    A system that learns is fitted once for the settings of one training split. Settings that are done stay.
+
+    Args:
+        name: of the system; source, seed: as `System.load`.
+        repository: as `bench_settings`.
+        settings: names of the settings; None takes all.
+        max_train, max_test: at most so many windows, each class by its share; None takes all.
+
+    Raises:
+        ValueError: unknown system or setting; a system that refuses the windows; a results file of other weights.
+        OSError: no Bench there, or what the system requires is missing.
+    """
+    if name not in systems():
+        raise ValueError(f"unknown system {name!r}; known: {', '.join(systems())}")
+    there = bench_settings(repository)
+    if unknown := sorted(set(settings or ()) - {one.name for one in there}):
+        raise ValueError(f"{repository} has no setting {', '.join(unknown)}; it has {', '.join(s.name for s in there)}")
+    system = load_system(name, source, seed)
+    path, results = open_results(out, "bench", system)
+    asked = {"max_train": max_train, "max_test": max_test, "seed": seed}
+    fitted: tuple[Path, ...] = ()
+    labels: tuple[str, ...] = ()
+    trained_on = 0
+    for setting in (one for one in there if settings is None or one.name in settings):
+        key = {"setting": setting.name, "simulated": setting.simulated, **asked}
+        if any(key.items() <= row.items() for row in results.rows):
+            yield f"{setting.name}: done before"
+            continue
+        if fitted != setting.train:
+            train, ids = read_bench(setting.train)
+            names = {number: str(one.label) for one, number in zip(train, ids, strict=True)}
+            labels, fitted = tuple(names[number] for number in sorted(names)), setting.train
+            if system.requires == "training":
+                chosen = stratified_subset(np.array(ids), max_train, seed)
+                system = load_system(name, source, seed)
+                system.fit([train[row] for row in chosen], [names[ids[row]] for row in chosen])
+                trained_on = len(chosen)
+        test, ids = read_bench(setting.test)
+        known = [row for row, one in enumerate(test) if one.label in labels]
+        if not known:
+            raise ValueError(f"{setting.name}: no test window has a class of training; build the Bench again")
+        kept = [known[row] for row in stratified_subset(np.array([ids[row] for row in known]), max_test, seed)]
+        row = key | bench_row(system, [test[row] for row in kept], labels)
+        row |= {"trained_on": trained_on, "unknown_classes": len(test) - len(known)}
+        results = add_rows(path, results, [row], tuple(key))
+        yield (
+            f"{setting.name}: Acc@1 {row['accuracy_at_1']:.1f}, Acc@5 {row['accuracy_at_5']:.1f}, macro-F1 "
+            f"{row['macro_f1']:.1f} ({row['windows']} windows of {row['people']} people, chance {row['chance']:.1f})"
+        )
+    yield f"results: {path}"
+
+
+def bench_row(system: System, recordings: Sequence[ImuRecording], labels: Sequence[str]) -> dict[str, Any]:
+    """Acc@1, Acc@5 and macro-F1 in percent of one system on test windows."""
+    truth = np.array([list(labels).index(str(one.label)) for one in recordings])
+    scores = system.score(recordings, labels)
+    unread = np.isnan(scores).any(1)
+    scores = np.where(unread[:, None], 0.0, scores)
+    found = recognition_scores(scores, truth, unread)
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :5]
+    five = (order == truth[:, None]).any(1) & ~unread
+    people = np.array([one.subject for one in recordings])
+    interval = people_interval((order[:, 0] == truth) & ~unread, people)
+    return {
+        "accuracy_at_1": 100 * found["accuracy"], "accuracy_at_5": 100 * float(five.mean()),
+        "macro_f1": 100 * found["macro_f1"], "windows": len(truth), "people": len(set(people) - {""}),
+        "classes": len(labels), "chance": 100 / len(labels),
+        "interval": None if interval is None else [100 * value for value in interval],
+        "invalid_rate": 100 * float(unread.mean()),
+    }  # fmt: skip
