@@ -41,7 +41,7 @@ def statistics(
 def simulate(
     out: Annotated[Path, typer.Option(help="A new folder.")] = Path("anymo-bench-simulated"),
     people: Annotated[int, typer.Option(min=5, help="Simulated people; one in five is tested.")] = 20,
-    classes: Annotated[int, typer.Option(min=2, help="Activities.")] = 24,
+    classes: Annotated[int, typer.Option(min=2, help="Activities, each a class.")] = 24,
     windows: Annotated[int, typer.Option(min=1, help="Windows of each person and activity.")] = 4,
     seed: Annotated[int, typer.Option(help="Of the people.")] = 0,
 ) -> None:
