@@ -336,6 +336,28 @@ def bench(
 
 
 @app.command()
+def choices(
+    data: Annotated[Path, typer.Option(help="Folder of windows files, or of downloads.")],
+    dataset: Annotated[str, typer.Option(help="Whose windows are asked about.")] = "uci_hapt",
+    windows: Annotated[int, typer.Option(min=1, help="At most so many, each class by its share.")] = 100,
+    options: Annotated[int, typer.Option(min=2, help="Options of each question.")] = 35,
+    seed: Annotated[int, typer.Option(help="Of the options and their order.")] = 0,
+    out: Out = Path("results"),
+    model: Model = "anymo",
+) -> None:
+    """Recognition as a multiple-choice question to the language model, by log-probability and by generation.
+
+    Example: anymo evaluate choices --data windows --dataset uci_hapt --windows 50
+    """
+    from ..evaluation.multiple_choice import evaluate_choices
+    from ..recordings.windows_file import load_windows
+    from ..systems.anymo import AnyMo
+
+    for line in evaluate_choices(AnyMo.load(model), load_windows(dataset, data), out, windows, options, seed):
+        typer.echo(line)
+
+
+@app.command()
 def embeddings(
     data: Annotated[Path, typer.Option(help="Folder of windows files, or of downloads.")],
     dataset: Annotated[str, typer.Option(help="Whose windows stand beside simulated ones.")] = "uci_hapt",

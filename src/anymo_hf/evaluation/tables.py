@@ -192,7 +192,7 @@ def _recognition(results: Path) -> list[Table]:
             "(paper) are what the paper prints for the system of that name."
         )
         tables.append(Table(title, _RECOGNITION_HEAD, tuple(rows), note))
-    return tables
+    return tables + _choices(results)
 
 
 _RECOGNITION_HEAD = (
@@ -213,6 +213,21 @@ def _recognition_rows(one: SystemResults) -> Iterator[tuple[str, ...]]:
             "any" if row.rate is None else f"{row.rate:g}", f"{row.channels}", f"{row.seconds_per_1000:.1f}",
             *_cells(paper, 3),
         )  # fmt: skip
+
+
+def _choices(results: Path) -> list[Table]:
+    rows = [
+        (one.title, row["dataset"], f"{row['windows']:,}", f"{row['options']}",
+         *_cells([row[name] for name in ("chance", "log_probability", "log_probability_recall_at_2", "generation",
+                                         "invalid_rate", "same_answer")], 6))
+        for one in task_results(results, "choices") for row in one.rows
+    ]  # fmt: skip
+    head = ("System", "Data set", "Windows", "Options", "Chance", "Acc by log-probability", "R@2 by log-probability",
+            "Acc by generation", "Invalid", "Same answer")  # fmt: skip
+    note = (
+        "In percent. The options are the data set's labels and activities of training, in another order at each window."
+    )
+    return [Table("Multiple choice through the LM head", head, tuple(rows), note)] if rows else []
 
 
 def _paper_only(found: Sequence[SystemResults], width: int) -> list[tuple[str, ...]]:
