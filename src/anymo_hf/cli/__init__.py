@@ -27,7 +27,6 @@ def build_app() -> typer.Typer:
     app = typer.Typer(
         help="Human motion from wearable IMUs in any wearing setup.",
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
     )
     app.callback()(_options)

@@ -393,12 +393,13 @@ def draw_demo(result: DemoResult, codes: np.ndarray, codebook: np.ndarray) -> No
     colours = {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(recording.signals)}
     words = "".join(letter for letter in result.caption if letter.isprintable())
     caption = fill(_short(words, 170) or "(no words)", 85)
-    # everything in inches, from the bottom: answers, tokens, signals, caption
+    # everything in inches, from the bottom: answers, tokens, signals, the answer and the caption
     tokens, signals = 3.5, 5.2
     top = signals + ROW * devices - 0.1
-    width, height = 15.0, top + 0.75 + 0.3 * caption.count("\n")
-    figure, box = new_figure(width, height)
-    figure.suptitle(f"“{caption}”", fontsize=17, y=1 - 0.18 / height, va="top")
+    width, height = 15.0, top + 1.1 + 0.2 * caption.count("\n")
+    score, activity = result.activities[0]
+    figure, box = new_figure(width, height, f"{activity}, {100 * score:.0f} %")
+    figure.text(0.5, 1 - 0.6 / height, f"in its own words: “{caption}”", ha="center", va="top", fontsize=11)
     _draw_body(box(0.8, 0.7, 5.3, top - 1.15), recording, colours)
     draw_signal_rows(box, recording.signals, recording.sampling_rate, colours, (7.2, 11.5), signals, 3.2)
     _draw_tokens(box(7.2, tokens, 7.5, 0.7), codes, codebook)

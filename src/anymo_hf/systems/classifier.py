@@ -24,6 +24,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, StratifiedKFold
+from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
 
 from ..modeling.imu_signal import ACCELERATION_UNITS, ANGULAR_VELOCITY_UNITS
 from .signal_statistics import invariant_columns, signal_statistics
@@ -399,8 +401,11 @@ _ARRAYS = (
 )
 
 
-def _labels(y: Sequence, count: int) -> np.ndarray:
-    values = list(y)
+def _labels(y: Sequence | None, count: int) -> np.ndarray:
+    if y is None:
+        raise ValueError("this classifier requires y to be passed, but the target y is None; give a label a window")
+    # a column becomes a row, with scikit-learn's warning
+    values = list(column_or_1d(np.asarray(y), warn=True) if np.ndim(y) == 2 or not isinstance(y, Sequence) else y)
     if len(values) != count:
         raise ValueError(f"y holds {len(values)} labels for {count} windows")
     text = [isinstance(value, str) for value in values]
@@ -410,6 +415,7 @@ def _labels(y: Sequence, count: int) -> np.ndarray:
     array = np.array(values)
     if array.ndim != 1 or array.dtype.kind not in "Uiub" and not (array.dtype.kind == "f" and np.isfinite(array).all()):
         raise ValueError("y must be a list of labels, one a window, text or whole numbers, none missing")
+    check_classification_targets(array)
     return array
 
 
