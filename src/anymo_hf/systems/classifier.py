@@ -404,8 +404,10 @@ _ARRAYS = (
 def _labels(y: Sequence | None, count: int) -> np.ndarray:
     if y is None:
         raise ValueError("this classifier requires y to be passed, but the target y is None; give a label a window")
-    # a column becomes a row, with scikit-learn's warning
-    values = list(column_or_1d(np.asarray(y), warn=True) if np.ndim(y) == 2 or not isinstance(y, Sequence) else y)
+    values = y if isinstance(y, list | tuple) else np.asarray(y)
+    if isinstance(values, np.ndarray) and values.ndim == 2:
+        values = column_or_1d(values, warn=True)  # a column becomes a row, with scikit-learn's warning
+    values = list(values)
     if len(values) != count:
         raise ValueError(f"y holds {len(values)} labels for {count} windows")
     text = [isinstance(value, str) for value in values]
