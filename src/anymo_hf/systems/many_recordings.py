@@ -19,7 +19,7 @@ from typing import Any
 
 from ..modeling.windows import SMOOTHING, TimelineEntry, WindowAnswer
 from ..recordings.devices.device_format import ReadingOptions
-from ..recordings.devices.read_device import read_device
+from ..recordings.devices.export import read_export
 from ..recordings.imu_recording import ImuRecording
 from ..recordings.worn_together import worn_together
 from ..simulation.engines import run_jobs
@@ -27,7 +27,7 @@ from .checkpoint import check_checkpoint
 from .recognizer import WINDOW, Recognizer, activity_seconds, load_recognizer, recognize
 
 DATA, REPORT = "data", "report.csv"
-REPORT_COLUMNS = ("recording", "person", "files", "seconds", "windows", "entries", "longest", "problem")
+REPORT_COLUMNS = ("recording", "person", "files", "seconds", "windows", "entries", "longest", "warnings", "problem")
 _OPTIONS = {field.name: str(field.type) for field in fields(ReadingOptions)}
 MANIFEST_COLUMNS = ("file", "placement", "recording", "person", *_OPTIONS)
 _FACTS = b"anymo"  # the Parquet file's own note of how it was made
@@ -199,7 +199,7 @@ def _answer(job: _Job) -> dict[str, Any]:
     import torch
 
     one, settings = job.recording, job.settings
-    stretches = _read(one)
+    stretches, warnings = _read(one)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # sums on more threads round differently
     answers: list[WindowAnswer] = []
@@ -213,7 +213,7 @@ def _answer(job: _Job) -> dict[str, Any]:
     seconds = activity_seconds(entries)
     row = {
         "seconds": round(sum(seconds.values()), 3), "windows": len(answers), "entries": len(entries),
-        "longest": next(iter(seconds)),
+        "longest": next(iter(seconds)), "warnings": warnings,
     }  # fmt: skip
     facts = {"made_of": job.facts, "row": row}
     table = _table(one, stretches[0], entries, answers).replace_schema_metadata({_FACTS: json.dumps(facts)})
@@ -226,10 +226,13 @@ def _answer(job: _Job) -> dict[str, Any]:
     return facts
 
 
-def _read(one: ManifestRecording) -> list[ImuRecording]:
-    """Its stretches; several sensors are one."""
-    parts = [read_device(file, place, options=options) for place, file, options in one.sensors]
-    return parts if len(parts) == 1 else [worn_together(parts)]
+def _read(one: ManifestRecording) -> tuple[list[ImuRecording], str]:
+    """Its stretches, several sensors being one, and what is probably wrong with them."""
+    exports = [read_export(file, place, options=options) for place, file, options in one.sensors]
+    warnings = "; ".join(warning for export in exports for warning in export.warnings)
+    if len(exports) == 1:
+        return list(exports[0].stretches), warnings
+    return [worn_together([export.only() for export in exports])], warnings
 
 
 @lru_cache(maxsize=1)
@@ -269,13 +272,18 @@ def _file_name(name: str) -> str:
 
 
 def _facts(one: ManifestRecording, settings: Mapping[str, Any]) -> str:
-    """Hash of all that an answer depends on; a file is known by its size."""
+    """Hash of all that an answer depends on; files are known by their sizes."""
     sensors = [
-        [place, file.name, file.stat().st_size if file.is_file() else None, asdict(options)]
+        [place, file.name, [part.stat().st_size for part in _files(file)], asdict(options)]
         for place, file, options in one.sensors
     ]
     text = json.dumps([one.name, one.person, sensors, settings], sort_keys=True, default=list)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _files(path: Path) -> list[Path]:
+    """The file, or those of a folder."""
+    return [path] if path.is_file() else sorted(part for part in path.rglob("*") if part.is_file())
 
 
 def _weights(model: str) -> str:
