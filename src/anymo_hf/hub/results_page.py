@@ -78,7 +78,7 @@ def _stages(content: dict[str, Any]) -> list[list[str]]:
 
 
 def _simulation(content: dict[str, Any]) -> str:
-    views = [[name, f"{value:,.0f}"] for name, value in content["views_per_second"].items()]
+    views = [[name, f"{value:,.0f}"] for name, value in content["views_per_core_second"].items()]
     storage = [
         [
             name,
@@ -90,7 +90,7 @@ def _simulation(content: dict[str, Any]) -> str:
     ]
     return (
         f"`python benchmarks/simulate.py`; {content['machine']}; a view is {content['view']}.\n\n"
-        + table(["views a second", ""], views)
+        + table(["views in a second of one core", ""], views)
         + "\n\n"
         + table(["archive of", "MB an hour", "times smaller than dense", "worst acceleration error, m/s² RMS"], storage)
     )
@@ -157,7 +157,7 @@ SECTIONS: tuple[tuple[str, str, Callable[[dict[str, Any]], str] | None], ...] = 
     ("simulation_check", "The simulator beside real trackers", _trackers),
     ("derivatives", "Derivatives", _derivatives),
     ("sensor_noise", "Sensor noise of real recordings", _noise),
-    ("simulation_benchmark", "Speed and size of the simulation, first edition", _simulation),
+    ("simulation_benchmark", "Speed and size of the simulation", _simulation),
     ("stream_benchmark", "Streaming", _stream),
 )
 
