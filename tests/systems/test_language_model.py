@@ -108,6 +108,7 @@ def test_answers_that_cannot_be_read_are_nan_and_reported(chat, system):
     scores = asked.score(windows(3), LABELS)
     assert np.isnan(scores[1]).all() and (scores[[0, 2]].argmax(1) == 2).all()
     report = asked.report()
+    assert asked.title == "Language model, numbers (some-model)"
     assert (report["windows"], report["invalid"], report["invalid_examples"]) == (3, 1, ["Hard to say."])
     assert report["prompts"] == prompts_hash() and report["model"] == "some-model" and report["order_seed"] == 0
     assert report["spent"]["requests"] == 3 and json.dumps(report)

@@ -151,7 +151,7 @@ def evaluate_system(
     path = Path(out) / FOLDER / f"{name}.json"
     results = SystemResults(
         name,
-        kind.title,
+        system.title,
         kind.requires,
         kind.licence,
         source or "",

@@ -22,7 +22,7 @@ class System:
     """One way to recognise, retrieve or describe windows of IMU signals.
 
     Class attributes:
-        name: key in the registry and in result files; title: name in tables.
+        name: key in the registry and in result files; title: name in tables, which an instance may make more exact.
         requires: "nothing"; "weights" of its own, which `load` finds or refuses; an "endpoint" of a language model; or
             "training", that is `fit` on labelled windows before `score`.
         rate: Hz that its input is brought to, None where it takes every rate.
@@ -38,7 +38,7 @@ class System:
     memory: dict | None = None
 
     name: ClassVar[str]
-    title: ClassVar[str]
+    title: str
     requires: ClassVar[str]
     rate: ClassVar[float | None] = None
     channels: ClassVar[tuple[int, ...]] = (3, 6)

@@ -111,6 +111,7 @@ class LanguageText(System):
 
     def __init__(self, settings: LanguageSettings, client: LanguageClient):
         self.settings, self.client = settings, client
+        self.title = f"{type(self).title} ({settings.model})"
         self.tally = _Tally()
 
     @classmethod
