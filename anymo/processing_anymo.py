@@ -449,7 +449,8 @@ class AnyMoProcessor(ProcessorMixin):
         return BatchFeature(data, tensor_type=return_tensors)
 
     def from_row(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Model inputs of a row of the built data sets `anymo-bench`, `anymo-zeroshot` or `anymo-synthetic` (views).
+        """Model inputs of a row of the built data sets `anymo-180`, `anymo-bench`, `anymo-zeroshot` or `anymo-synthetic`
+        (views).
 
         `dataset.map(processor.from_row)` makes rows for `AnyMoCollator` or `pad`.
 
@@ -471,7 +472,11 @@ class AnyMoProcessor(ProcessorMixin):
                 raise ValueError(f"imu of a row must be (T, {6 * len(BENCH_SENSORS)}), got {signal.shape}")
             sensors = dict(zip(BENCH_SENSORS, np.split(signal, len(BENCH_SENSORS), axis=1), strict=True))
         else:
-            places = row["placements"] if "placements" in row else [name for name in SEGMENTS if name in row]
+            places = (
+                row["placements"]
+                if "placements" in row
+                else [name for name in (*BENCH_SENSORS, *SEGMENTS) if name in row]
+            )
             sensors = {str(place): np.asarray(row[str(place)], dtype=float) for place in places}
         sensors = {place: signal for place, signal in sensors.items() if signal.size and signal.any()}
         if not sensors:

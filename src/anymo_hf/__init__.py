@@ -9,7 +9,7 @@ import sys
 
 from .released import find_released_checkpoint
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.2.0"
 
 _CLASSES = {
     "AnyMoClassifier": "systems.classifier",

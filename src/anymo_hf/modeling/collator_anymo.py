@@ -70,5 +70,5 @@ class AnyMoCollator:
             classes = [row[name] for row in rows]
             if text := next((value for value in classes if isinstance(value, str)), None):
                 raise ValueError(f"{name} {text!r} is text; give the number of the class, as in config.label2id")
-            inputs["labels"] = torch.tensor([int(value) for value in classes])
+            inputs["labels"] = torch.tensor(classes)  # classes, or for other problem types numbers and rows of them
         return inputs

@@ -30,6 +30,7 @@ from .parquet_repository import (
     files_identity,
     fill_card,
     split_files,
+    with_classes,
     write_config,
     write_json,
     write_text,
@@ -196,7 +197,7 @@ def card(counts: dict[str, Any]) -> str:
         total.update(part["labels"])
     return fill_card(
         "anymo_180", "AnyMo-180", "cc-by-nc-4.0", ["motion", "nymeria"],
-        {"default": split_files("default", splits)}, {"default": FEATURES},
+        {"default": split_files("default", splits)}, {"default": with_classes(FEATURES, list(anymo180()))},
         "Narrated, labelled windows of Nymeria with real IMU data of head and wrists. Times are TIME_CODE seconds. Signals "
         "are at 60 Hz: acceleration with gravity (m/s²), then angular velocity (rad/s), of the IMU `1202-1` in its own "
         "axes; zero where the stream pauses, no rows where a recording has no VRS files. `label_id` counts the table below "
@@ -213,7 +214,7 @@ def card(counts: dict[str, Any]) -> str:
             "| id | label | windows here | paper, Table 7 |", "|---|---|---|---|",
             *(f"| {n} | {label} | {total[label]:,} | {count:,} |" for n, (label, count) in enumerate(anymo180().items())),
         ],
-        [LICENCE],
+        [LICENCE], ("zero-shot-classification", "feature-extraction"),
     )  # fmt: skip
 
 

@@ -41,6 +41,7 @@ from .parquet_repository import (
     fill_card,
     read_json,
     split_files,
+    with_classes,
     write_config,
     write_json,
     write_text,
@@ -310,7 +311,11 @@ def write_repository(
         "held_out_people": "dropped" if plan.drop_held_out else "kept", "summaries": summaries,
     }  # fmt: skip
     write_json(info_path, info)
-    write_text(out / "README.md", card(info))
+    labels = {
+        label_file.name.removesuffix("_labels.json"): [entry["label"] for entry in read_json(label_file)]
+        for label_file in (out / "metadata").glob("*_labels.json")
+    }
+    write_text(out / "README.md", card(info, labels))
     return {"splits": counts, "left_out": broken, "windows_outside": outside, "build": built}
 
 
@@ -370,8 +375,11 @@ def config_files(summaries: dict[str, Any]) -> dict[str, dict[str, SplitFiles]]:
     return {name: files[name] for name in (*SPACES, *OFFICIAL_CONFIGS) if name in files}
 
 
-def card(info: dict[str, Any]) -> str:
-    """README.md; every number is from `info`, the content of `metadata/dataset_info.json`."""
+def card(info: dict[str, Any], labels: dict[str, list[str]]) -> str:
+    """README.md; every number is from `info`, the content of `metadata/dataset_info.json`.
+
+    `labels` are the classes of each label space, in the order of `label_id`.
+    """
     files = config_files(info["summaries"])
     classes = {
         "official file": "official",
@@ -397,13 +405,13 @@ def card(info: dict[str, Any]) -> str:
     ]  # fmt: skip
     return fill_card(
         "anymo_bench", "AnyMo Bench", "cc-by-nc-4.0", ["human-activity-recognition", "nymeria"],
-        files, dict.fromkeys(files, FEATURES),
+        files, {name: with_classes(FEATURES, labels[space_of(name)]) for name in files},
         "Activity recognition on real IMU data of Nymeria. A row is a window of at most 300 steps at 60 Hz: `imu` is "
         "`[T, 18]`, of head, left wrist and right wrist the acceleration with gravity (m/s²) and the angular velocity "
         "(rad/s) in sensor axes. Longer windows are cut into pieces of 300 and the tail is dropped, nothing is padded, and "
         "gaps are zero. Times are TIME_CODE. Splits have no subject in common (`metadata/split_subjects.json`); "
         "`test_cross_device` has the people of `test` with the other IMU of each device.",
-        lines, [LICENCE],
+        lines, [LICENCE], ("zero-shot-classification",),
     )  # fmt: skip
 
 

@@ -215,6 +215,7 @@ def card(counts: dict[str, Any]) -> str:
             ),
         ],
         ["| source of motion | licence |", "|---|---|", *(f"| {name} | {licence(name)} |" for name in sources)],
+        ("feature-extraction",), "views",
     )  # fmt: skip
 
 

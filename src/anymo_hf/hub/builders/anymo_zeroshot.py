@@ -346,6 +346,7 @@ def card(counts: dict[str, Any]) -> str:
                 for name in counts
             ),
         ],
+        ("zero-shot-classification",),
     )  # fmt: skip
 
 

@@ -250,6 +250,14 @@ def split_files(config: str, splits: Mapping[str, Mapping[str, Any]]) -> dict[st
     }
 
 
+def with_classes(columns: datasets.Features, names: list[str]) -> datasets.Features:
+    """Columns as the card tells them: `label_id`, a whole number in the files as in the official release, is a class.
+
+    `load_dataset` then gives a `ClassLabel`, by which a split can be stratified.
+    """
+    return datasets.Features(columns | {"label_id": datasets.ClassLabel(names=names)})
+
+
 def fill_card(
     script: str,
     title: str,
@@ -260,6 +268,8 @@ def fill_card(
     summary: str,
     contents: list[str],
     licences: list[str],
+    tasks: tuple[str, ...],
+    main: str | None = None,
 ) -> str:
     """`templates/dataset_card.md` with the YAML that `load_dataset` reads.
 
@@ -272,10 +282,12 @@ def fill_card(
         features: config -> its columns.
         summary: what the rows are.
         contents, licences: Markdown lines.
+        tasks: the Hub's categories.
+        main: the config that `load_dataset` gives without a name; None for the first.
     """
     rows = sum({part.pattern: part.rows for splits in files.values() for part in splits.values()}.values())
     steps = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M")
-    first = next(iter(files))
+    first = main if main in files else next(iter(files))
     split = "test" if "test" in files[first] else next(iter(files[first]))
     name = script.replace("_", "-")
     data = DatasetCardData(
@@ -285,9 +297,12 @@ def fill_card(
         size_categories=[next((text for power, text in enumerate(steps, 3) if rows < 10**power), "10M<n<100M")],
         **({"license_name": "terms-of-the-sources", "license_link": "README.md"} if licence == "other" else {}),
         tags=["imu", "wearable", *tags],
+        task_categories=list(tasks),
         configs=[
             {
                 "config_name": config,
+                # load_dataset without a name gives the main one
+                **({"default": True} if config == first and len(files) > 1 else {}),
                 "data_files": [{"split": name, "path": part.pattern} for name, part in splits.items()],
             }
             for config, splits in files.items()
@@ -306,7 +321,7 @@ def fill_card(
     card = DatasetCard.from_template(
         data,
         template_path=str(TEMPLATE),
-        arguments=f'"{name}", ' + (f'"{first}", ' if first != "default" else "") + f'split="{split}"',
+        arguments=f'"{name}", split="{split}"',
         script=script,
         version=__version__,
         summary=summary,
