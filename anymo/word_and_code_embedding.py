@@ -36,7 +36,7 @@ class WordAndCodeEmbedding(nn.Embedding):
     def project_codes(self, codes: torch.Tensor) -> torch.Tensor:
         """Code numbers (`code + size * book`) `(n,)` to vectors `(n, hidden)`."""
         vectors = self.codebook.flatten(0, 1)[codes]
-        return self.imu_projector(vectors.to(self.imu_projector[0].weight.dtype))
+        return self.imu_projector(vectors.to(next(self.imu_projector.parameters()).dtype))
 
     def is_code(self, input_ids: torch.Tensor) -> torch.Tensor:
         """True at motion codes."""

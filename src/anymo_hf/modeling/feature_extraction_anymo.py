@@ -112,14 +112,9 @@ class AnyMoFeatureExtractor(FeatureExtractionMixin):
         weights, temporary = folder / _FOLDER / _WEIGHTS, folder / _FOLDER / f".{_WEIGHTS}.tmp"
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, {"format": "pt"})
         os.replace(temporary, weights)
-        config = AnyMoIMUTokenizerConfig(
-            self.stgcn.config,
-            self.pqvae.config,
-            architectures=["AnyMoIMUTokenizerModel"],
-            auto_map=IMU_TOKENIZER_CLASSES,
-        )
+        config = AnyMoIMUTokenizerConfig(self.stgcn.config, self.pqvae.config, architectures=["AnyMoIMUTokenizerModel"])
         for path, content in (
-            (folder / _FOLDER / _CONFIG, without_residue(config.to_dict())),
+            (folder / _FOLDER / _CONFIG, without_residue(config.to_dict()) | {"auto_map": IMU_TOKENIZER_CLASSES}),
             (folder / "preprocessor_config.json", self.to_dict()),
         ):
             draft = path.with_name(f".{path.name}.tmp")

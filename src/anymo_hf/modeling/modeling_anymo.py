@@ -625,7 +625,7 @@ class AnyMoForSequenceClassification(AnyMoModel):
                 "call of the processor with return_windows=True"
             )
         vectors = tokens.quantized.unflatten(-1, (books, -1)).flatten(1, 2)[real]
-        code_embeds = self.imu_projector(vectors.to(self.imu_projector[0].weight.dtype))
+        code_embeds = self.imu_projector(vectors.to(next(self.imu_projector.parameters()).dtype))
         output = self._imu_features(imu_input_ids, imu_attention_mask, imu_pooling_mask, code_embeds, **flags)
         steps = tokens.attention_mask
         mean = masked_mean(tokens.last_hidden_state, steps)

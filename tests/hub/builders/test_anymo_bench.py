@@ -78,7 +78,12 @@ def test_one_code_reads_official_and_own(built, tmp_path):
         pq.write_table(table, folder / f"{split}-00000.parquet", compression="zstd")
     files = {split: str(folder / f"{split}-*.parquet") for split in ("train", "test")}
     official = load_dataset("parquet", data_files=files, cache_dir=str(tmp_path / "c"))
-    assert official["train"].features == same["train"].features
+    told = dict(same["train"].features)  # the files are the official ones; the card names the classes of their numbers
+    classes = told.pop("label_id")
+    assert {name: kind for name, kind in official["train"].features.items() if name != "label_id"} == told
+    assert classes.names == [entry["label"] for entry in json.loads((out / "metadata/core50_labels.json").read_text())]
+    whole = same["train"].train_test_split(0.5, seed=0)
+    assert whole["train"].features["label_id"] == classes
     numbers = {row.name: row.value for row in bench_statistics(tmp_path / "official")["AnyMo-Bench-50-US"]}
     assert numbers["training rows"] == len(same["train"]) and "windows before cutting" not in numbers
     pq.write_table(table.drop_columns("imu"), folder / "test-00000.parquet")
