@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from .options import FrameRate, Up
 
 app = typer.Typer(
     name="archive",
@@ -41,6 +44,8 @@ def simulate(
     motion: Annotated[
         Path | None, typer.Option(help="Folder of motion files or Nymeria sequences, searched to any depth.")
     ] = None,
+    up: Up = None,
+    frame_rate: FrameRate = None,
     procedural: Annotated[int, typer.Option(min=0, help="So many simulated people for every activity.")] = 0,
     seconds: Annotated[float, typer.Option(min=2, help="Length of a procedural recording.")] = 60.0,
     activities: Annotated[
@@ -77,10 +82,10 @@ def simulate(
 
     names = None if activities is None else [name.strip() for name in activities.split(",") if name.strip()]
     folder = out if config is Config.kinematics else out / "kinematics"
+    given = {"up": up, "frame_rate": frame_rate}
+    read = partial(read_captured, **{name: value for name, value in given.items() if value is not None})
     how = {"engine": engine.value, "num_proc": num_proc}
-    manifest = simulate_archive(
-        folder, motion, procedural, seconds, names, skip_broken=skip_broken, read=read_captured, **how
-    )
+    manifest = simulate_archive(folder, motion, procedural, seconds, names, skip_broken=skip_broken, read=read, **how)
     typer.echo(_summary(folder, manifest))
     for name, why in manifest.left_out.items():
         typer.echo(f"left out: {name}: {why}")

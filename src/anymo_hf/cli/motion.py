@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .options import AsJson
+from .options import AsJson, FrameRate, Up
 
 app = typer.Typer(
     name="motion",
@@ -28,11 +28,11 @@ def info(
     file: Annotated[Path, typer.Argument(help="A .bvh, .mvnx, .amc or .npz file.")],
     as_json: AsJson = False,
     asf: Annotated[Path | None, typer.Option(help="Skeleton of an .amc; found beside it without this.")] = None,
-    frame_rate: Annotated[float | None, typer.Option(help="Frames per second, of files that do not say them.")] = None,
+    frame_rate: FrameRate = None,
     unit: Annotated[
         str | None, typer.Option(help="m, cm, mm, inch or metres per unit, of a BVH or .amc; found from the legs.")
     ] = None,
-    up: Annotated[str | None, typer.Option(help="y or z: the file's up axis, where it is found wrong or not.")] = None,
+    up: Up = None,
     height: Annotated[float | None, typer.Option(help="Metres, of the mean body of an AMASS or SMPL file.")] = None,
     body_model: Annotated[
         Path | None, typer.Option(help="Your SMPL body model (.npz) for an AMASS or SMPL file.")

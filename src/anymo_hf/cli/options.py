@@ -19,6 +19,12 @@ Labels = Annotated[str | None, typer.Option(help="Candidates, comma-separated; d
 Columns = Annotated[str | None, typer.Option(help="3 or 6 column names, comma-separated; usual names are found alone.")]
 AccelerationUnit = Annotated[str | None, typer.Option(help="m/s^2, g or mg; default: as the file says, or m/s^2.")]
 AngularVelocityUnit = Annotated[str | None, typer.Option(help="rad/s or deg/s; default: as the file says, or rad/s.")]
+Up = Annotated[
+    str | None, typer.Option(help="Up axis of a motion file, y or z, where it is found wrong or not at all.")
+]
+FrameRate = Annotated[
+    float | None, typer.Option(help="Frames per second of a motion file that does not say them, or says them wrongly.")
+]
 
 
 class WristSegment(StrEnum):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import with_options_of
+from .options import FrameRate, Up, with_options_of
 from .reading import Options, reading_options, warn
 
 if TYPE_CHECKING:
@@ -77,6 +77,8 @@ def placements(
 @app.command()
 def window(
     motion: Annotated[Path | None, typer.Option(help="Motion file, e.g. a BVH; otherwise --activity.")] = None,
+    up: Up = None,
+    frame_rate: FrameRate = None,
     activity: Annotated[str | None, typer.Option(help="Simulated activity; default walking.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Which simulated person.")] = 0,
     placement: Annotated[
@@ -103,7 +105,9 @@ def window(
     if motion is not None:
         from ..motion.read_motion import read_motion
 
-        moved, title = read_motion(motion), motion.name
+        given = {"up": up, "frame_rate": frame_rate}
+        said = {name: value for name, value in given.items() if value is not None}
+        moved, title = read_motion(motion, **said), motion.name
     else:
         from ..motion.procedural import simulate_activity
 

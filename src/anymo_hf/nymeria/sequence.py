@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
+from inspect import signature
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..modeling.body_segments import SEGMENT_INDEX
 from ..motion.body_motion import BodyMotion
+from ..motion.formats import motion_formats
 from ..motion.formats.nymeria_sequence import FORMAT, SEQUENCE_NAME, Repairs, read_skeleton
 from ..motion.posed_mesh import PosedMesh
 from ..motion.read_motion import motion_format, read_motion
@@ -114,15 +117,20 @@ def read_nymeria(
     return sequence
 
 
-def read_captured(path: str | Path) -> BodyMotion:
+def read_captured(path: str | Path, **options: Any) -> BodyMotion:
     """As `read_motion`, but a Nymeria sequence comes with its narrations and the subject of its metadata.
+
+    Args:
+        path: a motion file, or the folder of a sequence.
+        options: such as `up` and `frame_rate`; a format that has no such option goes without, since folders are mixed.
 
     Raises:
         OSError, ValueError: as `read_motion` or `read_nymeria`.
     """
     if motion_format(path) == FORMAT.name:
         return read_nymeria(path, mesh=False).motion
-    return read_motion(path)
+    known = signature(motion_formats()[motion_format(path)].read).parameters
+    return read_motion(path, **{name: value for name, value in options.items() if name in known})
 
 
 def missing_files(folder: str | Path) -> tuple[str, ...]:
