@@ -1,4 +1,4 @@
-"""Device files read: `python benchmarks/device_files.py [CASES]` writes results/device_files.json.
+"""Device files read: `PYTHONPATH=tests python benchmarks/device_files.py [CASES]` writes results/device_files.json.
 
 Reads every layout of tests/support and, where a folder of cases is given, each case's file with the options of its
 `cmd.txt`; a case is right where its `expected.txt` names the samples, the rate and the median |a| that were found.
@@ -13,15 +13,13 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from support.binary_device_files import BINARY_FILES
+from support.device_files import TEXT_FILES, G
+
+from anymo_hf.recordings.devices.device_format import ReadingOptions
+from anymo_hf.recordings.devices.export import read_export
+
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
-
-from support.binary_device_files import BINARY_FILES  # noqa: E402
-from support.device_files import TEXT_FILES, G  # noqa: E402
-
-from anymo_hf.recordings.devices.device_format import ReadingOptions  # noqa: E402
-from anymo_hf.recordings.devices.export import read_export  # noqa: E402
-
 _OPTIONS = {"--rate": "rate", "--time-column": "time_column", "--acceleration-unit": "acceleration_unit",
             "--angular-velocity-unit": "angular_velocity_unit"}  # fmt: skip
 

@@ -57,3 +57,15 @@ def test_real_trackers_joints_and_repairs_are_listed():
     told = json.loads(run("info", amc, "--json", "--frame-rate", "60", "--unit", "inch").output)
     assert told["frame_rate"] == 60 and told["subject"] == "02" and told["joints"][0] == "Pelvis: root"
     assert told["derived_segments"] == ["L5", "L3", "T12", "T8"]
+
+
+def test_every_command_that_reads_motion_takes_its_up_axis_and_rate(anymo, tmp_path):
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    text = "HIERARCHY\nROOT Hips\n{\n"  # not read: only the options are asked for
+    (folder / "a.bvh").write_text(text)
+    clip = folder / "a.bvh"
+    simulate = ["simulate", "--motion", folder, "--out", tmp_path / "out"]
+    for command in (simulate, ["show", "window", "--motion", clip], ["motion", "info", clip]):
+        code, _, err = anymo(*command, "--up", "y", "--frame-rate", 30)
+        assert code == 2 and "a.bvh" in err and "No such option" not in err, err
