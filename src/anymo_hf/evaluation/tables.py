@@ -329,7 +329,11 @@ def _bench(results: Path) -> list[Table]:
                 rows.append((system, setting, "not at hand", *[NONE] * 7, *_cells(scores, 3)))
     head = ("System", "Setting", "Windows of", "Trained on", "Windows", "Classes", "Chance",
             *(_SCORES[name] for name in names), *(f"{_SCORES[name]} (paper)" for name in names))  # fmt: skip
-    return [Table("AnyMo Bench (paper Table 8)", head, tuple(rows), "In percent.")]
+    note = (
+        "In percent. Simulated people (`anymo bench simulate`): two devices a place; AnyMo was trained on others of the "
+        "same motion generator, so its rows there are no evidence about real people."
+    )
+    return [Table("AnyMo Bench (paper Table 8)", head, tuple(rows), note)]
 
 
 def _few_labels(results: Path) -> list[Table]:
