@@ -94,7 +94,9 @@ def compare(folder: str | Path, people: int = 30) -> Iterator[str]:
         if not (Path(folder) / dataset).is_dir():
             continue
         windows = [item for item in read_windows(dataset, Path(folder) / dataset) if item.label in labels]
-        real = np.stack([next(iter(item.signals.values())) for item in windows])
+        signals = [next(iter(item.signals.values())) for item in windows]
+        longest = max(map(len, signals))  # shorter windows have another resolution
+        real = np.stack([signal for signal in signals if len(signal) == longest])
         simulated = np.concatenate([simulated_signals(name, placement, people) for name in activities])
         yield f"{dataset} {', '.join(labels)} ({len(real)} windows) and simulated {', '.join(activities)}, {placement}"
         for name, signals, rate in (("real", real, windows[0].sampling_rate), ("simulated", simulated, 60.0)):
