@@ -6,6 +6,7 @@ the mouse; it needs no network.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..modeling.body_segments import PARENTS, SEGMENTS, resolve_placement
+from ..modeling.imu_signal import ImuWarning, suspicious_units
 from ..motion.body_motion import BodyMotion
 from ..motion.procedural import SubjectStyle, simulate_activity
 from ..recordings.imu_recording import ImuRecording
@@ -255,12 +257,18 @@ def show_recording(
     Returns:
         Paths of PNG and HTML.
 
+    Warns:
+        ImuWarning: the size of a signal says that its unit is another.
+
     Raises:
         ImportError: matplotlib is missing.
         ValueError: unknown placement, or a stretch that the recording does not have.
     """
     rate, length = recording.sampling_rate, len(next(iter(recording.signals.values())))
     duration = length / rate
+    for placement, signal in recording.signals.items():
+        for message in suspicious_units(signal):
+            warnings.warn(f"{message} ({placement!r})", ImuWarning, stacklevel=2)
     if not np.isfinite(start) or not 0 <= start < duration:
         raise ValueError(f"start must lie in the recording's 0 to {duration:.2f} s, got {start:g}")
     if not seconds > 0:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from anymo_hf.modeling.imu_signal import ImuWarning
 from anymo_hf.recordings.devices.device_format import ReadingOptions
 from anymo_hf.recordings.devices.read_device import device_formats, first_lines, read_device, recognise_device
 
@@ -36,3 +37,13 @@ def test_what_is_no_text_and_no_file_is_refused(tmp_path):
 def test_first_lines_in_any_encoding(tmp_path, encoding):
     (tmp_path / "x.csv").write_text("a (m/s²)\nb\n", encoding=encoding)
     assert first_lines(tmp_path / "x.csv") == ["a (m/s²)", "b"]
+
+
+def test_what_was_guessed_is_warned_about_in_python_too(tmp_path):
+    path = tmp_path / "walk.csv"
+    path.write_text("time,acc_x,acc_y,acc_z\n" + "".join(f"{i * 20},0,0,1\n" for i in range(100)))
+    with pytest.warns(ImuWarning, match="its median of 1 fits g"):
+        signal = read_device(path, "waist").signals["waist"]
+    np.testing.assert_allclose(signal[:, 2], 9.80665)
+    with pytest.warns(ImuWarning, match="acceleration_unit='m/s\\^2' right"):
+        read_device(path, "waist", options=ReadingOptions(acceleration_unit="m/s2"))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
+from ...modeling.imu_signal import ImuWarning
 from ..imu_recording import ImuRecording
 from .device_format import DeviceFormat, ReadingOptions
 
@@ -85,13 +87,19 @@ def read_device(
         device: name of its format; default: recognised.
         options: what the file does not say, or says wrongly.
 
+    Warns:
+        ImuWarning: what is probably wrong, or was guessed.
+
     Raises:
         OSError: no such file, or not a readable one.
         ValueError: an unknown format, what its reader refuses, or a gap of over a second.
     """
     from .export import read_export
 
-    return read_export(path, placement, device, options).only()
+    export = read_export(path, placement, device, options)
+    for message in export.warnings:
+        warnings.warn(f"{path}: {message}", ImuWarning, stacklevel=2)
+    return export.only()
 
 
 def named_device(name: str) -> DeviceFormat:
