@@ -13,7 +13,7 @@ from pathlib import Path
 WHY = {  # what still fails, and why it is left
     "test_init_weights_can_init_buffers": "codebooks start at random on purpose; a trained tokenizer's replace them",
     "test_resize": "the test shrinks the vocabulary below the motion codes, which is refused, or embeds input_ids",
-    "test_training_gradient_checkpointing": "its mock replays the last call of a layer; each layer runs once for either side",
+    "test_training_gradient_checkpointing": "its mock replays the last call of a layer; each layer runs for either side",
     "test_generation_tester_mixin_inheritance": "the generation mixin is not in the source archive",
     "test_model_get_set_embeddings": "signals and latents have no embedding table",
     "test_model_outputs_equivalence": "the test subtracts outputs, and a mask is bool",
