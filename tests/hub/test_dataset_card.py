@@ -82,7 +82,7 @@ _MOVED = _PART | {"windows": 1, "recordings": 1, "subjects": 1, "hours_by_source
         ("anymo_zeroshot", {"usc_had": _HEARD}, "unknown", "| see the source, and ask its owners"),
         ("anymo_zeroshot", {"openpack": _HEARD}, "cc-by-nc-sa-4.0", "| CC BY-NC-SA 4.0 |"),
         ("anymo_zeroshot", {"openpack": _HEARD, "usc_had": _HEARD}, "other", "| see the source, and ask its owners"),
-        ("anymo_synthetic", {"views": {"splits": {"train": _MOVED}}}, "other", "acknowledge mocap.cs.cmu.edu"),
+        ("anymo_synthetic", {"views": {"splits": {"train": _MOVED}}}, "other", "was obtained from mocap.cs.cmu.edu"),
     ],
 )
 def test_cards_name_a_licence_only_where_it_is_certain(name, counts, licence, words, tmp_path):
