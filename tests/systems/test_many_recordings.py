@@ -1,6 +1,7 @@
 """A study's recordings: manifest, one file of answers each, resumable, the same bytes however it is run."""
 
 import csv
+import json
 import sys
 import types
 
@@ -140,3 +141,48 @@ def test_reading_options_of_a_row_reach_the_reader(tmp_path):
     (tmp_path / "m.csv").write_text('file,placement,columns,rate\nx.csv,head,"a,b,c",104.3\n')
     ((place, file, options),) = read_manifest(tmp_path / "m.csv")[0].sensors
     assert (place, file, list(options.columns), options.rate) == ("head", tmp_path / "x.csv", ["a", "b", "c"], 104.3)
+
+
+def test_a_file_with_a_pause_is_answered_as_recognize_answers_it_alone(anymo, tmp_path, tiny_release):
+    seconds = np.arange(600) / 50 + 30 * (np.arange(600) >= 300)
+    write_csv(
+        tmp_path / "a.csv", np.column_stack([seconds, samples(600)]), "time,acc_x,acc_y,acc_z,gyro_x,gyro_y,gyro_z"
+    )
+    (tmp_path / "m.csv").write_text("file,placement\na.csv,head\n")
+    common = ["--model", tiny_release, "--labels", "walking,sitting", "--smoothing", 1]
+    code, _, err = anymo("recognize", "--manifest", tmp_path / "m.csv", "--out", tmp_path / "out", *common)
+    assert code == 0, err
+    code, text, err = anymo("recognize", tmp_path / "a.csv", "--placement", "head", *common, "--json")
+    assert code == 0, err
+    rows, entries = load_dataset(str(tmp_path / "out"), split="train"), json.loads(text)["timeline"]
+    assert rows["activity"] == [entry["activity"] for entry in entries]
+    for side in ("start", "end"):
+        np.testing.assert_allclose(rows[side], [entry[side] for entry in entries], atol=1e-3)
+    assert max(rows["start"]) >= 36 and not any(row["start"] < 10 and row["end"] > 36 for row in rows)
+    with (tmp_path / "out" / "report.csv").open() as file:
+        (report,) = csv.DictReader(file)
+    assert "2 stretches" in report["warnings"] and report["seconds"] == "12.0"
+
+
+def test_how_a_table_is_written_and_its_sign_stand_in_the_rows(tmp_path, tiny_release):
+    rows = samples(600)
+    lines = [";".join(f"{value:.9f}".replace(".", ",") for value in (*row[:3] / -9.80665, *row[3:])) for row in rows]
+    (tmp_path / "odd.csv").write_text("\n".join(["exported", "x;y;z;gx;gy;gz", *lines]) + "\n")
+    write_csv(tmp_path / "plain.csv", rows)
+    names = (
+        "file,placement,rate,header_row,separator,decimal,apple_sign,columns,acceleration_unit,angular_velocity_unit"
+    )
+    odd = 'odd.csv,head,50,2,semicolon,",",yes,"x,y,z,gx,gy,gz",g,rad/s'
+    (tmp_path / "m.csv").write_text(f"{names}\n{odd}\nplain.csv,head,50,,,,no,,m/s^2,rad/s\n")
+    recordings = read_manifest(tmp_path / "m.csv")
+    options = recordings[0].sensors[0][2]
+    assert (options.header_row, options.separator, options.decimal, options.apple_sign) == (2, "semicolon", ",", True)
+    assert recordings[1].sensors[0][2].apple_sign is False
+    report = recognize_manifest(recordings, tmp_path / "out", RecognizeSettings(tiny_release, ("walking", "sitting")))
+    assert [row["problem"] for row in report] == ["", ""]
+    first, second = (
+        load_dataset("parquet", data_files=str(path), split="train")
+        for path in sorted((tmp_path / "out" / "data").glob("*.parquet"))
+    )
+    assert first["activity"] == second["activity"]
+    np.testing.assert_allclose(np.concatenate(first["embedding"]), np.concatenate(second["embedding"]), atol=1e-4)
