@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -83,9 +82,11 @@ def simulate(
     names = None if activities is None else [name.strip() for name in activities.split(",") if name.strip()]
     folder = out if config is Config.kinematics else out / "kinematics"
     given = {"up": up, "frame_rate": frame_rate}
-    read = partial(read_captured, **{name: value for name, value in given.items() if value is not None})
+    reading = {name: value for name, value in given.items() if value is not None}
     how = {"engine": engine.value, "num_proc": num_proc}
-    manifest = simulate_archive(folder, motion, procedural, seconds, names, skip_broken=skip_broken, read=read, **how)
+    manifest = simulate_archive(
+        folder, motion, procedural, seconds, names, skip_broken=skip_broken, read=read_captured, reading=reading, **how
+    )
     typer.echo(_summary(folder, manifest))
     for name, why in manifest.left_out.items():
         typer.echo(f"left out: {name}: {why}")

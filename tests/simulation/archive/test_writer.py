@@ -291,6 +291,31 @@ def test_motion_files_are_read_and_broken_ones_named(tmp_path):
     assert read_manifest(tmp_path / "out2") == manifest
 
 
+def test_motion_files_read_with_other_options_are_simulated_anew_and_never_mixed_into_views(anymo, tmp_path):
+    write_bvh(tmp_path / "motion" / "wave.bvh", 200)  # 30 frames a second
+    out = tmp_path / "out"
+    common = ["simulate", "--motion", tmp_path / "motion", "--out", out, "--config", "views"]
+
+    def frames(*options):
+        code, _, err = anymo(*common, *options)
+        return (read_manifest(out / "kinematics").shards[0].frames, code, err)
+
+    first, code, _ = frames("--up", "y")
+    assert code == 0 and read_manifest(out / "kinematics").recipe["reading"] == {"up": "y"}
+    shard = out / "kinematics/recordings/motion/wave.bvh.parquet"
+    written = shard.stat().st_mtime_ns
+    assert frames("--up", "y")[:2] == (first, 0) and shard.stat().st_mtime_ns == written
+    slower, code, err = frames("--up", "y", "--frame-rate", 15)
+    assert (
+        abs(slower - 2 * first) <= 4 and code == 2 and "of another archive or other options; give a new folder" in err
+    )
+    assert read_manifest(out / "kinematics").recipe["reading"] == {"up": "y", "frame_rate": 15.0}
+    again, code, _ = frames("--up", "y")  # as it was: the views fit once more
+    assert (again, code) == (first, 0)
+    simulate_archive(out / "kinematics", tmp_path / "motion", progress=False)
+    assert "reading" not in read_manifest(out / "kinematics").recipe
+
+
 def test_bad_requests_are_refused(tmp_path):
     with pytest.raises(ValueError, match="nothing to simulate"):
         simulate_archive(tmp_path / "x")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ...motion.body_motion import BodyMotion, Narration
 from ...motion.read_motion import motion_files, read_motion
@@ -26,7 +27,8 @@ def simulate_archive(
     num_proc: int = 1,
     skip_broken: bool = False,
     progress: bool = True,
-    read: Callable[[Path], BodyMotion] = read_motion,
+    read: Callable[..., BodyMotion] = read_motion,
+    reading: Mapping[str, Any] | None = None,
 ) -> Manifest:
     """Writes an archive of every motion in a folder, of simulated people, or of both.
 
@@ -45,6 +47,7 @@ def simulate_archive(
         skip_broken: leave out files that cannot be read, and say so in the manifest.
         progress: show a bar.
         read: reads a motion file; `nymeria.sequence.read_captured` brings Nymeria's narrations.
+        reading: options of `read`, such as `up` and `frame_rate`; with others than before, motion files are read anew.
 
     Raises:
         ValueError: nothing to simulate, a file that cannot be read, or shards of another archive in the folder.
@@ -53,6 +56,9 @@ def simulate_archive(
     recipe = storage_recipe(frame_rate)
     jobs = _procedural_jobs(recipe, procedural, seconds, activities)
     if motion is not None:
+        if reading:
+            recipe["reading"] = dict(reading)
+            read = partial(read, **reading)
         jobs += motion_jobs(Path(motion), recipe, partial(_captured, read=read, frame_rate=frame_rate))
     if not jobs:
         raise ValueError("nothing to simulate; give a folder of motion files, or a number of procedural seeds")
