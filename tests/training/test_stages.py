@@ -16,6 +16,7 @@ from anymo_hf.modeling.feature_extraction_anymo import AnyMoFeatureExtractor
 from anymo_hf.modeling.modeling_anymo import AnyMoForConditionalGeneration
 from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNForPreTraining
 from anymo_hf.modeling.processing_anymo import IGNORED
+from anymo_hf.training import losses as losses_package
 from anymo_hf.training.batches import stage_texts
 from anymo_hf.training.coded_views import load_codes
 from anymo_hf.training.collators import pad_examples, text_examples
@@ -306,6 +307,52 @@ def test_the_tokenizer_loss_of_mixed_lengths_is_that_of_single_windows(run):
     with torch.no_grad():
         singles = [pqvae(latents[row : row + 1, :length]).loss * length for row, length in enumerate(lengths)]
         torch.testing.assert_close(pqvae(latents, mask).loss, sum(singles) / sum(lengths), rtol=1e-5, atol=1e-6)
+
+
+TOY_LOSS = '''
+"""A window should lie where a linear map puts its text."""
+
+from anymo_hf.training.losses import AddedLoss
+from torch import nn
+
+
+class MappedTexts(nn.Module):
+    def __init__(self, dim):
+        super().__init__()
+        self.map = nn.Linear(dim, dim)
+
+    def forward(self, pairs):
+        assert len(pairs.words) == len(pairs.clips) == len(pairs.gather(pairs.windows))
+        return (pairs.windows - self.map(pairs.texts)).square().sum(1).mean()
+
+
+EMBEDDING_LOSS = AddedLoss("toy", lambda context: MappedTexts(context.config.projection_dim))
+'''
+
+
+@pytest.mark.parametrize("stage", ["language", "contrastive"])
+def test_one_new_file_is_a_new_loss_of_the_language_stages(stage, finished, run, accelerator, tmp_path, monkeypatch):
+    folder = tmp_path / "losses"
+    folder.mkdir()
+    (folder / "toy_mapped_texts.py").write_text(TOY_LOSS)
+    monkeypatch.setattr(losses_package, "__path__", [*losses_package.__path__, str(folder)])
+    train, settings, out = {
+        "language": (train_language, LANGUAGE, ()),
+        "contrastive": (tune_contrastive, CONTRASTIVE, (run / "anymo",)),
+    }[stage]
+    files = {"language": run / "language" / "model", "contrastive": run / "anymo"}[stage] / "model.safetensors"
+    without, histories = finished[1][stage]["history"], {}
+    names = load_file(files).keys()
+    for weight in (0.0, 1000.0):
+        shutil.rmtree(run / stage)
+        chosen = replace(settings, added_losses={"toy": weight}, log_every=1, warmup=0, steps=3)
+        histories[weight] = train(chosen, run, *out, accelerator)["history"]
+        assert load_file(files).keys() == names  # the loss's own weights are in checkpoints only
+        assert any("toy.map.weight" in name for name in load_file(run / stage / "checkpoint.safetensors"))
+    # the other losses draw and begin as they do without it
+    assert all(histories[0.0][0][name] == value for name, value in without[0].items() if name != "seconds")
+    assert histories[0.0][0]["toy"] == histories[1000.0][0]["toy"]
+    assert histories[1000.0][-1]["toy"] < histories[0.0][-1]["toy"]
 
 
 def test_a_teacher_takes_part_in_both_language_stages(run, accelerator, put_teacher_vectors):

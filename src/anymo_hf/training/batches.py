@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..modeling.processing_anymo import AnyMoProcessor
+from ..modeling.prompts import normalize_text
 from ..motion.activity_labels import anymo180, label_names
 from ..motion.procedural import EVERYDAY
 from ..simulation.archive.clips import Clip
@@ -47,6 +48,22 @@ def draw_narration(narrations: Sequence[str], augmented_share: float | None, rng
     others = len(narrations) - 1
     augmented, index = rng.random() < augmented_share, int(rng.integers(max(1, others)))
     return narrations[1 + index if augmented and others else 0]
+
+
+def draw_worded(
+    views: CodedViews, clips: Sequence[Clip], count: int, rng: np.random.Generator
+) -> tuple[np.ndarray, list[str]]:
+    """View rows `(count,)` of clips with words, and a text of each: a narration, or without one a name of its label.
+
+    Raises:
+        ValueError: no clip has words.
+    """
+    words = [clips[clip].narrations or clips[clip].label_phrases for clip in views.clip]
+    worded = [row for row, texts in enumerate(words) if texts]
+    if not worded:
+        raise ValueError(f"added_losses need clips with narrations or labels, the corpus has none; {WORDS}")
+    rows = rng.choice(worded, count, replace=len(worded) < count)
+    return rows, [normalize_text(words[row][int(rng.integers(len(words[row])))]) for row in rows]
 
 
 class ActivityBatches:

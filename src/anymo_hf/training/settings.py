@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from ..simulation.sensor_noise import noise_models
 from ..simulation.views import ViewOptions
-from .losses import encoder_objectives
+from .losses import added_losses, embedding_losses, encoder_objectives
 from .setting_fields import check_settings, setting
 
 Settings = TypeVar("Settings", bound="StageSettings")
@@ -144,12 +144,8 @@ class EncoderSettings(ViewSettings):
     )
 
     def __post_init__(self) -> None:
-        from .losses import added_losses
-
         super().__post_init__()
-        known = added_losses()
-        if unknown := sorted(set(self.added_losses) - set(known)):
-            raise ValueError(f"added_losses must be named {' or '.join(known)}, got {unknown[0]}")
+        _check_names(self.added_losses, added_losses())
         if self.views_per_window % 2:
             raise ValueError(f"views_per_window must be even, views are compared in pairs, got {self.views_per_window}")
 
@@ -178,6 +174,11 @@ class TextSettings(StageSettings):
         0.0, "weight of a sentence encoder's arrangement of texts as the teacher of ours; 0 turns it off", least=0
     )
     teacher_texts: int = setting(2000, "how many texts the teacher reads", least=0)
+    added_losses: dict[str, float] = setting(
+        factory=dict,
+        doc="losses on embeddings of windows and texts and their weights, such as {my_loss: 0.5}; none in the paper",
+        least=0,
+    )
     freeze_words: bool = setting(False, "train only code rows of the embedding and the head, not words (paper A.4)")
     gradient_checkpointing: bool = setting(
         False,
@@ -185,6 +186,16 @@ class TextSettings(StageSettings):
         "result",
         resumable=True,
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_names(self.added_losses, embedding_losses())
+
+    def _learned_from(self) -> dict[str, Any]:
+        values = super()._learned_from()
+        if not self.added_losses:  # runs from before there were any go on
+            del values["added_losses"]
+        return values
 
 
 @dataclass
@@ -236,10 +247,18 @@ class ContrastiveSettings(TextSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.lm_weight + self.narration_weight + self.label_weight:
+        weights = (self.lm_weight, self.narration_weight, self.label_weight, *self.added_losses.values())
+        if not sum(weights):
             raise ValueError(
                 "lm_weight, narration_weight and label_weight are all 0; one must be above 0 to learn from"
             )
+
+
+def _check_names(chosen: dict[str, float], known: dict[str, Any]) -> None:
+    """ValueError names an added loss that is not among the known ones."""
+    if unknown := sorted(set(chosen) - set(known)):
+        wanted = f"named {' or '.join(known)}" if known else "left out, no file of training/losses declares one"
+        raise ValueError(f"added_losses must be {wanted}, got {unknown[0]}")
 
 
 def check_views(values: dict[str, Any]) -> ViewOptions:

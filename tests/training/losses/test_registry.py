@@ -1,12 +1,16 @@
 """A stranger adds a loss: one new file in `training/losses`, and settings can name it."""
 
+import dataclasses
+import hashlib
+import json
+
 import pytest
 import torch
 
 from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNForPreTraining
 from anymo_hf.training import losses
-from anymo_hf.training.losses import added_losses, encoder_objectives
-from anymo_hf.training.settings import EncoderSettings
+from anymo_hf.training.losses import added_losses, embedding_losses, encoder_objectives
+from anymo_hf.training.settings import ContrastiveSettings, EncoderSettings, LanguageSettings
 from anymo_hf.training.stages.encoder import train_encoder
 
 TOY = '''
@@ -45,8 +49,18 @@ def test_every_registered_loss_goes_by_its_own_name():
     for found in (encoder_objectives(), added_losses()):
         assert found and all(name == item.name and name.isidentifier() for name, item in found.items())
     assert {"masked", "full_view"} <= set(encoder_objectives()) and "semantic" in added_losses()
-    with pytest.raises(ValueError, match="added_losses must be named"):
-        EncoderSettings(added_losses={"toy": 1.0})
+    assert all(name == item.name and name.isidentifier() for name, item in embedding_losses().items())
+    for kind in (EncoderSettings, LanguageSettings, ContrastiveSettings):
+        with pytest.raises(ValueError, match="added_losses must be .*, got toy"):
+            kind(added_losses={"toy": 1.0})
+
+
+def test_a_run_without_added_losses_goes_on_from_before_there_were_any():
+    settings = LanguageSettings()
+    kept = dataclasses.asdict(settings)
+    resumable = {item.name for item in dataclasses.fields(settings) if item.metadata["resumable"]} | {"added_losses"}
+    earlier = json.dumps({name: value for name, value in kept.items() if name not in resumable}, sort_keys=True)
+    assert settings.fingerprint("data") == hashlib.sha256((earlier + "data").encode()).hexdigest()[:16]
 
 
 def test_a_new_file_is_a_new_objective_and_a_new_added_loss(toy, corpus_folder, accelerator, tmp_path):

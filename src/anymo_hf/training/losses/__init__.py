@@ -1,7 +1,8 @@
-"""Losses, one a file. The encoder stage finds its own here: a new one is one new file, and settings name it.
+"""Losses, one a file. Stages find them here: a new one is one new file, and settings name it.
 
-A file that declares `OBJECTIVE` is a way to pre-train the encoder (`objective: NAME`), one that declares `ADDED_LOSS` is
-a loss beside it (`added_losses: {NAME: weight}`). The other losses are functions that the language stages call.
+A file that declares `OBJECTIVE` is a way to pre-train the encoder (`objective: NAME`). One that declares `ADDED_LOSS` is a
+loss beside it, one that declares `EMBEDDING_LOSS` a loss beside those of the language and contrastive stages; both are
+switched on by `added_losses: {NAME: weight}` of such a stage. The other files hold the paper's losses of these two stages.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
     from torch import nn
 
-    from ...modeling.configuration_anymo import AnyMoSTGCNConfig
+    from ...modeling.configuration_anymo import AnyMoConfig, AnyMoSTGCNConfig
     from ...simulation.archive.clips import Clip
 
 
@@ -46,13 +47,13 @@ class AddedLossContext:
     """What an added loss may read once, before the first step.
 
     Args:
-        config: of the encoder.
+        config: of the encoder, or of the motion-language model (its embeddings have `projection_dim`).
         clips: words of the corpus's clips.
         cache: folder for what need not be computed again.
         accelerator: of this run.
     """
 
-    config: AnyMoSTGCNConfig
+    config: AnyMoSTGCNConfig | AnyMoConfig
     clips: Sequence[Clip]
     cache: Path
     accelerator: Accelerator
@@ -60,7 +61,7 @@ class AddedLossContext:
 
 @dataclass(frozen=True)
 class EncodedViews:
-    """What an added loss reads in a step.
+    """What an added loss of the encoder stage reads in a step.
 
     Args:
         latents: `(views, own, steps, dim)` of this process's windows, as the objective encoded them.
@@ -76,13 +77,35 @@ class EncodedViews:
 
 
 @dataclass(frozen=True)
-class AddedLoss:
-    """A loss beside the encoder's objective.
+class EmbeddedPairs:
+    """What an added loss of the language and contrastive stages reads in a step: windows, and a text of each.
 
     Args:
-        name: as in the setting `added_losses`.
-        make: an `nn.Module` whose forward turns `EncodedViews` into a scalar, the loss of the whole batch. Its parameters
-            train with the encoder and are kept in checkpoints, but not in the saved model.
+        windows, texts: `(own, projection_dim)` unit embeddings of this process's windows and of their texts.
+        words: those texts, normalised, of the windows of all processes: narrations, or where a clip of the language stage
+            has none a name of its label.
+        clips: `(batch,)` corpus clips of the windows of all processes.
+        gather: rows of this process to those of all of them; gradients flow back.
+        rng: random source that all processes share.
+    """
+
+    windows: torch.Tensor
+    texts: torch.Tensor
+    words: Sequence[str]
+    clips: np.ndarray
+    gather: Callable[[torch.Tensor], torch.Tensor]
+    rng: np.random.Generator
+
+
+@dataclass(frozen=True)
+class AddedLoss:
+    """A loss beside the ones that a stage has anyway.
+
+    Args:
+        name: as in the setting `added_losses`; the log calls it so too.
+        make: an `nn.Module` whose forward turns `EncodedViews` (of an `ADDED_LOSS`) or `EmbeddedPairs` (of an
+            `EMBEDDING_LOSS`) into a scalar, the loss of the whole batch. Its parameters train with the model and are kept
+            in checkpoints, but not in the saved model.
     """
 
     name: str
@@ -95,8 +118,13 @@ def encoder_objectives() -> dict[str, EncoderObjective]:
 
 
 def added_losses() -> dict[str, AddedLoss]:
-    """Every added loss by name."""
+    """Every added loss of the encoder stage by name."""
     return _declared("ADDED_LOSS")
+
+
+def embedding_losses() -> dict[str, AddedLoss]:
+    """Every added loss of the language and contrastive stages by name."""
+    return _declared("EMBEDDING_LOSS")
 
 
 def _declared(attribute: str) -> dict[str, Any]:

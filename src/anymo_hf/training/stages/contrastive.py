@@ -25,6 +25,7 @@ from ..checkpoints import MODEL_FILES, file_hash, finished_metrics, write_metric
 from ..coded_views import CODES, CodedViews, load_codes
 from ..collators import LabelPhrases, pad_examples
 from ..corpus import MotionCorpus
+from ..embedding_losses import EmbeddingLosses
 from ..grad_cache import cached_backward
 from ..language_model import prepare_model
 from ..losses.matched_contrast import equal_pairs, matched_contrastive_loss
@@ -68,6 +69,7 @@ def tune_contrastive(
     declared = broader_activities() if settings.broader_activities else {}
     phrases = LabelPhrases(corpus.clips, declared | settings.broader)
     batches = ActivityBatches(views, corpus.clips)
+    added = EmbeddingLosses(settings, model, corpus.clips, folder, accelerator)
     teacher = None
     if settings.teacher_weight > 0:
         read = teacher_texts(texts, corpus, settings.teacher_texts, settings.seed)
@@ -75,7 +77,8 @@ def tune_contrastive(
 
     def step(number: int, shared: np.random.Generator) -> dict[str, torch.Tensor]:
         pairs = _draw_pairs(views, corpus.clips, batches, phrases, settings, shared)
-        losses = _contrast(model, processor, settings, accelerator, pairs)
+        rng = shared.spawn(1)[0]  # the other losses draw as they would without added ones
+        losses = _contrast(model, processor, settings, accelerator, pairs, added, rng)
         if settings.lm_weight > 0:
             examples = draw_instructions(processor, views, corpus.clips, batches, phrases, settings, shared)
             losses["instruction"] = _instruct(
@@ -88,7 +91,7 @@ def tune_contrastive(
             accelerator.backward(settings.teacher_weight * losses["teacher"])
         return {name: value.detach() for name, value in losses.items()}
 
-    metrics = run_steps("contrastive", model, step, settings, folder, fingerprint, accelerator, **frozen)
+    metrics = run_steps("contrastive", added.beside(model), step, settings, folder, fingerprint, accelerator, **frozen)
     result = whole_model(model, accelerator)
     if accelerator.is_main_process:
         save_release(release, result.cpu(), processor)
@@ -108,6 +111,7 @@ class TextPairs:
         narrations, names: normalised texts.
         positives: `(batch, batch)` bool, name n is one of window m.
         ignored: `(batch, batch)` bool, the pair says nothing.
+        clips: `(batch,)` corpus clips of the windows.
     """
 
     codes: list[np.ndarray]
@@ -116,6 +120,7 @@ class TextPairs:
     names: list[str]
     positives: torch.Tensor
     ignored: torch.Tensor
+    clips: np.ndarray
 
 
 def _draw_pairs(
@@ -133,7 +138,7 @@ def _draw_pairs(
     most = crop_length(settings, rng)
     codes = [views.tokens(row, most, rng) for row in rows]
     relations = phrases.relations([clip.activity for clip in chosen], names)
-    return TextPairs(codes, [views.worn(row) for row in rows], narrations, names, *relations)
+    return TextPairs(codes, [views.worn(row) for row in rows], narrations, names, *relations, views.clip[rows])
 
 
 def _contrast(
@@ -142,8 +147,13 @@ def _contrast(
     settings: ContrastiveSettings,
     accelerator: Accelerator,
     pairs: TextPairs,
+    added: EmbeddingLosses,
+    rng: np.random.Generator,
 ) -> dict[str, torch.Tensor]:
-    """Narration and label losses of the global batch, with backward; in chunks when asked. Weight 0 leaves one out."""
+    """Narration, label and added losses of the global batch, with backward; in chunks when asked.
+
+    Weight 0 leaves the narration or label loss out.
+    """
     device = accelerator.device
     codes, worn, narrations, names = (
         local_part(part, accelerator) for part in (pairs.codes, pairs.worn, pairs.narrations, pairs.names)
@@ -153,7 +163,9 @@ def _contrast(
         "narration": (narrations, settings.narration_weight, equal_pairs(pairs.narrations).to(device), None),
         "label": (names, settings.label_weight, pairs.positives.to(device), pairs.ignored.to(device)),
     }
-    branches = {name: branch for name, branch in branches.items() if branch[1] > 0}
+    wanted = {name for name, branch in branches.items() if branch[1] > 0}
+    embedded = wanted | ({"narration"} if added else set())
+    branches = {name: branch for name, branch in branches.items() if name in embedded}
     if not branches:
         return {}
     imu = processor(imu_codes=codes, imu_placements=worn, return_tensors="pt").to(device)
@@ -166,12 +178,17 @@ def _contrast(
             chunk = {name: rows[begin:end] for name, rows in batch.items()}
             return run_within(model, methodcaller(method, **chunk)).pooler_output
 
-    def loss(windows: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
-        windows, total = gather_rows(windows, accelerator), windows.new_zeros(())
+    def loss(own_windows: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
+        windows, total = gather_rows(own_windows, accelerator), own_windows.new_zeros(())
         for (name, (_, weight, positives, ignored)), own in zip(branches.items(), words.split(len(codes)), strict=True):
-            rows = gather_rows(own, accelerator)
-            parts[name] = matched_contrastive_loss(windows, rows, positives, ignored, settings.temperature)
-            total = total + weight * parts[name]
+            if name in wanted:
+                rows = gather_rows(own, accelerator)
+                parts[name] = matched_contrastive_loss(windows, rows, positives, ignored, settings.temperature)
+                total = total + weight * parts[name]
+        if added:
+            further = added(own_windows, words[: len(codes)], pairs.narrations, pairs.clips, rng)
+            parts.update(further)
+            total = total + added.weighed(further)
         return total
 
     groups = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import methodcaller
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +12,18 @@ from accelerate import Accelerator
 from ...modeling.feature_extraction_anymo import AnyMoFeatureExtractor
 from ...modeling.modeling_anymo import AnyMoForConditionalGeneration
 from ...modeling.processing_anymo import AnyMoProcessor
-from ..batches import crop_length, stage_texts, teacher_texts
+from ..batches import crop_length, draw_worded, stage_texts, teacher_texts
 from ..checkpoints import MODEL_FILES, file_hash, finished_metrics, replace_folder, start_hash, write_metrics
 from ..coded_views import CODES, CodedViews, load_codes
 from ..collators import pad_examples, text_examples
 from ..corpus import MotionCorpus
+from ..embedding_losses import EmbeddingLosses
 from ..language_model import build_language_model, prepare_model
 from ..losses.next_token import token_loss
 from ..losses.sentence_teacher import SentenceTeacher
 from ..processes import local_part
 from ..settings import LanguageSettings
-from ..sharding import whole_model
+from ..sharding import run_within, whole_model
 from ..training_loop import run_steps
 from .tokenizer import EXTRACTOR
 
@@ -47,6 +49,7 @@ def train_language(settings: LanguageSettings, root: str | Path, accelerator: Ac
     model, tokenizer = build_language_model(settings, extractor, texts)
     model, frozen = prepare_model(model, settings, accelerator)
     processor = AnyMoProcessor(extractor, tokenizer)
+    added = EmbeddingLosses(settings, model, corpus.clips, folder, accelerator)
     teacher = None
     if settings.teacher_weight > 0:
         read = teacher_texts(texts, corpus, settings.teacher_texts, settings.seed)
@@ -57,10 +60,13 @@ def train_language(settings: LanguageSettings, root: str | Path, accelerator: Ac
             losses = _losses(model, processor, views, texts, teacher, settings, shared, accelerator)
             weights = {"motion": 1.0, "text": settings.text_weight, "teacher": settings.teacher_weight}
             total = sum(weights[name] * value for name, value in losses.items())
+            if added:
+                further = _added_losses(added, model, processor, views, corpus, settings, shared, accelerator)
+                losses, total = losses | further, total + added.weighed(further)
         accelerator.backward(total)
         return {name: value.detach() for name, value in losses.items()}
 
-    metrics = run_steps("language", model, step, settings, folder, fingerprint, accelerator, **frozen)
+    metrics = run_steps("language", added.beside(model), step, settings, folder, fingerprint, accelerator, **frozen)
     result = whole_model(model, accelerator)
     if accelerator.is_main_process:
 
@@ -100,3 +106,26 @@ def _losses(
         picked = local_part(shared.choice(len(teacher.texts), settings.text_batch_size), accelerator)
         losses["teacher"] = teacher.loss(model, processor, picked)
     return losses
+
+
+def _added_losses(
+    added: EmbeddingLosses,
+    model: AnyMoForConditionalGeneration,
+    processor: AnyMoProcessor,
+    views: CodedViews,
+    corpus: MotionCorpus,
+    settings: LanguageSettings,
+    shared: np.random.Generator,
+    accelerator: Accelerator,
+) -> dict[str, torch.Tensor]:
+    """Added losses of windows and texts of their own."""
+    rng = shared.spawn(1)[0]  # the other losses draw as they would without
+    most = crop_length(settings, rng)
+    rows, words = draw_worded(views, corpus.clips, settings.batch_size, rng)
+    codes = local_part([views.tokens(row, most, rng) for row in rows], accelerator)
+    worn = [views.worn(row) for row in local_part(rows, accelerator)]
+    imu = processor(imu_codes=codes, imu_placements=worn, return_tensors="pt").to(accelerator.device)
+    text = processor(text=local_part(words, accelerator), return_tensors="pt").to(accelerator.device)
+    windows = run_within(model, methodcaller("get_imu_features", **imu)).pooler_output
+    texts = run_within(model, methodcaller("get_text_features", **text)).pooler_output
+    return added(windows, texts, words, views.clip[rows], rng)
