@@ -25,8 +25,8 @@ from transformers import AutoModel, AutoModelForCausalLM, AutoProcessor
 from anymo_hf.modeling.configuration_anymo import AnyMoConfig
 from anymo_hf.modeling.embedding import embed_windows
 from anymo_hf.modeling.int8_anymo import AnyMoInt8Config, Int8Linear
-from anymo_hf.pictures.demo import held_out_windows
 from anymo_hf.systems.captions import generate_captions
+from anymo_hf.systems.held_out_windows import held_out_windows
 
 LAYERS, ROUNDS = 3, 5
 SHAPES = {"next token, batch 1": (1, 1), "prompt of 128, batch 1": (1, 128), "prompt of 128, batch 4": (4, 128)}

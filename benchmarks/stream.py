@@ -21,7 +21,8 @@ from encoder import write_json
 
 from anymo_hf import AnyMoForConditionalGeneration, AnyMoProcessor, AnyMoStream
 from anymo_hf.motion.procedural import HELD_OUT_SEED
-from anymo_hf.pictures.demo import activity_labels, simulated_recording
+from anymo_hf.pictures.demo import simulated_recording
+from anymo_hf.systems.activity_labels import simulated_labels
 
 ACTIVITIES = ("walking", "sitting", "running", "squats")
 WINDOW, HOP, REPEATS = 5.0, 1.0, 2
@@ -64,7 +65,7 @@ def main() -> None:
     signals = {name: np.concatenate([r.signals[name] for r in recordings] * REPEATS) for name in THREE}
     model = AnyMoForConditionalGeneration.from_pretrained(args.model)
     processor = AnyMoProcessor.from_pretrained(args.model)
-    labels = list(activity_labels())
+    labels = list(simulated_labels())
     runs = {
         "codes": (ONE, {"embeddings": False}),
         f"codes, {len(labels)} labels": (ONE, {"labels": labels}),

@@ -24,7 +24,7 @@ import anymo_hf
 from anymo_hf.evaluation.retrieval import evaluate_retrieval
 from anymo_hf.modeling.embedding import check_same_codebook, embed_recordings
 from anymo_hf.modeling.saved_code import AUTO_MAP
-from anymo_hf.pictures.demo import held_out_windows
+from anymo_hf.systems.held_out_windows import held_out_windows
 
 pytestmark = pytest.mark.slow
 

@@ -24,8 +24,9 @@ import anymo_hf
 from anymo_hf.cli.csv_windows import csv_windows
 from anymo_hf.modeling.body_segments import SEGMENTS
 from anymo_hf.modeling.feature_extraction_anymo import AnyMoFeatureExtractor
-from anymo_hf.motion.procedural import HELD_OUT_SEED
+from anymo_hf.motion.procedural import ACTIVITIES, HELD_OUT_SEED
 from anymo_hf.pictures import demo
+from anymo_hf.systems import activity_labels, held_out_windows
 from anymo_hf.systems.checkpoint import FILES
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +35,9 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def few_activities(monkeypatch):
     """A small world: fewer motions to simulate and encode."""
-    monkeypatch.setattr(demo, "ACTIVITIES", {name: demo.ACTIVITIES[name] for name in ("walking", "standing", "squats")})
+    few = {name: ACTIVITIES[name] for name in ("walking", "standing", "squats")}
+    for module in (demo, held_out_windows, activity_labels):
+        monkeypatch.setattr(module, "ACTIVITIES", few)
 
 
 def test_the_scale_of_the_file_does_not_matter_when_the_unit_is_given(tmp_path, walk, capsys):

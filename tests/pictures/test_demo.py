@@ -1,7 +1,5 @@
 """The demonstration: who is simulated, what they wear, what is near, and that the picture is drawn."""
 
-from collections import Counter
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -12,74 +10,15 @@ from anymo_hf.motion.skeleton import tpose_positions
 from anymo_hf.pictures import demo
 from anymo_hf.pictures.body import candidate_places
 from anymo_hf.recordings.imu_recording import ImuRecording
+from anymo_hf.systems import activity_labels
 
 FEW = ("squats", "standing", "walking")
 
 
 @pytest.fixture
 def few(monkeypatch):
-    monkeypatch.setattr(demo, "ACTIVITIES", {name: ACTIVITIES[name] for name in FEW})
-
-
-def test_labels_are_distinct_names():
-    labels = demo.activity_labels()
-    assert len(set(labels)) == len(labels) == len(ACTIVITIES)
-    assert {"walking", "walking up stairs", "sitting"} <= set(labels)
-
-
-def test_held_out_windows_are_balanced_distinct_and_unseen(tiny_parts, few, monkeypatch):
-    drawn = []
-
-    def spy(name, seed, *rest):
-        drawn.append((name, seed))
-        return simulate_activity(name, seed, *rest)
-
-    monkeypatch.setattr(demo, "simulate_activity", spy)
-    found = demo.held_out_windows(tiny_parts[1], 8)
-    codes, worn, texts = found.codes, found.placements, found.texts
-    assert min(seed for _, seed in drawn) >= HELD_OUT_SEED and len(set(drawn)) == len(drawn)
-    made = {simulate_activity(name, seed, 5.0).narrations[0].text: name for name, seed in drawn}
-    assert len(set(texts)) == 8
-    assert sorted(Counter(made[text] for text in texts).values()) == [2, 3, 3]
-    assert len({made[text] for text in texts[:3]}) == 3
-    assert all(row.shape == (2 * 75,) for row in codes) and all(1 <= len(set(row)) <= 5 for row in worn)
-    # a longer list begins with the shorter one
-    again = demo.held_out_windows(tiny_parts[1], 4)
-    assert again.texts == texts[:4] and again.placements == worn[:4] and again.activities == found.activities[:4]
-    assert [made[text] for text in texts] == found.activities
-    assert np.mean([np.mean(a == b) for a, b in zip(again.codes, codes, strict=False)]) > 0.99
-    with pytest.raises(ValueError, match="count"):
-        demo.held_out_windows(tiny_parts[1], 0)
-
-
-def test_a_held_out_window_does_not_depend_on_other_activities(tiny_parts, few, monkeypatch):
-    def windows(activities):
-        with monkeypatch.context() as patch:
-            patch.setattr(demo, "ACTIVITIES", {name: ACTIVITIES[name] for name in activities})
-            found = demo.held_out_windows(tiny_parts[1], 2 * len(activities))
-        return {
-            text: (row.tolist(), places)
-            for text, row, places in zip(found.texts, found.codes, found.placements, strict=True)
-        }
-
-    many, fewer = windows(FEW), windows(FEW[1:])
-    assert len(fewer) == 2 * len(FEW) - 2
-    for text, (row, places) in fewer.items():
-        assert many[text][1] == places
-        assert np.mean(np.array(many[text][0]) == np.array(row)) > 0.99  # batches round differently
-
-
-def test_a_hundred_windows_spread_evenly_over_activities_and_have_their_own_texts(monkeypatch):
-    shown = []
-    monkeypatch.setattr(demo, "_encode", lambda processor, motions, worn, seed: shown.extend(motions))
-    found = demo.held_out_windows(None, 100)
-    worn, texts = found.placements, found.texts
-    counts = Counter(motion.name for motion in shown)
-    # as evenly as 100 windows can be: with more activities than windows, no activity twice
-    assert len(counts) == min(100, len(ACTIVITIES)) and set(counts) <= set(ACTIVITIES)
-    assert set(counts.values()) <= {max(1, 100 // len(ACTIVITIES)), 100 // len(ACTIVITIES) + 1}
-    assert texts == [motion.narrations[0].text for motion in shown] and len(set(texts)) >= 99
-    assert 40 <= sum(len(row) == 1 for row in worn) <= 90
+    for module in (demo, activity_labels):
+        monkeypatch.setattr(module, "ACTIVITIES", {name: ACTIVITIES[name] for name in FEW})
 
 
 def test_a_known_motion_is_nearest_to_itself(tiny_parts, few):

@@ -51,13 +51,13 @@ def stream(
     """
     from ..modeling.body_segments import resolve_placement
     from ..modeling.streaming_anymo import AnyMoStream
-    from ..pictures.demo import activity_labels
+    from ..systems.activity_labels import simulated_labels
     from ..systems.checkpoint import load_checkpoint
 
     resolve_placement(placement, wrist or "forearm")
     if time_unit not in _TIME_UNITS:
         raise ValueError(f"--time-unit must be one of {', '.join(_TIME_UNITS)}, got {time_unit!r}")
-    candidates = list(activity_labels()) if labels is None else split_names(labels, "--labels", "walking,sitting")
+    candidates = list(simulated_labels()) if labels is None else split_names(labels, "--labels", "walking,sitting")
     wanted = None if columns is None else split_names(columns, "--columns", "ax,ay,az,gx,gy,gz")
     where = "standard input" if file == "-" else file
     if Path(file).is_dir():

@@ -80,11 +80,11 @@ def ask(system: AnyMo, windows: WindowsFile, rows: Sequence[int], seed: int = 0,
     """Answers for some windows, one question each; a window longer than the processor takes is refused by it."""
     import torch
 
-    from ..pictures.demo import activity_labels
+    from ..systems.activity_labels import simulated_labels
 
     model, processor = system.model.eval(), system.processor
     labels, answers = DATASETS[windows.dataset].labels, []
-    fillers = activity_labels()
+    fillers = simulated_labels()
     for row in rows:
         one = windows.recordings[row]
         options = draw_options(str(one.label), labels, fillers, np.random.default_rng([seed, row]), count)

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..motion.procedural.narration import label_phrases
 from ..motion.procedural.registry import ACTIVITIES
+from ..motion.procedural.simulate import HELD_OUT_SEED
 from ..recordings.imu_recording import ImuRecording
 from ..recordings.windows_file import WindowsFile
 from ..systems.interface import System
@@ -52,7 +53,7 @@ def paired_embeddings(system: System, windows: WindowsFile, count: int = 100, se
     Raises:
         ValueError: no class of the dataset is simulated, or the system has no embeddings.
     """
-    from ..pictures.demo import HELD_OUT_SEED, simulated_recording
+    from ..pictures.demo import simulated_recording
 
     names = simulated_names(dict.fromkeys(str(one.label) for one in windows.recordings))
     if not names:

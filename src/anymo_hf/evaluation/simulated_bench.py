@@ -92,23 +92,18 @@ def _clean_window(name: str, number: int, style: SubjectStyle, person: int, seed
     """Head and wrists without errors, each device on one spot, worn as this person wears it."""
     import torch
 
-    from ..pictures.demo import worn_site
-    from ..simulation.kinematics import segment_kinematics
+    from ..pictures.body import worn_site
     from ..simulation.surface import SurfaceTemplate, load_template
-    from ..simulation.views import ViewOptions, sample_views, stack_terms
+    from ..simulation.views import ViewOptions, motion_terms, sample_views
 
     motion = simulate_activity(name, number, SECONDS, RATE, style)
     body, segments = load_template(), [resolve_placement(place) for place in PLACES]
     rows = body.ranges()[0].copy()
     rows[segments] = [worn_site(body, place, np.random.default_rng(0)) for place in PLACES]
     spots = SurfaceTemplate(np.arange(len(SEGMENTS)), body.offset[rows], body.frame[rows], body.height)
-    found = segment_kinematics(motion, RATE)
-    terms = stack_terms(
-        *(torch.from_numpy(part).float()[None] for part in (found.specific_force, found.lever, found.angular_velocity))
-    )
     options = ViewOptions(tilt_degrees=_TILT, in_plane_degrees=_IN_PLANE, noise=False)
     generator = torch.Generator().manual_seed(seed_of("worn", seed, person) % 2**31)  # the same in all windows
-    view = sample_views(terms, spots, generator, options, segments)[0].numpy()
+    view = sample_views(motion_terms(motion, RATE), spots, generator, options, segments)[0].numpy()
     signals = {place: view[:, column].astype(float) for column, place in enumerate(PLACES)}
     return ImuRecording(signals, RATE, subject=f"person-{person:03d}", session=f"person-{person:03d}", dataset=CONFIG)
 

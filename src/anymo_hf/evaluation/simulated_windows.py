@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..atomic_write import write_json
-from ..pictures.demo import HeldOutWindows, held_out_windows
 from ..systems.embeddings import embed_labels
+from ..systems.held_out_windows import HeldOutWindows, held_out_windows
 from .caption_activity import named_activities
 from .captioning import evaluate_captioning
 from .retrieval import evaluate_retrieval

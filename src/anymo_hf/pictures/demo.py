@@ -1,13 +1,13 @@
-"""The demonstration, and the simulated people that it shares with `anymo evaluate` and `anymo retrieve`.
+"""The demonstration: recordings of a simulated or a real person, what a model says of them, and the picture.
 
-Held-out people have seeds from `HELD_OUT_SEED` up, which training never draws: `held_out_windows` for scores,
-`simulated_recording` for the demonstration. `nearest_motions` searches motions of people below that line.
+Simulated people have seeds from `HELD_OUT_SEED` up, which training never draws. `nearest_motions` searches motions of
+people below that line.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import fill
@@ -16,18 +16,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from ..modeling.body_segments import SEGMENT_INDEX, SEGMENTS, resolve_placement
+from ..modeling.body_segments import SEGMENTS, resolve_placement
 from ..motion.body_motion import BodyMotion
 from ..motion.procedural import ACTIVITIES, HELD_OUT_SEED, label_phrases, simulate_activity
 from ..motion.seeds import seed_of
-from ..motion.skeleton import tpose_offsets
 from ..recordings.catalogue import DATASETS, read_windows
 from ..recordings.imu_recording import ImuRecording
-from ..simulation.kinematics import segment_kinematics
 from ..simulation.surface import SurfaceTemplate, load_template
-from ..simulation.views import sample_views, stack_terms
+from ..simulation.views import motion_terms, sample_views, wearer_body
+from ..systems.activity_labels import simulated_labels
 from ..systems.captions import generate_captions
-from ..training.worn_setups import draw_setup
+from ..systems.embeddings import embed_labels
+from ..systems.held_out_windows import FRAME_RATE, WINDOW_SECONDS
+from ..systems.held_out_windows import encode_motions as _encode
 from .body import COLOURS, GREY, WORN_SIDES, draw_worn_body, worn_site
 from .page import new_figure
 from .signals import ROW, draw_signal_rows
@@ -35,11 +36,8 @@ from .signals import ROW, draw_signal_rows
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-WINDOW_SECONDS = 5.0
-FRAME_RATE = 60.0
 LIBRARY_SEEDS = (0, 1, 2)
 _BATCH = 64
-_TRIES = 20  # people tried until one brings a sentence that no earlier window has
 
 
 @dataclass
@@ -88,70 +86,7 @@ class DemoResult:
         return "\n".join(lines)
 
 
-def activity_labels() -> tuple[str, ...]:
-    """The everyday name of every simulated activity, in the order of `ACTIVITIES`."""
-    return tuple(label_phrases(name)[0] for name in ACTIVITIES)
-
-
-# -- simulated people ----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class HeldOutWindows:
-    """Per window: `(2L,)` `codes` (`code + size * book`, time-major), `placements` (segment indices worn), one of its
-    `texts`, and its name among the simulated `activities`."""
-
-    codes: list[np.ndarray]
-    placements: list[list[int]]
-    texts: list[str]
-    activities: list[str]
-
-    def first(self, count: int) -> HeldOutWindows:
-        """The first `count` of them."""
-        return HeldOutWindows(*(value[:count] for value in vars(self).values()))
-
-
-def held_out_windows(processor: Any, count: int) -> HeldOutWindows:
-    """Windows of simulated people that training never draws, the same ones at every call.
-
-    Each block of as many windows as there are activities holds every activity once, in a random order that one more
-    activity does not change for the others. A window wears a setup of `draw_setup`: one sensor (65 %), a left/right pair
-    (15 %), else 1 to 5 sensors on any segments; each sensor has its own candidate place, mounting and device noise
-    (`ViewOptions` defaults) on a body of that person's height. The text is the window's first narration. Where another
-    window of the activity has it already, up to 20 more people are tried, so equal texts are rare; the first `n` of more
-    windows are the same as `n` windows.
-
-    Args:
-        processor: `AnyMoProcessor` with a feature extractor.
-        count: how many windows.
-
-    Raises:
-        ValueError: `count` below one.
-    """
-    if count < 1:
-        raise ValueError(f"count must be at least 1, got {count}")
-    names = list(ACTIVITIES)
-    order: list[str] = []
-    for block in range(-(-count // len(names))):
-        # by a key of its own each, so that one more activity leaves the others in their order
-        order += sorted(names, key=lambda name: seed_of("held-out order", block, name))
-    following = dict.fromkeys(names, HELD_OUT_SEED)
-    motions: list[BodyMotion] = []
-    worn: list[list[int]] = []
-    texts: list[str] = []
-    said: dict[str, set[str]] = {name: set() for name in names}
-    for name in _progress(order[:count], "held-out people"):
-        for _ in range(_TRIES):
-            motion = simulate_activity(name, following[name], WINDOW_SECONDS)
-            following[name] += 1
-            if motion.narrations[0].text not in said[name]:
-                break
-        motions.append(motion)
-        worn.append(draw_setup(np.random.default_rng(seed_of("worn", name, motion.subject))))
-        texts.append(motion.narrations[0].text)
-        said[name].add(texts[-1])
-    codes = _encode(processor, motions, worn, HELD_OUT_SEED)
-    return HeldOutWindows(codes, worn, texts, [motion.name for motion in motions])
+# -- known motions -------------------------------------------------------------------------------------------------------
 
 
 def nearest_motions(
@@ -203,49 +138,6 @@ def imu_embeddings(
     return torch.cat(parts).numpy()
 
 
-def _encode(
-    processor: Any, motions: Sequence[BodyMotion], worn: Sequence[Sequence[int]], seed: int
-) -> list[np.ndarray]:
-    """Codes of equally long motions, each felt by sensors on the segments `worn`."""
-    template, codes = load_template(), []
-    for start in _progress(range(0, len(motions), _BATCH), "motion codes"):
-        views = []
-        for number, motion in enumerate(motions[start : start + _BATCH], start):
-            # a generator each, so that a window's sensors do not depend on what else is encoded
-            generator = torch.Generator().manual_seed(seed_of("sensors", seed, motion.name, motion.subject))
-            segments = sorted(worn[number])
-            views.append(sample_views(_terms(motion), _body(motion, template), generator, segments=segments)[0])
-        imu = torch.zeros(len(views), views[0].shape[0], len(SEGMENTS), 6)
-        mask = torch.zeros(len(views), len(SEGMENTS), dtype=torch.bool)
-        for row, view in enumerate(views):
-            segments = sorted(worn[start + row])
-            imu[row, :, segments], mask[row, segments] = view, True
-        found, _ = processor.feature_extractor.encode(imu, mask)
-        codes += list(found.cpu().numpy())
-    return codes
-
-
-def _terms(motion: BodyMotion) -> torch.Tensor:
-    """Terms of one motion as `sample_views` takes them."""
-    terms = segment_kinematics(motion, FRAME_RATE)
-    columns = (terms.specific_force, terms.lever, terms.angular_velocity)
-    return stack_terms(*(torch.from_numpy(column).float()[None] for column in columns))
-
-
-def _body(motion: BodyMotion, template: SurfaceTemplate) -> SurfaceTemplate:
-    """The template at the height of the person who moves, told from the lowest spine segment."""
-    spine = SEGMENT_INDEX["L5"]
-    grown = np.linalg.norm(motion.positions[0, spine] - motion.positions[0, 0])
-    return template.scaled(float(grown / np.linalg.norm(tpose_offsets(1.0)[spine])))
-
-
-def _progress(items: Iterable, title: str):
-    """The items, with a bar on a terminal once it takes over a second."""
-    from tqdm import tqdm
-
-    return tqdm(items, desc=title, delay=1, leave=False, disable=None)
-
-
 # -- recordings to demonstrate on ----------------------------------------------------------------------------------------
 
 
@@ -276,13 +168,15 @@ def simulated_recording(
     if len(set(segments)) < len(segments):
         raise ValueError(f"placements {list(placements)} hold two sensors on one segment; keep one of them")
     motion = simulate_activity(activity, seed, WINDOW_SECONDS)
-    body = _body(motion, load_template())
+    body = wearer_body(motion, load_template())
     sites = {name: worn_site(body, name, rng) for name in placements}
     # a body with one candidate a segment: so the view sits where the picture shows it
     rows = body.ranges()[0].copy()
     rows[segments] = list(sites.values())
     worn = SurfaceTemplate(np.arange(len(SEGMENTS)), body.offset[rows], body.frame[rows], body.height)
-    views = sample_views(_terms(motion), worn, torch.Generator().manual_seed(seed), segments=segments)[0]
+    views = sample_views(
+        motion_terms(motion, FRAME_RATE), worn, torch.Generator().manual_seed(seed), segments=segments
+    )[0]
     return DemoRecording(
         {name: views[:, place].numpy() for place, name in enumerate(placements)},
         FRAME_RATE,
@@ -290,7 +184,7 @@ def simulated_recording(
         subject=motion.subject,
         session=motion.name,
         dataset="procedural",
-        labels=activity_labels(),
+        labels=simulated_labels(),
         title=f"simulated person {seed}",
         motion=motion,
         body=body,
@@ -309,6 +203,8 @@ def real_recording(data: str | Path, seed: int = 0) -> DemoRecording:
         OSError: no such folder, or no dataset in it.
         ValueError: the chosen dataset has no labelled window.
     """
+    from tqdm import tqdm
+
     root = Path(data)
     if not root.is_dir():
         raise OSError(f"{root}: no such folder; give the one that holds {', '.join(DATASETS)}")
@@ -320,7 +216,7 @@ def real_recording(data: str | Path, seed: int = 0) -> DemoRecording:
     rng = np.random.default_rng(seed)
     name = str(rng.choice(found))
     groups: dict[str, list[ImuRecording]] = {}
-    for window in _progress(read_windows(name, root / name), name):
+    for window in tqdm(read_windows(name, root / name), desc=name, delay=1, leave=False, disable=None):
         groups.setdefault(str(window.label), []).append(window)
     if not groups:
         raise ValueError(f"{root / name}: no labelled window found")
@@ -365,9 +261,7 @@ def run_demo(model: Any, processor: Any, recording: DemoRecording, out: str | Pa
     )
     codes, worn = features["imu_codes"], features["imu_placements"]
     imu = imu_embeddings(model, processor, codes, worn)
-    labels = processor(text=list(recording.labels), text_kind="label", return_tensors="pt")
-    text = model.get_text_features(**labels.to(model.device)).pooler_output
-    cosine = torch.from_numpy(imu[0]) @ text.float().cpu().T
+    cosine = torch.from_numpy(embed_labels(model, processor, recording.labels) @ imu[0])
     scores = (cosine / model.config.contrastive_temperature).softmax(-1).tolist()
     ranked = sorted(zip(scores, recording.labels, strict=True), key=lambda pair: -pair[0])
     result = DemoResult(

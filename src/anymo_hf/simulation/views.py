@@ -7,9 +7,13 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
-from ..modeling.body_segments import SEGMENTS
+from ..modeling.body_segments import SEGMENT_INDEX, SEGMENTS
+from ..motion.body_motion import BodyMotion
+from ..motion.skeleton import tpose_offsets
+from .kinematics import segment_kinematics
 from .sensor_noise import PRESETS, NoiseModel, draw_sensors, noise_models, sensor_readings
 from .surface import SurfaceTemplate
 
@@ -78,6 +82,20 @@ def stack_terms(force: torch.Tensor, lever: torch.Tensor, omega: torch.Tensor) -
         `(..., 23, 15, T)`: segments first and time last, so that what is done to a channel runs along memory.
     """
     return torch.cat([force, lever.flatten(-2), omega], dim=-1).movedim(-3, -1).contiguous()
+
+
+def motion_terms(motion: BodyMotion, frame_rate: float) -> torch.Tensor:
+    """Terms `(1, 23, 15, T)` of one motion at `frame_rate`, as `sample_views` takes them."""
+    found = segment_kinematics(motion, frame_rate)
+    columns = (found.specific_force, found.lever, found.angular_velocity)
+    return stack_terms(*(torch.from_numpy(column).float()[None] for column in columns))
+
+
+def wearer_body(motion: BodyMotion, template: SurfaceTemplate) -> SurfaceTemplate:
+    """The template at the height of the person who moves, told from the lowest spine segment."""
+    spine = SEGMENT_INDEX["L5"]
+    grown = np.linalg.norm(motion.positions[0, spine] - motion.positions[0, 0])
+    return template.scaled(float(grown / np.linalg.norm(tpose_offsets(1.0)[spine])))
 
 
 def body_for(template: SurfaceTemplate, height: float, options: ViewOptions, seed: int) -> SurfaceTemplate:

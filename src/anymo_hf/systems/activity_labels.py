@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..motion.procedural import ACTIVITIES, label_phrases
+
 # what people do most of a day with a device on, as the model's training names it
 EVERYDAY = (
     "walking", "running", "walking upstairs", "walking downstairs", "sitting", "standing", "lying", "cycling",
     "standing up", "sitting down", "eating", "drinking", "washing hands", "sweeping", "typing", "writing",
 )  # fmt: skip
 NONE_OF_THESE = "none of these"
+
+
+def simulated_labels() -> tuple[str, ...]:
+    """The everyday name of every simulated activity, in the order of `ACTIVITIES`."""
+    return tuple(label_phrases(name)[0] for name in ACTIVITIES)
 
 
 def read_labels(path: str | Path) -> list[str]:
