@@ -9,14 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support.tiny_release import make_shallow_tokenizer
 
 from anymo_hf.modeling import export_anymo
 from anymo_hf.modeling.body_segments import SEGMENT_INDEX
-from anymo_hf.modeling.configuration_anymo import AnyMoPQVAEConfig, AnyMoSTGCNConfig
 from anymo_hf.modeling.export_anymo import INPUTS, export_onnx, export_program, export_torch
 from anymo_hf.modeling.feature_extraction_anymo import AnyMoFeatureExtractor
-from anymo_hf.modeling.modeling_pqvae import AnyMoPQVAEModel
-from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNModel
 
 pytestmark = pytest.mark.slow
 
@@ -27,9 +25,9 @@ SHAPES = [(1, 60), (1, 61), (2, 62), (3, 122), (5, 123), (1, 360), (4, 300), (2,
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A shallow tokenizer whose statistics, mask token and graph weights are not those of the start."""
+    extractor = make_shallow_tokenizer(wrist="hand")
+    stgcn, pqvae = extractor.stgcn, extractor.pqvae
     torch.manual_seed(0)
-    stgcn = AnyMoSTGCNModel(AnyMoSTGCNConfig(channels=[8, 8, 16, 16], strides=[1, 2, 1, 2], dropout=0.1))
-    pqvae = AnyMoPQVAEModel(AnyMoPQVAEConfig(input_dim=16, bottleneck_dim=12, codebook_size=64, decoder_dim=8))
     with torch.no_grad():
         stgcn.mask_token.normal_()
         for weight in stgcn.edge_importance:
@@ -37,7 +35,7 @@ def folder(tmp_path_factory):
         stgcn.train()
         for _ in range(5):
             stgcn(windows(8, 100)[0])
-    extractor = AnyMoFeatureExtractor(stgcn, pqvae, wrist="hand")
+        stgcn.eval()
     pqvae.quantizer.initialise(pqvae.project(stgcn(*windows(16, 100)).last_hidden_state).flatten(0, 1))
     path = tmp_path_factory.mktemp("tokenizer")
     extractor.save_pretrained(path)

@@ -1,4 +1,4 @@
-"""One tiny model with random weights for all tests: every part of a release, in a second.
+"""One tiny model with random weights for all tests: every part of a release, in a second; and a shallower tokenizer.
 
 `tests/conftest.py` offers it as the session fixtures `tiny_parts` (in memory) and `tiny_release` (as a folder). Neither
 may be changed by a test; a test that changes weights makes its own by `make_tiny_parts`.
@@ -49,6 +49,15 @@ def make_tiny_parts(layers: int = 2, positions: int = 1024, **changes):
         model.set_codebook(extractor.pqvae)
         model.init_code_head()
     return model.eval(), AnyMoProcessor(extractor, tokenizer)
+
+
+def make_shallow_tokenizer(wrist: str = "forearm") -> AnyMoFeatureExtractor:
+    """A feature extractor of four layers with dropout: for exports, which trace every layer of an encoder."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        encoder = AnyMoSTGCNModel(AnyMoSTGCNConfig(channels=[8, 8, 16, 16], strides=[1, 2, 1, 2], dropout=0.1))
+        pqvae = AnyMoPQVAEModel(AnyMoPQVAEConfig(input_dim=16, bottleneck_dim=12, codebook_size=64, decoder_dim=8))
+    return AnyMoFeatureExtractor(encoder, pqvae, wrist=wrist)
 
 
 def write_tiny_release(folder: Path, **options) -> str:
