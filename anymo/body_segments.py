@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-
 import numpy as np
+
+from .known_names import did_you_mean
 
 SEGMENTS: tuple[str, ...] = (
     "Pelvis", "L5", "L3", "T12", "T8", "Neck", "Head",
@@ -72,10 +72,7 @@ def resolve_placement(name: str, wrist: str = "forearm") -> int:
         if key == segment.lower():
             return index
     known = ", ".join(sorted([*PLACEMENTS, *WRISTS]))
-    near = get_close_matches(key, [*PLACEMENTS, *WRISTS, *map(str.lower, SEGMENTS)], 1, 0.7)
-    if not near:  # the words in another order, such as wrist_left
-        near = [place for place in (*PLACEMENTS, *WRISTS) if set(place.split("_")) == set(key.split("_"))][:1]
-    hint = f"; did you mean {near[0]}?" if near else ""
+    hint = did_you_mean(key, [*PLACEMENTS, *WRISTS, *SEGMENTS])
     raise ValueError(f"unknown placement {name!r}{hint}; use a segment name ({', '.join(SEGMENTS)}) or one of: {known}")
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from fractions import Fraction
 
 import numpy as np
+
+from .known_names import did_you_mean
 
 TARGET_RATE = 60.0  # Hz
 STANDARD_GRAVITY = 9.80665  # m/s²
@@ -116,8 +117,8 @@ def resolve_unit(unit: str, known: Mapping[str, float], field: str) -> str:
     """
     found = known_unit(str(unit))
     if found not in known:
-        near = get_close_matches(str(unit).lower(), [s for name in known for s in _SPELLINGS[name]], 1, 0.5)
-        hint = f"; did you mean {_UNIT_OF[near[0]]}?" if near else ""
+        spellings = [spelling for name in known for spelling in _SPELLINGS[name]]
+        hint = did_you_mean(str(unit), spellings, 0.5, _UNIT_OF)
         raise ValueError(f"{field} must be one of {', '.join(known)}, got {unit!r}{hint}")
     return found
 

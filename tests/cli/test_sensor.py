@@ -39,7 +39,7 @@ def test_bad_input(tmp_path):
     for arguments, message in (
         (["estimate"], "either --data DIR"),
         (["estimate", "--data", tmp_path], "no folder"),
-        (["estimate", "--data", tmp_path, "--datasets", "nothing"], "unknown datasets"),
+        (["estimate", "--data", tmp_path, "--datasets", "nothing"], "unknown dataset 'nothing'"),
     ):
         result = run(*arguments)
         assert result.exit_code != 0 and message in str(result.exception)

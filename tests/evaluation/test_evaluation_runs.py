@@ -315,7 +315,7 @@ def test_recognition_refuses_what_is_not_there(tmp_path):
         recognition.evaluate_recognition(Model(), Processor(), tmp_path)
     with pytest.raises(OSError, match="wisdm"):
         recognition.evaluate_recognition(Model(), Processor(), tmp_path, ["wisdm"])
-    with pytest.raises(ValueError, match="unknown datasets"):
+    with pytest.raises(ValueError, match="unknown dataset 'imagenet'"):
         recognition.evaluate_recognition(Model(), Processor(), tmp_path, ["imagenet"])
 
 

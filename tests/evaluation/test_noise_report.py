@@ -34,7 +34,7 @@ def test_recordings_are_grouped_by_placement_and_rate():
 def test_folders_and_names_are_checked(tmp_path):
     with pytest.raises(OSError, match="no folder"):
         estimate_datasets(tmp_path)
-    with pytest.raises(ValueError, match="unknown datasets nothing"):
+    with pytest.raises(ValueError, match="unknown dataset 'nothing'; known: .*uci_hapt"):
         estimate_datasets(tmp_path, ["nothing"])
     (tmp_path / "uci_hapt").mkdir()
     found, failed = estimate_datasets(tmp_path)

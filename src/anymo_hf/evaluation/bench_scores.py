@@ -16,8 +16,9 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from ..annotation.bench_classes import OFFICIAL_CONFIGS, SPACES
+from ..modeling.known_names import did_you_mean
 from ..recordings.imu_recording import ImuRecording
-from ..systems.interface import System, load_system, systems
+from ..systems.interface import System, known_system, load_system
 from .bench_statistics import check_columns, find_configs
 from .metrics import people_interval, recognition_scores
 from .recognition import stratified_subset
@@ -119,11 +120,13 @@ def evaluate_bench(
         ValueError: unknown system or setting; a system that refuses the windows; a results file of other weights.
         OSError: no Bench there, or what the system requires is missing.
     """
-    if name not in systems():
-        raise ValueError(f"unknown system {name!r}; known: {', '.join(systems())}")
+    known_system(name)
     there = bench_settings(repository)
     if unknown := sorted(set(settings or ()) - {one.name for one in there}):
-        raise ValueError(f"{repository} has no setting {', '.join(unknown)}; it has {', '.join(s.name for s in there)}")
+        names = [one.name for one in there]
+        raise ValueError(
+            f"{repository} has no setting {', '.join(unknown)}{did_you_mean(unknown, names)}; it has {', '.join(names)}"
+        )
     system = load_system(name, source, seed)
     path, results = open_results(out, "bench", system)
     asked = {"max_train": max_train, "max_test": max_test, "seed": seed}

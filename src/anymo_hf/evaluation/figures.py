@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..modeling.known_names import did_you_mean
 from .metrics import caption_words
 from .paired_embeddings import FOLDER as EMBEDDINGS
 from .paired_embeddings import read_embeddings
@@ -47,7 +48,7 @@ def write_figure(name: str, results: str | Path, out: str | Path) -> Path:
         ImportError: matplotlib is missing.
     """
     if name not in FIGURES:
-        raise ValueError(f"unknown figure {name!r}; known: {', '.join(FIGURES)}")
+        raise ValueError(f"unknown figure {name!r}{did_you_mean(name, FIGURES)}; known: {', '.join(FIGURES)}")
     if not Path(results).is_dir():
         raise OSError(f"{results}: no such folder; give the one that anymo evaluate wrote")
     draw, command = FIGURES[name]

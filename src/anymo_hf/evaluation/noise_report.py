@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ..recordings.catalogue import DATASETS
+from ..recordings.catalogue import DATASETS, known_dataset
 from ..recordings.imu_recording import ImuRecording
 from ..simulation.noise_estimate import NoiseEstimate, estimate_noise
 
@@ -52,8 +52,8 @@ def estimate_datasets(
         ValueError: an unknown name.
     """
     folder = Path(folder)
-    if names is not None and (unknown := [name for name in names if name not in DATASETS]):
-        raise ValueError(f"unknown datasets {', '.join(unknown)}; known: {', '.join(DATASETS)}")
+    for name in names or ():
+        known_dataset(name)
     wanted = [name for name in DATASETS if (folder / name).is_dir()] if names is None else list(names)
     missing = [name for name in wanted if not (folder / name).is_dir()]
     if missing or not wanted:

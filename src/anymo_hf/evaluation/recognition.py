@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from .. import __version__
 from ..atomic_write import write_json
-from ..recordings.catalogue import DATASETS, read_windows
+from ..recordings.catalogue import DATASETS, known_dataset, read_windows
 from ..recordings.imu_recording import ImuRecording
 from ..recordings.windows_file import available, load_windows
 from ..released import checkpoint_folder
@@ -218,9 +218,8 @@ def _find_datasets(
     if text_prompt not in TEXT_PROMPTS:
         raise ValueError(f"text_prompt must be one of {', '.join(TEXT_PROMPTS)}, got {text_prompt!r}")
     names = list(DATASETS) if datasets is None else list(datasets)
-    unknown = [name for name in names if name not in DATASETS]
-    if unknown:
-        raise ValueError(f"unknown datasets {unknown}; known: {', '.join(DATASETS)}")
+    for name in names:
+        known_dataset(name)
     found = available(root, names)
     if datasets is not None and found != names:
         missing = sorted(set(names) - set(found))

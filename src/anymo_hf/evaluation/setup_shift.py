@@ -23,10 +23,11 @@ import numpy as np
 from tqdm import tqdm
 
 from .. import __version__
+from ..modeling.known_names import did_you_mean
 from ..recordings.catalogue import DATASETS
 from ..recordings.imu_recording import ImuRecording
 from ..recordings.windows_file import load_windows
-from ..systems.interface import System, load_system, systems
+from ..systems.interface import System, known_system, load_system
 from .metrics import recognition_scores
 from .recognition import stratified_subset
 from .shifts import read_by, renamed, sampled_slowly, turned
@@ -225,15 +226,14 @@ def run_setup_shift(
         ValueError: a system that does not learn; unknown datasets; a results file of other weights or windows.
         OSError: no dataset is there.
     """
-    if system not in systems():
-        raise ValueError(f"unknown system {system!r}; known: {', '.join(systems())}")
-    kind = systems()[system]
+    kind = known_system(system)
     if not kind.can("fit"):
         raise ValueError(f"{kind.title} does not learn from labels; table C needs a system that does")
     wanted = [setup for setup in SETUPS if datasets is None or setup.dataset in datasets]
     if unknown := sorted(set(datasets or ()) - {setup.dataset for setup in SETUPS}):
+        there = list(dict.fromkeys(setup.dataset for setup in SETUPS))
         raise ValueError(
-            f"no setup of {', '.join(unknown)}; there are {', '.join(dict.fromkeys(s.dataset for s in SETUPS))}"
+            f"no setup of {', '.join(unknown)}{did_you_mean(unknown, there)}; there are {', '.join(there)}"
         )
     path, memory = Path(out) / FOLDER / f"{system}.json", {}
     weights = weights_of(load_system(system, source))

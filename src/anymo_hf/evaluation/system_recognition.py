@@ -22,7 +22,7 @@ from ..recordings.catalogue import DATASETS, known_dataset
 from ..recordings.imu_recording import ImuRecording
 from ..recordings.windows_file import WindowsFile, available, load_windows
 from ..released import checkpoint_folder
-from ..systems.interface import System, load_system, systems
+from ..systems.interface import System, known_system, load_system
 from .metrics import majority_scores, people_interval, recognition_scores
 from .recognition import stratified_subset
 
@@ -136,9 +136,7 @@ def evaluate_system(
             not be scored.
         OSError: no dataset is there, or what the system requires is missing.
     """
-    if name not in systems():
-        raise ValueError(f"unknown system {name!r}; known: {', '.join(systems())}")
-    kind = systems()[name]
+    kind = known_system(name)
     for one in datasets or ():
         known_dataset(one)
     found = available(data, list(DATASETS) if datasets is None else datasets)

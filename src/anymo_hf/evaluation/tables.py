@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from ..modeling.known_names import did_you_mean
 from ..systems.interface import systems
 from . import setup_shift
 from .paper_results import paper_columns, paper_results
@@ -96,7 +97,7 @@ def make_tables(name: str, results: str | Path) -> list[Table]:
         OSError: no such folder.
     """
     if name not in TABLES:
-        raise ValueError(f"unknown table {name!r}; known: {', '.join(TABLES)}")
+        raise ValueError(f"unknown table {name!r}{did_you_mean(name, TABLES)}; known: {', '.join(TABLES)}")
     if not Path(results).is_dir():
         raise OSError(f"{results}: no such folder; give the one that anymo evaluate wrote")
     make, command = TABLES[name]

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from ..atomic_write import write_json
+from ..modeling.known_names import did_you_mean
 from ..motion.procedural import ACTIVITIES
 from .caption_activity import Embed
 
@@ -56,7 +57,8 @@ def match_texts(embed: Embed, texts: Mapping[str, Sequence[str]]) -> TextMatchin
         ValueError: an activity that does not exist, or no texts.
     """
     if unknown := sorted(set(texts) - set(ACTIVITIES)):
-        raise ValueError(f"unknown activities {', '.join(unknown)}; known are those of `anymo motion list`")
+        hint = did_you_mean(unknown, ACTIVITIES)
+        raise ValueError(f"unknown activities {', '.join(unknown)}{hint}; known are those of `anymo motion list`")
     names = list(texts)
     pairs = [(name, text) for name in names for text in texts[name]]
     if not pairs:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from .body_segments import PLACEMENT_WORDS, SEGMENTS
+from .known_names import did_you_mean
 
 TEMPLATES = {
     "imu": ("Motion of a person with a wearable sensor on the {sensor_context}: {imu}", ("sensor_context", "imu")),
@@ -64,7 +65,10 @@ class PromptStyle:
         if not isinstance(self.place_names, dict):
             raise ValueError(f"prompt_style.place_names must be a dict of segment -> words, got {self.place_names!r}")
         if unknown := sorted(set(map(str, self.place_names)) - set(SEGMENTS)):
-            raise ValueError(f"prompt_style.place_names: unknown segments {unknown}; known are {', '.join(SEGMENTS)}")
+            hint = did_you_mean(unknown, SEGMENTS)
+            raise ValueError(
+                f"prompt_style.place_names: unknown segments {unknown}{hint}; known are {', '.join(SEGMENTS)}"
+            )
         texts = {f"place_names[{name!r}]": words for name, words in self.place_names.items()}
         texts |= {name: getattr(self, name) for name in ("place_joiner", "last_place_joiner", "option_format")}
         for name, text in texts.items():

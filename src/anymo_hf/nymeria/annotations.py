@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.dataset as pds
 
+from ..modeling.known_names import did_you_mean
 from ..motion.activity_labels import anymo180
 from .imu_grid import STEP_NS
 from .sequence import read_metadata, sequence_folders
@@ -144,7 +145,8 @@ def read_annotations(
             raise ValueError(f"{where}: times are {row['start_time_sec']!r} to {row['end_time_sec']!r}; give seconds")
         label = _first(row, "label")
         if label is not None and label not in labels:
-            raise ValueError(f"{where}: unknown label {label!r}; it must be one of AnyMo-180 or empty")
+            hint = did_you_mean(label, labels)
+            raise ValueError(f"{where}: unknown label {label!r}{hint}; it must be one of AnyMo-180 or empty")
         if (who := str(row.get("subject_id") or subject)) != subject:
             raise ValueError(f"{where}: subject_id is {who!r}, the sequence is of {subject!r}")
         found.append(

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from ..modeling.known_names import did_you_mean
 from . import datasets
 from .dataset import Dataset
 from .datasets import unimts_bundle
@@ -58,7 +59,7 @@ def known_dataset(name: str) -> Dataset:
         ValueError: unknown.
     """
     if name not in DATASETS:
-        raise ValueError(f"unknown dataset {name!r}; known: {', '.join(DATASETS)}")
+        raise ValueError(f"unknown dataset {name!r}{did_you_mean(name, DATASETS)}; known: {', '.join(DATASETS)}")
     return DATASETS[name]
 
 

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..modeling.known_names import did_you_mean
 from ..recordings.imu_recording import ImuRecording
 
 REQUIRES = ("nothing", "weights", "endpoint", "training")
@@ -174,6 +175,18 @@ def systems() -> dict[str, type[System]]:
     return found
 
 
+def known_system(name: str) -> type[System]:
+    """The system of that name.
+
+    Raises:
+        ValueError: unknown.
+    """
+    known = systems()
+    if name not in known:
+        raise ValueError(f"unknown system {name!r}{did_you_mean(name, known)}; known: {', '.join(known)}")
+    return known[name]
+
+
 def load_system(name: str, source: str | None = None, seed: int = 0) -> System:
     """The system of that name, see `System.load`.
 
@@ -181,7 +194,4 @@ def load_system(name: str, source: str | None = None, seed: int = 0) -> System:
         ValueError: unknown name.
         OSError: what it requires is missing.
     """
-    known = systems()
-    if name not in known:
-        raise ValueError(f"unknown system {name!r}; known: {', '.join(known)}")
-    return known[name].load(source, seed)
+    return known_system(name).load(source, seed)

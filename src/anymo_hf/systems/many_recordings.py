@@ -17,6 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from ..modeling.known_names import did_you_mean
 from ..modeling.windows import SMOOTHING, TimelineEntry, WindowAnswer
 from ..recordings.devices.device_format import ReadingOptions
 from ..recordings.devices.export import read_export
@@ -82,7 +83,8 @@ def read_manifest(path: str | Path) -> list[ManifestRecording]:
     if missing := [name for name in ("file", "placement") if name not in names]:
         raise ValueError(f"{path}: column {' and '.join(missing)} missing; its columns are {', '.join(names)}")
     if unknown := [name for name in names if name not in MANIFEST_COLUMNS]:
-        raise ValueError(f"{path}: unknown columns {', '.join(unknown)}; known are {', '.join(MANIFEST_COLUMNS)}")
+        hint = did_you_mean(unknown, MANIFEST_COLUMNS)
+        raise ValueError(f"{path}: unknown columns {', '.join(unknown)}{hint}; known are {', '.join(MANIFEST_COLUMNS)}")
     found: dict[str, ManifestRecording] = {}
     for line, row in enumerate(rows, 2):
         where = f"{path}, line {line}"

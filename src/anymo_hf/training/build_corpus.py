@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache, partial
 from pathlib import Path
 
-from ..motion.procedural import ACTIVITIES, EVERYDAY, HELD_OUT_SEED
+from ..motion.procedural import ACTIVITIES, EVERYDAY, HELD_OUT_SEED, get_activity
 from ..simulation.archive.decoded import decode_archive
 from ..simulation.archive.reader import Archive
 from ..simulation.archive.simulate import motion_jobs, procedural_job
@@ -74,8 +74,8 @@ def build_corpus(
     """
     folder = Path(folder)
     names = sorted(ACTIVITIES) if activities is None else list(activities)
-    if unknown := sorted(set(names) - set(ACTIVITIES)):
-        raise ValueError(f"unknown activities {unknown}; known: {', '.join(sorted(ACTIVITIES))}")
+    for name in names:
+        get_activity(name)
     least = 1 if nymeria is None else 0
     if everyday_times < 1 or not least <= seeds * everyday_times <= HELD_OUT_SEED:
         raise ValueError(

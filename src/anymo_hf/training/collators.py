@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
+from ..modeling.known_names import did_you_mean
 from ..modeling.processing_anymo import IGNORED, AnyMoProcessor
 from ..modeling.prompts import normalize_text
 from ..motion.procedural import ACTIVITIES
@@ -50,7 +51,8 @@ class LabelPhrases:
         own = {clip.activity: [normalize_text(text) for text in clip.label_phrases] for clip in clips if clip.activity}
         pairs = dict(broader or {})
         if unknown := sorted({*pairs, *pairs.values()} - set(own) - set(ACTIVITIES)):
-            raise ValueError(f"broader: unknown activities {unknown}; known: {', '.join(sorted(ACTIVITIES))}")
+            hint = did_you_mean(unknown, {*own, *ACTIVITIES})
+            raise ValueError(f"broader: unknown activities {unknown}{hint}; known: {', '.join(sorted(ACTIVITIES))}")
         # a small corpus may lack one side of a pair; that pair then has nothing to say
         self.broader = {name: wider for name, wider in pairs.items() if name in own and wider in own}
         self.phrases = {name: list(dict.fromkeys(texts)) for name, texts in own.items()}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ..modeling.known_names import did_you_mean
 from ..simulation.sensor_noise import noise_models
 from ..simulation.views import ViewOptions
 from .losses import added_losses, embedding_losses, encoder_objectives
@@ -265,7 +266,7 @@ def check_views(values: dict[str, Any]) -> ViewOptions:
     """`ViewOptions` from a YAML mapping; ValueError names an unknown key or one with a bad value."""
     known = {item.name for item in dataclasses.fields(ViewOptions)}
     if unknown := sorted(set(values) - known):
-        raise ValueError(f"views: unknown settings {unknown}; known are {sorted(known)}")
+        raise ValueError(f"views: unknown settings {unknown}{did_you_mean(unknown, known)}; known are {sorted(known)}")
     check_settings(values, ViewOptions, "views.")
     return ViewOptions(**values)
 
@@ -290,7 +291,7 @@ def load_settings(path: str | Path, kind: type[Settings]) -> Settings:
         raise ValueError(f"{path} must hold settings as `name: value` lines, got {type(values).__name__}")
     known = {item.name for item in dataclasses.fields(kind)}
     if unknown := sorted(map(str, set(values) - known)):
-        raise ValueError(f"{path}: unknown settings {unknown}; known are {sorted(known)}")
+        raise ValueError(f"{path}: unknown settings {unknown}{did_you_mean(unknown, known)}; known are {sorted(known)}")
     try:
         return kind(**values)
     except ValueError as error:

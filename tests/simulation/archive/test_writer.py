@@ -324,7 +324,7 @@ def test_bad_requests_are_refused(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(OSError, match="no motion file"):
         simulate_archive(tmp_path / "x", tmp_path / "empty")
-    with pytest.raises(ValueError, match="unknown activities flying"):
+    with pytest.raises(ValueError, match="unknown activity 'flying'"):
         build(tmp_path / "x", activities=["flying"])
     with pytest.raises(ValueError, match="procedural must lie"):
         build(tmp_path / "x", procedural=HELD_OUT_SEED)

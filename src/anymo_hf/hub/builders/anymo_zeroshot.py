@@ -22,6 +22,7 @@ from typing import Any
 import datasets
 import numpy as np
 
+from ...modeling.known_names import did_you_mean
 from ...recordings.catalogue import DATASETS, in_bundle, read_windows
 from ...recordings.dataset_check import find_datasets
 from ...recordings.imu_recording import ImuRecording, natural_key
@@ -195,7 +196,7 @@ def find_sources(data: str | Path, configs: list[str] | None = None) -> dict[str
     data = Path(data)
     for name in configs or []:
         if name not in DATASETS:
-            raise ValueError(f"unknown config {name!r}; known: {', '.join(DATASETS)}")
+            raise ValueError(f"unknown config {name!r}{did_you_mean(name, DATASETS)}; known: {', '.join(DATASETS)}")
     found: dict[str, list[Path]] = {}
     if configs is None or not all((data / name).is_dir() for name in configs):
         for kind, place in find_datasets(data):

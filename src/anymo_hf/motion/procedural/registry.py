@@ -7,6 +7,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
 
+from ...modeling.known_names import did_you_mean
 from . import activities
 from .activity import Activity
 
@@ -56,7 +57,9 @@ def get_activity(name: str) -> Activity:
         ValueError: unknown activity.
     """
     if name not in ACTIVITIES:
-        raise ValueError(f"unknown activity {name!r}; known: {', '.join(sorted(ACTIVITIES))}")
+        raise ValueError(
+            f"unknown activity {name!r}{did_you_mean(name, ACTIVITIES)}; known: {', '.join(sorted(ACTIVITIES))}"
+        )
     return ACTIVITIES[name]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ...modeling.imu_signal import ImuWarning
+from ...modeling.known_names import did_you_mean
 from ..imu_recording import ImuRecording
 from .device_format import DeviceFormat, ReadingOptions
 
@@ -110,5 +111,5 @@ def named_device(name: str) -> DeviceFormat:
     """
     formats = device_formats()
     if name not in formats:
-        raise ValueError(f"device must be one of {', '.join(formats)}, got {name!r}")
+        raise ValueError(f"device must be one of {', '.join(formats)}, got {name!r}{did_you_mean(name, formats)}")
     return formats[name]

@@ -6,13 +6,13 @@ import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from ...modeling.imu_signal import ACCELERATION_UNITS, ANGULAR_VELOCITY_UNITS, STANDARD_GRAVITY, resolve_unit
+from ...modeling.known_names import did_you_mean
 from ..imu_recording import ImuRecording
 from .clock import check_rate, even_clock, read_stamps, unwrapped
 from .companions import companion, is_of_gyroscope, join
@@ -284,8 +284,7 @@ def _named(path: Path, name: str, names: list[str]) -> str:
         return plain[name.strip().lower()]
     if name.isdigit() and 1 <= int(name) <= len(names):
         return names[int(name) - 1]
-    near = get_close_matches(name.lower(), list(plain), 1)
-    hint = f"; did you mean {plain[near[0]]}?" if near else ""
+    hint = did_you_mean(name, names, 0.6)
     raise ValueError(f"{path}: need 3 or 6 columns; {[name]} do not fit {names}{hint}")
 
 

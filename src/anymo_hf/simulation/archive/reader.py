@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ...modeling.known_names import did_you_mean
 from ..surface import load_template
 from .manifest import MANIFEST, PLACEMENTS, ShardEntry, file_sha256, read_manifest, recording_name
 from .shard import Shard
@@ -35,7 +36,8 @@ class Archive:
     def entry(self, name: str) -> ShardEntry:
         """The manifest's entry of a recording."""
         if name not in self._entries:
-            raise ValueError(f"{self.folder} has no recording {name!r}; it has {', '.join(self.names[:5])}, ...")
+            hint = did_you_mean(name, self.names)
+            raise ValueError(f"{self.folder} has no recording {name!r}{hint}; it has {', '.join(self.names[:5])}, ...")
         return self._entries[name]
 
     def shard(self, name: str) -> Shard:

@@ -66,13 +66,13 @@ def simulate_archive(
 
 
 def _procedural_jobs(recipe, seeds, seconds, activities) -> list[RecordingJob]:
-    from ...motion.procedural import ACTIVITIES, HELD_OUT_SEED
+    from ...motion.procedural import ACTIVITIES, HELD_OUT_SEED, get_activity
 
     if not 0 <= seeds < HELD_OUT_SEED:
         raise ValueError(f"procedural must lie between 0 and {HELD_OUT_SEED - 1}, got {seeds}")
     names = sorted(ACTIVITIES if activities is None else set(activities))
-    if unknown := sorted(set(names) - set(ACTIVITIES)):
-        raise ValueError(f"unknown activities {', '.join(unknown)}; known: {', '.join(sorted(ACTIVITIES))}")
+    for name in names:
+        get_activity(name)
     return [procedural_job(name, seed, float(seconds), recipe) for seed in range(seeds) for name in names]
 
 
