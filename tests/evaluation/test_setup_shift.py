@@ -193,7 +193,7 @@ def test_memory_is_shared_by_the_fits_of_a_run(data, tmp_path, monkeypatch):
         def score(self, recordings, labels):
             return np.zeros((len(recordings), len(labels)))
 
-    monkeypatch.setattr(setup_shift, "systems", lambda: {"keeper": Keeper})
+    monkeypatch.setattr(setup_shift, "known_system", lambda name: Keeper)
     monkeypatch.setattr(setup_shift, "load_system", lambda name, source=None, seed=0: Keeper())
     list(run_setup_shift("keeper", "data", tmp_path, shares=(1, 0), seeds=1))
     assert len(held) == 2 and held[0] is held[1] is not None and Keeper().memory is None
