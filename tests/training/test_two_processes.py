@@ -14,6 +14,7 @@ import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
@@ -24,7 +25,9 @@ from torch import nn
 from anymo_hf.modeling.configuration_anymo import AnyMoPQVAEConfig, AnyMoSTGCNConfig
 from anymo_hf.modeling.modeling_pqvae import ProductQuantizer
 from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNForPreTraining
+from anymo_hf.training import embedding_losses, settings
 from anymo_hf.training.grad_cache import cached_backward
+from anymo_hf.training.losses import AddedLoss
 from anymo_hf.training.losses.full_view_contrast import FullViewContrast
 from anymo_hf.training.losses.matched_contrast import matched_contrastive_loss
 from anymo_hf.training.processes import average_gradients, gather_rows, local_part
@@ -57,16 +60,40 @@ def keep_random_codebooks(model, views, seed):
     """Latents of so small a corpus would repeat in the codebook, and float noise decides between equal entries."""
 
 
+class WeighedCosines(nn.Module):
+    """An added loss that compares all windows with all texts, with parameters and a draw of its own."""
+
+    def __init__(self, context):
+        super().__init__()
+        self.map = nn.Linear(context.config.projection_dim, context.config.projection_dim)
+
+    def forward(self, pairs):
+        windows, texts = pairs.gather(self.map(pairs.windows)), pairs.gather(pairs.texts)
+        assert len(pairs.words) == len(pairs.clips) == len(windows)
+        weights = torch.from_numpy(pairs.rng.random(len(windows))).float()
+        return (weights[:, None] * (windows @ texts.t()).square()).mean()
+
+
 def train(stage, root, accelerator):
+    known = {"cosines": AddedLoss("cosines", WeighedCosines)}
+    with (
+        mock.patch.object(settings, "embedding_losses", lambda: known),
+        mock.patch.object(embedding_losses, "embedding_losses", lambda: known),
+    ):
+        train_stage(stage, root, accelerator)
+
+
+def train_stage(stage, root, accelerator):
     if stage == "encoder":
         train_encoder(ENCODER, root, accelerator)
     elif stage == "tokenizer":
         train_tokenizer(TOKENIZER, root, accelerator)
     elif stage == "language":
-        train_language(LANGUAGE, root, accelerator)
+        train_language(replace(LANGUAGE, added_losses={"cosines": 0.5}), root, accelerator)
     else:
         chunk = CONTRASTIVE.chunk_size if stage == "contrastive" else None
-        tune_contrastive(replace(CONTRASTIVE, chunk_size=chunk), root, root / "anymo", accelerator)
+        chosen = replace(CONTRASTIVE, chunk_size=chunk, added_losses={"cosines": 0.5})
+        tune_contrastive(chosen, root, root / "anymo", accelerator)
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +150,8 @@ def test_two_processes_equal_one(runs):
             # gradients are compared in float64 below
             continue
         ours, theirs = (load_file(folder / "checkpoint.safetensors") for folder in (one / stage, theirs))
+        if stage != "tokenizer":
+            assert any("added.losses.cosines.map.weight" in name for name in ours)
         for name in ours:
             if name.startswith("model."):
                 torch.testing.assert_close(theirs[name], ours[name], rtol=1e-4, atol=1e-5, msg=f"{stage}: {name}")
