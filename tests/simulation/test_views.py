@@ -79,6 +79,9 @@ def test_flip_turns_the_normal_over_and_any_rotation_reaches_everywhere(terms, t
     assert 0.25 < (half[:, 2, 2] < 0).mean() < 0.75
     free = mounting_of(terms, template, ViewOptions(any_rotation=True, noise=False))
     assert np.abs(free.mean(axis=0)).max() < 0.25
+    # upright mountings but for about half, whose normal may point anywhere
+    some = mounting_of(terms, template, ViewOptions(tilt_degrees=0, any_rotation=0.5, noise=False))
+    assert 0.25 < (some[:, 2, 2] < 0.999).mean() < 0.75
 
 
 def test_candidates_are_drawn_from_the_whole_segment(template):

@@ -33,7 +33,7 @@ def written(tmp_path, text):
     return path
 
 
-@pytest.mark.parametrize("preset", ["nano", "paper"])
+@pytest.mark.parametrize("preset", ["nano", "small", "paper"])
 @pytest.mark.parametrize("stage", KINDS)
 def test_shipped_configurations_load_and_keep_every_value(preset, stage):
     path = CONFIGS / preset / f"{stage}.yaml"

@@ -28,8 +28,8 @@ class ViewOptions:
     Args:
         tilt_degrees: the sensor leans by up to this angle about each of its two tangent axes.
         in_plane_degrees: rotation about the surface normal, drawn from plus or minus this angle.
-        any_rotation: draw the mounting uniformly from all rotations instead; real devices disagree about which
-            axis points out of the skin.
+        any_rotation: chance that a mounting is drawn uniformly from all rotations instead, `True` means always; real
+            devices disagree about which axis points out of the skin.
         flip_probability: chance that a sensor is worn face down (its normal points into the body).
         soft_attachment: chance that a sensor sits on a damped spring of 6 to 20 Hz; `True` means always.
         wobble: chance that a sensor also turns a little with the forces on it, as a phone on a belt or in a pocket.
@@ -49,7 +49,7 @@ class ViewOptions:
 
     tilt_degrees: float = 10.0
     in_plane_degrees: float = 180.0
-    any_rotation: bool = False
+    any_rotation: float | bool = False
     flip_probability: float = 0.0
     soft_attachment: float | bool = 0.0
     wobble: float = 0.0
@@ -64,7 +64,7 @@ class ViewOptions:
         for name in ("tilt_degrees", "in_plane_degrees"):
             if not 0 <= getattr(self, name) <= 180:
                 raise ValueError(f"ViewOptions.{name} must lie between 0 and 180, got {getattr(self, name)}")
-        for name in ("flip_probability", "soft_attachment", "wobble", "belt", "pocket"):
+        for name in ("any_rotation", "flip_probability", "soft_attachment", "wobble", "belt", "pocket"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"ViewOptions.{name} must lie between 0 and 1, got {getattr(self, name)}")
         if not self.frame_rate > 0:
@@ -246,9 +246,8 @@ def upright_frames(
 
 def draw_mountings(batch: int, placements: int, generator: torch.Generator, options: ViewOptions) -> torch.Tensor:
     """Rotations `(B, P, 3, 3)` from surface axes (tangent, binormal, normal) to sensor axes."""
-    if options.any_rotation:
-        quaternion = torch.randn(batch, placements, 4, generator=generator, device=generator.device)
-        return _quaternion_matrix(torch.nn.functional.normalize(quaternion, dim=-1))
+    if options.any_rotation >= 1:
+        return _any_rotations(batch, placements, generator)
     draw = 2 * _uniform(generator, 3, batch, placements) - 1
     lean = math.radians(options.tilt_degrees)
     angle = draw * draw.new_tensor([math.radians(options.in_plane_degrees), lean, lean])[:, None, None]
@@ -264,7 +263,16 @@ def draw_mountings(batch: int, placements: int, generator: torch.Generator, opti
         # half a turn about x
         half = torch.where(flipped, -1.0, 1.0)
         rotation = rotation * torch.stack([torch.ones_like(half), half, half], dim=-1)[..., None]
+    if options.any_rotation > 0:
+        free = _uniform(generator, batch, placements) < options.any_rotation
+        rotation = torch.where(free[..., None, None], _any_rotations(batch, placements, generator), rotation)
     return rotation
+
+
+def _any_rotations(batch: int, placements: int, generator: torch.Generator) -> torch.Tensor:
+    """Rotations `(B, P, 3, 3)`, every one as likely as any other."""
+    quaternion = torch.randn(batch, placements, 4, generator=generator, device=generator.device)
+    return _quaternion_matrix(torch.nn.functional.normalize(quaternion, dim=-1))
 
 
 def _quaternion_matrix(quaternion: torch.Tensor) -> torch.Tensor:
