@@ -123,7 +123,10 @@ def test_time_stamps_that_give_no_rate(anymo, tmp_path, tiny_release):
     code, out, err = anymo("caption", path, "--placement", "head", "--model", tiny_release)
     assert code == 0 and "6.2-7.4 s" in out and "gaps of over a second cut the recording into 2 stretches" in err
     refused(anymo("caption", path, "--placement", "head", "--rate", 100), "say 50 Hz, --rate says 100 Hz")
-    refused(anymo("caption", tmp_path, "--placement", "head"), "is a folder")
+    # a folder is the files of one recording
+    assert anymo("caption", tmp_path, "--placement", "head", "--model", tiny_release)[1] == out
+    (tmp_path / "empty").mkdir()
+    refused(anymo("caption", tmp_path / "empty", "--placement", "head"), "holds no device's export")
 
 
 @pytest.mark.parametrize("kind", ["missing", "cut"])

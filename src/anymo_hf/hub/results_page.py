@@ -142,12 +142,41 @@ def _stream(content: dict[str, Any]) -> str:
     return f"`python benchmarks/stream.py`; one thread.\n\n{table(head, rows)}"
 
 
+def _label_retrieval(content: dict[str, Any]) -> str:
+    rows = [
+        [row["dataset"], str(row["windows"]), str(row["labels"]), f"{row['mean_average_precision']:.1f}",
+         f"{row['chance']:.1f}"]
+        for row in content["rows"]
+    ]  # fmt: skip
+    head = ["dataset", "windows", "labels", "mean average precision", "random order"]
+    return f"`python -m anymo_hf.evaluation.label_retrieval --data DIR`; in percent.\n\n{table(head, rows)}"
+
+
+def _captioning(content: dict[str, Any]) -> str:
+    named = content["activity_named"]
+    return (
+        f"Of {content['windows']} captions of simulated people {named['by_nearest_label']:.0f} % name the right activity by "
+        f"the text side's nearest label, {named['by_words']:.0f} % by a word list (`anymo evaluate captioning`); activities "
+        "that the checkpoint never saw in training are among them."
+    )
+
+
+def _text_matching(content: dict[str, Any]) -> str:
+    row = [content["system"], *(f"{content[key]:.1f}" for key in ("accuracy", "accuracy_all_phrases", "among_three"))]
+    head = ["text side", "nearest by an activity's first name", "by the mean of its phrases", "among three"]
+    return f"{content['texts']} paraphrases of {content['activities']} activities, in percent.\n\n{table(head, [row])}"
+
+
 # name of a results file with what writes its section, or of a table of `anymo tables` with None
 SECTIONS: tuple[tuple[str, str, Callable[[dict[str, Any]], str] | None], ...] = (
     ("recognition", "Zero-shot recognition of real recordings", _recognition),
     ("recognition", "Recognition by every system", None),
     ("retrieval", "Retrieval", None),
     ("captions", "Captions", None),
+    ("captioning", "Captions that name the activity", _captioning),
+    ("label_retrieval", "Labels retrieve windows of real recordings", _label_retrieval),
+    ("text_matching", "Words that training never saw (`python -m anymo_hf.evaluation.text_matching`)", _text_matching),
+    ("text_matching_teacher", "The same for the sentence encoder of training (`--teacher`)", _text_matching),
     ("tokenizer", "Motion codes", tokenizer_section),
     ("few-labels", "Few labels and shifts of the setup", None),
     ("bench", "AnyMo Bench", None),
