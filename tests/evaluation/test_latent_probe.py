@@ -5,11 +5,14 @@ import pytest
 import torch
 
 from anymo_hf.evaluation.latent_probe import LatentProbe, fit_probes, main
-from anymo_hf.evaluation.motion_probe import FRAMES
+from anymo_hf.evaluation.motion_probe import FRAMES, VIEWS
 from anymo_hf.modeling.body_segments import resolve_placement
 from anymo_hf.modeling.configuration_anymo import AnyMoSTGCNConfig
 from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNModel
-from anymo_hf.training.corpus import MotionCorpus, build_corpus
+from anymo_hf.simulation.surface import load_template
+from anymo_hf.simulation.views import sample_views
+from anymo_hf.training.build_corpus import build_corpus
+from anymo_hf.training.corpus import MotionCorpus
 
 
 def encoder() -> AnyMoSTGCNModel:
@@ -42,10 +45,12 @@ def test_a_folder_without_any_set_is_refused(tmp_path, capsys):
 
 @pytest.mark.slow
 def test_a_probe_on_latents_tells_simulated_walking_from_sitting(tmp_path):
-    build_corpus(tmp_path / "corpus", 3, 300, ["walking", "sitting"], workers=1, progress=False)
-    waist = resolve_placement("waist")
-    probes, names = fit_probes(encoder(), MotionCorpus(tmp_path / "corpus"), [waist], 128, 0)
-    still = torch.zeros(1, FRAMES, 6)
-    still[..., 0] = 9.8
-    assert names == ["sitting", "walking"] and len(probes) == 1
-    assert names[int(probes[waist](still, waist).argmax())] == "sitting"
+    build_corpus(tmp_path / "corpus", 4, 300, ["walking", "sitting"], workers=1, progress=False)
+    corpus, waist = MotionCorpus(tmp_path / "corpus"), resolve_placement("waist")
+    probes, names = fit_probes(encoder(), corpus, [waist], 192, 0)
+    rows = np.arange(len(corpus))
+    terms = corpus.read(rows, np.zeros(len(rows), dtype=int), FRAMES)
+    signals = sample_views(terms, load_template(), torch.Generator().manual_seed(9), VIEWS, [waist])[:, :, 0]
+    truth = np.array([names.index(corpus.clips[row].activity) for row in rows])
+    assert names == ["sitting", "walking"]
+    assert (probes[waist](signals, waist).argmax(1).numpy() == truth).mean() > 0.9
