@@ -25,7 +25,7 @@ $(VENV)/.demo-ready: setup.cfg pyproject.toml constraints.txt
 
 $(VENV)/.ready: $(VENV)/.demo-ready
 	@echo "what tests and checks need ..."
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[dev,eval,viz,vrs,onnx,devices]"
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[dev,eval,viz,vrs,onnx,devices,space]"
 	touch $@
 
 # what training needs besides

@@ -99,30 +99,7 @@ def summary(export: DeviceExport) -> dict[str, Any]:
 
 def summary_lines(export: DeviceExport) -> list[str]:
     """What `anymo data read` prints."""
-    seconds = export.samples / export.sampling_rate
-    lines = [f"{export.file}: {export.title}"]
-    rows = [("files", ", ".join(file.name for file in export.files))] if len(export.files) > 1 else []
-    rows += [
-        ("columns", ", ".join(export.columns) or "the format's own"),
-        ("acceleration", f"{export.acceleration_unit} ({export.acceleration_unit_found})"),
-    ]
-    if export.angular_velocity_unit:
-        rows.append(("angular velocity", f"{export.angular_velocity_unit} ({export.angular_velocity_unit_found})"))
-    rows.append(("rate", f"{export.sampling_rate:.6g} Hz ({export.rate_found})"))
-    beside = "" if export.rows == export.samples else f", from {export.rows} in the file"
-    rows.append(("samples", f"{export.samples} = {seconds:.2f} s{beside}"))
-    rows.append(("median |a|", f"{export.median_acceleration:.3f} m/s^2"))
-    left: dict[str, list[str]] = {}
-    for name, reason in export.left_out.items():
-        left.setdefault(reason, []).append(name)
-    rows += [("left out", f"{', '.join(names)}: {reason}") for reason, names in left.items()]
-    shown = sorted(export.gaps, key=lambda gap: -gap.seconds)[:5]
-    rows += [
-        ("gap", f"{gap.seconds:.3f} s after {gap.start:.3f} s, {gap.lost} samples"
-                f"{', interpolated' if gap.bridged else ', the recording is cut there'}")
-        for gap in sorted(shown, key=lambda gap: gap.start)
-    ]  # fmt: skip
-    rows += [("gaps", f"{len(export.gaps)} in all, the longest shown")] if len(export.gaps) > len(shown) else []
-    rows += [("note", in_shell_words(note)) for note in export.notes]
-    rows += [("WARNING", in_shell_words(warning)) for warning in export.warnings]
-    return lines + [f"  {name:17} {text}" for name, text in rows]
+    from ..recordings.devices.read_report import report_rows
+
+    rows = report_rows(export)
+    return [f"{export.file}: {export.title}"] + [f"  {name:17} {in_shell_words(text)}" for name, text in rows]

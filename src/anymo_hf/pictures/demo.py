@@ -111,16 +111,33 @@ def nearest_motions(
     Returns:
         Per recording `(cosine, narration)`, best first.
     """
+    return known_motions(model, processor, worn, seeds).nearest(embeddings, top_k)
+
+
+@dataclass(frozen=True, eq=False)
+class KnownMotions:
+    """Sentences about simulated motions, and their unit IMU embeddings `(motions, dim)` as some segments feel them."""
+
+    texts: tuple[str, ...]
+    embeddings: np.ndarray
+
+    def nearest(self, embeddings: np.ndarray, top_k: int = 5) -> list[list[tuple[float, str]]]:
+        """As `nearest_motions`."""
+        found = []
+        for row in np.asarray(embeddings) @ self.embeddings.T:
+            best: dict[str, float] = {}
+            for index in np.argsort(-row, kind="stable"):
+                best.setdefault(self.texts[index], float(row[index]))
+            found.append([(score, text) for text, score in best.items()][:top_k])
+        return found
+
+
+def known_motions(model: Any, processor: Any, worn: Sequence[int], seeds: Sequence[int] = LIBRARY_SEEDS) -> KnownMotions:
+    """The library of `nearest_motions`, which takes seconds to make, for recordings with sensors on `worn`."""
     motions = [simulate_activity(name, seed, WINDOW_SECONDS) for seed in seeds for name in sorted(ACTIVITIES)]
     placements = [sorted(worn)] * len(motions)
-    library = imu_embeddings(model, processor, _encode(processor, motions, placements, seeds[0]), placements)
-    found = []
-    for row in np.asarray(embeddings) @ library.T:
-        best: dict[str, float] = {}
-        for index in np.argsort(-row, kind="stable"):
-            best.setdefault(motions[index].narrations[0].text, float(row[index]))
-        found.append([(score, text) for text, score in best.items()][:top_k])
-    return found
+    embeddings = imu_embeddings(model, processor, _encode(processor, motions, placements, seeds[0]), placements)
+    return KnownMotions(tuple(motion.narrations[0].text for motion in motions), embeddings)
 
 
 @torch.inference_mode()

@@ -1,0 +1,112 @@
+"""The page as a server on loopback: two users at once, limits, and no file that stays."""
+
+import socket
+import time
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("gradio", reason="needs gradio: pip install 'anymo-hf[space]'")
+
+ROOT = Path(__file__).parents[2]
+WALK = ROOT / "tests" / "data" / "walk_left_wrist.csv"
+POCKET = ROOT / "tests" / "data" / "walk_left_pocket.csv"
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def page(tiny_release):
+    """The running page with a tiny model."""
+    from anymo_hf.hub.space_app import serve
+
+    running = serve(str(tiny_release), wait=False)
+    yield running
+    running.close()
+    folder = Path(running.temporary_folder.name)
+    running.temporary_folder.cleanup()
+    assert not folder.exists()
+
+
+def sent_files(page):
+    return [path for path in Path(page.temporary_folder.name).rglob("*") if path.is_file()]
+
+
+def ask(page, file, place, labels, rate=104):
+    """What a user of a session of their own gets: the three parts of the answer."""
+    from gradio_client import Client, handle_file
+
+    client = Client(page.local_url, verbose=False)
+    try:
+        client.predict(handle_file(str(file)), api_name="/take")
+        return client.predict(place, labels, False, rate, "", "", "", api_name="/answer")
+    finally:
+        client.close()
+
+
+def test_users_at_once_get_their_own_answers_and_no_file_stays(page):
+    asked = [(WALK, "left_wrist", "walking, sitting"), (POCKET, "left_pocket", "lying, running, eating")] * 2
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda one: ask(page, *one), asked))
+    for (file, _, labels), (report, timeline, nearest) in zip(asked, answers, strict=True):
+        assert file.name in report and "Hz" in report and "anymo-scores" in nearest
+        for label in labels.split(", "):
+            assert f"<span>{label}</span>" in timeline
+        assert ("eating" in timeline) == ("eating" in labels)
+    assert answers[0] == answers[2] and answers[1] == answers[3]
+    until = time.monotonic() + 40
+    while sent_files(page) and time.monotonic() < until:
+        time.sleep(1)
+    assert not sent_files(page)
+
+
+def test_a_bad_file_and_none_at_all_are_said_on_the_page(page, tmp_path):
+    from gradio_client import Client
+
+    bad = tmp_path / "notes.csv"
+    bad.write_text("hello\nworld\n")
+    report, timeline, nearest = ask(page, bad, "left_wrist", "")
+    assert "notes.csv: no row of three numbers" in report and not timeline and not nearest
+    assert page.temporary_folder.name not in report
+    client = Client(page.local_url, verbose=False)
+    assert "Give a file" in client.predict("left_wrist", "", False, None, "", "", "", api_name="/answer")[0]
+    client.close()
+
+
+def test_a_file_over_the_limit_is_not_taken(page, tmp_path):
+    large = tmp_path / "large.csv"
+    large.write_bytes(b"0,0,9.81\n" * (11 * 2**20 // 9))
+    with pytest.raises(Exception, match="(?i)size|413|large"):
+        ask(page, large, "left_wrist", "")
+    assert not [path for path in sent_files(page) if path.name == "large.csv"]
+
+
+def test_it_listens_on_loopback_alone_and_asks_nothing_of_the_network(page):
+    host, port = page.server_name, page.server_port
+    assert host == "127.0.0.1"
+    other = socket.gethostbyname(socket.gethostname())
+    if not other.startswith("127."):
+        with pytest.raises(OSError):
+            socket.create_connection((other, port), timeout=2).close()
+    with urllib.request.urlopen(page.local_url, timeout=10) as answer:
+        text = answer.read().decode()
+    assert not [word for word in ("googletagmanager", "analytics.js", "huggingface.co/api/telemetry") if word in text]
+    assert page.analytics_enabled is False
+
+
+def test_the_space_names_the_versions_that_the_tests_have():
+    pinned = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().split())
+    lines = (ROOT / "hub_cards" / "space" / "requirements.txt").read_text().splitlines()
+    for line in lines[2:-1]:
+        name, version = line.split("==")
+        assert pinned[name] == version, line
+    header = (ROOT / "hub_cards" / "space" / "README.md").read_text().split("---")[1]
+    import yaml
+
+    fields = yaml.safe_load(header)
+    assert fields["sdk"] == "gradio" and str(fields["sdk_version"]) == pinned["gradio"]
+    assert (ROOT / "hub_cards" / "space" / fields["app_file"]).is_file()
+    copy = ROOT / "hub_cards" / "space" / "examples" / WALK.name
+    assert copy.read_bytes() == WALK.read_bytes()
