@@ -62,6 +62,18 @@ def test_users_at_once_get_their_own_answers_and_no_file_stays(page):
     assert not sent_files(page)
 
 
+def test_old_files_go_and_new_ones_stay(tmp_path):
+    from anymo_hf.hub.space_app import delete_old_files
+
+    (tmp_path / "hash").mkdir()
+    (tmp_path / "hash" / "old.csv").write_text("1")
+    time.sleep(0.3)
+    (tmp_path / "new.csv").write_text("1")
+    delete_old_files(tmp_path, 0.2)
+    delete_old_files(tmp_path, 0.2)  # the folder has changed just now, so it may take another turn
+    assert not (tmp_path / "hash" / "old.csv").exists() and (tmp_path / "new.csv").exists()
+
+
 def test_a_bad_file_and_none_at_all_are_said_on_the_page(page, tmp_path):
     from gradio_client import Client
 

@@ -1,16 +1,19 @@
 """The page to try AnyMo in a browser, as a Hugging Face Space and as `anymo space` on this machine.
 
 What a user gives is kept in memory for their visit alone. A file that the browser sends lies in gradio's temporary folder until
-it is read, and is deleted within `KEPT_SECONDS` and `SWEEP_SECONDS`; the folder itself goes with the server.
+it is read, and `delete_old_files` deletes it soon after; the folder itself goes with the server.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Thread
 from typing import Any
 
 from ..pictures.body import WORN_SIDES
@@ -111,7 +114,6 @@ def build_page(space: SpaceModel, examples: Sequence[Example] = ()) -> Any:
     with gr.Blocks(
         title="AnyMo: what does your motion sensor feel?",
         analytics_enabled=False,
-        delete_cache=(SWEEP_SECONDS, KEPT_SECONDS),
     ) as page:
         upload = gr.State(None, time_to_live=_VISIT_SECONDS)
         gr.Markdown(_INTRODUCTION)
@@ -197,7 +199,8 @@ def serve(
         model: checkpoint folder, owner/name, or "anymo" for the installed one.
         examples: as in `build_page`.
         host, port: where it is served; None takes a free port from 7860 on.
-        wait: until the program is ended; without it the running `gradio.Blocks` is returned, to be closed by its `close`.
+        wait: until the program is ended; without it the running `gradio.Blocks` is returned, to be ended by its `close()` and
+            `temporary_folder.cleanup()`.
 
     Raises:
         ImportError: gradio is missing.
@@ -210,7 +213,8 @@ def serve(
     page = build_page(space, examples)
     import gradio as gr
 
-    page.temporary_folder = folder  # deleted with the page
+    page.temporary_folder = folder
+    Thread(target=_sweep, args=(folder.name,), daemon=True).start()
     page.queue(max_size=WAITING)
     # fonts of the device, so that none is fetched; colours with enough contrast
     theme = gr.themes.Default(
@@ -224,4 +228,20 @@ def serve(
         css=(_TEMPLATES / "space.css").read_text(encoding="utf-8"), theme=theme, ssr_mode=False,
         quiet=not wait, footer_links=[],
     )  # fmt: skip
+    if wait:
+        folder.cleanup()
     return page
+
+
+def delete_old_files(folder: str | Path, age: float) -> None:
+    """Delete files that nothing was written to for `age` seconds, parts of broken uploads too, and folders left empty."""
+    for path in sorted(Path(folder).rglob("*"), reverse=True):
+        with suppress(OSError):  # gone meanwhile, or a folder that is not empty
+            if time.time() - path.lstat().st_ctime > age:
+                path.rmdir() if path.is_dir() else path.unlink()
+
+
+def _sweep(folder: str) -> None:
+    while os.path.isdir(folder):
+        delete_old_files(folder, KEPT_SECONDS)
+        time.sleep(SWEEP_SECONDS)
