@@ -71,13 +71,19 @@ def resample(
         return signal
     up, down = rate_ratio(rate, target)
     count = max(1, round(len(signal) * target / rate)) if count is None else count
+    if up == down:  # a clock beside the target's by less than any fraction tells, such as 60.001 Hz
+        return _of_length(signal, count)
     most = max(up, down)
     taps = firwin(2 * _ZERO_CROSSINGS * most + 1, 1 / most, window=("kaiser", _KAISER_BETA))
     for phase in range(up):  # each new sample is a mean of old ones, so what is constant stays so
         taps[phase::up] /= up * taps[phase::up].sum()
-    out = resample_poly(signal, up, down, axis=0, padtype=ends, window=taps)
-    missing = count - len(out)
-    return out[:count] if missing <= 0 else np.concatenate([out, np.repeat(out[-1:], missing, axis=0)])
+    return _of_length(resample_poly(signal, up, down, axis=0, padtype=ends, window=taps), count)
+
+
+def _of_length(signal: np.ndarray, count: int) -> np.ndarray:
+    """The first `count` samples, the last one repeated where there are fewer."""
+    missing = count - len(signal)
+    return signal[:count] if missing <= 0 else np.concatenate([signal, np.repeat(signal[-1:], missing, axis=0)])
 
 
 def rate_ratio(rate: float, target: float = TARGET_RATE) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 `ANYMO_SCREENSHOTS=FOLDER` keeps pictures of what the tests saw.
 """
 
+import base64
 import os
 import shutil
 import time
@@ -65,8 +66,6 @@ def browser(request, page, chromium):
     folder = os.environ.get("ANYMO_SCREENSHOTS")
     if folder:
         whole = chromium.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True})["data"]
-        import base64
-
         name = request.node.name.removeprefix("test_").replace("[", "-").replace("]", "")
         Path(folder).mkdir(parents=True, exist_ok=True)
         (Path(folder) / f"{name}.png").write_bytes(base64.b64decode(whole))
@@ -113,7 +112,8 @@ def test_a_file_is_answered_and_fits_the_screen(browser, tmp_path):
         row.text.split("\n")[0] for row in browser.find_elements(By.CSS_SELECTOR, "#anymo-timeline .anymo-scores li")
     }
     until(browser, "#anymo-timeline", "In its own words")
-    assert len(browser.find_elements(By.CSS_SELECTOR, "#anymo-timeline .anymo-tokens rect")) == 150
+    tokens = len(browser.find_elements(By.CSS_SELECTOR, "#anymo-timeline .anymo-tokens rect"))
+    assert tokens in (150, 108)  # two books of 15 steps a second, of the first 5 s or the last 3.6 s
     until(browser, "#anymo-nearest .anymo-scores li")
     wide = browser.execute_script("return [document.documentElement.scrollWidth, window.innerWidth]")
     assert wide[0] <= wide[1], "the page is wider than the screen"
@@ -149,10 +149,19 @@ def test_the_body_and_the_list_show_the_same_place(browser):
     assert [one.get_attribute("aria-label") for one in pressed] == ["right pocket"]
 
 
-def test_the_phones_own_sensors_are_recorded(browser):
+def start_recording(browser):
+    """Touches the button, again where the page's script was not there yet."""
     button = browser.find_element(By.CSS_SELECTOR, "#anymo-recorder button")
-    button.click()
-    assert button.text == "Stop"
+    for _ in range(20):
+        button.click()
+        if button.text == "Stop":
+            return button
+        time.sleep(0.3)
+    raise AssertionError("the recorder does not start")
+
+
+def test_the_phones_own_sensors_are_recorded(browser):
+    button = start_recording(browser)
     sent = """
         const done = arguments[0]; let count = 0;
         const timer = setInterval(() => {
@@ -174,8 +183,7 @@ def test_the_phones_own_sensors_are_recorded(browser):
 
 
 def test_a_device_without_sensors_says_so(browser):
-    button = browser.find_element(By.CSS_SELECTOR, "#anymo-recorder button")
-    button.click()
+    button = start_recording(browser)
     until(browser, "#anymo-recorder p", "No motion came")
     assert button.text == "Record with this phone"
 

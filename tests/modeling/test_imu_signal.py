@@ -100,6 +100,15 @@ def test_ends_rest_or_keep_their_speed():
     np.testing.assert_allclose(np.diff(straight), 100 / 60, rtol=0.005)
 
 
+@pytest.mark.parametrize("rate", [59.98, 60.0001, 60.01])
+def test_a_clock_just_beside_the_target_changes_nothing_but_the_length(rate):
+    signal = np.random.default_rng(0).normal(size=(30_000, 6))
+    out = resample(signal, rate)
+    assert len(out) == round(30_000 * 60 / rate)
+    shared = min(len(out), len(signal))
+    np.testing.assert_array_equal(out[:shared], signal[:shared])
+
+
 def test_bad_rates_are_refused_and_torch_is_not_needed():
     for rate in (0.0, 4.0, np.nan, 20_000.0):
         with pytest.raises(ValueError, match="5 and 10,000"):
