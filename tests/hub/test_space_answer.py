@@ -165,5 +165,7 @@ def test_labels_and_fields():
 
 
 def test_fields_count_instead_of_what_came_with_the_file(space):
-    parts = next(answer_parts(space, replace(UPLOAD, options=reading_options()), "left_wrist", "", False, 104, "", "", ""))
+    parts = next(
+        answer_parts(space, replace(UPLOAD, options=reading_options()), "left_wrist", "", False, 104, "", "", "")
+    )
     assert "8.6 s" in parts[0] and "anymo-bar" in parts[1]

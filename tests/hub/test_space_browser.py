@@ -21,9 +21,7 @@ from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(
-        not (CHROMIUM and DRIVER), reason="needs a browser: apt-get install chromium chromium-driver"
-    ),
+    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs a browser: apt-get install chromium chromium-driver"),
 ]
 WALK = Path(__file__).parents[1] / "data" / "walk_left_wrist.csv"
 DESK, PHONE = (1280, 900), (390, 844)
@@ -78,9 +76,9 @@ def until(browser, selector, words=""):
         here = driver.find_elements(By.CSS_SELECTOR, selector)
         return next((one for one in here if words in one.text), None)
 
-    return WebDriverWait(browser, 90, ignored_exceptions=(selenium.common.exceptions.StaleElementReferenceException,)).until(
-        found
-    )
+    return WebDriverWait(
+        browser, 90, ignored_exceptions=(selenium.common.exceptions.StaleElementReferenceException,)
+    ).until(found)
 
 
 def send(browser, path):
@@ -142,8 +140,9 @@ def test_the_body_and_the_list_show_the_same_place(browser):
     button.click()
     chosen = WebDriverWait(browser, 20)
     chosen.until(
-        lambda driver: driver.find_element(By.CSS_SELECTOR, "#anymo-place input").get_attribute("value")
-        == "right pocket"
+        lambda driver: (
+            driver.find_element(By.CSS_SELECTOR, "#anymo-place input").get_attribute("value") == "right pocket"
+        )
     )
     pressed = browser.find_elements(By.CSS_SELECTOR, ".anymo-body button[aria-pressed=true]")
     assert [one.get_attribute("aria-label") for one in pressed] == ["right pocket"]

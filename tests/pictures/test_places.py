@@ -16,7 +16,9 @@ def test_places_lie_on_the_painted_body():
     painted = np.asarray(Image.open(io.BytesIO(picture)).convert("RGBA"))[..., 3] > 0
     tall, wide = painted.shape
     for name, (across, down) in places.items():
-        around = painted[max(int(tall * down) - 8, 0) : int(tall * down) + 8, int(wide * across) - 8 : int(wide * across) + 8]
+        around = painted[
+            max(int(tall * down) - 8, 0) : int(tall * down) + 8, int(wide * across) - 8 : int(wide * across) + 8
+        ]
         assert around.mean() > 0.3, name
     assert 0.1 < painted.mean() < 0.6
 
@@ -29,4 +31,6 @@ def test_who_faces_the_viewer_has_the_left_hand_on_the_right():
             assert across > 0.5 > other[0] and abs(down - other[1]) < 0.03, name
     heights = [places[name][1] for name in ("head", "chest", "waist", "left_pocket", "left_ankle", "left_shoe")]
     assert heights == sorted(heights)
-    assert min(abs(a[0] - b[0]) + abs(a[1] - b[1]) for n, a in places.items() for m, b in places.items() if n < m) > 0.04
+    assert (
+        min(abs(a[0] - b[0]) + abs(a[1] - b[1]) for n, a in places.items() for m, b in places.items() if n < m) > 0.04
+    )

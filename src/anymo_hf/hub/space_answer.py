@@ -33,7 +33,9 @@ LARGEST_FILE = 10 << 20  # bytes
 LARGEST_UNPACKED = 100 << 20  # bytes of a zip's files
 MOST_SECONDS = 1800.0  # of a recording; the rest is left out
 MOST_LABELS, LONGEST_LABEL = 40, 80
-_LIBRARY_PEOPLE = (0,)  # one person does every known motion: a third of the time, and the page's first answer waits for it
+_LIBRARY_PEOPLE = (
+    0,
+)  # one person does every known motion: a third of the time, and the page's first answer waits for it
 _COLUMNS = ("seconds", "acc_x", "acc_y", "acc_z", "gyro_x", "gyro_y", "gyro_z")
 # arguments of readers that their messages name, as the page's fields name them
 FIELDS = {
@@ -173,7 +175,9 @@ def split_labels(text: str | None) -> list[str] | None:
         raise ValueError(f"{len(found)} labels are more than this page takes; give at most {MOST_LABELS}")
     for label in found:
         if len(label) > LONGEST_LABEL:
-            raise ValueError(f"the label {label[:20]!r}... is longer than {LONGEST_LABEL} letters; give it in fewer words")
+            raise ValueError(
+                f"the label {label[:20]!r}... is longer than {LONGEST_LABEL} letters; give it in fewer words"
+            )
     return found or None
 
 
@@ -218,7 +222,9 @@ def read_upload(upload: Upload, placement: str) -> DeviceExport:
     """
     name = Path(upload.name.replace("\\", "/")).name or "recording"
     if len(upload.content) > LARGEST_FILE:
-        raise ValueError(f"{name}: {len(upload.content) / 2**20:.1f} MB are over {LARGEST_FILE >> 20} MB; give a part of it")
+        raise ValueError(
+            f"{name}: {len(upload.content) / 2**20:.1f} MB are over {LARGEST_FILE >> 20} MB; give a part of it"
+        )
     with TemporaryDirectory() as folder:
         path = Path(folder) / name
         path.write_bytes(upload.content)
@@ -227,7 +233,9 @@ def read_upload(upload: Upload, placement: str) -> DeviceExport:
                 with zipfile.ZipFile(path) as archive:
                     unpacked = sum(member.file_size for member in archive.infolist())
                 if unpacked > LARGEST_UNPACKED:
-                    raise ValueError(f"{path}: unpacks to over {LARGEST_UNPACKED >> 20} MB; give the sensor's file alone")
+                    raise ValueError(
+                        f"{path}: unpacks to over {LARGEST_UNPACKED >> 20} MB; give the sensor's file alone"
+                    )
             return read_export(path, placement, options=upload.options)
         except (ValueError, OSError) as error:
             raise ValueError(in_page_words(str(error)).replace(f"{folder}/", "")) from error
@@ -280,7 +288,9 @@ def answer_upload(
         raise ValueError(f"{upload.name}: {whole:.2f} s without a pause are under one second; give a longer recording")
     report = [(name, in_page_words(text)) for name, text in report_rows(export)]
     if whole > MOST_SECONDS:
-        report.append(("note", f"the first {MOST_SECONDS / 60:g} minutes are answered here; `anymo recognize` takes all"))
+        report.append(
+            ("note", f"the first {MOST_SECONDS / 60:g} minutes are answered here; `anymo recognize` takes all")
+        )
     recognizer = space.recognizer(labels, none_of_these)
     answers: list[WindowAnswer] = []
     entries = list(recognize(recognizer, stretches, seen=answers.append))

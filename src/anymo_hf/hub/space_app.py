@@ -157,7 +157,9 @@ def build_page(space: SpaceModel, examples: Sequence[Example] = ()) -> Any:
                         [("as the file says", ""), "rad/s", "deg/s"], value="", label=FIELDS["angular_velocity_unit"]
                     )
                     columns = gr.Textbox(
-                        label=FIELDS["columns"], placeholder="ax,ay,az,gx,gy,gz", info="Three or six names; usual ones are found."
+                        label=FIELDS["columns"],
+                        placeholder="ax,ay,az,gx,gy,gz",
+                        info="Three or six names; usual ones are found.",
                     )
                 again = gr.Button("Answer", variant="primary", elem_id="anymo-again")
         gr.Markdown("## 3. The answer")

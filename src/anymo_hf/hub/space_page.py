@@ -137,7 +137,8 @@ def _window(window: SurestWindow) -> str:
     table = window.codes.reshape(-1, window.books) - window.size * np.arange(window.books)
     cells = "".join(
         f'<rect x="{10 * step}" y="{12 * book}" width="10" height="11" '
-        f'fill="hsl({137 * int(code) % 360} 55% {38 + 7 * (int(code) % 5)}%)"><title>book {book + 1}, code {code}</title></rect>'
+        f'fill="hsl({137 * int(code) % 360} 55% {38 + 7 * (int(code) % 5)}%)">'
+        f"<title>book {book + 1}, code {code}</title></rect>"
         for step, row in enumerate(table)
         for book, code in enumerate(row)
     )
@@ -151,6 +152,6 @@ def _window(window: SurestWindow) -> str:
         f'<p class="anymo-caption">In its own words: {words}</p>'
         f'<svg class="anymo-tokens" viewBox="0 0 {size}" preserveAspectRatio="none" role="img" '
         f'aria-label="{table.size} motion tokens, listed below">{cells}</svg>'
-        f'<details><summary>{table.size} motion tokens, {_TOKENS_A_SECOND} steps a second in {window.books} books; like '
+        f"<details><summary>{table.size} motion tokens, {_TOKENS_A_SECOND} steps a second in {window.books} books; like "
         f"colour, like code</summary>{numbers}</details>"
     )

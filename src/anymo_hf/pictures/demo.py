@@ -132,7 +132,9 @@ class KnownMotions:
         return found
 
 
-def known_motions(model: Any, processor: Any, worn: Sequence[int], seeds: Sequence[int] = LIBRARY_SEEDS) -> KnownMotions:
+def known_motions(
+    model: Any, processor: Any, worn: Sequence[int], seeds: Sequence[int] = LIBRARY_SEEDS
+) -> KnownMotions:
     """The library of `nearest_motions`, which takes seconds to make, for recordings with sensors on `worn`."""
     motions = [simulate_activity(name, seed, WINDOW_SECONDS) for seed in seeds for name in sorted(ACTIVITIES)]
     placements = [sorted(worn)] * len(motions)
