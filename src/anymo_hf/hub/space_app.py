@@ -1,7 +1,7 @@
 """The page to try AnyMo in a browser, as a Hugging Face Space and as `anymo space` on this machine.
 
-What a user gives is kept in memory for their visit alone. A file that the browser sends lies in gradio's temporary folder until
-it is read, and `delete_old_files` deletes it soon after; the folder itself goes with the server.
+What a user gives is kept in memory for their visit alone. A file that the browser sends lies in a temporary folder until it
+is read, and `delete_old_files` deletes it soon after; the folder itself goes with the server.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ _INTRODUCTION = f"""
 # AnyMo: what does your motion sensor feel?
 
 Give a recording of one worn sensor, or record with your phone, and say where it was worn. Files up to
-{LARGEST_FILE >> 20} MB; the first {MOST_SECONDS / 60:g} minutes are answered. A file is deleted once it is read, and nothing is kept
-after your visit. The answers are a small research model's: they can be wrong, and are no medical advice.
+{LARGEST_FILE >> 20} MB; the first {MOST_SECONDS / 60:g} minutes are answered. A file is deleted once it is read, and
+nothing is kept after your visit. The answers are a small research model's: they can be wrong, and are no medical advice.
 """
 _RECORDER = """<div class="anymo-recorder"><button type="button" aria-pressed="false">Record with this phone</button>
 <p role="status" aria-live="polite"></p></div>"""
@@ -201,8 +201,8 @@ def serve(
         model: checkpoint folder, owner/name, or "anymo" for the installed one.
         examples: as in `build_page`.
         host, port: where it is served; None takes a free port from 7860 on.
-        wait: until the program is ended; without it the running `gradio.Blocks` is returned, to be ended by its `close()` and
-            `temporary_folder.cleanup()`.
+        wait: until the program is ended; without it the running `gradio.Blocks` is returned, to be ended by
+            its `close()` and `temporary_folder.cleanup()`.
 
     Raises:
         ImportError: gradio is missing.

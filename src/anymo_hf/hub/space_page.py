@@ -146,7 +146,8 @@ def _window(window: SurestWindow) -> str:
     numbers = "".join(
         f"<p>book {book + 1}: {' '.join(str(code) for code in column)}</p>" for book, column in enumerate(table.T)
     )
-    words = f"“{escape(window.caption)}”" if window.caption else "(the model has no words for it)"
+    said = "".join(letter for letter in window.caption if letter.isprintable())
+    words = f"“{escape(said)}”" if said else "(the model has no words for it)"
     return (
         f"<h4>The surest window, {clock(window.start)} – {clock(window.end)}</h4>"
         f'<p class="anymo-caption">In its own words: {words}</p>'
