@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from transformers import AutoConfig, PreTrainedConfig
 
 from .body_segments import GRAPHS
@@ -204,7 +206,7 @@ class AnyMoIMUTokenizerConfig(_ConfigWithCode):
         super().__init__(**kwargs)
 
 
-def _sub_config(kind: type, value: PreTrainedConfig | dict | None) -> PreTrainedConfig:
+def _sub_config(kind: type, value: PreTrainedConfig | dict | None) -> Any:
     return kind(**(value or {})) if value is None or isinstance(value, dict) else value
 
 

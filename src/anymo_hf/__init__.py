@@ -64,7 +64,7 @@ def _register() -> None:
         auto_mappings.CONFIG_MAPPING_NAMES[model_type] = class_name
         sys.modules[f"transformers.models.{model_type}"] = importlib.import_module("anymo_hf.registered_classes")
     # a folder with a tokenizer alone is asked for by the name of its class
-    transformers._class_to_module["AnyMoTokenizer"] = "models.anymo"
+    transformers._class_to_module["AnyMoTokenizer"] = "models.anymo"  # type: ignore[attr-defined]
     auto_mappings.FEATURE_EXTRACTOR_MAPPING_NAMES["anymo"] = "AnyMoFeatureExtractor"
     auto_mappings.PROCESSOR_MAPPING_NAMES["anymo"] = "AnyMoProcessor"
 

@@ -56,5 +56,5 @@ def find_released_checkpoint() -> None:
             logging.get_logger("transformers.anymo_hf").warning(line)
         return original(path_or_repo_id if folder == str(path_or_repo_id) else folder, *args, **kwargs)
 
-    cached_files.finds_anymo = True
+    cached_files.finds_anymo = True  # type: ignore[attr-defined]
     hub.cached_files = cached_files

@@ -17,7 +17,9 @@ def demo(
     data: Annotated[
         Path | None, typer.Option(help="Folder of real datasets; without it a person is simulated.")
     ] = None,
-    activity: Annotated[str | None, typer.Option(help="Simulate this activity instead of a random one.")] = None,
+    activity: Annotated[
+        str | None, typer.Option(help="Simulate this activity instead of a random everyday one.")
+    ] = None,
     placements: Annotated[
         str | None, typer.Option(help="Worn where, comma-separated; default: three at random.")
     ] = None,

@@ -122,7 +122,7 @@ def resolve_unit(unit: str, known: Mapping[str, float], field: str) -> str:
         ValueError: another unit.
     """
     found = known_unit(str(unit))
-    if found not in known:
+    if found is None or found not in known:
         spellings = [spelling for name in known for spelling in _SPELLINGS[name]]
         hint = did_you_mean(str(unit), spellings, 0.5, _UNIT_OF)
         raise ValueError(f"{field} must be one of {', '.join(known)}, got {unit!r}{hint}")

@@ -369,6 +369,7 @@ class AnyMoModel(AnyMoPreTrainedModel):
             torch.cat([prompt, embeds], 1), F.pad(attention_mask, (length, 0), value=1),
             output_attentions=output_attentions, output_hidden_states=output_hidden_states,
         )  # fmt: skip
+        assert output.last_hidden_state is not None
         output.last_hidden_state = output.last_hidden_state[:, length:]
         if output.hidden_states is not None:
             output.hidden_states = tuple(

@@ -184,7 +184,8 @@ class ImuClassificationPipeline(_ImuPipeline):
 
     def postprocess(self, model_outputs: torch.Tensor, top_k: int | None = None) -> list[dict[str, Any]]:  # type: ignore[override]
         """Ranked labels."""
-        logits, names = model_outputs[0].float(), self.model.config.id2label
+        logits = model_outputs[0].float()
+        names: Any = self.model.config.id2label
         kind = self.model.problem_type
         finish = {"regression": logits, "multi_label_classification": logits.sigmoid()}.get(kind, logits.softmax(0))
         scores = finish.tolist()

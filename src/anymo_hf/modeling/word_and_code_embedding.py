@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -54,7 +56,7 @@ class WordAndCodeEmbedding(nn.Embedding):
         return self.put_codes(super().forward(input_ids), input_ids)
 
 
-def own_embedding(module: nn.Module) -> WordAndCodeEmbedding:
+def own_embedding(module: Any) -> WordAndCodeEmbedding:
     """The embedding that works inside the wrappers of PEFT, if there are any."""
     while not isinstance(module, WordAndCodeEmbedding):
         copies = getattr(module, "modules_to_save", None)
