@@ -322,5 +322,11 @@ def _described(
     config = processor.feature_extractor.pqvae.config
     (caption,) = generate_captions(model, processor, codes[0][:1], worn)
     return SurestWindow(
-        window.start, window.end, codes[0][0], config.num_codebooks, config.codebook_size, caption, window.embedding
+        window.start,
+        window.end,
+        codes[0][0],
+        config.num_codebooks,
+        config.codebook_size,
+        caption,
+        np.asarray(window.embedding),
     )

@@ -166,7 +166,7 @@ def build_page(space: SpaceModel, examples: Sequence[Example] = ()) -> Any:
         parts = [gr.HTML(elem_id=f"anymo-{name}") for name in ("report", "timeline", "nearest")]
 
         fields = [rate, acceleration, turning, columns]
-        asked = {
+        asked: dict[str, Any] = {
             "fn": answer, "inputs": [upload, place, labels, none, *fields], "outputs": parts,
             "concurrency_limit": AT_ONCE, "concurrency_id": "answer", "show_progress": "minimal",
             "scroll_to_output": True,
