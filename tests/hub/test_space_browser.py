@@ -133,6 +133,21 @@ def test_a_bad_file_gives_one_sentence_and_the_next_one_an_answer(browser, tmp_p
     assert not browser.find_elements(By.CSS_SELECTOR, ".anymo-refusal")
 
 
+def test_other_labels_and_another_place_are_tried_on_the_same_recording(browser):
+    browser.find_element(By.XPATH, "//button[contains(., 'Simulated: jumping')]").click()
+    until(browser, "#anymo-report", "5.0 s, right ankle")
+    until(browser, "#anymo-nearest .anymo-scores li")
+    assert browser.find_element(By.CSS_SELECTOR, "#anymo-place input").get_attribute("value") == "right ankle"
+    browser.find_element(By.CSS_SELECTOR, "#anymo-labels textarea").send_keys("jumping, swimming")
+    browser.find_element(By.CSS_SELECTOR, "button[data-place=waist]").click()
+    WebDriverWait(browser, 20).until(
+        lambda driver: driver.find_element(By.CSS_SELECTOR, "#anymo-place input").get_attribute("value") == "waist"
+    )
+    browser.find_element(By.ID, "anymo-again").click()
+    until(browser, "#anymo-report", "5.0 s, waist")
+    until(browser, "#anymo-timeline .anymo-scores li", "swimming")
+
+
 def test_the_body_and_the_list_show_the_same_place(browser):
     button = browser.find_element(By.CSS_SELECTOR, "button[data-place=right_pocket]")
     size = button.size

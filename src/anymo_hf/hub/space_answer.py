@@ -92,7 +92,7 @@ class SpaceAnswer:
     """All that is found in a recording but for the known motions near to it.
 
     Args:
-        title: file, device and length in words.
+        title: file, device, length and place in words.
         report: rows of `report_rows`, in the page's words.
         entries: the timeline.
         seconds: activity -> seconds, the longest first.
@@ -298,7 +298,7 @@ def answer_upload(
     main = recognizer.labels.index(next(iter(seconds)))
     surest = max(answers, key=lambda answer: answer.scores[main])
     return SpaceAnswer(
-        f"{upload.name}: {export.title}, {whole:.1f} s",
+        f"{upload.name}: {export.title}, {whole:.1f} s, {placement.replace('_', ' ')}",
         report,
         entries,
         seconds,
