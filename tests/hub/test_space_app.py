@@ -1,6 +1,9 @@
 """The page as a server on loopback: two users at once, limits, and no file that stays."""
 
+import os
 import socket
+import subprocess
+import sys
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -122,3 +125,20 @@ def test_the_space_names_the_versions_that_the_tests_have():
     assert (ROOT / "hub_cards" / "space" / fields["app_file"]).is_file()
     copy = ROOT / "hub_cards" / "space" / "examples" / WALK.name
     assert copy.read_bytes() == WALK.read_bytes()
+
+
+def test_a_server_that_is_told_to_end_takes_its_folder_along(tiny_release, tmp_path):
+    code = f"from anymo_hf.hub.space_app import serve; serve({str(tiny_release)!r})"
+    server = subprocess.Popen(
+        [sys.executable, "-c", code], env=os.environ | {"TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        while "Running on local URL" not in (line := server.stdout.readline()):
+            assert line, "the server ended before it ran"
+        assert list(tmp_path.glob("anymo-space-*"))
+        time.sleep(1)
+        server.terminate()
+        server.communicate(timeout=30)
+    finally:
+        server.kill()
+    assert not list(tmp_path.glob("anymo-space-*"))

@@ -7,6 +7,7 @@ is read, and `delete_old_files` deletes it soon after; the folder itself goes wi
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -216,6 +217,8 @@ def serve(
     import gradio as gr
 
     page.temporary_folder = folder
+    if wait:  # ended from outside as by Ctrl+C, so that the folder goes
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     Thread(target=_sweep, args=(folder.name,), daemon=True).start()
     page.queue(max_size=WAITING)
     # fonts of the device, so that none is fetched; colours with enough contrast
