@@ -130,7 +130,10 @@ def test_the_space_names_the_versions_that_the_tests_have():
 def test_a_server_that_is_told_to_end_takes_its_folder_along(tiny_release, tmp_path):
     code = f"from anymo_hf.hub.space_app import serve; serve({str(tiny_release)!r})"
     server = subprocess.Popen(
-        [sys.executable, "-c", code], env=os.environ | {"TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-u", "-c", code],
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         while "Running on local URL" not in (line := server.stdout.readline()):
