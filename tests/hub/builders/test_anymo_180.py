@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 from datasets import Array2D, load_dataset
+from support.stratified import check_stratified_split
 
 from anymo_hf.hub.dataset_card import check_card
 from anymo_hf.motion.activity_labels import anymo180
@@ -46,6 +47,7 @@ def test_rows_are_the_annotations(folders, tmp_path):
     data = load_dataset(str(base / "repo"), cache_dir=str(tmp_path))
     assert data["train"].features["left_wrist"] == Array2D((None, 6), "float32")
     assert set(data["test"]["subject_id"]) == {"alec_meza"} and "alec_meza" not in data["train"]["subject_id"]
+    check_stratified_split(data["train"], "label_id")
     ids = list(anymo180())
     wanted = {row.sample_id: row for row in table.itertuples()}
     rows = [row for part in data.values() for row in part.with_format("numpy")]

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import load_dataset
 from scipy.signal import firwin
+from support.stratified import check_stratified_split
 from typer.testing import CliRunner
 
 from anymo_hf.cli.bench import app
@@ -68,6 +69,7 @@ def test_one_code_reads_official_and_own(built, tmp_path):
     out = built[2]
     own = load_dataset(str(out), "AnyMo-Bench-50-USCD", cache_dir=str(tmp_path / "c"))
     same = load_dataset(str(out), "core50", cache_dir=str(tmp_path / "c"))
+    check_stratified_split(own["train"], "label_id")
     assert list(own) == ["train", "test"] and list(same) == ["train", "test", "test_cross_device"]
     assert own["test"]["imu"][:] == same["test_cross_device"]["imu"][:]
     # an official repository as its exporter writes it, without our metadata

@@ -15,6 +15,7 @@ from support.dataset_files import mmea as mmea_files
 from support.dataset_files import opportunity as opportunity_files
 from support.dataset_files import unimts_bundle as unimts_bundle_files
 from support.dataset_files.two_people import WRITERS
+from support.stratified import check_stratified_split
 
 from anymo_hf.hub.builders import anymo_zeroshot
 from anymo_hf.hub.dataset_card import check_card
@@ -58,6 +59,7 @@ def test_every_config_holds_the_windows_of_the_evaluation(name, tmp_path):
     assert set(data) == ({"train", "test"} if name in WITH_TRAIN else {"test"})
     windows = list(read_windows(name, source, segments=None))
     assert_same(name, data["test"], windows)
+    check_stratified_split(data["test"], "label")
     test = counts["splits"]["test"]
     seconds = sum(len(next(iter(window.signals.values()))) / window.sampling_rate for window in windows)
     assert test["rows"] == len(windows) and set(test["subjects"]) == {window.subject for window in windows} - {""}
