@@ -46,7 +46,7 @@ def evaluate_simulated(
     counts = {part: windows or DEFAULT_WINDOWS[part] for part in parts}
     all_windows = held_out_windows(processor, max(counts.values()))
     for part, count in counts.items():
-        first = all_windows.first(count)
+        first = all_windows.part(0, count)
         shown = first.codes, first.placements, first.texts
         if part == "retrieval":
             lines, result = _retrieval(model, processor, *shown, batch_size)

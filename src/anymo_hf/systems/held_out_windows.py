@@ -37,9 +37,9 @@ class HeldOutWindows:
     texts: list[str]
     activities: list[str]
 
-    def first(self, count: int) -> HeldOutWindows:
-        """The first `count` of them."""
-        return HeldOutWindows(*(value[:count] for value in vars(self).values()))
+    def part(self, start: int, end: int) -> HeldOutWindows:
+        """Those from `start` up to `end`."""
+        return HeldOutWindows(*(value[start:end] for value in vars(self).values()))
 
 
 def held_out_windows(processor: Any, count: int) -> HeldOutWindows:

@@ -14,8 +14,7 @@ from .activity_labels import EVERYDAY, NONE_OF_THESE
 from .checkpoint import holds_classifier, load_checkpoint, load_classifier
 
 WINDOW = 5.0  # seconds, the longest window of training
-# "none of these", set so: with EVERYDAY 98 % of the simulated windows of its activities keep a label and 74 % of those of
-# others get none; of real windows, whose labels are all given, 89 % of HAPT and 85 % of USC-HAD keep one
+# both were set on simulated windows; `evaluation/none_of_these.py` measures what they do
 NEAR_IN_MEANING = 0.5  # cosine of two labels' texts from which one may stand for the other
 HANDICAP = 2.0  # temperatures by which another activity must be nearer than the best label
 _BATCH = 16  # windows in a pass; more are no faster on a CPU and take more memory
