@@ -167,6 +167,16 @@ def _text_matching(content: dict[str, Any]) -> str:
     return f"{content['texts']} paraphrases of {content['activities']} activities, in percent.\n\n{table(head, [row])}"
 
 
+def _recognize(content: dict[str, Any]) -> str:
+    day, one = content["day"], content["one_thread"]
+    return (
+        f"`python benchmarks/recognize.py`; {content['machine']}. A day of one sensor at {day['sampling_rate']} Hz, "
+        f"{day['windows']:,} windows, on two threads: {day['seconds']:.0f} s ({day['cpu_seconds']:.0f} CPU seconds) and "
+        f"{day['peak_gigabytes']:.2f} GB at most. One thread: {one['windows_per_second']:.1f} windows a second, "
+        f"{one['cpu_ms_per_window']:.1f} CPU-ms a window. The wheel, with the checkpoint: {content['wheel_megabytes']:.1f} MB."
+    )
+
+
 # name of a results file with what writes its section, or of a table of `anymo tables` with None
 SECTIONS: tuple[tuple[str, str, Callable[[dict[str, Any]], str] | None], ...] = (
     ("recognition", "Zero-shot recognition of real recordings", _recognition),
@@ -187,6 +197,7 @@ SECTIONS: tuple[tuple[str, str, Callable[[dict[str, Any]], str] | None], ...] = 
     ("derivatives", "Derivatives", _derivatives),
     ("sensor_noise", "Sensor noise of real recordings", _noise),
     ("simulation_benchmark", "Speed and size of the simulation", _simulation),
+    ("recognize_benchmark", "Recognition of long recordings", _recognize),
     ("stream_benchmark", "Streaming", _stream),
 )
 
