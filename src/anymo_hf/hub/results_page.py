@@ -173,7 +173,8 @@ def _recognize(content: dict[str, Any]) -> str:
         f"`python benchmarks/recognize.py`; {content['machine']}. A day of one sensor at {day['sampling_rate']} Hz, "
         f"{day['windows']:,} windows, on two threads: {day['seconds']:.0f} s ({day['cpu_seconds']:.0f} CPU seconds) and "
         f"{day['peak_gigabytes']:.2f} GB at most. One thread: {one['windows_per_second']:.1f} windows a second, "
-        f"{one['cpu_ms_per_window']:.1f} CPU-ms a window. The wheel, with the checkpoint: {content['wheel_megabytes']:.1f} MB."
+        f"{one['cpu_ms_per_window']:.1f} CPU-ms a window. "
+        f"The wheel has {content['wheel_megabytes']:.1f} MB, checkpoint included."
     )
 
 
