@@ -156,7 +156,7 @@ class System:
 
 
 def systems() -> dict[str, type[System]]:
-    """Every system of this folder by its name.
+    """Every system of this folder by its name; a class without one is a base of others.
 
     Raises:
         ValueError: two systems of one name.
@@ -168,7 +168,7 @@ def systems() -> dict[str, type[System]]:
         loaded = importlib.import_module(f"{folder.__name__}.{module}")
         for value in vars(loaded).values():
             own = isinstance(value, type) and value.__module__ == loaded.__name__
-            if own and issubclass(value, System) and value is not System:
+            if own and issubclass(value, System) and hasattr(value, "name"):
                 if value.name in found:
                     raise ValueError(f"{value.__module__}: the name {value.name!r} is taken by {found[value.name]}")
                 found[value.name] = value

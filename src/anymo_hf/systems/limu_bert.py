@@ -11,9 +11,8 @@ from torch import nn
 
 from ..modeling.imu_signal import resample
 from ..recordings.imu_recording import ImuRecording
-from .interface import System
+from .frozen_features import FrozenFeatures
 from .published_weights import PublishedFile, device_of, load_network, run_batches
-from .trained_windows import check_placements, placements_of, scores_of_labels
 
 RATE, SAMPLES = 20.0, 120
 GRAVITY = 9.8  # their divisor of acceleration
@@ -94,19 +93,15 @@ class LimuBert(nn.Module):
         return self.transformer(x)
 
 
-class LimuBertFrozen(System):
+class LimuBertFrozen(FrozenFeatures):
     """The released encoder, mean and maximum over time of each placement, and logistic regression on people's labels.
 
     Its authors train a GRU on the sequence of embeddings instead. Windows come to 20 Hz; a shorter one than 6 s is held at
     its last sample, of a longer one pieces of 6 s are averaged.
     """
 
-    name, title, requires, licence = "limu_bert", "LIMU-BERT, frozen", "weights", WEIGHTS.licence
+    name, title, licence = "limu_bert", "LIMU-BERT, frozen", WEIGHTS.licence
     rate, channels = RATE, (6,)
-
-    def __init__(self, network: LimuBert, batch_size: int = 256, seed: int = 0):
-        self.network, self.batch_size, self.seed = network.eval(), batch_size, seed
-        self.placements: tuple[str, ...] = ()
 
     @classmethod
     def load(cls, source: str | None = None, seed: int = 0) -> LimuBertFrozen:
@@ -139,27 +134,3 @@ class LimuBertFrozen(System):
         np.add.at(sums, (rows, columns), found)
         np.add.at(counts, (rows, columns), 1)
         return (sums / np.maximum(counts, 1)[..., None]).reshape(len(recordings), -1)
-
-    def fit(
-        self, recordings: Sequence[ImuRecording], labels: Sequence[str], groups: Sequence[str] | None = None
-    ) -> None:
-        """As `System.fit`; the network stays as it is."""
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-
-        self.check_training(recordings, labels, groups)
-        self.placements = placements_of(recordings)
-        self.classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000, random_state=self.seed))
-        self.classifier.fit(self.features(recordings), np.array(labels))
-
-    def score(self, recordings: Sequence[ImuRecording], labels: Sequence[str]) -> np.ndarray:
-        """As `System.score`: chances, 0 for a label that training did not hold.
-
-        Raises:
-            ValueError: also where a window has a placement that training did not have.
-        """
-        self.check(recordings)
-        check_placements(self.title, self.placements, recordings)
-        found = self.classifier.predict_proba(self.features(recordings))
-        return scores_of_labels(found, self.classifier.classes_, labels)

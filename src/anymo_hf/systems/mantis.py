@@ -13,6 +13,7 @@ from torch import nn
 from tqdm import tqdm
 
 from ..recordings.imu_recording import ImuRecording
+from .frozen_features import FrozenFeatures
 from .imu2clip import stretch
 from .interface import System
 from .published_weights import PublishedFile, default_device, device_of, load_network, run_batches
@@ -296,19 +297,15 @@ def channel_inputs(recordings: Sequence[ImuRecording], placements: Sequence[str]
     return np.stack(found).astype(np.float32)
 
 
-class MantisV2Frozen(System):
+class MantisV2Frozen(FrozenFeatures):
     """MantisV2's features of each channel side by side, and logistic regression; without labels it knows no words.
 
     The features are those that its authors advise without fine-tuning: the third block, class token and mean.
     """
 
-    name, title, requires, licence = "mantis_v2", "MantisV2, frozen", "weights", V2_WEIGHTS.licence
+    name, title, licence = "mantis_v2", "MantisV2, frozen", V2_WEIGHTS.licence
     layer: int | None = 2
     combined = True
-
-    def __init__(self, network: Mantis, batch_size: int = 256, seed: int = 0):
-        self.network, self.batch_size, self.seed = network.eval(), batch_size, seed
-        self.placements: tuple[str, ...] = ()
 
     @classmethod
     def load(cls, source: str | None = None, seed: int = 0) -> MantisV2Frozen:
@@ -324,30 +321,6 @@ class MantisV2Frozen(System):
 
         flat = list(windows.reshape(-1, SAMPLES))
         return run_batches(run, flat, device_of(self.network), self.batch_size).reshape(len(windows), -1)
-
-    def fit(
-        self, recordings: Sequence[ImuRecording], labels: Sequence[str], groups: Sequence[str] | None = None
-    ) -> None:
-        """As `System.fit`; the network stays as it is."""
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
-
-        self.check_training(recordings, labels, groups)
-        self.placements = placements_of(recordings)
-        self.classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000, random_state=self.seed))
-        self.classifier.fit(self.features(recordings), np.array(labels))
-
-    def score(self, recordings: Sequence[ImuRecording], labels: Sequence[str]) -> np.ndarray:
-        """As `System.score`: chances, 0 for a label that training did not hold.
-
-        Raises:
-            ValueError: also where a window has a placement that training did not have.
-        """
-        self.check(recordings)
-        check_placements(self.title, self.placements, recordings)
-        found = self.classifier.predict_proba(self.features(recordings))
-        return scores_of_labels(found, self.classifier.classes_, labels)
 
 
 class Mantis8MFrozen(MantisV2Frozen):
