@@ -1,14 +1,21 @@
 """The latent probe learns simulated activities from a frozen encoder and answers for its own segment only."""
 
+import json
+import re
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
+from support.dataset_files.two_people import WRITERS
 
+from anymo_hf.evaluation import motion_probe
 from anymo_hf.evaluation.latent_probe import LatentProbe, fit_probes, main
 from anymo_hf.evaluation.motion_probe import FRAMES, VIEWS
 from anymo_hf.modeling.body_segments import resolve_placement
 from anymo_hf.modeling.configuration_anymo import AnyMoSTGCNConfig
 from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNModel
+from anymo_hf.recordings.catalogue import read_windows
 from anymo_hf.simulation.surface import load_template
 from anymo_hf.simulation.views import sample_views
 from anymo_hf.training.build_corpus import build_corpus
@@ -54,3 +61,21 @@ def test_a_probe_on_latents_tells_simulated_walking_from_sitting(tmp_path):
     truth = np.array([names.index(corpus.clips[row].activity) for row in rows])
     assert names == ["sitting", "walking"]
     assert (probes[waist](signals, waist).argmax(1).numpy() == truth).mean() > 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [main, motion_probe.main])
+def test_the_commands_judge_real_windows(command, tmp_path, capsys):
+    build_corpus(tmp_path / "corpus", 3, 300, ["walking", "sitting", "standing"], workers=1, progress=False)
+    encoder().save_pretrained(tmp_path / "encoder")
+    WRITERS["uci_hapt"](tmp_path / "uci_hapt")
+    words = ["--corpus", str(tmp_path / "corpus"), "--data", str(tmp_path)]
+    words += ["--encoder", str(tmp_path / "encoder"), "--windows", "128"] if command is main else ["--steps", "4"]
+    command(words)
+    out = capsys.readouterr().out
+    table = np.array(json.loads(re.sub(r"(?<=\d)\s+(?=\d)|(?<=\])\s+", ",", out[out.rindex("[[") :].strip())))
+    labels = re.search(r"\((.*); rows are the truth", out)[1].split(", ")
+    truth = Counter(str(window.label) for window in read_windows("uci_hapt", tmp_path / "uci_hapt"))
+    assert "walk" in labels and table.sum(1).tolist() == [truth[label] for label in labels]
+    accuracy = float(re.search(r"accuracy ([\d.]+)", out)[1])
+    assert accuracy == pytest.approx(100 * np.trace(table) / table.sum(), abs=0.05)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,12 +19,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
-from ..modeling.body_segments import SEGMENTS, resolve_placement
+from ..modeling.body_segments import SEGMENTS
 from ..modeling.modeling_stgcn import AnyMoSTGCNModel
 from ..simulation.surface import load_template
 from ..simulation.views import sample_views
 from ..training.corpus import MotionCorpus
-from .motion_probe import FRAMES, TASKS, VIEWS, judge
+from .motion_probe import FRAMES, TASKS, VIEWS, activity_shares, judge, tasks_in
 
 _BATCH = 64
 _STRENGTH = 0.01  # inverse regularisation; features of unit variance
@@ -93,16 +92,14 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--windows", type=int, default=4000, help="simulated windows to learn from (default 4000)")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args(words)
-    tasks = {name: task for name, task in TASKS.items() if (Path(arguments.data) / name).is_dir()}
-    if not tasks:
-        parser.error(f"--data {arguments.data} holds none of {', '.join(TASKS)}")
+    tasks, placements = tasks_in(parser, arguments.data)
     encoder = AnyMoSTGCNModel.from_pretrained(arguments.encoder).eval()
-    placements = {name: resolve_placement(place) for name, (place, _) in tasks.items()}
     corpus = MotionCorpus(arguments.corpus)
     probes, names = fit_probes(encoder, corpus, sorted(set(placements.values())), arguments.windows, arguments.seed)
+    shares = activity_shares(corpus, names)
     for name, (_, groups) in tasks.items():
         place = placements[name]
-        print(judge(probes[place], names, name, arguments.data, place, groups), flush=True)
+        print(judge(probes[place], shares, name, arguments.data, place, groups), flush=True)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -136,7 +136,7 @@ def fixed_length(window: ImuRecording) -> torch.Tensor:
 
 @torch.no_grad()
 def judge(
-    probe: Probe,
+    probe: Callable[[torch.Tensor, int], torch.Tensor],
     shares: Mapping[str, float],
     dataset: str,
     folder: str,
@@ -145,6 +145,7 @@ def judge(
 ) -> str:
     """One line of scores and the confusion matrix.
 
+    `probe` turns windows `(batch, FRAMES, 6)` of a segment into logits `(batch, activities)`.
     A label's score is the sum over its activities, over their share of the corpus (`shares`, in the order of the probe's
     classes): else a label with many activities would be likelier before anything is seen.
     """
@@ -164,6 +165,22 @@ def judge(
     return head + f" ({', '.join(labels)}; rows are the truth)\n{confusion}"
 
 
+def activity_shares(corpus: MotionCorpus, names: Sequence[str]) -> dict[str, float]:
+    """Of all clips of the corpus, by activity, in the order of `names`."""
+    count = Counter(clip.activity for clip in corpus.clips)
+    return {name: count[name] / sum(count.values()) for name in names}
+
+
+def tasks_in(
+    parser: argparse.ArgumentParser, data: str
+) -> tuple[dict[str, tuple[str, dict[str, tuple[str, ...]]]], dict[str, int]]:
+    """The tasks whose sets lie in `data`, and the segment of each; ends with 2 where there are none."""
+    tasks = {name: task for name, task in TASKS.items() if (Path(data) / name).is_dir()}
+    if not tasks:
+        parser.error(f"--data {data} holds none of {', '.join(TASKS)}")
+    return tasks, {name: resolve_placement(place) for name, (place, _) in tasks.items()}
+
+
 def main(words: list[str] | None = None) -> None:
     """Trains a probe and prints its scores on the sets that are found (`words`: arguments, or those of the process)."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -172,13 +189,9 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=800, help="batches of 64 (default 800)")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args(words)
-    tasks = {name: task for name, task in TASKS.items() if (Path(arguments.data) / name).is_dir()}
-    if not tasks:
-        parser.error(f"--data {arguments.data} holds none of {', '.join(TASKS)}")
-    placements = {name: resolve_placement(place) for name, (place, _) in tasks.items()}
+    tasks, placements = tasks_in(parser, arguments.data)
     corpus = MotionCorpus(arguments.corpus)
     probe, names = train(corpus, sorted(set(placements.values())), arguments.steps, arguments.seed)
-    count = Counter(clip.activity for clip in corpus.clips)
-    shares = {name: count[name] / sum(count.values()) for name in names}
+    shares = activity_shares(corpus, names)
     for name, (_, groups) in tasks.items():
         print(judge(probe, shares, name, arguments.data, placements[name], groups), flush=True)
