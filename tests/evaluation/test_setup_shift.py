@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from anymo_hf.evaluation import setup_shift
+from anymo_hf.evaluation.results_file import write_percent
 from anymo_hf.evaluation.setup_shift import (
     Setup,
     by_setup,
@@ -15,7 +16,6 @@ from anymo_hf.evaluation.setup_shift import (
     run_setup_shift,
     shifted,
     split,
-    write_results,
 )  # fmt: skip
 from anymo_hf.recordings.catalogue import DATASETS
 from anymo_hf.recordings.imu_recording import ImuRecording
@@ -143,7 +143,7 @@ def test_a_stopped_run_goes_on(data, tmp_path, monkeypatch):
     assert len(found.cells) == 20
     (part,) = by_setup([found])
     assert part.name == "openpack, left wrist" and [cell for _, cell in part.cells] == list(found.cells)
-    write_results(path, found)
+    write_percent(path, found)
     assert read_results(path) == found
 
 

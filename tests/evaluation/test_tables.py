@@ -18,7 +18,8 @@ from anymo_hf.evaluation.paired_embeddings import (
     write_embeddings,
 )  # fmt: skip
 from anymo_hf.evaluation.paper_results import paper_results
-from anymo_hf.evaluation.system_recognition import SystemResults, SystemRow, write_system_results
+from anymo_hf.evaluation.results_file import write_percent
+from anymo_hf.evaluation.system_recognition import SystemResults, SystemRow
 from anymo_hf.recordings.catalogue import DATASETS
 from anymo_hf.recordings.imu_recording import ImuRecording
 from anymo_hf.recordings.windows_file import WindowsFile
@@ -46,7 +47,7 @@ def results(tmp_path):
     scored = SystemResults(
         "unimts", "UniMTS", "weights", "?", "", "0", None, 0, "0", (row("uci_har", 61.5), row("usc_had", 41))
     )
-    write_system_results(folder / "recognition" / "unimts.json", scored)
+    write_percent(folder / "recognition" / "unimts.json", scored)
     return folder
 
 

@@ -23,8 +23,8 @@ from anymo_hf.hub.space_answer import (
     split_labels,
 )
 from anymo_hf.hub.space_app import answer_parts
-from anymo_hf.pictures.demo import nearest_motions
 from anymo_hf.recordings.devices.export import read_export
+from anymo_hf.systems.known_motions import nearest_motions
 from anymo_hf.systems.recognizer import recognize
 
 WALK = Path(__file__).parents[1] / "data" / "walk_left_wrist.csv"

@@ -5,36 +5,20 @@ import pytest
 from PIL import Image
 
 from anymo_hf.modeling.body_segments import SEGMENT_INDEX, resolve_placement
-from anymo_hf.motion.procedural import ACTIVITIES, HELD_OUT_SEED, simulate_activity
+from anymo_hf.motion.procedural import ACTIVITIES, HELD_OUT_SEED
 from anymo_hf.motion.skeleton import tpose_positions
 from anymo_hf.pictures import demo
 from anymo_hf.pictures.body import candidate_places
 from anymo_hf.recordings.imu_recording import ImuRecording
-from anymo_hf.systems import activity_labels
+from anymo_hf.systems import activity_labels, known_motions
 
 FEW = ("squats", "standing", "walking")
 
 
 @pytest.fixture
 def few(monkeypatch):
-    for module in (demo, activity_labels):
+    for module in (demo, activity_labels, known_motions):
         monkeypatch.setattr(module, "ACTIVITIES", {name: ACTIVITIES[name] for name in FEW})
-
-
-def test_a_known_motion_is_nearest_to_itself(tiny_parts, few):
-    model, processor = tiny_parts
-    worn = [SEGMENT_INDEX["L_Forearm"], SEGMENT_INDEX["Head"]]
-    motions = [simulate_activity(name, 0, demo.WINDOW_SECONDS) for name in FEW]
-    codes = demo._encode(processor, motions, [worn] * 3, 0)
-    own = demo.imu_embeddings(model, processor, codes, [sorted(worn)] * 3)
-    np.testing.assert_allclose(np.linalg.norm(own, axis=1), 1, rtol=1e-5)
-    found = demo.nearest_motions(model, processor, own, worn, top_k=3, seeds=(0,))
-    for row, motion in zip(found, motions, strict=True):
-        scores = [score for score, _ in row]
-        assert scores == sorted(scores, reverse=True) and scores[0] == pytest.approx(1, abs=1e-4)
-        near = {text for score, text in row if score > 1 - 1e-4}
-        assert motion.narrations[0].text in near
-        assert {text for _, text in row} == {other.narrations[0].text for other in motions}
 
 
 def test_worn_signals_feel_gravity_at_rest_and_repeat():

@@ -39,11 +39,12 @@ def retrieve(
         search = load_pipeline("imu-text-retrieval", model, wrist)
         answers = [search(piece, candidate_texts=candidates, top_k=top_k) for _, piece in windows]
     else:
-        from ..pictures.demo import imu_embeddings, nearest_motions
+        from ..systems.embeddings import embed_codes
+        from ..systems.known_motions import nearest_motions
 
         loaded, processor = load_checkpoint(model, wrist)
         found = [processor.feature_extractor(**piece, return_tensors="np") for _, piece in windows]
         codes, places = ([item[name][0] for item in found] for name in ("imu_codes", "imu_placements"))
-        near = nearest_motions(loaded, processor, imu_embeddings(loaded, processor, codes, places), places[0], top_k)
+        near = nearest_motions(loaded, processor, embed_codes(loaded, processor, codes, places), places[0], top_k)
         answers = [[{"score": score, "text": text} for score, text in row] for row in near]
     print_answers([span for span, _ in windows], answers, as_json, "text")

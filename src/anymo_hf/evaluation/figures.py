@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..atomic_write import replacing
 from ..modeling.known_names import did_you_mean
 from .metrics import caption_words
 from .paired_embeddings import FOLDER as EMBEDDINGS
@@ -55,11 +55,9 @@ def write_figure(name: str, results: str | Path, out: str | Path) -> Path:
     figure = draw(Path(results))
     if figure is None:
         raise ValueError(f"{results} holds nothing for the figure {name!r}; run {command} first")
-    Path(out).mkdir(parents=True, exist_ok=True)
     path = Path(out) / f"{name}.png"
-    draft = path.with_name(f".{path.name}.part.png")
-    figure.savefig(draft, dpi=150, facecolor="white")
-    os.replace(draft, path)
+    with replacing(path) as draft:
+        figure.savefig(draft, format="png", dpi=150, facecolor="white")
     return path
 
 

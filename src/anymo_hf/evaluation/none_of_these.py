@@ -19,13 +19,12 @@ from ..atomic_write import write_json
 from ..motion.procedural import ACTIVITIES, label_phrases
 from ..recordings.catalogue import DATASETS, read_windows
 from ..systems.checkpoint import load_checkpoint
-from ..systems.embeddings import embed_batches, embed_labels, embed_windows
+from ..systems.embeddings import embed_codes, embed_labels, embed_windows
 from ..systems.held_out_windows import held_out_windows
 from ..systems.recognizer import NEAR_IN_MEANING, zero_shot_recognizer
 from .recognition import stratified_subset
 
 SETS = ("uci_hapt", "usc_had")
-_BATCH = 64
 
 
 def simulated_shares(model: Any, processor: Any, windows: int) -> dict[str, float]:
@@ -35,13 +34,8 @@ def simulated_shares(model: Any, processor: Any, windows: int) -> dict[str, floa
     assert recognizer.texts is not None
     near = dict(zip(ACTIVITIES, (names @ recognizer.texts.T).max(1) >= NEAR_IN_MEANING, strict=True))
     shown = held_out_windows(processor, windows)
-    batches = (
-        processor(imu_codes=part.codes, imu_placements=part.placements, return_tensors="pt")
-        for part in (shown.part(start, start + _BATCH) for start in range(0, windows, _BATCH))
-    )
-    none = (
-        recognizer.scores(embed_batches(model, model.get_imu_features, batches)).argmax(1) == len(recognizer.labels) - 1
-    )
+    embeddings = embed_codes(model, processor, shown.codes, shown.placements)
+    none = recognizer.scores(embeddings).argmax(1) == len(recognizer.labels) - 1
     listed = np.array([near[name] for name in shown.activities])
     return {"listed_kept": float((~none[listed]).mean()), "others_refused": float(none[~listed].mean())}
 

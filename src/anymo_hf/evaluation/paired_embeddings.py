@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..atomic_write import write_text
 from ..motion.procedural.narration import label_phrases
 from ..motion.procedural.registry import ACTIVITIES
 from ..motion.procedural.simulate import HELD_OUT_SEED
@@ -77,12 +77,8 @@ def paired_embeddings(system: System, windows: WindowsFile, count: int = 100, se
 def write_embeddings(out: str | Path, name: str, found: PairedEmbeddings) -> Path:
     """`out/embeddings/NAME.json`, whole or not at all; numbers have four digits."""
     path = Path(out) / FOLDER / f"{name}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
     content: dict[str, Any] = {**vars(found), "vectors": np.round(found.vectors, 4).tolist()}
-    draft = path.with_name(f".{path.name}.part")
-    draft.write_text(json.dumps(content) + "\n", encoding="utf-8")
-    os.replace(draft, path)
-    return path
+    return write_text(path, json.dumps(content) + "\n")
 
 
 def read_embeddings(path: str | Path) -> PairedEmbeddings:

@@ -11,7 +11,7 @@ import datasets as hf_datasets
 import evaluate
 import numpy as np
 
-from ..systems.embeddings import embed_batches, embed_texts
+from ..systems.embeddings import embed_codes, embed_texts
 from .metrics import retrieval_scores
 
 
@@ -47,16 +47,8 @@ def evaluate_retrieval(
     if not len(texts) or not len(texts) == len(imu_codes) == len(imu_placements):
         sizes = (len(imu_codes), len(imu_placements), len(texts))
         raise ValueError(f"imu_codes, imu_placements and texts must be equally long and not empty, got {sizes}")
-    codes = (
-        processor(
-            imu_codes=list(imu_codes[i : i + batch_size]),
-            imu_placements=list(imu_placements[i : i + batch_size]),
-            return_tensors="pt",
-        )
-        for i in range(0, len(texts), batch_size)
-    )
     candidates = list(dict.fromkeys(texts))
-    imu = embed_batches(model, model.get_imu_features, codes)
+    imu = embed_codes(model, processor, imu_codes, imu_placements, batch_size)
     return score_retrieval(imu @ embed_texts(model, processor, candidates, batch_size).T, candidates, texts)
 
 

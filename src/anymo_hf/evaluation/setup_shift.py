@@ -13,10 +13,8 @@ What is measured is kept after each fit, one file a system: a stopped run goes o
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +28,7 @@ from ..recordings.windows_file import load_windows
 from ..systems.interface import System, known_system, load_system
 from .metrics import recognition_scores
 from .recognition import stratified_subset
+from .results_file import read_percent, write_percent
 from .shifts import read_by, renamed, sampled_slowly, turned
 from .system_recognition import weights_of
 
@@ -270,7 +269,7 @@ def run_setup_shift(
                 results.windows_sha256 | {setup.dataset: held[setup.dataset].sha256}, __version__,
                 tuple(sorted((*results.cells, *cells), key=_order)),
             )  # fmt: skip
-            write_results(path, results)
+            write_percent(path, results)
         memory.clear()
     yield f"{len(results.cells)} cells in {path}; anymo tables few-labels shows them"
 
@@ -298,26 +297,7 @@ def by_setup(results: Sequence[ShiftResults]) -> list[SetupCells]:
 
 
 def read_results(path: str | Path) -> ShiftResults | None:
-    """What was measured before; None where the file is not there.
-
-    Raises:
-        ValueError: a damaged file.
-    """
-    if not Path(path).is_file():
-        return None
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-        if content.pop("unit") != "percent":
-            raise KeyError("unit")
-        return ShiftResults(**content | {"cells": tuple(Cell(**row) for row in content["cells"])})
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: not a table of this command ({error!r}); delete it and run again") from error
-
-
-def write_results(path: str | Path, results: ShiftResults) -> None:
-    """Whole or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.tmp")
-    draft.write_text(json.dumps({"unit": "percent", **asdict(results)}, indent=1) + "\n", encoding="utf-8")
-    os.replace(draft, path)
+    """What was measured before; None where the file is not there, and errors as `read_percent`."""
+    return read_percent(
+        path, lambda found: ShiftResults(**found | {"cells": tuple(Cell(**row) for row in found["cells"])})
+    )

@@ -7,11 +7,9 @@ on the others. Every row is written as soon as it is done, so a run that was sto
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ from ..released import checkpoint_folder
 from ..systems.interface import System, known_system, load_system
 from .metrics import majority_scores, people_interval, recognition_scores
 from .recognition import stratified_subset
+from .results_file import read_percent, write_percent
 
 # "label" is the bare label, with what a system puts before texts by itself; the template was fixed before any was scored
 WORDINGS = {"label": "{label}", "person": "a person is {label}"}
@@ -185,7 +184,7 @@ def evaluate_system(
         order = list(DATASETS)
         merged = sorted((*results.rows, *rows), key=lambda row: order.index(row.dataset))
         results = replace(results, anymo_hf=__version__, rows=tuple(merged), report=system.report())
-        write_system_results(path, results)
+        write_percent(path, results)
         for row in rows:
             yield (
                 f"{dataset}, {row.wording}: accuracy {row.accuracy:.1f}, macro-F1 {row.macro_f1:.1f}, R@2 "
@@ -321,31 +320,14 @@ def weights_of(system: Any) -> str:
 
 
 def read_system_results(path: str | Path) -> SystemResults | None:
-    """A results file; None where it is not there.
+    """A results file; None where it is not there, and errors as `read_percent`."""
 
-    Raises:
-        ValueError: it is damaged or of another version.
-    """
-    if not Path(path).is_file():
-        return None
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-        rows = tuple(SystemRow(**{name: _plain(value) for name, value in row.items()}) for row in content.pop("rows"))
-        if content.pop("unit") != "percent":
-            raise KeyError("unit")
-        return SystemResults(**content, rows=rows)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: not a results file of this version ({error!r}); move it away") from error
+    def make(content: dict[str, Any]) -> SystemResults:
+        rows = (SystemRow(**{name: _plain(value) for name, value in row.items()}) for row in content.pop("rows"))
+        return SystemResults(**content, rows=tuple(rows))
+
+    return read_percent(path, make)
 
 
 def _plain(value: Any) -> Any:
     return tuple(_plain(one) for one in value) if isinstance(value, list) else value
-
-
-def write_system_results(path: str | Path, results: SystemResults) -> None:
-    """Whole or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.part")
-    draft.write_text(json.dumps({"unit": "percent", **asdict(results)}, indent=1) + "\n", encoding="utf-8")
-    os.replace(draft, path)

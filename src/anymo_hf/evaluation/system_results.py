@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
 from ..systems.interface import System
+from .results_file import read_percent, write_percent
 from .system_recognition import weights_of
 
 
@@ -59,25 +58,10 @@ def add_rows(path: Path, results: TaskResults, rows: Sequence[dict[str, Any]], k
     new = {tuple(row.get(name) for name in key) for row in rows}
     kept = [row for row in results.rows if tuple(row.get(name) for name in key) not in new]
     results = replace(results, rows=(*kept, *rows), anymo_hf=__version__)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.part")
-    draft.write_text(json.dumps({"unit": "percent", **asdict(results)}, indent=1) + "\n", encoding="utf-8")
-    os.replace(draft, path)
+    write_percent(path, results)
     return results
 
 
 def read_task_results(path: str | Path) -> TaskResults | None:
-    """A results file; None where it is not there.
-
-    Raises:
-        ValueError: it is damaged or of another version.
-    """
-    if not Path(path).is_file():
-        return None
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-        if content.pop("unit") != "percent":
-            raise KeyError("unit")
-        return TaskResults(**content | {"rows": tuple(dict(row) for row in content["rows"])})
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: not a results file of this version ({error!r}); move it away") from error
+    """A results file; None where it is not there, and errors as `read_percent`."""
+    return read_percent(path, lambda found: TaskResults(**found | {"rows": tuple(dict(row) for row in found["rows"])}))

@@ -8,13 +8,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from ..atomic_write import write_text
 from ..modeling.known_names import did_you_mean
 from ..systems.interface import systems
 from . import setup_shift
@@ -115,15 +115,7 @@ def write_tables(name: str, results: str | Path, out: str | Path) -> list[Path]:
         "csv": "\n".join(table.csv() for table in found),
         "tex": "\n\n".join(table.latex() for table in found) + "\n",
     }
-    Path(out).mkdir(parents=True, exist_ok=True)
-    paths = []
-    for ending, text in texts.items():
-        path = Path(out) / f"{name}.{ending}"
-        draft = path.with_name(f".{path.name}.part")
-        draft.write_text(text, encoding="utf-8")
-        os.replace(draft, path)
-        paths.append(path)
-    return paths
+    return [write_text(Path(out) / f"{name}.{ending}", text) for ending, text in texts.items()]
 
 
 # -- reading -------------------------------------------------------------------------------------------------------------

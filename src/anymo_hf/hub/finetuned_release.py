@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from datasets import concatenate_datasets, load_dataset
 from huggingface_hub import DatasetCard, EvalResult, ModelCardData
 
+from ..atomic_write import write_text
 from ..evaluation.finetuning import LEARNING_RATES, FinetuneSettings, finetune
 from ..modeling.release import save_release
 
@@ -111,6 +111,4 @@ Trained: {way[settings.method]}; {result["train_windows"]} windows of {result["t
 Data: `{config}` of {dataset_name}; {data_terms(dataset, config)}. These weights learned from it, so its terms hold for
 them as far as they reach; those of the base model hold too.
 """
-    draft = folder / "README.md.part"
-    draft.write_text(text, encoding="utf-8")
-    os.replace(draft, folder / "README.md")
+    write_text(folder / "README.md", text)

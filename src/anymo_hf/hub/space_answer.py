@@ -20,13 +20,14 @@ import numpy as np
 from ..modeling.body_segments import resolve_placement
 from ..modeling.windows import TimelineEntry, WindowAnswer
 from ..motion.procedural import HELD_OUT_SEED
-from ..pictures.demo import KnownMotions, known_motions, simulated_recording
+from ..pictures.demo import simulated_recording
 from ..recordings.devices.device_format import ReadingOptions
 from ..recordings.devices.export import DeviceExport, read_export
 from ..recordings.devices.read_report import report_rows
 from ..recordings.imu_recording import ImuRecording
 from ..systems.captions import generate_captions
 from ..systems.checkpoint import load_checkpoint
+from ..systems.known_motions import KnownMotions, known_motions
 from ..systems.recognizer import Recognizer, activity_seconds, mean_scores, recognize, zero_shot_recognizer
 
 LARGEST_FILE = 10 << 20  # bytes

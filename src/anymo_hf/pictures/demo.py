@@ -1,12 +1,10 @@
 """The demonstration: recordings of a simulated or a real person, what a model says of them, and the picture.
 
-Simulated people have seeds from `HELD_OUT_SEED` up, which training never draws. `nearest_motions` searches motions of
-people below that line.
+Simulated people have seeds from `HELD_OUT_SEED` up, which training never draws.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from ..atomic_write import replacing
 from ..modeling.body_segments import SEGMENTS, resolve_placement
 from ..motion.body_motion import BodyMotion
 from ..motion.procedural import ACTIVITIES, HELD_OUT_SEED, label_phrases, simulate_activity
@@ -26,18 +25,15 @@ from ..simulation.surface import SurfaceTemplate, load_template
 from ..simulation.views import motion_terms, sample_views, wearer_body
 from ..systems.activity_labels import simulated_labels
 from ..systems.captions import generate_captions
-from ..systems.embeddings import embed_labels
+from ..systems.embeddings import embed_codes, embed_labels
 from ..systems.held_out_windows import FRAME_RATE, WINDOW_SECONDS
-from ..systems.held_out_windows import encode_motions as _encode
+from ..systems.known_motions import nearest_motions
 from .body import COLOURS, GREY, WORN_SIDES, draw_worn_body, worn_site
 from .page import new_figure
 from .signals import ROW, draw_signal_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-LIBRARY_SEEDS = (0, 1, 2)
-_BATCH = 64
 
 
 @dataclass
@@ -84,77 +80,6 @@ class DemoResult:
             f"picture: {self.picture}",
         ]
         return "\n".join(lines)
-
-
-# -- known motions -------------------------------------------------------------------------------------------------------
-
-
-def nearest_motions(
-    model: Any,
-    processor: Any,
-    embeddings: np.ndarray,
-    worn: Sequence[int],
-    top_k: int = 5,
-    seeds: Sequence[int] = LIBRARY_SEEDS,
-) -> list[list[tuple[float, str]]]:
-    """The known motions nearest to each recording.
-
-    Known are simulated motions of every activity by the people `seeds`, as sensors on the same segments feel them.
-
-    Args:
-        model, processor: as in `evaluate_recognition`.
-        embeddings: `(recordings, dim)` unit IMU embeddings.
-        worn: segment indices of the recordings' sensors.
-        top_k: how many for each; motions with the same sentence count once.
-        seeds: people of the library.
-
-    Returns:
-        Per recording `(cosine, narration)`, best first.
-    """
-    return known_motions(model, processor, worn, seeds).nearest(embeddings, top_k)
-
-
-@dataclass(frozen=True, eq=False)
-class KnownMotions:
-    """Sentences about simulated motions, and their unit IMU embeddings `(motions, dim)` as some segments feel them."""
-
-    texts: tuple[str, ...]
-    embeddings: np.ndarray
-
-    def nearest(self, embeddings: np.ndarray, top_k: int = 5) -> list[list[tuple[float, str]]]:
-        """As `nearest_motions`."""
-        found = []
-        for row in np.asarray(embeddings) @ self.embeddings.T:
-            best: dict[str, float] = {}
-            for index in np.argsort(-row, kind="stable"):
-                best.setdefault(self.texts[index], float(row[index]))
-            found.append([(score, text) for text, score in best.items()][:top_k])
-        return found
-
-
-def known_motions(
-    model: Any, processor: Any, worn: Sequence[int], seeds: Sequence[int] = LIBRARY_SEEDS
-) -> KnownMotions:
-    """The library of `nearest_motions`, which takes seconds to make, for recordings with sensors on `worn`."""
-    motions = [simulate_activity(name, seed, WINDOW_SECONDS) for seed in seeds for name in sorted(ACTIVITIES)]
-    placements = [sorted(worn)] * len(motions)
-    embeddings = imu_embeddings(model, processor, _encode(processor, motions, placements, seeds[0]), placements)
-    return KnownMotions(tuple(motion.narrations[0].text for motion in motions), embeddings)
-
-
-@torch.inference_mode()
-def imu_embeddings(
-    model: Any, processor: Any, imu_codes: Sequence[np.ndarray], imu_placements: Sequence[Sequence[int]]
-) -> np.ndarray:
-    """Unit IMU embeddings `(recordings, dim)` of motion codes; arguments as in `evaluate_retrieval`."""
-    parts = []
-    for start in range(0, len(imu_codes), _BATCH):
-        part = slice(start, start + _BATCH)
-        batch = processor(
-            imu_codes=list(imu_codes[part]), imu_placements=list(imu_placements[part]), return_tensors="pt"
-        )
-        parts.append(model.get_imu_features(**batch.to(model.device)).pooler_output.float().cpu())
-    return torch.cat(parts).numpy()
 
 
 # -- recordings to demonstrate on ----------------------------------------------------------------------------------------
@@ -280,7 +205,7 @@ def run_demo(model: Any, processor: Any, recording: DemoRecording, out: str | Pa
         recording.signals, sampling_rate=recording.sampling_rate, return_tensors="np"
     )
     codes, worn = features["imu_codes"], features["imu_placements"]
-    imu = imu_embeddings(model, processor, codes, worn)
+    imu = embed_codes(model, processor, codes, worn)
     cosine = torch.from_numpy(embed_labels(model, processor, recording.labels) @ imu[0])
     scores = (cosine / model.config.contrastive_temperature).softmax(-1).tolist()
     ranked = sorted(zip(scores, recording.labels, strict=True), key=lambda pair: -pair[0])
@@ -320,10 +245,8 @@ def draw_demo(result: DemoResult, codes: np.ndarray, codebook: np.ndarray) -> No
     title = f"recognised among {len(recording.labels)} activities"
     _draw_ranking(box(7.2, 0.7, 3.2, 1.8), result.activities, title, "probability", str(recording.label))
     _draw_ranking(box(11.5, 0.7, 3.2, 1.8), result.motions, "nearest known motions", "cosine")
-    result.picture.parent.mkdir(parents=True, exist_ok=True)
-    temporary = result.picture.with_name(result.picture.name + ".part")
-    figure.savefig(temporary, format="png", dpi=100)
-    os.replace(temporary, result.picture)
+    with replacing(result.picture) as draft:
+        figure.savefig(draft, format="png", dpi=100)
 
 
 def _draw_tokens(axes: Axes, codes: np.ndarray, codebook: np.ndarray) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from ..atomic_write import replacing
 from ..modeling.windows import TimelineEntry
 from .body import COLOURS, GREY
 from .page import new_figure
@@ -86,11 +86,5 @@ def draw_timeline(
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(labelbottom=place == len(accelerations) - 1)
     axes.set_xlabel(f"time ({name}); the paler a bar, the less sure")
-    out = Path(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
-        figure.savefig(temporary, format="png", dpi=100)
-        os.replace(temporary, out)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(out) as draft:
+        figure.savefig(draft, format="png", dpi=100)

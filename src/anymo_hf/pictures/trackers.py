@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+
+from ..atomic_write import replacing
 
 # columns of the arrays: where on its segment a tracker was simulated
 LEVER_ARMS = {"segment origin": "#b8c4d6", "body template": "#2e6f9e", "fitted (ceiling)": "#e0a030"}
@@ -41,6 +42,5 @@ def draw_trackers(
     alike.legend(title="lever arm", ncols=3, fontsize=8, loc="lower left")
     wrong.set_ylabel("acceleration\nRMSE, m/s²")
     wrong.set_xticks(places, names, rotation=60, ha="right")
-    draft = path.with_suffix(".part.png")
-    figure.savefig(draft, dpi=120)
-    os.replace(draft, path)
+    with replacing(path) as draft:
+        figure.savefig(draft, format="png", dpi=120)

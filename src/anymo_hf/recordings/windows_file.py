@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ..atomic_write import replacing
 from .catalogue import DATASETS, in_bundle, known_dataset, read_windows
 from .dataset import Dataset
 from .imu_recording import ImuRecording
@@ -121,10 +121,8 @@ def write_windows(name: str, folder: str | Path, out: str | Path, segments: str 
     table = pa.table(columns, schema=SCHEMA)
     facts = {"anymo_windows": _VERSION, "dataset": name, "segments": segments, "note": note, "sha256": _sha256(table)}
     path = Path(out) / f"{name}.parquet"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.part")
-    pq.write_table(table.replace_schema_metadata(facts), draft, compression="zstd", row_group_size=_BLOCK)
-    os.replace(draft, path)
+    with replacing(path) as draft:
+        pq.write_table(table.replace_schema_metadata(facts), draft, compression="zstd", row_group_size=_BLOCK)
     return path
 
 

@@ -117,6 +117,27 @@ def _batches(recordings: Sequence[ImuRecording], batch_size: int) -> Iterator[li
         yield batch
 
 
+def embed_codes(
+    model: Any,
+    processor: Any,
+    imu_codes: Sequence[np.ndarray],
+    imu_placements: Sequence[Sequence[int]],
+    batch_size: int = 64,
+) -> np.ndarray:
+    """Unit IMU embeddings `(windows, dim)` of motion codes.
+
+    Args:
+        imu_codes: per window `(2L,)` code indices, `code + size * book`, time-major.
+        imu_placements: per window the segment indices of its sensors.
+    """
+    parts = (slice(start, start + batch_size) for start in range(0, len(imu_codes), batch_size))
+    batches = (
+        processor(imu_codes=list(imu_codes[part]), imu_placements=list(imu_placements[part]), return_tensors="pt")
+        for part in parts
+    )
+    return embed_batches(model, model.get_imu_features, batches)
+
+
 @torch.inference_mode()
 def embed_batches(model: Any, function: Any, inputs: Iterable[Any]) -> np.ndarray:
     """Unit embeddings `(n, dim)` that `function` of a model gives of batches as `pooler_output`, in evaluation mode."""

@@ -17,6 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from ..atomic_write import write_text
 from ..modeling.known_names import did_you_mean
 from ..modeling.windows import SMOOTHING, TimelineEntry, WindowAnswer
 from ..recordings.devices.device_format import ReadingOptions
@@ -169,8 +170,8 @@ def recognize_manifest(
     table = csv.DictWriter(text, REPORT_COLUMNS, lineterminator="\n")
     table.writeheader()
     table.writerows(report)
-    _write(out / REPORT, text.getvalue())
-    _write(out / "README.md", _card(known, settings.labels))
+    write_text(out / REPORT, text.getvalue())
+    write_text(out / "README.md", _card(known, settings.labels))
     return report
 
 
@@ -318,9 +319,3 @@ One Parquet file a recording, one row an entry of its timeline: `start` and `end
 Labels: {chosen}. Window {settings["window"]:g} s, hop {settings["hop"] or settings["window"]:g} s, smoothed over
 {settings["smoothing"]} windows. Weights and configuration: {settings["model"]}.
 """
-
-
-def _write(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}.part")
-    draft.write_text(text, encoding="utf-8")
-    os.replace(draft, path)

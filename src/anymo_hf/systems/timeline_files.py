@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..atomic_write import write_text
 from ..modeling.windows import TimelineEntry, WindowAnswer
 
 COLUMNS = ("start", "end", "activity", "confidence")
@@ -20,14 +20,7 @@ def write_timeline_csv(path: str | Path, entries: Sequence[TimelineEntry]) -> No
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS)
     table.writerows([f"{e.start:.3f}", f"{e.end:.3f}", e.activity, f"{e.confidence:.4f}"] for e in entries)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        draft.write_text(text.getvalue(), encoding="utf-8")
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
+    write_text(path, text.getvalue())
 
 
 def timeline_json(

@@ -20,21 +20,14 @@ import datasets
 import numpy as np
 import pyarrow.compute as pc
 
+from ...atomic_write import write_json, write_text
 from ...motion.activity_labels import anymo180
 from ...nymeria.annotated_windows import NymeriaSource, overlap, prepare
 from ...nymeria.annotations import CLOCKS
 from ...nymeria.imu import DEVICES
 from ...nymeria.imu_grid import has_signals, signals_by_device
 from ...nymeria.sequence import HELD_OUT_SUBJECTS, read_metadata
-from .parquet_repository import (
-    files_identity,
-    fill_card,
-    split_files,
-    with_classes,
-    write_config,
-    write_json,
-    write_text,
-)
+from .parquet_repository import files_identity, fill_card, split_files, with_classes, write_config
 from .window_builder import WindowBuilder
 
 STREAM = "1202-1"

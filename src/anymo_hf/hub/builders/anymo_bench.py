@@ -30,22 +30,14 @@ from ...annotation.bench_classes import (
     read_members,
     space_of,
 )
+from ...atomic_write import write_json, write_text
 from ...evaluation.bench_statistics import BODY_POSITION, CHANNELS, DEVICE_IDS
 from ...nymeria.annotated_windows import NymeriaSource, overlap, prepare
 from ...nymeria.annotations import Annotation
 from ...nymeria.imu_grid import STEP_NS, WINDOW, cut_window
 from ...nymeria.sequence import HELD_OUT_SUBJECTS, read_metadata
 from .anymo_180 import LICENCE, add_source_arguments, left_out, source_files
-from .parquet_repository import (
-    SplitFiles,
-    fill_card,
-    read_json,
-    split_files,
-    with_classes,
-    write_config,
-    write_json,
-    write_text,
-)
+from .parquet_repository import SplitFiles, fill_card, read_json, split_files, with_classes, write_config
 from .window_builder import WindowBuilder
 
 ROWS_PER_FILE = 5000

@@ -17,13 +17,14 @@ from typing import Any
 
 import datasets
 
+from ...atomic_write import write_text
 from ...modeling.body_segments import SEGMENTS
 from ...motion.motion_sources import SOURCES
 from ...nymeria.sequence import read_captured
 from ...simulation.archive import Archive, simulate_archive
 from ...simulation.archive.manifest import MANIFEST, file_sha256, verify_archive
 from ...simulation.archive.rows import ROWS
-from .parquet_repository import add_counts, fill_card, split_files, write_config, write_text
+from .parquet_repository import add_counts, fill_card, split_files, write_config
 from .window_builder import WindowBuilder
 
 _COMMON = {

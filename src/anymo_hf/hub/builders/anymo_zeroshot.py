@@ -22,19 +22,12 @@ from typing import Any
 import datasets
 import numpy as np
 
+from ...atomic_write import write_text
 from ...modeling.known_names import did_you_mean
 from ...recordings.catalogue import DATASETS, in_bundle, read_windows
 from ...recordings.dataset_check import find_datasets
 from ...recordings.imu_recording import ImuRecording, natural_key
-from .parquet_repository import (
-    add_counts,
-    files_identity,
-    fill_card,
-    read_json,
-    split_files,
-    write_config,
-    write_text,
-)
+from .parquet_repository import add_counts, files_identity, fill_card, read_json, split_files, write_config
 from .window_builder import WindowBuilder
 
 _SIGNAL = datasets.Array2D((None, 6), "float32")

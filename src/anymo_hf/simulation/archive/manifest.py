@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+from ...atomic_write import write_json
 
 FORMAT, VERSION = "anymo-archive", 2
 MANIFEST = "manifest.json"
@@ -80,13 +81,8 @@ def file_sha256(path: Path) -> str:
 
 
 def write_manifest(folder: str | Path, manifest: Manifest) -> Path:
-    """Writes `manifest.json` under a temporary name, then renames it."""
-    path = Path(folder) / MANIFEST
-    temporary = path.with_name(path.name + ".part")
-    values = {"format": FORMAT, "version": VERSION, **asdict(manifest)}
-    temporary.write_text(json.dumps(values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
-    return path
+    """Writes `manifest.json`, whole or not at all."""
+    return write_json(Path(folder) / MANIFEST, {"format": FORMAT, "version": VERSION, **asdict(manifest)}, indent=1)
 
 
 def read_manifest(folder: str | Path) -> Manifest:
