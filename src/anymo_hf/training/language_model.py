@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 from torch import nn
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
@@ -72,7 +74,7 @@ def build_language_model(
     Args:
         settings: of the stage.
         extractor: its code vectors become inputs of the model.
-        texts: train the tokenizer of a model from scratch.
+        texts: train the tokenizer of a model from scratch, or the larger one of `start_from` with a larger `vocab_size`.
 
     Raises:
         ValueError: none or two of these ways are asked for, or a model to start from is of another size.
@@ -81,6 +83,9 @@ def build_language_model(
         if settings.text_model:
             raise ValueError("give text_model or start_from, not both")
         model, tokenizer = _earlier_model(settings), AnyMoTokenizer.from_pretrained(settings.start_from)
+        if settings.vocab_size is not None and settings.vocab_size > text_vocabulary(tokenizer):
+            wider = AnyMoTokenizer.train_from_texts(_with_templates(texts), settings.vocab_size, tokenizer.num_codes)
+            model, tokenizer = with_words_of(model, tokenizer, wider), wider
         model.set_codebook(extractor.pqvae)
         return model, tokenizer
     pqvae = extractor.pqvae.config
@@ -132,6 +137,49 @@ def _earlier_model(settings: LanguageSettings) -> AnyMoForConditionalGeneration:
         )
     model.config._name_or_path = ""  # the release does not tell where it was trained
     return model
+
+
+def text_vocabulary(tokenizer: AnyMoTokenizer) -> int:
+    """Tokens that are no motion tokens."""
+    return len(tokenizer) - tokenizer.num_codes - 2
+
+
+@torch.no_grad()
+def with_words_of(
+    model: AnyMoForConditionalGeneration, old: AnyMoTokenizer, new: AnyMoTokenizer
+) -> AnyMoForConditionalGeneration:
+    """The model with the vocabulary of `new`; a token that `old` lacks starts as the mean of its pieces there.
+
+    Args:
+        model: trained with `old`.
+        new: a tokenizer with as many motion codes.
+
+    Raises:
+        ValueError: the two have unequal numbers of motion codes.
+    """
+    if new.num_codes != old.num_codes:
+        raise ValueError(f"the new tokenizer has {new.num_codes} motion codes, the model's has {old.num_codes}")
+    config = deepcopy(model.config)
+    config.text_config.vocab_size = len(new)
+    config.text_config.pad_token_id, config.text_config.eos_token_id = new.pad_token_id, new.eos_token_id
+    config.imu_token_offset = new.imu_token_offset
+    config.imu_bos_token_id, config.imu_eos_token_id = new.imu_bos_token_id, new.imu_eos_token_id
+    wider = AnyMoForConditionalGeneration(config)
+    known, spelling, pieces = old.get_vocab(), old.backend_tokenizer.model, torch.zeros(len(new), len(old))
+    for token, row in new.get_vocab().items():
+        # the byte-level form of a token is spelt by the old merges as it stands, partial characters too
+        own = [known[token]] if token in known else [piece.id for piece in spelling.tokenize(token)]
+        pieces[row] = torch.bincount(torch.tensor(own), minlength=len(old)) / len(own)
+    tables = [part.get_parameter("weight") for part in (model.get_input_embeddings(), model.get_output_embeddings())]
+    targets = [part.get_parameter("weight") for part in (wider.get_input_embeddings(), wider.get_output_embeddings())]
+    rows = {id(table): pieces @ table[: len(old)].float() for table in tables}
+    names = {name for name, value in model.named_parameters() if id(value) in rows}
+    rest = {name: value for name, value in model.state_dict().items() if name not in names}
+    if wrong := set(wider.load_state_dict(rest, strict=False).missing_keys) - names:
+        raise ValueError(f"the model lacks {sorted(wrong)}")
+    for table, target in zip(tables, targets, strict=True):
+        target.copy_(rows[id(table)])
+    return wider
 
 
 def _with_own_head(text_model: PreTrainedModel) -> PreTrainedModel:

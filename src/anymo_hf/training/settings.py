@@ -204,7 +204,10 @@ class LanguageSettings(TextSettings):
     """Next-token prediction on motion codes and text, with a sentence encoder as teacher (paper §3.3, A.4)."""
 
     vocab_size: int | None = setting(
-        2000, "words of the tokenizer trained here; null keeps that of text_model", least=1
+        2000,
+        "words of the tokenizer trained here; null keeps that of text_model or start_from, and so does no more than "
+        "start_from has; with more, new words start as the mean of their old pieces",
+        least=1,
     )
     text_model: str | None = setting(None, "folder or Hub name of a causal LM to start from (paper preset)")
     text_batch_size: int = setting(64, "texts per step", least=1)
