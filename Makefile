@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export HF_HUB_OFFLINE = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: install test test-fast quality style demo train-nano ablations-nano clean
+.PHONY: install test test-fast torture quality style demo train-nano ablations-nano clean
 all: test
 
 # everything that tests, pictures and training data need; then: source .venv/bin/activate
@@ -53,6 +53,13 @@ test: install
 
 test-fast: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow" tests
+
+# faults at random moments against every command that leaves results, so many minutes on two cores; a stopped campaign goes
+# on in runs/torture, and results/torture.json and docs/faults.md tell of it
+TORTURE_MINUTES ?= 60
+torture: install
+	PYTHONPATH=tests $(BIN)/python -m torture --minutes $(TORTURE_MINUTES) --output runs/torture \
+		--results results/torture.json --page docs/faults.md
 
 quality: $(VENV)/.ready
 	$(BIN)/ruff format --check src tests training benchmarks dataset_scripts examples

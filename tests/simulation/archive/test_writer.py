@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from support.small_bvh import write_small_bvh
 
 from anymo_hf.motion.body_motion import BodyMotion
 from anymo_hf.motion.procedural import HELD_OUT_SEED, simulate_activity
@@ -46,47 +47,6 @@ def copy(made, tmp_path):
 
 def content(folder):
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(Path(folder).rglob("*")) if p.is_file()}
-
-
-def write_bvh(path, frames=90):
-    """A minimal standing person whose left arm rises."""
-    joints = [
-        ("Hips", None, (0, 95, 0)), ("Spine", "Hips", (0, 20, 0)),
-        ("Chest", "Spine", (0, 20, 0)), ("Neck", "Chest", (0, 15, 0)),
-        ("Head", "Neck", (0, 10, 0)),
-    ]  # fmt: skip
-    for side, sign in (("Left", 1), ("Right", -1)):
-        joints += [
-            (f"{side}Arm", "Chest", (18 * sign, 10, 0)), (f"{side}ForeArm", f"{side}Arm", (28 * sign, 0, 0)),
-            (f"{side}Hand", f"{side}ForeArm", (25 * sign, 0, 0)), (f"{side}UpLeg", "Hips", (9 * sign, -5, 0)),
-            (f"{side}Leg", f"{side}UpLeg", (0, -42, 0)), (f"{side}Foot", f"{side}Leg", (0, -42, 0)),
-            (f"{side}ToeBase", f"{side}Foot", (0, -4, 12)),
-        ]  # fmt: skip
-    order, lines = [], ["HIERARCHY"]
-
-    def add(name, depth):
-        order.append(name)
-        offset = next(item[2] for item in joints if item[0] == name)
-        kind = "JOINT" if depth else "ROOT"
-        channels = "6 Xposition Yposition Zposition" if not depth else "3"
-        lines.extend([f"{kind} {name}", "{", "OFFSET {} {} {}".format(*offset),
-                      f"CHANNELS {channels} Zrotation Xrotation Yrotation"])  # fmt: skip
-        children = [item[0] for item in joints if item[1] == name]
-        for child in children:
-            add(child, depth + 1)
-        if not children:
-            lines.extend(["End Site", "{", "OFFSET 0 0 5", "}"])
-        lines.append("}")
-
-    add("Hips", 0)
-    lines += ["MOTION", f"Frames: {frames}", "Frame Time: 0.0333333"]
-    for frame in range(frames):
-        row = [0.0, 95.0, 0.0]
-        for name in order:
-            row += [40 * np.sin(frame / 8) if name == "LeftArm" else 0.0, 0.0, 0.0]
-        lines.append(" ".join(f"{value:.5f}" for value in row))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines) + "\n")
 
 
 def test_what_is_read_back_is_what_was_simulated(made):
@@ -273,15 +233,15 @@ def test_a_foreign_or_newer_parquet_is_refused(copy, tmp_path):
 
 def test_motion_files_are_read_and_broken_ones_named(tmp_path):
     motion = tmp_path / "motion"
-    write_bvh(motion / "a" / "wave.bvh")
-    write_bvh(motion / "wave.bvh", 60)
+    write_small_bvh(motion / "a" / "wave.bvh")
+    write_small_bvh(motion / "wave.bvh", 60)
     manifest = simulate_archive(tmp_path / "out", motion, progress=False)
     assert [entry.file for entry in manifest.shards] == [
         "recordings/motion/a/wave.bvh.parquet", "recordings/motion/wave.bvh.parquet",
     ]  # fmt: skip
     assert manifest.shards[0].source == "bvh" and len(manifest.shards[0].source_sha256) == 64
     # a changed source is simulated anew
-    write_bvh(motion / "wave.bvh", 70)
+    write_small_bvh(motion / "wave.bvh", 70)
     assert simulate_archive(tmp_path / "out", motion, progress=False).shards[1].frames > manifest.shards[1].frames
     (motion / "wave.bvh").write_text("no motion")
     with pytest.raises(ValueError, match=r"1 of 2 recordings.*wave\.bvh.*not a BVH file.*--skip-broken"):
@@ -292,7 +252,7 @@ def test_motion_files_are_read_and_broken_ones_named(tmp_path):
 
 
 def test_motion_files_read_with_other_options_are_simulated_anew_and_never_mixed_into_views(anymo, tmp_path):
-    write_bvh(tmp_path / "motion" / "wave.bvh", 200)  # 30 frames a second
+    write_small_bvh(tmp_path / "motion" / "wave.bvh", 200)  # 30 frames a second
     out = tmp_path / "out"
     common = ["simulate", "--motion", tmp_path / "motion", "--out", out, "--config", "views"]
 

@@ -1,0 +1,87 @@
+"""`docs/faults.md`: what is tortured, and the tables of `results/torture.json`.
+
+PYTHONPATH=tests python -m torture.page
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from torture.campaign import COUNTS
+from torture.faults import FAULTS
+
+from anymo_hf.atomic_write import write_text
+from anymo_hf.hub.model_card import table
+
+HEAD = """# Faults
+
+Made by `make torture` (`PYTHONPATH=tests python -m torture.page`) from `results/torture.json`; do not edit.
+
+`make torture` starts every command that leaves results, again and again, and harms it: one to three faults in a row, each on
+what the one before left, then one run that nobody disturbs. That run must end with the bytes of a run that was never
+disturbed. A run that ends with 0 in spite of a fault must have these bytes at once. Commands work on inputs of seconds; they
+are forked from one process that has imported the package. `TORTURE_MINUTES` bounds it, and a stopped campaign goes on.
+
+- **killed**: ended by a signal, or by the system. **refused**: ended with words and an exit code other than 0.
+- **resumed**: started on what a harmed run left. **equal**: trials that end with the undisturbed result.
+- **lost**: trials that cannot go on, miss a file, or harm their input. **different**: other bytes than undisturbed.
+- **hung**: no end within a minute and 20 times its usual time. **unclear**: a traceback instead of words.
+- **left over**: drafts that stay beside the results.
+"""
+
+
+def page(told: dict[str, Any]) -> str:
+    """The page as Markdown, from the content of `results/torture.json`."""
+    disk = {
+        "tmpfs": "a small tmpfs, mounted at the output folder",
+        "RLIMIT_FSIZE": "a limit on the size of a file (no file system may be mounted here)",
+    }[told["full_disk"]]
+    total = told["total"]
+    words = [
+        HEAD,
+        f"\nThe last campaign: {told['minutes']:g} minutes on {told['cpus']} shared cores, seed {told['seed']}, Python "
+        f"{told['python']}: {total['trials']} trials, {total['started']} processes started, {total['killed']} killed, "
+        f"{total['resumed']} resumed; {total['equal']} trials equal, {total['lost']} lost, {total['different']} different, "
+        f"{total['hung']} hung. A full disk was {disk}.\n",
+    ]
+    for title, key in (("command", "by_command"), ("fault", "by_fault")):
+        rows = [[name, *(f"{part[count]}" for count in COUNTS)] for name, part in told[key].items()]
+        words.append(f"\n## By {title}\n\n{table([title, *(name.replace('_', ' ') for name in COUNTS)], rows)}\n")
+    words.append("\n## The faults\n\n")
+    words += [f"- **{name}**: {(function.__doc__ or '').splitlines()[0]}\n" for name, function in FAULTS.items()]
+    words.append("\n## Progress bars that met Ctrl-C\n\n")
+    words += [
+        f"- {command}: {', '.join(f'{bar} ({count})' for bar, count in sorted(bars.items()))}\n"
+        for command, bars in sorted(told["interrupted_bars"].items())
+    ]
+    if told["skipped"]:
+        skipped = "; ".join(f"{name} {why}" for name, why in told["skipped"].items())
+        words.append(f"\nNot tried: {skipped}.\n")
+    if told["findings"]:
+        words.append("\n## Open findings\n\n")
+        words += [
+            f"- trial {one['trial']}, {one['command']}, {' + '.join(one['faults'])}: {one['kind']} at {one['fault']}\n"
+            for one in told["findings"]
+        ]
+    return "".join(words)
+
+
+def write_page(results: str | Path, out: str | Path) -> Path:
+    """Writes `page` of a results file, whole or not at all.
+
+    Raises:
+        OSError: no such file.
+        ValueError: it is not what `python -m torture --results` writes.
+    """
+    path = Path(results)
+    try:
+        text = page(json.loads(path.read_text(encoding="utf-8")))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} is not what python -m torture --results writes ({error!r}); write it again") from error
+    return write_text(out, text)
+
+
+if __name__ == "__main__":
+    print(f"written: {write_page('results/torture.json', 'docs/faults.md')}")
