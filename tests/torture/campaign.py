@@ -25,7 +25,19 @@ from torture.process import Ended, in_a_process, start
 
 from anymo_hf.atomic_write import write_json
 
-COUNTS = ("trials", "started", "killed", "refused", "resumed", "equal", "lost", "different", "hung", "unclear", "left_over")
+COUNTS = (
+    "trials",
+    "started",
+    "killed",
+    "refused",
+    "resumed",
+    "equal",
+    "lost",
+    "different",
+    "hung",
+    "unclear",
+    "left_over",
+)
 IMPORTS = (
     "torch", "transformers", "accelerate", "datasets", "pandas", "scipy.signal", "sklearn.ensemble", "pyarrow.parquet",
     "huggingface_hub", "tqdm", "anymo_hf.cli", "anymo_hf.training.stage_commands", "anymo_hf.training.corpus_command",
@@ -292,10 +304,7 @@ def run(
             print(f"{name}: an undisturbed run, twice", flush=True)
         known[name] = reference(COMMANDS[name], out)
     pairs = [
-        (name, fault)
-        for name in known
-        for fault in (faults or FAULTS)
-        if possible(fault, COMMANDS[name], known[name])
+        (name, fault) for name in known for fault in (faults or FAULTS) if possible(fault, COMMANDS[name], known[name])
     ]
     before = report.minutes
     started = time.monotonic()

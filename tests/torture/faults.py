@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -206,10 +207,8 @@ def worker_killed(attempt: Attempt) -> list[Ended | None]:
     while not (workers := running.workers()) and not running.poll() and time.monotonic() < stop:
         time.sleep(0.01)
     if workers:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(workers[int(attempt.rng.integers(len(workers)))], signal.SIGKILL)
-        except ProcessLookupError:
-            pass
     return attempt.finish(running)
 
 

@@ -79,7 +79,9 @@ def write_page(results: str | Path, out: str | Path) -> Path:
     try:
         text = page(json.loads(path.read_text(encoding="utf-8")))
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is not what python -m torture --results writes ({error!r}); write it again") from error
+        raise ValueError(
+            f"{path} is not what python -m torture --results writes ({error!r}); write it again"
+        ) from error
     return write_text(out, text)
 
 

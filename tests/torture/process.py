@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -131,10 +132,8 @@ class Running:
     def send(self, number: int, group: bool = False) -> None:
         """A signal to the process, or as from a terminal to all that it started."""
         if not self.poll():
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 (os.killpg if group else os.kill)(self.pid, number)
-            except ProcessLookupError:
-                pass
 
     def wait(self, seconds: float) -> Ended | None:
         """Its end; None when it did not come in time, and it was killed."""
@@ -169,10 +168,8 @@ class Running:
         while (left := self.workers()) and time.monotonic() < stop:
             time.sleep(0.02)
         for pid in left:  # a resource tracker, or an orphan
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
 
 
 def start(
