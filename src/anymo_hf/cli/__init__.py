@@ -91,8 +91,10 @@ def _warn_in_one_line(message: Warning | str, *about: Any) -> None:
 
 def main() -> None:
     """Entry point: bad input ends with one line and exit code 2, not with a traceback."""
+    from ..freed_memory import keep_freed_memory
     from .reading import in_shell_words
 
+    keep_freed_memory()
     warnings.showwarning = _warn_in_one_line
     try:
         sys.exit(build_app()(standalone_mode=False) or 0)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..freed_memory import keep_freed_memory
 from .checkpoints import METRICS
 from .setting_fields import describe_settings
 from .settings import (
@@ -81,6 +82,7 @@ def run_stage(name: str, words: list[str] | None = None) -> None:
     """
     stage = STAGES[name]
     arguments = _parser(name, stage).parse_args(words)
+    keep_freed_memory()
     try:
         settings = _settings(arguments, stage)
         if os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true":
