@@ -33,6 +33,12 @@ def everything():
     return LabelPhrases(clips, BROADER)
 
 
+def test_an_activity_has_the_phrases_of_all_its_clips():
+    phrases = LabelPhrases([clip("walking", "walking", "A  stroll"), clip("walking", "walking")])
+    assert phrases.phrases == {"walking": ["walking", "a stroll"]}
+    assert phrases.accepted == {"walking": {"walking", "a stroll"}}
+
+
 def test_padding_is_on_the_right_and_carries_no_loss():
     batch = pad_examples(
         [{"input_ids": [5, 6, 7], "labels": [IGNORED, 6, 7]}, {"input_ids": [8], "labels": [8]}], pad_token_id=3

@@ -48,7 +48,10 @@ class LabelPhrases:
     """
 
     def __init__(self, clips: Sequence[Clip], broader: Mapping[str, str] | None = None):
-        own = {clip.activity: [normalize_text(text) for text in clip.label_phrases] for clip in clips if clip.activity}
+        own: dict[str, list[str]] = {}
+        for clip in clips:
+            if clip.activity:  # clips of one activity may have different phrases: captured ones have fewer
+                own.setdefault(clip.activity, []).extend(normalize_text(text) for text in clip.label_phrases)
         pairs = dict(broader or {})
         if unknown := sorted({*pairs, *pairs.values()} - set(own) - set(ACTIVITIES)):
             hint = did_you_mean(unknown, {*own, *ACTIVITIES})

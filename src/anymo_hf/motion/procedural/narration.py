@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
 
 import numpy as np
 
@@ -30,6 +33,23 @@ def label_phrases(activity: str) -> list[str]:
         ValueError: unknown activity.
     """
     return list(get_activity(activity).label_phrases)
+
+
+@cache
+def _further_phrases() -> dict[str, tuple[str, ...]]:
+    text = files(__package__).joinpath("further_phrases.json").read_text(encoding="utf-8")
+    return {name: tuple(phrases) for name, phrases in json.loads(text).items()}
+
+
+def further_phrases(activity: str) -> list[str]:
+    """More names and sentences of an activity, for training only; none for one that a program registered.
+
+    They are as varied as what people write, and too free to be shown or scored: that is for `label_phrases`.
+
+    Raises:
+        ValueError: unknown activity.
+    """
+    return list(_further_phrases().get(get_activity(activity).name, ()))
 
 
 def compose_narrations(activity: str, details: Mapping, rng: np.random.Generator, count: int = 6) -> list[str]:

@@ -47,12 +47,13 @@ def clip_of(values: dict) -> Clip:
 
 
 def procedural_clip(activity: str, seed: int, motion: BodyMotion) -> Clip:
-    """Words of a simulated recording as a whole."""
-    from ...motion.procedural import ACTIVITIES, label_phrases
+    """Words of a simulated recording as a whole; the name that is shown stands first."""
+    from ...motion.procedural import ACTIVITIES, further_phrases, label_phrases
 
     sentences = tuple(dict.fromkeys(item.text for item in motion.narrations))
     label = ACTIVITIES[activity].class_name
-    return Clip(f"{activity}-{seed}", "procedural", activity, label, tuple(label_phrases(activity)), sentences)
+    phrases = (*label_phrases(activity), *further_phrases(activity))
+    return Clip(f"{activity}-{seed}", "procedural", activity, label, phrases, sentences)
 
 
 def captured_clip(motion: BodyMotion, name: CapturedName, clip: str) -> Clip:
@@ -75,9 +76,8 @@ def captured_clip(motion: BodyMotion, name: CapturedName, clip: str) -> Clip:
     sentences = name.sentences if details == name.details else ()
     composed = compose_narrations(activity, details, np.random.default_rng(seed_of(clip)))
     narrations = tuple(dict.fromkeys([*true(composed), *sentences]))
-    return Clip(
-        clip, name.source, activity, ACTIVITIES[activity].class_name, tuple(true(label_phrases(activity))), narrations
-    )
+    phrases = tuple(true(label_phrases(activity)))
+    return Clip(clip, name.source, activity, ACTIVITIES[activity].class_name, phrases, narrations)
 
 
 def narrated_clips(motion: BodyMotion, name: str, frame_rate: float) -> tuple[Clip, ...]:
