@@ -1,6 +1,8 @@
 """Hand-written training phrases: enough of every activity, each of one activity only, and apart from what tests them."""
 
+import json
 from collections import Counter
+from importlib.resources import files
 
 import pytest
 
@@ -19,6 +21,11 @@ def test_every_activity_has_many_short_phrases_in_plain_letters():
         assert further_phrases(name) == phrases
         assert all(len(text.split()) <= 14 and text.replace("'", "").replace("-", "").replace(" ", "").isalnum()
                    for text in phrases)  # fmt: skip
+
+
+def test_the_file_names_activities_that_exist_in_order():
+    text = files("anymo_hf.motion.procedural").joinpath("further_phrases.json").read_text(encoding="utf-8")
+    assert list(json.loads(text)) == list(ACTIVITIES)
 
 
 def test_no_phrase_stands_twice_or_under_two_activities():

@@ -19,7 +19,8 @@ class Activity:
         name: by which it is asked for.
         build: fills a `Pose` with one person doing it.
         label: its label in AnyMo-180, or None where none is truly this; then `plain_label` is given.
-        label_phrases: short names, as people and datasets write them; the first is the one shown.
+        label_phrases: short names, as people and datasets write them; the first is the one shown. Training reads
+            `further_phrases.json` too.
         verb_phrases: what follows "a person" in a sentence; `{side}` becomes "the left", "the right", "both" or "one".
         plain_label: a label in plain words where AnyMo-180 has none.
         everyday: postures and ways of walking, which fill most label spaces, differ in small things and in which people
