@@ -15,6 +15,8 @@ from typing import Annotated, Any
 
 import typer
 
+from ..interruption import INTERRUPTED, ending_in_words
+
 PANELS = ("Recordings", "Evaluation", "Data", "Motion and simulation", "Sharing")
 
 
@@ -90,14 +92,22 @@ def _warn_in_one_line(message: Warning | str, *about: Any) -> None:
 
 
 def main() -> None:
-    """Entry point: bad input ends with one line and exit code 2, not with a traceback."""
+    """Entry point: bad input ends with one line and exit code 2, not with a traceback; Ctrl-C with 130."""
+    with ending_in_words("anymo"):
+        _run()
+
+
+def _run() -> None:
     from ..freed_memory import keep_freed_memory
     from .reading import in_shell_words
 
     keep_freed_memory()
     warnings.showwarning = _warn_in_one_line
     try:
-        sys.exit(build_app()(standalone_mode=False) or 0)
+        code = build_app()(standalone_mode=False) or 0
+        if code == INTERRUPTED:  # typer makes this code of Ctrl-C, without a word
+            raise KeyboardInterrupt
+        sys.exit(code)
     except typer.TyperException as error:
         if len(sys.argv) < 2:  # called without a command: typer has printed the help
             sys.exit(error.exit_code)

@@ -18,6 +18,7 @@ from statistics import mean
 from accelerate import Accelerator
 
 from ..atomic_write import write_json
+from ..interruption import ending_in_words
 from ..modeling.modeling_anymo import AnyMoModel
 from ..modeling.processing_anymo import AnyMoProcessor
 from ..recordings.catalogue import DATASETS, read_windows
@@ -304,6 +305,7 @@ def build_parser(configs: str | Path) -> argparse.ArgumentParser:
     return parser
 
 
+@ending_in_words("ablations")
 def main(configs: str | Path) -> None:
     """Parses the command line, runs, prints the tables; `configs` is the default of --configs."""
     arguments = build_parser(configs).parse_args()

@@ -14,6 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..atomic_write import write_json
+from ..interruption import ending_in_words
 from ..recordings.catalogue import DATASETS, read_windows
 from .recognition import stratified_subset
 
@@ -76,6 +77,7 @@ def evaluate_label_retrieval(
     return found
 
 
+@ending_in_words("label_retrieval")
 def main(words: list[str] | None = None) -> None:
     """The command line."""
     from ..systems.interface import load_system

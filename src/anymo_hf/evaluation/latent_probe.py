@@ -19,6 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from tqdm import tqdm
 
+from ..interruption import ending_in_words
 from ..modeling.body_segments import SEGMENTS
 from ..modeling.modeling_stgcn import AnyMoSTGCNModel
 from ..simulation.surface import load_template
@@ -83,6 +84,7 @@ def fit_probes(
     return probes, [names[index] for index in seen]
 
 
+@ending_in_words("latent_probe")
 def main(words: list[str] | None = None) -> None:
     """Fits the probes and prints their scores on the sets that are found."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm
 
+from ..interruption import ending_in_words
 from ..modeling.body_segments import resolve_placement
 from ..modeling.imu_signal import resample
 from ..recordings.catalogue import read_windows
@@ -181,6 +182,7 @@ def tasks_in(
     return tasks, {name: resolve_placement(place) for name, (place, _) in tasks.items()}
 
 
+@ending_in_words("motion_probe")
 def main(words: list[str] | None = None) -> None:
     """Trains a probe and prints its scores on the sets that are found (`words`: arguments, or those of the process)."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

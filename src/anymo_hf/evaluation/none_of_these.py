@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..atomic_write import write_json
+from ..interruption import ending_in_words
 from ..motion.procedural import ACTIVITIES, label_phrases
 from ..recordings.catalogue import DATASETS, read_windows
 from ..systems.checkpoint import load_checkpoint
@@ -51,6 +52,7 @@ def kept_share(model: Any, processor: Any, dataset: str, folder: str | Path, mos
     return float((scores.argmax(1) < len(labels)).mean())
 
 
+@ending_in_words("none_of_these")
 def main(words: Sequence[str] | None = None) -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

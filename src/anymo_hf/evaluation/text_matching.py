@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from ..atomic_write import write_json
+from ..interruption import ending_in_words
 from ..modeling.known_names import did_you_mean
 from ..motion.procedural import ACTIVITIES
 from .caption_activity import Embed
@@ -79,6 +80,7 @@ def _phrases(name: str) -> list[str]:
     return [*activity.label_phrases, *(verb.replace("{side}", "one") for verb in activity.verb_phrases)]
 
 
+@ending_in_words("text_matching")
 def main(words: list[str] | None = None) -> None:
     """The command line."""
     from ..systems.interface import load_system

@@ -21,6 +21,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from ..atomic_write import write_text
 from ..evaluation.paper_results import paper_columns, paper_results
 from ..evaluation.recognition import RecognitionRow, markdown_table
+from ..interruption import ending_in_words
 from ..motion.motion_sources import SOURCES, MotionSource
 from ..training.captured_clips import FRAME_RATE
 from ..training.corpus import MotionCorpus, read_texts
@@ -350,6 +351,7 @@ def _parameters(folder: Path) -> str:
     return " and ".join(parts)
 
 
+@ending_in_words("model_card")
 def main() -> None:
     """Parses the command line; a bad input ends with 2."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

@@ -15,6 +15,7 @@ from typing import Any
 from ..atomic_write import write_text
 from ..evaluation.recognition import RecognitionRow
 from ..evaluation.tables import TABLES, make_tables
+from ..interruption import ending_in_words
 from .model_card import recognition_section, table, tokenizer_section
 
 HEAD = """# Results
@@ -203,6 +204,7 @@ SECTIONS: tuple[tuple[str, str, Callable[[dict[str, Any]], str] | None], ...] = 
 )
 
 
+@ending_in_words("results_page")
 def main() -> None:
     """Parses the command line; a bad input ends with 2."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

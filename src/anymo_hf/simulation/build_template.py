@@ -17,6 +17,7 @@ import trimesh
 from safetensors.numpy import save_file
 from scipy.spatial import ConvexHull
 
+from ..interruption import ending_in_words
 from ..modeling.body_segments import SEGMENT_INDEX, SEGMENTS
 from ..motion.skeleton import tpose_positions
 from .body_surface import HEIGHT, SURFACE_FILE, BodySurface, body_surface
@@ -434,6 +435,7 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
+@ending_in_words("build_template")
 def main() -> None:
     """Command line: build template and surface and say where they are."""
     parser = argparse.ArgumentParser(description=__doc__)

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from ..atomic_write import write_text
+from ..interruption import ending_in_words
 
 SOURCE = (
     "# clip descriptions of the CMU Graphics Lab Motion Capture Database. The data used in this project was obtained from "
@@ -30,6 +31,7 @@ def descriptions(path: Path) -> list[str]:
     return found
 
 
+@ending_in_words("cmu_texts")
 def main(words: list[str] | None = None) -> None:
     """Writes the file by way of a temporary name; a bad index ends with 2."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+from ..interruption import ending_in_words
 from .annotated_clips import annotated_losses
 from .build_corpus import build_corpus
 from .corpus import read_texts
@@ -51,6 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+@ending_in_words("make_corpus")
 def main(words: list[str] | None = None) -> None:
     """Builds `OUTPUT/corpus` as the arguments say (`words`, or those of the process); a bad one ends with 2."""
     arguments = build_parser().parse_args(words)

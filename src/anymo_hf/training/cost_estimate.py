@@ -22,6 +22,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..atomic_write import write_json
+from ..interruption import ending_in_words
 from ..modeling.configuration_anymo import AnyMoConfig, AnyMoPQVAEConfig, AnyMoSTGCNConfig
 from ..modeling.modeling_anymo import AnyMoForConditionalGeneration
 from ..modeling.modeling_pqvae import AnyMoPQVAEModel
@@ -392,6 +393,7 @@ def table(costs: list[Cost]) -> str:
     return "\n".join(lines)
 
 
+@ending_in_words("cost_estimate")
 def main(configs: str | Path = "training/configs/paper", words: list[str] | None = None) -> None:
     """Prints the table and writes it as JSON; `configs` is the default folder of the paper's YAML files."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])

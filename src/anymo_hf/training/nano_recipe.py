@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+from ..interruption import ending_in_words
+
 # stage and its share of the training time
 SHARES = {"encoder": 0.49, "tokenizer": 0.03, "language": 0.11, "contrastive": 0.37}
 _PACKAGE = __package__
@@ -70,6 +72,7 @@ def build_parser(configs: str | Path) -> argparse.ArgumentParser:
     return parser
 
 
+@ending_in_words("nano_recipe")
 def main(configs: str | Path = "training/configs/nano", words: list[str] | None = None) -> None:
     """Runs the stages one after the other and stops at the first that fails.
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..freed_memory import keep_freed_memory
+from ..interruption import ending_in_words
 from .checkpoints import METRICS
 from .setting_fields import describe_settings
 from .settings import (
@@ -70,6 +71,7 @@ STAGES = {
 }
 
 
+@ending_in_words("train")
 def run_stage(name: str, words: list[str] | None = None) -> None:
     """Parses the command line of a stage (`words`, or the process's own), runs it and reports.
 

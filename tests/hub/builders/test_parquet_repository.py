@@ -258,3 +258,30 @@ def test_a_worker_that_the_system_ends_is_told(sources, tmp_path):
 
         patch.setattr(home, "run_jobs", end)
         write(sources, "anymo_zeroshot", tmp_path / "repo")
+
+
+@pytest.mark.parametrize(
+    "name, pattern", [("anymo_zeroshot", "Subject3/a12t1.mat"), ("anymo_180", "*/recording_head/**/*.vrs")]
+)
+def test_a_file_that_goes_away_meanwhile_is_not_taken_for_one_that_never_was(
+    name, pattern, sources, built, tmp_path, monkeypatch
+):
+    before, after = sources[name]
+    shutil.copytree(before[0], tmp_path / "source")
+    path, gone = sorted((tmp_path / "source").glob(pattern))[-1], tmp_path / "gone"
+    start = home.ArrowWriter
+
+    def take_away(*given, **options):
+        if path.exists():
+            os.replace(path, gone)
+        return start(*given, **options)
+
+    module = importlib.import_module(f"anymo_hf.hub.builders.{name}")
+    build = [str(tmp_path / "source"), *before[1:], tmp_path / "repo", *after]
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="sources changed while they were read"):
+        patch.setattr(home, "ArrowWriter", take_away)
+        module.write_repository(*build, rows_per_file=4, progress=False)
+    assert not list((tmp_path / "repo").rglob("*.arrow")) and not list((tmp_path / "repo").rglob("*.parquet"))
+    os.replace(gone, path)
+    module.write_repository(*build, rows_per_file=4, progress=False)
+    assert parquet(tmp_path / "repo") == parquet(built(name))

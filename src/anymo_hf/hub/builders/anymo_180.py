@@ -13,6 +13,7 @@ import argparse
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from ...atomic_write import write_json, write_text
+from ...interruption import ending_in_words
 from ...motion.activity_labels import anymo180
 from ...nymeria.annotated_windows import NymeriaSource, overlap, prepare
 from ...nymeria.annotations import CLOCKS
@@ -144,11 +146,13 @@ def write_repository(
     named = None if annotations is None else str(Path(annotations).resolve())
     source = NymeriaSource(str(Path(nymeria).resolve()), named, times, resampling, cache)
     names = [folder.name for folder in source.sessions()]
+    files = partial(source_files, source, names)
+    known = files()
     left_out, outside = prepare(source, names, (STREAM,), num_proc, False, strict, progress)
     counts: dict[str, Any] = {"left_out": left_out, "windows_outside": outside}
     counts["splits"] = write_config(
-        out, AnyMo180, "default", vars(source) | {"left_out": tuple(left_out)}, source_files(source, names), _count,
-        num_proc, rows_per_file, progress,
+        out, AnyMo180, "default", vars(source) | {"left_out": tuple(left_out)}, files, _count, num_proc,
+        rows_per_file, progress, known,
     )  # fmt: skip
     write_json(out / "counts.json", counts)
     write_json(
@@ -233,6 +237,7 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--num-proc", type=int, default=1)
 
 
+@ending_in_words("anymo_180")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line; `arguments` default to those of the process."""
     parser = argparse.ArgumentParser(description="Write anymo-180 as a Parquet repository for the Hub.")

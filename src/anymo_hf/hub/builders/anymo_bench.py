@@ -15,6 +15,7 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from ...annotation.bench_classes import (
 )
 from ...atomic_write import write_json, write_text
 from ...evaluation.bench_statistics import BODY_POSITION, CHANNELS, DEVICE_IDS
+from ...interruption import ending_in_words
 from ...nymeria.annotated_windows import NymeriaSource, overlap, prepare
 from ...nymeria.annotations import Annotation
 from ...nymeria.imu_grid import STEP_NS, WINDOW, cut_window
@@ -251,6 +253,9 @@ def write_repository(
     }
     plan = BenchConfig(name=name, **settings)
     space, source, parts = plan.space(), plan.source(), split_sessions(plan)
+    names = [session for sessions in parts.values() for session in sessions]
+    files = partial(source_files, source, names)
+    known = files()
     broken: dict[str, str] = {}
     outside: dict[str, int] = {}
     for side, streams in (("train", ("1202-1",)), ("test", ("1202-1", "1202-2"))):
@@ -271,11 +276,8 @@ def write_repository(
         raise ValueError(
             f"{split_path}: the other config has other people; write both from one source into a new folder"
         )
-    names = [session for sessions in parts.values() for session in sessions]
     try:
-        counts = write_config(
-            out, AnymoBench, name, settings, source_files(source, names), _count, num_proc, rows_per_file, progress
-        )
+        counts = write_config(out, AnymoBench, name, settings, files, _count, num_proc, rows_per_file, progress, known)
     finally:
         (out / f".{name}.split.json").unlink(missing_ok=True)
     kept = {side: [session for session in sessions if session not in broken] for side, sessions in parts.items()}
@@ -440,6 +442,7 @@ def official_differences(info: dict[str, Any]) -> list[str]:
     return lines
 
 
+@ending_in_words("anymo_bench")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line; `arguments` default to those of the process."""
     parser = argparse.ArgumentParser(description="Write anymo-bench as a Parquet repository for the Hub.")

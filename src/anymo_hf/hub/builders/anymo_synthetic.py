@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 import datasets
 
 from ...atomic_write import write_text
+from ...interruption import ending_in_words
 from ...modeling.body_segments import SEGMENTS
 from ...motion.motion_sources import SOURCES
 from ...nymeria.sequence import read_captured
@@ -158,9 +160,10 @@ def write_repository(
     archive, out = Path(archive).resolve(), Path(out)
     if problems := verify_archive(archive):  # before anything is written
         raise OSError(f"{archive}: {'; '.join(problems)}")
-    identity = file_sha256(archive / MANIFEST)
+    files = partial(file_sha256, archive / MANIFEST)
+    identity = files()
     settings = {"archive": str(archive), "identity": identity, **options}
-    splits = write_config(out, AnymoSynthetic, config, settings, identity, _count, num_proc, rows_per_file, progress)
+    splits = write_config(out, AnymoSynthetic, config, settings, files, _count, num_proc, rows_per_file, progress)
     counts = {"archive_sha256": identity, "splits": splits}
     write_text(out / "README.md", card(add_counts(out, config, counts, ROWS)))
     return counts
@@ -220,6 +223,7 @@ def card(counts: dict[str, Any]) -> str:
     )  # fmt: skip
 
 
+@ending_in_words("anymo_synthetic")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line; `arguments` default to those of the process."""
     parser = argparse.ArgumentParser(description="Write anymo-synthetic as a Parquet repository for the Hub.")

@@ -23,6 +23,7 @@ import datasets
 import numpy as np
 
 from ...atomic_write import write_text
+from ...interruption import ending_in_words
 from ...modeling.known_names import did_you_mean
 from ...recordings.catalogue import DATASETS, in_bundle, read_windows
 from ...recordings.dataset_check import find_datasets
@@ -252,7 +253,16 @@ def write_repository(
     identity = files_identity(source)
     settings = {"source": str(source), "identity": identity}
     splits = write_config(
-        out, AnymoZeroshot, config, settings, identity, partial(_count, config), num_proc, rows_per_file, progress
+        out,
+        AnymoZeroshot,
+        config,
+        settings,
+        partial(files_identity, source),
+        partial(_count, config),
+        num_proc,
+        rows_per_file,
+        progress,
+        identity,
     )
     counts: dict[str, Any] = {"identity": identity, "splits": splits}
     counts["whole"], counts["beside"] = _compared(config, splits)
@@ -344,6 +354,7 @@ def card(counts: dict[str, Any]) -> str:
     )  # fmt: skip
 
 
+@ending_in_words("anymo_zeroshot")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line; `arguments` default to those of the process."""
     parser = argparse.ArgumentParser(description="Write anymo-zeroshot as a Parquet repository for the Hub.")

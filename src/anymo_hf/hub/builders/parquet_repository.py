@@ -13,6 +13,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -39,18 +40,21 @@ def write_config(
     kind: type[WindowBuilder],
     config: str,
     settings: Mapping[str, Any],
-    sources: str,
+    sources: Callable[[], str],
     count: Callable[[datasets.Dataset], dict[str, Any]],
     num_proc: int = 1,
     rows_per_file: int | None = None,
     progress: bool = True,
+    known: str | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Writes `out/data/<config>/<split>-00000-of-0000N.parquet`.
 
     Args:
         out: the repository.
         kind, config, settings: the builder, its config and the fields of that.
-        sources: as `files_identity`, of all that is read.
+        sources: gives `files_identity` of all that is read; looked at again after every part, since a reader takes a file
+            that has gone for one that never was.
+        known: what `sources` gave before anything was read; None to ask now.
         count: what to tell of a split.
         num_proc: processes that make rows.
         rows_per_file: rows of a Parquet file; without it files hold about 300 MB.
@@ -61,11 +65,12 @@ def write_config(
 
     Raises:
         ValueError: as the builder, or a split without rows.
-        OSError: as the builder, a full disk, or a worker that the system ended. Finished parts stay for the next call,
-            unless the source is to blame.
+        OSError: as the builder, sources that changed meanwhile, a full disk, or a worker that the system ended. Finished
+            parts stay for the next call, unless the source is to blame.
     """
     work, target = out / f".{config}.part", out / "data" / config
-    told = repr((__version__, kind.__name__, sorted(settings.items()), sources, rows_per_file))
+    known = sources() if known is None else known
+    told = repr((__version__, kind.__name__, sorted(settings.items()), known, rows_per_file))
     identity = sha256(told.encode()).hexdigest()
     counts = {}
     try:
@@ -75,7 +80,9 @@ def write_config(
         for stale in work.rglob("*.tmp"):
             stale.unlink()
         builder = kind(cache_dir=str(work / "cache"), config_name=config, **settings)
-        for split, rows in make_rows(builder, work / "rows", num_proc, progress).items():
+        for split, rows in make_rows(
+            builder, work / "rows", num_proc, progress, partial(_unchanged, sources, known)
+        ).items():
             if not rows.num_rows:
                 raise ValueError(f"{config}: the source holds no window for the split {split}")
             counts[split] = count(rows) | write_split(rows, work / "data", split, rows_per_file)
@@ -103,9 +110,16 @@ def write_config(
 
 
 def make_rows(
-    builder: WindowBuilder, folder: Path, num_proc: int = 1, progress: bool = True
+    builder: WindowBuilder,
+    folder: Path,
+    num_proc: int,
+    progress: bool,
+    check: Callable[[], None],
 ) -> dict[str, datasets.Dataset]:
-    """The splits of a builder, from Arrow files in `folder`; those that are there already are not made again."""
+    """The splits of a builder, from Arrow files in `folder`; those that are there already are not made again.
+
+    `check` is called after every part, and once when all are there; where it raises, the part is not kept.
+    """
     files: dict[str, list[Path]] = {}
     jobs = []
     for generator in builder._split_generators(None):
@@ -116,7 +130,7 @@ def make_rows(
         paths = [folder / f"{generator.name}-{index:05d}.arrow" for index in range(len(parts))]
         files[str(generator.name)] = paths
         jobs += [
-            (builder, generator.gen_kwargs | {shared: part}, path)
+            (builder, generator.gen_kwargs | {shared: part}, path, check)
             for part, path in zip(parts, paths, strict=True)
             if not path.is_file()
         ]
@@ -127,14 +141,20 @@ def make_rows(
     ) as bar:
         for _ in run_jobs(_write_part, jobs, num_proc=num_proc):
             bar.update()
+    check()
     return {
         split: datasets.concatenate_datasets([datasets.Dataset.from_file(str(path)) for path in paths])
         for split, paths in files.items()
     }
 
 
-def _write_part(job: tuple[WindowBuilder, dict[str, Any], Path]) -> None:
-    builder, arguments, path = job
+def _unchanged(sources: Callable[[], str], known: str) -> None:
+    if sources() != known:
+        raise OSError("the sources changed while they were read; put them back, or let them be, and run it again")
+
+
+def _write_part(job: tuple[WindowBuilder, dict[str, Any], Path, Callable[[], None]]) -> None:
+    builder, arguments, path, check = job
     temporary = path.with_name(path.name + ".tmp")
     features = builder.info.features
     try:
@@ -144,6 +164,7 @@ def _write_part(job: tuple[WindowBuilder, dict[str, Any], Path]) -> None:
             for _, row in builder._generate_examples(**arguments):
                 writer.write(features.encode_example(row))
             writer.finalize()
+        check()
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

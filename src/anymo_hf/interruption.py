@@ -1,0 +1,46 @@
+"""How a program ends that is interrupted or has too little memory: with one line, not with a traceback."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+INTERRUPTED = 130  # exit code of a program that Ctrl-C ended, as shells have it
+# how torch's allocator and Python's threads say that there is no memory; neither has a class of its own
+_NO_MEMORY = ("can't allocate memory", "not enough memory", "can't start new thread", "bad_alloc")
+
+
+@contextmanager
+def ending_in_words(program: str) -> Iterator[None]:
+    """Ends the process with 130 after Ctrl-C and with 2 where memory is short, and a line on standard error.
+
+    Args:
+        program: the name that the line begins with.
+
+    Raises:
+        SystemExit: in both cases; other errors pass.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        print(f"\n{program}: interrupted; what was finished is kept, run the same command again", file=sys.stderr)
+        raise SystemExit(INTERRUPTED) from error
+    except (MemoryError, RuntimeError) as error:
+        if not lacks_memory(error):
+            raise
+        print(
+            f"{program}: not enough memory ({' '.join(str(error).split())[:200] or 'refused by the system'}); what was "
+            "finished is kept, run the same command again with more, or with fewer processes or a smaller batch",
+            file=sys.stderr,
+        )
+        raise SystemExit(2) from error
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether an error says that the system refused memory."""
+    return (
+        isinstance(error, MemoryError)
+        or isinstance(error, RuntimeError)
+        and any(part in str(error) for part in _NO_MEMORY)
+    )

@@ -1,0 +1,73 @@
+"""Ctrl-C and want of memory end a program with one line."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from anymo_hf.interruption import ending_in_words
+
+
+@pytest.mark.parametrize(
+    "error, code, words",
+    [
+        (KeyboardInterrupt(), 130, "walk: interrupted; what was finished is kept"),
+        (MemoryError(), 2, "walk: not enough memory (refused by the system)"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 8 bytes"), 2, "you tried 8 bytes"),
+    ],
+)
+def test_the_end_is_one_line(error, code, words, capsys):
+    with pytest.raises(SystemExit) as end, ending_in_words("walk"):
+        raise error
+    said = capsys.readouterr().err
+    assert end.value.code == code and words in said and len(said.strip().splitlines()) == 1
+
+
+def test_other_errors_pass():
+    with pytest.raises(RuntimeError, match="a fault of ours"), ending_in_words("walk"):
+        raise RuntimeError("a fault of ours")
+    with pytest.raises(SystemExit) as end, ending_in_words("walk"):
+        raise SystemExit(3)
+    assert end.value.code == 3
+
+
+def test_real_want_of_memory_is_said(tmp_path):
+    code = """
+import resource
+import numpy as np
+from anymo_hf.interruption import ending_in_words
+with ending_in_words("walk"):
+    resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31))
+    np.ones(2**32)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.startswith("walk: not enough memory"), done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["-m", "anymo_hf.training.corpus_command", "--output", "run", "--seeds", "80", "--workers", "1"],
+        ["-c", "from anymo_hf.cli import main; main()", "simulate", "--out", "run", "--procedural", "80"],
+    ],
+)
+def test_a_program_that_is_interrupted_says_so_without_a_traceback(tmp_path, words):
+    with (tmp_path / "said").open("w") as file:
+        process = subprocess.Popen([sys.executable, *words], stdout=file, stderr=file, cwd=tmp_path)
+        stop = time.monotonic() + 120
+        while not list(tmp_path.rglob("*.parquet")) and time.monotonic() < stop:
+            time.sleep(0.02)
+        for _ in range(3):  # Python drops one that comes while an object is being deleted
+            os.kill(process.pid, signal.SIGINT)
+            try:
+                assert process.wait(40) == 130
+                break
+            except subprocess.TimeoutExpired:
+                continue
+    process.kill()
+    said = (tmp_path / "said").read_text()
+    assert "Traceback" not in said and "interrupted; what was finished is kept" in said
