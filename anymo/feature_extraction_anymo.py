@@ -30,7 +30,7 @@ from .imu_signal import (
 from .modeling_imu_tokenizer import IMU_TOKENIZER_FOLDER as _FOLDER
 from .modeling_pqvae import AnyMoPQVAEModel
 from .modeling_stgcn import AnyMoSTGCNModel
-from .saved_code import IMU_TOKENIZER_CLASSES, add_code, push_saved, without_residue
+from .saved_code import IMU_TOKENIZER_CLASSES, add_code, push_saved, without_residue, write_json
 
 _AT_ONCE = 64  # recordings in a pass of the encoder
 _CONFIG, _WEIGHTS = "config.json", "model.safetensors"
@@ -117,9 +117,7 @@ class AnyMoFeatureExtractor(FeatureExtractionMixin):
             (folder / _FOLDER / _CONFIG, without_residue(config.to_dict()) | {"auto_map": IMU_TOKENIZER_CLASSES}),
             (folder / "preprocessor_config.json", self.to_dict()),
         ):
-            draft = path.with_name(f".{path.name}.tmp")
-            draft.write_text(json.dumps(content, indent=2, default=str) + "\n")
-            os.replace(draft, path)
+            write_json(path, content)
         add_code(folder, "preprocessor_config.json")
         if push_to_hub:
             push_saved(self, folder, kwargs)

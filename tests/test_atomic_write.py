@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from anymo_hf.atomic_write import replacing, write_json, write_text
+from anymo_hf.atomic_write import draft_beside, replacing, replacing_folder, write_json, write_text
 
 
 def test_what_is_written_is_there_and_nothing_else(tmp_path):
@@ -22,3 +22,41 @@ def test_an_error_leaves_the_old_file_alone(tmp_path):
     with pytest.raises(TypeError):
         write_json(path, {"a": object()})
     assert path.read_text() == "old" and [*tmp_path.iterdir()] == [path]
+
+
+def files_of(folder):
+    return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_folder_is_replaced_whole_or_stays_as_it_was(tmp_path):
+    for content in ({"a": "1", "b": "2"}, {"a": "3"}):
+        with replacing_folder(tmp_path / "new" / "made") as draft:
+            for name, text in content.items():
+                (draft / name).write_text(text)
+        assert files_of(tmp_path / "new") == {f"made/{name}": text for name, text in content.items()}
+    with pytest.raises(RuntimeError), replacing_folder(tmp_path / "new" / "made") as draft:
+        (draft / "a").write_text("half")
+        raise RuntimeError
+    assert files_of(tmp_path) == {"new/made/a": "3"} and len([*tmp_path.rglob("*")]) == 3
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_the_only_writer_clears_what_a_killed_run_left(tmp_path, kind):
+    with draft_beside(tmp_path / "a", alone=True) as left:
+        pass
+    (left if kind == "file" else left / "half").parent.mkdir(exist_ok=True)
+    (left if kind == "file" else left / "half").write_text("half")
+    with replacing(tmp_path / "a", alone=True) as draft:
+        assert draft == left and not draft.exists()
+        draft.write_text("whole")
+    assert files_of(tmp_path) == {"a": "whole"}
+
+
+def test_writers_at_a_time_have_a_name_each(tmp_path, monkeypatch):
+    with replacing(tmp_path / "a") as first:
+        monkeypatch.setattr("os.getpid", lambda: 1)
+        with replacing(tmp_path / "a") as second:
+            first.write_text("first")
+            second.write_text("second")
+        assert (tmp_path / "a").read_text() == "second"
+    assert files_of(tmp_path) == {"a": "first"}

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written under a temporary name beside their place, then renamed.
+"""Files and folders that are whole or not there: written under a temporary name beside their place, then renamed.
 
 `modeling/` has its own few lines, since it travels with a checkpoint.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,28 +15,64 @@ from typing import Any
 
 
 @contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
-    """A temporary name beside `path`, whose folder is made; the file written there takes its place at the end.
+def draft_beside(path: str | Path, alone: bool = False) -> Iterator[Path]:
+    """A free temporary name beside `path`, whose folder is made; nothing is left of it after the block.
 
-    After an error in the block nothing is left of it, and `path` stays as it was.
+    Args:
+        path: of a file or a folder.
+        alone: only one process at a time writes `path`. The temporary name is then always the same, so that what a killed
+            run left there is removed; without, each process has a name of its own.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    draft = path.with_name(f".{path.name}.part" if alone else f".{path.name}.{os.getpid()}.part")
+    _remove(draft)
     try:
         yield draft
-        os.replace(draft, path)
     finally:
-        draft.unlink(missing_ok=True)
+        _remove(draft)
+
+
+@contextmanager
+def replacing(path: str | Path, alone: bool = False) -> Iterator[Path]:
+    """`draft_beside`; the file written there takes its place at the end. After an error `path` stays as it was."""
+    with draft_beside(path, alone) as draft:
+        yield draft
+        os.replace(draft, path)
+
+
+@contextmanager
+def replacing_folder(path: str | Path, alone: bool = False) -> Iterator[Path]:
+    """`draft_beside` as an empty folder, which takes the place of the folder `path` at the end.
+
+    After an error in the block the old folder stays as it was.
+    """
+    with draft_beside(path, alone) as draft:
+        draft.mkdir()
+        yield draft
+        shutil.rmtree(path, ignore_errors=True)
+        os.replace(draft, path)
+
+
+def write_bytes(path: str | Path, data: bytes, alone: bool = False) -> Path:
+    """A file of these bytes; `alone` as in `draft_beside`."""
+    with replacing(path, alone) as draft:
+        draft.write_bytes(data)
+    return Path(path)
 
 
 def write_text(path: str | Path, text: str) -> Path:
     """A text file in UTF-8."""
-    with replacing(path) as draft:
-        draft.write_text(text, encoding="utf-8")
-    return Path(path)
+    return write_bytes(path, text.encode())
 
 
 def write_json(path: str | Path, value: Any, indent: int = 2) -> Path:
     """A JSON file in UTF-8 that ends with a line break."""
     return write_text(path, json.dumps(value, indent=indent, ensure_ascii=False) + "\n")
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

@@ -173,7 +173,7 @@ def test_a_stopped_build_goes_on_recording_by_recording(nymeria, built, tmp_path
 
     def stop_at_the_second(task):
         if made:
-            (folder / f"recordings/{task[1].name}.parquet.part").write_bytes(b"x")
+            (folder / f"recordings/.{task[1].name}.parquet.part").write_bytes(b"x")
             raise KeyboardInterrupt
         made.append(task[1].name)
         return make(task)

@@ -76,7 +76,9 @@ def test_an_interrupted_build_goes_on_and_keeps_finished_recordings(built, tmp_p
 
     def stop_at_the_third(task):
         if len(made) == 2:
-            (folder / "recordings/procedural/half.parquet.part").write_bytes(b"x")  # what a killed worker leaves behind
+            (folder / "recordings/procedural/.half.parquet.part").write_bytes(
+                b"x"
+            )  # what a killed worker leaves behind
             raise KeyboardInterrupt
         made.append(task[1].name)
         return make(task)

@@ -110,7 +110,7 @@ def test_a_killed_stage_ends_with_the_bits_of_a_whole_one(whole, accelerator, tm
         process = FORK.Process(target=STAGES[stage][0], args=arguments(stage, run, accelerator))
         process.start()
         if number % 2 == 0:
-            kill_when_saving(process, run / stage / (CHECKPOINT + ".part"))
+            kill_when_saving(process, run / stage / (f".{CHECKPOINT}.part"))
         else:  # at any moment
             process.join(rng.uniform(0, 0.7 * seconds[stage]))
             kill(process)
@@ -146,7 +146,7 @@ def test_the_command_of_a_stage_goes_on_after_being_killed(whole, tmp_path):
     environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     for _ in range(2):
         process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
-        while process.poll() is None and not (tmp_path / "encoder" / (CHECKPOINT + ".part")).exists():
+        while process.poll() is None and not (tmp_path / "encoder" / (f".{CHECKPOINT}.part")).exists():
             time.sleep(0.0005)
         process.kill()
         assert process.wait() == -signal.SIGKILL

@@ -8,7 +8,6 @@ understood, too.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..atomic_write import replacing
 from ..motion.formats.nymeria_sequence import read_xdata
 from ..nymeria.narration import read_narrations
 from ..nymeria.sequence import find_time_map, read_metadata, sequence_folders
@@ -157,13 +157,8 @@ def annotate_rows(
 def write_table(table: pd.DataFrame, path: str | Path) -> None:
     """Parquet or CSV by the file's ending; whole or not at all."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with replacing(path) as draft:
         if path.suffix == ".csv":
             table.to_csv(draft, index=False)
         else:
             table.to_parquet(draft, index=False)
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)

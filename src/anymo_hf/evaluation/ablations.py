@@ -19,6 +19,7 @@ from accelerate import Accelerator
 
 from ..atomic_write import write_json
 from ..interruption import ending_in_words
+from ..markdown import table
 from ..modeling.modeling_anymo import AnyMoModel
 from ..modeling.processing_anymo import AnyMoProcessor
 from ..recordings.catalogue import DATASETS, read_windows
@@ -223,12 +224,12 @@ def tables(content: dict) -> str:
         rows = content[key]
         if not any("accuracy" in row for row in rows.values()):
             continue
-        lines += [f"| {title} | Acc | F1 | R@2 | paper Acc / F1 / R@2 |", "| --- | ---: | ---: | ---: | ---: |"]
-        for name, words in known.items():
-            if "accuracy" in (row := rows.get(name, {})):
-                ours = " | ".join(f"{row[score]:.1f}" for score in ("accuracy", "macro_f1", "recall_at_2"))
-                lines.append(f"| {words} | {ours} | {' / '.join(f'{value:.1f}' for value in row['paper'])} |")
-        lines.append("")
+        cells = [
+            [words, *(f"{row[score]:.1f}" for score in ("accuracy", "macro_f1", "recall_at_2")),
+             " / ".join(f"{value:.1f}" for value in row["paper"])]
+            for name, words in known.items() if "accuracy" in (row := rows.get(name, {}))
+        ]  # fmt: skip
+        lines += [table([title, "Acc", "F1", "R@2", "paper Acc / F1 / R@2"], cells), ""]
     return "\n".join(lines)
 
 

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ..annotation.bench_classes import OFFICIAL_CONFIGS, PUBLISHED, space_of
+from ..markdown import table
 
 BODY_POSITION = "head+left_wrist+right_wrist"
 CHANNELS = tuple(
@@ -227,12 +228,12 @@ def bench_statistics(repository: str | Path, progress: bool = False) -> dict[str
 
 def markdown_table(statistics: dict[str, list[Statistic]]) -> str:
     """Every config's numbers beside the paper's, in the column "paper"."""
-    lines = ["| config | statistic | here | paper |", "|---|---|---|---|"]
-    for config, rows in statistics.items():
-        for row in rows:
-            paper = "" if row.paper is None else f"{row.paper:,.10g}"
-            lines.append(f"| {config} | {row.name} | {_number(row.value)} | {paper} |")
-    return "\n".join(lines)
+    cells = [
+        [config, row.name, _number(row.value), "" if row.paper is None else f"{row.paper:,.10g}"]
+        for config, rows in statistics.items()
+        for row in rows
+    ]
+    return table(["config", "statistic", "here", "paper"], cells, words=2)
 
 
 def _number(value: float) -> str:

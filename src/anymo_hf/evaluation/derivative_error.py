@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from ..markdown import table
 from ..modeling.body_segments import SEGMENTS
 from ..modeling.imu_signal import low_pass
 from ..motion.body_motion import BodyMotion
@@ -71,16 +72,15 @@ def derivative_errors(
 def markdown_table(errors: Sequence[DerivativeError], source_rate: float) -> str:
     """The errors as a Markdown table."""
     heads = [f"{kind} {name}" for kind in ("acc", "gyro") for name in METHODS]
-    lines = [
-        f"Error in percent of the true signal, {source_rate:g} Hz source, 60 Hz result (above 30 Hz: what folds back)",
-        "",
-        f"| Hz | {' | '.join(heads)} |",
-        f"|---|{'---|' * len(heads)}",
-    ]
-    for row in errors:
-        cells = [f"{values[name]:.2f}" for values in (row.acceleration, row.turning) for name in METHODS]
-        lines.append(f"| {'all below 30' if row.frequency is None else f'{row.frequency:g}'} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    cells = [
+        ["all below 30" if row.frequency is None else f"{row.frequency:g}",
+         *(f"{values[name]:.2f}" for values in (row.acceleration, row.turning) for name in METHODS)]
+        for row in errors
+    ]  # fmt: skip
+    title = (
+        f"Error in percent of the true signal, {source_rate:g} Hz source, 60 Hz result (above 30 Hz: what folds back)"
+    )
+    return f"{title}\n\n{table(['Hz', *heads], cells)}"
 
 
 def multi_sine(

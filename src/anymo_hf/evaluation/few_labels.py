@@ -21,7 +21,6 @@ training people, never of the test. A run that was stopped goes on where it was.
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -37,7 +36,8 @@ from transformers import AutoModelForSequenceClassification, AutoProcessor, Prin
 from transformers.modeling_outputs import SequenceClassifierOutput
 from transformers.utils import logging
 
-from ..atomic_write import write_json
+from ..atomic_write import replacing_folder, write_json
+from ..markdown import table
 from ..modeling.collator_anymo import AnyMoCollator
 from ..recordings.catalogue import DATASETS, read_windows
 from ..systems.feature_forest import TREES, window_features
@@ -110,9 +110,8 @@ def load_windows(name: str, data: Path, processor: Any, tokenizer_hash: str, cac
         columns["subject"] = [recording.subject for recording in recordings]
         places = sorted({place for recording in recordings for place in recording.signals})
         columns["features"] = window_features(recordings, places).tolist()
-        draft = kept.with_name(f".{kept.name}.part")
-        Dataset.from_dict(columns).save_to_disk(str(draft))
-        os.rename(draft, kept)
+        with replacing_folder(kept, alone=True) as draft:
+            Dataset.from_dict(columns).save_to_disk(str(draft))
     train, test = split_people(load_from_disk(str(kept)))
     test = test.select(stratified_subset(np.array(test["labels"]), TEST_WINDOWS, seed=0))
     return Windows(DATASETS[name].labels, train, test)
@@ -268,12 +267,14 @@ def tables(results: list[dict[str, Any]]) -> str:
             count = f"{low}" if low == high else f"{low}-{high}"
             people = max(r["people"] for r in told)
             heads.append(f"{100 * share:g} %: {count} windows, {people} {'person' if people == 1 else 'people'}")
-        lines += [f"| {name} | {' | '.join(heads)} |", "| --- |" + " ---: |" * len(shares)]
-        for way in WAYS:
-            cells = [
-                " / ".join(_mean(own, share, way, score) for score in ("accuracy", "macro_f1")) for share in shares
+        cells = [
+            [
+                way,
+                *(" / ".join(_mean(own, share, way, score) for score in ("accuracy", "macro_f1")) for share in shares),
             ]
-            lines.append(f"| {way} | {' | '.join(cells)} |")
+            for way in WAYS
+        ]
+        lines.append(table([name, *heads], cells))
         for result in own:
             if result["way"] == "zero_shot":
                 lines += ["", f"{name} without labels (zero_shot): {result['accuracy']:.1f} / {result['macro_f1']:.1f}, "

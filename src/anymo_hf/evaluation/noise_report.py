@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from ..markdown import table
 from ..recordings.catalogue import DATASETS, known_dataset
 from ..recordings.imu_recording import ImuRecording
 from ..simulation.noise_estimate import NoiseEstimate, estimate_noise
@@ -82,7 +83,7 @@ def markdown_table(found: Mapping[str, NoiseEstimate], failed: Mapping[str, str]
         "acc instability m/s²", "gyro instability rad/s", "acc step m/s²", "gyro step rad/s", "acc seen m/s²",
         "gyro seen rad/s",
     )  # fmt: skip
-    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    rows = []
     for name, item in found.items():
         cells = [f"{item.sampling_rate:g}", f"{item.quiet_seconds:.0f}", f"{item.longest_still:.0f}"]
         values = (
@@ -91,5 +92,5 @@ def markdown_table(found: Mapping[str, NoiseEstimate], failed: Mapping[str, str]
         )  # fmt: skip
         cells += ["–" if value is None else f"{value:.2g}" for value in values]
         cells[3] += "" if item.still else " (moving)"
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join([*lines, *(f"{name}: not estimated ({reason})" for name, reason in failed.items())])
+        rows.append([name, *cells])
+    return "\n".join([table(heads, rows), *(f"{name}: not estimated ({reason})" for name, reason in failed.items())])

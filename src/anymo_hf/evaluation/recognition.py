@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from .. import __version__
 from ..atomic_write import write_json
+from ..markdown import table
 from ..recordings.catalogue import DATASETS, known_dataset, read_windows
 from ..recordings.imu_recording import ImuRecording
 from ..recordings.windows_file import available, load_windows
@@ -319,21 +320,18 @@ def stratified_subset(truth: np.ndarray, max_windows: int | None, seed: int = 0)
 
 def markdown_table(rows: Sequence[RecognitionRow]) -> str:
     """Rows as a Markdown table in percent, with notes below; a sampled dataset shows how many it was drawn from."""
-    lines = [
-        "| Dataset | Windows | Classes | Chance | Majority acc / F1 | Ours acc / F1 / R@2 "
-        "| AnyMo (paper) acc / F1 / R@2 | UniMTS (paper) acc / F1 / R@2 |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
-    ]
-    for row in rows:
-        count = f"{row.windows}" if row.windows == row.available else f"{row.windows} of {row.available}"
-        lines.append(
-            f"| {row.dataset} | {count} | {row.classes} | {row.chance:.1f} "
-            f"| {_join((row.majority_accuracy, row.majority_macro_f1))} "
-            f"| {_join((row.accuracy, row.macro_f1, row.recall_at_2))} "
-            f"| {_join(row.paper_anymo)} | {_join(row.paper_unimts)} |"
-        )
-    notes = [f"- {row.dataset}: {row.note}" for row in rows if row.note]
-    return "\n".join([*lines, "", *notes]) + "\n" if notes else "\n".join(lines) + "\n"
+    head = [
+        "Dataset", "Windows", "Classes", "Chance", "Majority acc / F1", "Ours acc / F1 / R@2",
+        "AnyMo (paper) acc / F1 / R@2", "UniMTS (paper) acc / F1 / R@2",
+    ]  # fmt: skip
+    cells = [
+        [row.dataset, f"{row.windows}" if row.windows == row.available else f"{row.windows} of {row.available}",
+         f"{row.classes}", f"{row.chance:.1f}", _join((row.majority_accuracy, row.majority_macro_f1)),
+         _join((row.accuracy, row.macro_f1, row.recall_at_2)), _join(row.paper_anymo), _join(row.paper_unimts)]
+        for row in rows
+    ]  # fmt: skip
+    notes = "".join(f"- {row.dataset}: {row.note}\n" for row in rows if row.note)
+    return table(head, cells) + "\n" + (f"\n{notes}" if notes else "")
 
 
 def _join(values: Iterable[float] | None) -> str:

@@ -7,9 +7,6 @@ the second. The motion is procedural, so scores say nothing about real people.
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ..atomic_write import replacing_folder
 from ..modeling.body_segments import SEGMENTS, resolve_placement
 from ..motion.procedural import ACTIVITIES, HELD_OUT_SEED, SubjectStyle, label_phrases, simulate_activity
 from ..motion.seeds import seed_of
@@ -75,16 +73,11 @@ def write_simulated_bench(
             read = read_by(worn, seed_of(stream, seed) % 2**31, _DEVICES[stream])
             for (number, take, _), one in zip(clean, read, strict=True):
                 rows[split].append(_row(one, label_phrases(names[number])[0], number, take, stream, split))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    try:
+    with replacing_folder(out) as draft:
         folder = draft / "data" / CONFIG
         folder.mkdir(parents=True)
         for split, own in rows.items():
             pq.write_table(pa.Table.from_pylist(own, SCHEMA), folder / f"{split}-00000-of-00001.parquet")
-        os.replace(draft, out)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return out
 
 

@@ -27,6 +27,7 @@ from scipy.signal import butter, sosfiltfilt
 from scipy.spatial.transform import Rotation
 
 from ..atomic_write import write_json
+from ..markdown import table
 from ..modeling.body_segments import SEGMENTS
 from ..motion.body_motion import BodyMotion
 from ..motion.formats.mvnx import read_mvnx
@@ -225,18 +226,16 @@ def _kinect_trial(filmed: np.ndarray, worn: np.ndarray, rate: float = 50.0) -> t
 
 def tracker_table(rows: Sequence[TrackerRow]) -> str:
     """Markdown, one line a tracker."""
-    lines = [
-        "| Tracker | Gyroscope rms | RMSE rad/s | corr. | Acceleration corr. none / template / fitted lever "
-        "| RMSE m/s² none / template / fitted |",
-        "| --- | ---: | ---: | ---: | ---: | ---: |",
-    ]
-    for row in rows:
-        three = [" / ".join(f"{v:.2f}" for v in part) for part in (row.acceleration_correlation, row.acceleration_rmse)]
-        lines.append(
-            f"| {row.name} | {row.gyro_rms:.2f} | {row.gyro_rmse:.3f} | {row.gyro_correlation:.3f} "
-            f"| {three[0]} | {three[1]} |"
-        )
-    return "\n".join(lines) + "\n"
+    head = [
+        "Tracker", "Gyroscope rms", "RMSE rad/s", "corr.", "Acceleration corr. none / template / fitted lever",
+        "RMSE m/s² none / template / fitted",
+    ]  # fmt: skip
+    cells = [
+        [row.name, f"{row.gyro_rms:.2f}", f"{row.gyro_rmse:.3f}", f"{row.gyro_correlation:.3f}",
+         *(" / ".join(f"{v:.2f}" for v in part) for part in (row.acceleration_correlation, row.acceleration_rmse))]
+        for row in rows
+    ]  # fmt: skip
+    return table(head, cells) + "\n"
 
 
 def report(mvnx: str | Path | None, utd: str | Path | None, out: str | Path) -> Iterator[str]:

@@ -15,6 +15,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from ..atomic_write import write_text
+from ..markdown import table
 from ..modeling.known_names import did_you_mean
 from ..systems.interface import systems
 from . import setup_shift
@@ -49,9 +50,7 @@ class Table:
 
     def markdown(self) -> str:
         """Title, table and note."""
-        lines = [self.head, ("---", *["---:"] * (len(self.head) - 1)), *self.rows]
-        body = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-        return f"**{self.title}**\n\n{body}" + (f"\n\n{self.note}" if self.note else "")
+        return f"**{self.title}**\n\n{table(self.head, self.rows)}" + (f"\n\n{self.note}" if self.note else "")
 
     def csv(self) -> str:
         """Head and rows."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..markdown import table
+
 
 @dataclass(frozen=True)
 class BookUsage:
@@ -34,16 +36,15 @@ class TokenizerDiagnostics:
 
     def markdown(self) -> str:
         """Table 6 of the paper for these codes."""
-        lines = [
-            "| Metric | " + " | ".join(f"Codebook {i}" for i in range(len(self.books))) + " |",
-            "| --- |" + " ---: |" * len(self.books),
-            "| Used codes | " + " | ".join(f"{b.used:,} / {b.size:,}" for b in self.books) + " |",
-            "| Dead-code ratio | " + " | ".join(f"{b.dead_ratio:.2%}" for b in self.books) + " |",
-            "| Perplexity | " + " | ".join(f"{b.perplexity:,.1f}" for b in self.books) + " |",
-            "| Top-1 code mass | " + " | ".join(f"{b.top_1_mass:.2%}" for b in self.books) + " |",
-            "| Top-10 code mass | " + " | ".join(f"{b.top_10_mass:.2%}" for b in self.books) + " |",
+        rows = [
+            ["Used codes", *(f"{b.used:,} / {b.size:,}" for b in self.books)],
+            ["Dead-code ratio", *(f"{b.dead_ratio:.2%}" for b in self.books)],
+            ["Perplexity", *(f"{b.perplexity:,.1f}" for b in self.books)],
+            ["Top-1 code mass", *(f"{b.top_1_mass:.2%}" for b in self.books)],
+            ["Top-10 code mass", *(f"{b.top_10_mass:.2%}" for b in self.books)],
         ]
-        return "\n".join(lines) + f"\n\nExact sequence collision rate: {self.collision_rate:.2%}\n"
+        head = ["Metric", *(f"Codebook {i}" for i in range(len(self.books)))]
+        return f"{table(head, rows)}\n\nExact sequence collision rate: {self.collision_rate:.2%}\n"
 
 
 def diagnose_codes(imu_codes: Sequence[np.ndarray], book_size: int, books: int = 2) -> TokenizerDiagnostics:

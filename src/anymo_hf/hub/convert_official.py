@@ -14,18 +14,18 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
 
+from ..atomic_write import replacing_folder, write_json
 from ..modeling.body_segments import SEGMENTS, resolve_placement
 from ..modeling.feature_extraction_anymo import AnyMoFeatureExtractor
 from ..modeling.processing_anymo import AnyMoProcessor
 from ..modeling.prompts import PromptStyle
-from ..modeling.release import save_release, write_json
+from ..modeling.release import save_release
 from .official_files import read_official
 from .official_modules import (
     HEADS,
@@ -142,16 +142,12 @@ def convert_official(
         },
     }
     say(f"writing {out}")
-    draft = target.with_name(f".{target.name}.converting")
-    shutil.rmtree(draft, ignore_errors=True)
     try:
-        save_release(draft, model, processor)
-        if any(name.startswith("predictor.") for name in files["encoder"].tensors):
-            stgcn.save_pretrained(draft / PRETRAINING_FOLDER)
-        write_json(draft / REPORT_FILE, report)
-        os.rename(draft, target)
+        with replacing_folder(target, alone=True) as draft:
+            save_release(draft, model, processor)
+            if any(name.startswith("predictor.") for name in files["encoder"].tensors):
+                stgcn.save_pretrained(draft / PRETRAINING_FOLDER)
+            write_json(draft / REPORT_FILE, report)
     except SafetensorError as error:
         raise OSError(f"could not write {out} ({error}); make room there, or give another --out") from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return report

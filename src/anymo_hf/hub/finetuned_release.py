@@ -9,6 +9,7 @@ from huggingface_hub import DatasetCard, EvalResult, ModelCardData
 
 from ..atomic_write import write_text
 from ..evaluation.finetuning import LEARNING_RATES, FinetuneSettings, finetune
+from ..markdown import table
 from ..modeling.release import save_release
 
 
@@ -79,6 +80,14 @@ def write_finetuned_card(
         f'PeftModel.from_pretrained(AutoModelForSequenceClassification.from_pretrained("{base}", '
         f'num_labels={len(labels)}), "{folder.resolve().name}/adapter")  # the adapter alone\n'
     )  # fmt: skip
+    scores = table(
+        ["", "accuracy", "macro-F1"],
+        [["most frequent class", f"{result['majority']:.1f}", "-"]]
+        + [
+            [name, f"{scores['accuracy']:.1f}", f"{scores['macro_f1']:.1f}"]
+            for name, scores in ((start, result["before"]), ("fine-tuned", result["after"]))
+        ],
+    )
     text = f"""---
 {data.to_yaml()}
 ---
@@ -98,11 +107,7 @@ model.config.id2label[model(**batch).logits.argmax(-1).item()]
 
 Percent, on {result["test_windows"]} windows of {result["test_people"]} people that training never saw:
 
-| | accuracy | macro-F1 |
-| --- | ---: | ---: |
-| most frequent class | {result["majority"]:.1f} | - |
-| {start} | {result["before"]["accuracy"]:.1f} | {result["before"]["macro_f1"]:.1f} |
-| fine-tuned | {result["after"]["accuracy"]:.1f} | {result["after"]["macro_f1"]:.1f} |
+{scores}
 
 Trained: {way[settings.method]}; {result["train_windows"]} windows of {result["train_people"]} people (share
 {settings.share:g} of the training people), {settings.steps} steps of {settings.batch_size} windows, learning rate

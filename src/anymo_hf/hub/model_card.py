@@ -22,6 +22,7 @@ from ..atomic_write import write_text
 from ..evaluation.paper_results import paper_columns, paper_results
 from ..evaluation.recognition import RecognitionRow, markdown_table
 from ..interruption import ending_in_words
+from ..markdown import table
 from ..motion.motion_sources import SOURCES, MotionSource
 from ..training.captured_clips import FRAME_RATE
 from ..training.corpus import MotionCorpus, read_texts
@@ -187,12 +188,6 @@ def _eval_results(rows: Sequence[RecognitionRow]) -> list[EvalResult]:
     ]
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Markdown; the first column is text, the others numbers."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
 def _not_measured(command: str) -> str:
     return f"Not measured yet; `{command}` does."
 
@@ -322,8 +317,7 @@ def _source_table(counts: dict[str, int]) -> str:
     for name, count in counts.items():
         source = SOURCES.get(name, MotionSource("Motion capture of another origin", "not known; ask its owner"))
         rows.append(["training motion", f"{source.title}, {count:,} clips", source.licence])
-    lines = [["used for", "what", "licence"], ["---"] * 3, *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return table(["used for", "what", "licence"], rows, words=3)
 
 
 def _teacher(metrics: dict[str, dict[str, Any]]) -> str:

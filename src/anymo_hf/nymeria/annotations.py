@@ -6,7 +6,6 @@ import ast
 import contextlib
 import hashlib
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.dataset as pds
 
+from ..atomic_write import draft_beside
 from ..modeling.known_names import did_you_mean
 from ..motion.activity_labels import anymo180
 from .imu_grid import STEP_NS
@@ -171,8 +171,7 @@ def by_session(annotations: str | Path, cache: str | Path) -> Path:
     target = Path(cache) / f"annotations.{hashlib.sha256(repr(facts).encode()).hexdigest()[:12]}"
     if target.is_dir():
         return target
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
+    with draft_beside(target) as temporary:
         field = pa.schema([table.schema.field("session_id")])
         pds.write_dataset(
             table, temporary, format="parquet", partitioning=pds.partitioning(field, flavor="hive"), max_open_files=128,
@@ -180,8 +179,6 @@ def by_session(annotations: str | Path, cache: str | Path) -> Path:
         )  # fmt: skip
         with contextlib.suppress(OSError):  # another process may have been faster
             os.replace(temporary, target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return target
 
 

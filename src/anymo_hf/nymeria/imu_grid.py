@@ -8,7 +8,6 @@ folds what lies above 30 Hz back. Where a stream pauses for over `LONGEST_PAUSE`
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from scipy.interpolate import CubicSpline
 
+from ..atomic_write import replacing
 from ..modeling.imu_signal import low_pass
 from .imu import DEVICES, find_vrs, read_nymeria_imu
 
@@ -87,13 +87,8 @@ def read_signals(
     parts = [to_60_hz(imu.time, imu.signals, grid, resampling) for imu in streams]
     result = SessionSignals(first, np.concatenate(parts, axis=1).astype(np.float32))
     if kept is not None:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        temporary = kept.with_name(f".{kept.stem}.{os.getpid()}.npz")
-        try:
-            np.savez(temporary, first=first, signals=result.signals)
-            os.replace(temporary, kept)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(kept) as draft, draft.open("wb") as file:
+            np.savez(file, first=first, signals=result.signals)
     return result
 
 

@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
+from ..atomic_write import replacing_folder
 from ..modeling.body_segments import SEGMENT_INDEX
 from ..motion.body_motion import Narration
 from ..motion.procedural import HELD_OUT_SEED, SubjectStyle, simulate_activity
@@ -86,9 +85,8 @@ def write_mini_nymeria(
         )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise OSError(f"{folder}: holds files already; give a new folder")
-    work = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     rows: list[dict] = []
-    try:
+    with replacing_folder(folder) as work:
         for number in tqdm(range(people * sessions), unit="recording", disable=not progress):
             rows += _write_session(work, *divmod(number, sessions), seconds, seed)
         schema = pa.schema(
@@ -97,11 +95,6 @@ def write_mini_nymeria(
              ("augmentations", pa.list_(pa.string())), ("label", pa.string())]
         )  # fmt: skip
         pq.write_table(pa.Table.from_pylist(rows, schema), work / ANNOTATIONS)
-        if folder.is_dir():
-            folder.rmdir()
-        os.replace(work, folder)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     return folder / ANNOTATIONS
 
 

@@ -8,7 +8,6 @@ file and a package that reads it are at hand. Otherwise it is guessed: annotator
 from __future__ import annotations
 
 import json
-import os
 import re
 import warnings
 from dataclasses import asdict, dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ..atomic_write import write_json
 from ..motion.body_motion import Narration
 from .imu import open_vrs
 
@@ -78,14 +78,7 @@ class NymeriaTimeMap:
 
     def save(self, path: str | Path) -> None:
         """Write as JSON, whole or not at all."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            temporary.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_json(path, asdict(self))
 
     @classmethod
     def load(cls, path: str | Path, sequence: str | None = None) -> NymeriaTimeMap:

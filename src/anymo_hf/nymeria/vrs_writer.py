@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..atomic_write import write_bytes
 from .imu import STREAMS
 
 Fields = list[tuple[str, str]]
@@ -142,12 +142,7 @@ def write_vrs(path: str | Path, streams: list[VrsStream]) -> None:
     listing = b"".join(index)
     body += (_HEADER.pack(32 + len(listing), previous, 1, 2, _NO_TIME, 0, 3, 0, 0), listing)
     head = b"VisionRe" + struct.pack("<QIIQQQQQQ", 7, 80, 32, place, 80, 0, 0, 0, 0) + b"cordVRS1"
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(b"".join([head, *body]))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_bytes(path, b"".join([head, *body]))
 
 
 def _packer(fields: Fields) -> struct.Struct:

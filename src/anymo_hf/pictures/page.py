@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from html import escape
 from io import BytesIO, StringIO
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..atomic_write import write_bytes
 from .body import scene_of
 
 if TYPE_CHECKING:
@@ -96,15 +96,9 @@ def write_picture(
         legend=items,
         signals="" if signals is None else _svg(signals),
     )
-    folder.mkdir(parents=True, exist_ok=True)
     png, html = folder / f"{name}.png", folder / f"{name}.html"
     for path, content in ((png, picture.getvalue()), (html, page.encode())):
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            temporary.write_bytes(content)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_bytes(path, content)
     return png, html
 
 

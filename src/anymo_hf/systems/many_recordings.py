@@ -9,7 +9,6 @@ import csv
 import hashlib
 import io
 import json
-import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -17,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ..atomic_write import write_text
+from ..atomic_write import replacing, write_text
 from ..modeling.known_names import did_you_mean
 from ..modeling.windows import SMOOTHING, TimelineEntry, WindowAnswer
 from ..recordings.devices.device_format import ReadingOptions
@@ -220,12 +219,8 @@ def _answer(job: _Job) -> dict[str, Any]:
     }  # fmt: skip
     facts = {"made_of": job.facts, "row": row}
     table = _table(one, stretches[0], entries, answers).replace_schema_metadata({_FACTS: json.dumps(facts)})
-    draft = job.path.with_name(f".{job.path.name}.part")
-    try:
+    with replacing(job.path, alone=True) as draft:
         pq.write_table(table, draft, compression="zstd")
-        os.replace(draft, job.path)
-    finally:
-        draft.unlink(missing_ok=True)
     return facts
 
 

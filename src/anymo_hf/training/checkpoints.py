@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from torch import nn
 from torch.distributed.tensor import DTensor
 from transformers import PreTrainedConfig, PreTrainedModel
 
+from ..atomic_write import draft_beside, replacing_folder, write_bytes
 from .sharding import shard_like, whole_tensor
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -77,48 +77,29 @@ def same_shape(model: PreTrainedModel, config: PreTrainedConfig, start_from: str
 
 
 @contextmanager
-def _draft(target: Path) -> Iterator[Path]:
-    """A temporary name beside `target`, free before and after, whatever a killed or failed run left there.
-
-    Raises:
-        OSError: the disk is full, or the like.
-    """
-    draft = target.with_name(target.name + ".part")
-    _remove(draft)
+def _in_our_words(target: Path) -> Iterator[None]:
+    """A full disk and the like as an OSError that names `target`."""
     try:
-        yield draft
+        yield
     except (OSError, SafetensorError) as error:
         raise OSError(
             f"could not write {target} ({error}); what was there before is kept: make room on the disk and run the "
             "same command again"
         ) from error
-    finally:
-        _remove(draft)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def replace_folder(target: str | Path, write: Callable[[Path], object]) -> Path:
     """Lets `write` fill a temporary folder, then puts it in the place of `target`; OSError when it cannot."""
     target = Path(target)
-    with _draft(target) as draft:
-        draft.mkdir(parents=True)
+    with _in_our_words(target), replacing_folder(target, alone=True) as draft:
         write(draft)
-        shutil.rmtree(target, ignore_errors=True)
-        os.replace(draft, target)
     return target
 
 
 def write_metrics(folder: Path, metrics: dict) -> None:
-    """metrics.json, by way of a temporary name."""
-    with _draft(folder / METRICS) as draft:
-        draft.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
-        os.replace(draft, folder / METRICS)
+    """metrics.json, whole or not at all."""
+    with _in_our_words(folder / METRICS):
+        write_bytes(folder / METRICS, (json.dumps(metrics, indent=2) + "\n").encode(), alone=True)
 
 
 def finished_metrics(folder: str | Path, fingerprint: str, *results: Path) -> dict | None:
@@ -175,7 +156,7 @@ def save_checkpoint(
         )
     notes = {"step": str(log.step), "seconds": repr(log.seconds), "fingerprint": fingerprint}
     notes |= {"averages": json.dumps(log.averages), "history": json.dumps(log.history)}
-    with _draft(path) as draft:
+    with _in_our_words(path), draft_beside(path, alone=True) as draft:
         draft.mkdir()  # safetensors writes to a name of its own beside the file, which a killed run leaves behind
         save_file(tensors, draft / path.name, notes)
         os.replace(draft / path.name, path)

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..atomic_write import replacing
+
 CODES = "codes.npz"
 
 
@@ -64,7 +66,5 @@ def load_codes(path: str | Path) -> CodedViews:
 
 def save_codes(path: Path, views: CodedViews) -> None:
     """Writes what `load_codes` reads, by way of a temporary name."""
-    draft = path.with_name(path.name + ".part")
-    with draft.open("wb") as file:
+    with replacing(path, alone=True) as draft, draft.open("wb") as file:
         np.savez(file, **vars(views))
-    draft.replace(path)

@@ -23,6 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ..atomic_write import write_json
 from ..interruption import ending_in_words
+from ..markdown import table
 from ..modeling.configuration_anymo import AnyMoConfig, AnyMoPQVAEConfig, AnyMoSTGCNConfig
 from ..modeling.modeling_anymo import AnyMoForConditionalGeneration
 from ..modeling.modeling_pqvae import AnyMoPQVAEModel
@@ -376,21 +377,20 @@ def validate(checkpointing: bool = False, rows: int = 8, length: int = 120) -> d
     }
 
 
-def table(costs: list[Cost]) -> str:
+def cost_table(costs: list[Cost]) -> str:
     """Markdown; GB are 1e9 bytes of one GPU."""
-    lines = [
-        "| stage | GPUs | weights | checkpointing | batch | states GB | activations GB | memory GB | TFLOP | compute ms "
-        "| exchange ms | steps | hours |",
-        "|---|--:|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|",
-    ]
-    for cost in costs:
-        lines.append(
-            f"| {cost.stage} | {cost.gpus} | {'sharded' if cost.sharded else 'whole'} "
-            f"| {'yes' if cost.gradient_checkpointing else 'no'} | {cost.batch} | {cost.states / 1e9:.2f} "
-            f"| {cost.activations / 1e9:.2f} | {cost.memory / 1e9:.2f} | {cost.flops / 1e12:.2f} "
-            f"| {1e3 * cost.compute_seconds:.1f} | {1e3 * cost.exchange_seconds:.1f} | {cost.steps} | {cost.hours:.1f} |"
-        )
-    return "\n".join(lines)
+    head = [
+        "stage", "GPUs", "weights", "checkpointing", "batch", "states GB", "activations GB", "memory GB", "TFLOP",
+        "compute ms", "exchange ms", "steps", "hours",
+    ]  # fmt: skip
+    rows = [
+        [cost.stage, f"{cost.gpus}", "sharded" if cost.sharded else "whole",
+         "yes" if cost.gradient_checkpointing else "no", f"{cost.batch}", f"{cost.states / 1e9:.2f}",
+         f"{cost.activations / 1e9:.2f}", f"{cost.memory / 1e9:.2f}", f"{cost.flops / 1e12:.2f}",
+         f"{1e3 * cost.compute_seconds:.1f}", f"{1e3 * cost.exchange_seconds:.1f}", f"{cost.steps}", f"{cost.hours:.1f}"]
+        for cost in costs
+    ]  # fmt: skip
+    return table(head, rows, words=4)
 
 
 @ending_in_words("cost_estimate")
@@ -413,7 +413,7 @@ def main(configs: str | Path = "training/configs/paper", words: list[str] | None
     hardware = Hardware(peak, peak_float32, arguments.utilisation, inside, between)
     costs, lengths = estimate(hardware, arguments.release, Path(arguments.configs))
     checks = {name: validate(flag) for name, flag in (("plain", False), ("gradient_checkpointing", True))}
-    print(table(costs))
+    print(cost_table(costs))
     print(f"\ntokens: {lengths}; a batch that does not divide over the GPUs has no row")
     for name, check in checks.items():
         ratio = check["predicted"] / check["measured"]

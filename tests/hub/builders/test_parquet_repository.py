@@ -160,7 +160,7 @@ module.write_repository(*arguments, rows_per_file=4, progress=False)
     assert not (out / "data").exists() and not (out / "README.md").exists()
     work = out / f".{CONFIGS[name]}.part"
     finished = {path for path in work.rglob("*") if path.suffix in (".arrow", ".parquet")}
-    assert any(path.suffix == ending for path in finished) and list(work.rglob("*.tmp"))
+    assert any(path.suffix == ending for path in finished) and list(work.rglob(".*.*.part"))
     made, replace = [], os.replace
     monkeypatch.setattr(os, "replace", lambda source, target: (made.append(Path(target)), replace(source, target)))
     write(sources, name, out)
@@ -206,7 +206,7 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_written(name, moment, sourc
         with pytest.raises(OSError, match="the disk is full .*finished parts are kept.*repo") as caught:
             write(sources, name, out)
     assert caught.value.errno == errno.ENOSPC
-    assert not (out / "data").exists() and not (out / "README.md").exists() and not list(out.rglob("*.tmp"))
+    assert not (out / "data").exists() and not (out / "README.md").exists() and not list(out.rglob(".*.*.part"))
     write(sources, name, out)
     assert parquet(out) == parquet(built(name)) and not list(out.glob(".*"))
 
@@ -220,7 +220,7 @@ try:
     module.write_repository(*arguments, num_proc=2, rows_per_file=4, progress=False)
 except OSError as error:
     print(error)
-print([path.name for path in folder.rglob("*.tmp")], (folder / "repo" / "data").exists())
+print([path.name for path in folder.rglob(".*.*.part")], (folder / "repo" / "data").exists())
 (folder / "ballast").unlink()
 module.write_repository(*arguments, rows_per_file=4, progress=False)
 import shutil

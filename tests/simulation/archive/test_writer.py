@@ -115,7 +115,7 @@ def test_a_killed_run_leaves_no_half_shard_and_goes_on(made, tmp_path):
     if not (folder / "manifest.json").exists():
         with pytest.raises(OSError, match="start the same one again"):
             Archive(folder)
-    (folder / "recordings" / "procedural" / "sitting-0.parquet.part").write_bytes(b"half")
+    (folder / "recordings" / "procedural" / ".sitting-0.parquet.part").write_bytes(b"half")
     times = {path: path.stat().st_mtime_ns for path in done}
     build(folder)
     assert content(folder) == content(made)

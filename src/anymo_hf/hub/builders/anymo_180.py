@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 
 from ...atomic_write import write_json, write_text
 from ...interruption import ending_in_words
+from ...markdown import table
 from ...motion.activity_labels import anymo180
 from ...nymeria.annotated_windows import NymeriaSource, overlap, prepare
 from ...nymeria.annotations import CLOCKS
@@ -192,6 +193,12 @@ def card(counts: dict[str, Any]) -> str:
     total: Counter[str] = Counter()
     for part in splits.values():
         total.update(part["labels"])
+    rows = [
+        [split, f"{part['rows']:,}", f"{part['hours']:.3f}", f"{part['recordings']:,}", f"{part['subjects']:,}",
+         f"{part['rows_with_signals']:,}", f"{part['unlabelled']:,}"]
+        for split, part in splits.items()
+    ]  # fmt: skip
+    labels = [[f"{n}", label, f"{total[label]:,}", f"{count:,}"] for n, (label, count) in enumerate(anymo180().items())]
     return fill_card(
         "anymo_180", "AnyMo-180", "cc-by-nc-4.0", ["motion", "nymeria"],
         {"default": split_files("default", splits)}, {"default": with_classes(FEATURES, list(anymo180()))},
@@ -200,16 +207,9 @@ def card(counts: dict[str, Any]) -> str:
         "axes; zero where the stream pauses, no rows where a recording has no VRS files. `label_id` counts the table below "
         "from zero and is -1 without a label. The split `test` holds the five people that training stages leave out.",
         [
-            "| split | windows | hours | recordings | subjects | with signals | unlabelled |",
-            "|---|---|---|---|---|---|---|",
-            *(
-                f"| {split} | {part['rows']:,} | {part['hours']:.3f} | {part['recordings']:,} | {part['subjects']:,} | "
-                f"{part['rows_with_signals']:,} | {part['unlabelled']:,} |"
-                for split, part in splits.items()
-            ),
+            table(["split", "windows", "hours", "recordings", "subjects", "with signals", "unlabelled"], rows),
             *left_out(counts), "", f"### Labels ({len(total)} of {len(anymo180())} occur)", "",
-            "| id | label | windows here | paper, Table 7 |", "|---|---|---|---|",
-            *(f"| {n} | {label} | {total[label]:,} | {count:,} |" for n, (label, count) in enumerate(anymo180().items())),
+            table(["id", "label", "windows here", "paper, Table 7"], labels, words=2),
         ],
         [LICENCE], ("zero-shot-classification", "feature-extraction"),
     )  # fmt: skip

@@ -34,6 +34,7 @@ from ...annotation.bench_classes import (
 from ...atomic_write import write_json, write_text
 from ...evaluation.bench_statistics import BODY_POSITION, CHANNELS, DEVICE_IDS
 from ...interruption import ending_in_words
+from ...markdown import table
 from ...nymeria.annotated_windows import NymeriaSource, overlap, prepare
 from ...nymeria.annotations import Annotation
 from ...nymeria.imu_grid import STEP_NS, WINDOW, cut_window
@@ -379,21 +380,20 @@ def card(info: dict[str, Any], labels: dict[str, list[str]]) -> str:
         "official file": "official",
         "rebuilt": "rebuilt from the paper's numbers, may differ from the official lists",
     }
-    lines = [
-        "| config | official name | split | classes | rows | hours | shortest | longest |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    rows = []
     for official, entry in info["summaries"].items():
         cross = bool(entry["test_imu_index_within_position"])
         for side in ("train", "test"):
             part = entry[side]
             split = "test_cross_device" if cross and side == "test" else side
-            lines.append(
-                f"| {entry['benchmark_type']} | {official} ({side}) | {split} | {entry['num_classes']} | {part['rows']:,} | "
-                f"{part['total_timesteps'] / 216_000:.3f} | {part['min_timesteps']} | {part['max_timesteps']} |"
-            )
-    lines += [
-        "", f"Resampling to 60 Hz: {info['resampling'].replace('_', '-')}. Classes: {classes[info['labels_from']]}.",
+            rows.append(
+                [entry["benchmark_type"], f"{official} ({side})", split, f"{entry['num_classes']}", f"{part['rows']:,}",
+                 f"{part['total_timesteps'] / 216_000:.3f}", f"{part['min_timesteps']}", f"{part['max_timesteps']}"]
+            )  # fmt: skip
+    head = ["config", "official name", "split", "classes", "rows", "hours", "shortest", "longest"]
+    lines = [
+        table(head, rows, words=3), "",
+        f"Resampling to 60 Hz: {info['resampling'].replace('_', '-')}. Classes: {classes[info['labels_from']]}.",
         *left_out(info), "", "`anymo bench statistics REPO` counts more, beside the paper's numbers.",
         "", "### What differs from the official release", "", *(f"- {line}" for line in official_differences(info)),
     ]  # fmt: skip

@@ -20,6 +20,7 @@ import datasets
 
 from ...atomic_write import write_text
 from ...interruption import ending_in_words
+from ...markdown import table
 from ...modeling.body_segments import SEGMENTS
 from ...motion.motion_sources import SOURCES
 from ...nymeria.sequence import read_captured
@@ -201,6 +202,11 @@ def card(counts: dict[str, Any]) -> str:
     """README.md; every number is from `counts`."""
     parts = [part for entry in counts.values() for part in entry["splits"].values()]
     sources = sorted({source for part in parts for source in part["hours_by_source"]})
+    rows = [
+        [name, split, f"{part['rows']:,}", f"{part['windows']:,}", f"{part['hours']:.3f}", f"{part['recordings']:,}",
+         f"{part['subjects']:,}"]
+        for name, entry in counts.items() for split, part in entry["splits"].items()
+    ]  # fmt: skip
     return fill_card(
         "anymo_synthetic", "AnyMo synthetic IMU", "apache-2.0" if sources == ["procedural"] else "other",
         ["motion", "simulation"], {name: split_files(name, entry["splits"]) for name, entry in counts.items()}, FEATURES,
@@ -210,15 +216,9 @@ def card(counts: dict[str, Any]) -> str:
         "counts as a subject of its own.",
         [
             *(f"- `{name}`: {_WORDS[name]}." for name in counts), "",
-            "| config | split | rows | windows | hours | recordings | subjects |", "|---|---|---|---|---|---|---|",
-            *(
-                f"| {name} | {split} | {part['rows']:,} | {part['windows']:,} | {part['hours']:.3f} | "
-                f"{part['recordings']:,} | {part['subjects']:,} |"
-                for name, entry in counts.items()
-                for split, part in entry["splits"].items()
-            ),
+            table(["config", "split", "rows", "windows", "hours", "recordings", "subjects"], rows, words=2),
         ],
-        ["| source of motion | licence |", "|---|---|", *(f"| {name} | {licence(name)} |" for name in sources)],
+        [table(["source of motion", "licence"], [[name, licence(name)] for name in sources], words=2)],
         ("feature-extraction",), "views",
     )  # fmt: skip
 

@@ -24,6 +24,7 @@ import numpy as np
 
 from ...atomic_write import write_text
 from ...interruption import ending_in_words
+from ...markdown import table
 from ...modeling.known_names import did_you_mean
 from ...recordings.catalogue import DATASETS, in_bundle, read_windows
 from ...recordings.dataset_check import find_datasets
@@ -320,17 +321,17 @@ def _compared(config: str, splits: dict[str, Any]) -> tuple[bool, list[str]]:
 
 def card(counts: dict[str, Any]) -> str:
     """README.md; every number is from `counts`, but those of the published figures."""
-    lines = ["| config | split | windows | hours | subjects | classes | placements |", "|---|---|---|---|---|---|---|"]
-    for name, entry in counts.items():
-        for split, part in entry["splits"].items():
-            lines.append(
-                f"| {name} | {split} | {part['rows']:,} | {part['hours']:.3f} | {len(part['subjects']) or 'not told'} | "
-                f"{len(part['classes'])} | {', '.join(DATASETS[name].placements)} |"
-            )
-    lines += ["", "Counted here, beside the published figure:", ""]
+    rows = [
+        [name, split, ", ".join(DATASETS[name].placements), f"{part['rows']:,}", f"{part['hours']:.3f}",
+         f"{len(part['subjects']) or 'not told'}", f"{len(part['classes'])}"]
+        for name, entry in counts.items() for split, part in entry["splits"].items()
+    ]  # fmt: skip
+    head = ["config", "split", "placements", "windows", "hours", "subjects", "classes"]
+    lines = [table(head, rows, words=3), "", "Counted here, beside the published figure:", ""]
     for name, entry in counts.items():
         lines.append(f"- `{name}` ({'whole' if entry['whole'] else 'partial'}): {'; '.join(entry['beside'])}")
     licences = {DATASETS[name].licence for name in counts}
+    sources = [[name, f"{DATASETS[name].title}, {DATASETS[name].url}", DATASETS[name].licence_text] for name in counts]
     return fill_card(
         "anymo_zeroshot", "AnyMo zero-shot suite", licences.pop() if len(licences) == 1 else "other",
         ["human-activity-recognition", "zero-shot"],
@@ -343,13 +344,7 @@ def card(counts: dict[str, Any]) -> str:
         "in the dataset's own documents. Split `test` is what the zero-shot evaluation uses; others are there where an "
         "official split is.",
         lines,
-        [
-            "| config | source | licence |", "|---|---|---|",
-            *(
-                f"| {name} | {DATASETS[name].title}, {DATASETS[name].url} | {DATASETS[name].licence_text} |"
-                for name in counts
-            ),
-        ],
+        [table(["config", "source", "licence"], sources, words=3)],
         ("zero-shot-classification",),
     )  # fmt: skip
 

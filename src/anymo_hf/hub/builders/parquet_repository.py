@@ -25,7 +25,7 @@ from huggingface_hub import DatasetCard, DatasetCardData
 from tqdm import tqdm
 
 from ... import __version__
-from ...atomic_write import write_json, write_text
+from ...atomic_write import replacing, write_json, write_text
 from ...simulation.engines import run_jobs
 from .window_builder import WindowBuilder
 
@@ -77,7 +77,7 @@ def write_config(
         if not (work / "identity").is_file() or (work / "identity").read_text() != identity:
             shutil.rmtree(work, ignore_errors=True)
             write_text(work / "identity", identity)
-        for stale in work.rglob("*.tmp"):
+        for stale in work.rglob(".*.part"):
             stale.unlink()
         builder = kind(cache_dir=str(work / "cache"), config_name=config, **settings)
         for split, rows in make_rows(
@@ -155,19 +155,13 @@ def _unchanged(sources: Callable[[], str], known: str) -> None:
 
 def _write_part(job: tuple[WindowBuilder, dict[str, Any], Path, Callable[[], None]]) -> None:
     builder, arguments, path, check = job
-    temporary = path.with_name(path.name + ".tmp")
-    features = builder.info.features
-    try:
-        with ArrowWriter(
-            path=str(temporary), features=features, writer_batch_size=builder.DEFAULT_WRITER_BATCH_SIZE
-        ) as writer:
+    features, size = builder.info.features, builder.DEFAULT_WRITER_BATCH_SIZE
+    with replacing(path, alone=True) as draft:
+        with ArrowWriter(path=str(draft), features=features, writer_batch_size=size) as writer:
             for _, row in builder._generate_examples(**arguments):
                 writer.write(features.encode_example(row))
             writer.finalize()
         check()
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_split(rows: datasets.Dataset, folder: Path, split: str, rows_per_file: int | None = None) -> dict[str, int]:
@@ -185,15 +179,10 @@ def write_split(rows: datasets.Dataset, folder: Path, split: str, rows_per_file:
         if path.is_file():
             continue
         part = rows.select(range(index * size, min((index + 1) * size, rows.num_rows))).with_format("arrow")
-        temporary = path.with_name(path.name + ".tmp")
-        try:
-            # small row groups: whoever streams or shuffles holds one at a time
-            with pq.ParquetWriter(temporary, schema, compression="zstd") as file:
-                for batch in part.iter(_ROW_GROUP):
-                    file.write_table(batch)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        # small row groups: whoever streams or shuffles holds one at a time
+        with replacing(path, alone=True) as draft, pq.ParquetWriter(draft, schema, compression="zstd") as file:
+            for batch in part.iter(_ROW_GROUP):
+                file.write_table(batch)
     return {"rows": rows.num_rows, "bytes": rows.data.nbytes, "shards": files}
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 from collections import OrderedDict
 from functools import cache
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ...atomic_write import write_bytes
 from ..engines import run_jobs
 from .manifest import ShardEntry
 from .reader import Archive, check_file
@@ -94,13 +94,7 @@ def decode_shard(folder: Path, entry: ShardEntry) -> Path:
     # another size is half a file, or one of another version
     if not path.is_file() or path.stat().st_size != 2 * math.prod(_shape(entry)):
         blocks = _decoded(folder, entry)
-        path.parent.mkdir(exist_ok=True)
-        draft = path.with_name(f"{path.name}.{os.getpid()}.part")  # another process may be at it too
-        try:
-            draft.write_bytes(blocks.numpy().astype("<f2").tobytes())
-            os.replace(draft, path)
-        finally:
-            draft.unlink(missing_ok=True)
+        write_bytes(path, blocks.numpy().astype("<f2").tobytes())  # another process may be at it too
     return path
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ... import __version__
+from ...atomic_write import replacing
 from ..kinematics import placement_signals
 from ..sensor_noise import NoiseModel, noise_models
 from ..surface import CANDIDATE_COUNTS
@@ -127,17 +127,9 @@ class _Job:
 
 def _make(task: tuple[Path, _Job]) -> ShardEntry:
     _, job = task
-    path = job.out / job.file
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    try:
-        if job.kind == "dense":
-            _write_dense(job, temporary)
-        else:
-            _write_views(job, temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write = _write_dense if job.kind == "dense" else _write_views
+    with replacing(job.out / job.file, alone=True) as draft:
+        write(job, draft)
     return job.entry()
 
 

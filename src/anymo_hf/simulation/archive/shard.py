@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -13,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ...atomic_write import replacing
 from ...motion.body_motion import BodyMotion, Narration
 from ..kinematics import SegmentKinematics, segment_kinematics
 from .clips import Clip, clip_of
@@ -86,28 +86,21 @@ def write_shard(path: str | Path, pieces: Iterable[Poses], info: RecordingInfo) 
     Raises:
         ValueError: pieces that `pose_track` or the codec refuse, or fewer than 3 frames.
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
     start = 0
-    try:
-        with pq.ParquetWriter(
-            temporary, _SCHEMA, compression="zstd", compression_level=9, use_dictionary=False,
-            write_statistics=False, write_page_checksum=True, store_schema=False,
-        ) as writer:  # fmt: skip
-            blocks = frame_blocks(pose_track(pieces, info.source_rate, info.frame_rate), BLOCK_FRAMES)
-            for frames, poses, correction in _encoded(blocks, info.frame_rate):
-                columns = [[start], [frames], [poses], [correction]]
-                writer.write_table(pa.table(columns, schema=_SCHEMA))
-                start += frames
-            if start < 3:
-                raise ValueError(f"a recording needs 3 frames or more at {info.frame_rate:g} Hz, got {start}")
-            info = RecordingInfo(**{**vars(info), "frames": start})
-            text = json.dumps({"version": VERSION, **asdict(info)}, ensure_ascii=False, sort_keys=True)
-            writer.add_key_value_metadata({_KEY.decode(): text})
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path, alone=True) as draft, pq.ParquetWriter(
+        draft, _SCHEMA, compression="zstd", compression_level=9, use_dictionary=False,
+        write_statistics=False, write_page_checksum=True, store_schema=False,
+    ) as writer:  # fmt: skip
+        blocks = frame_blocks(pose_track(pieces, info.source_rate, info.frame_rate), BLOCK_FRAMES)
+        for frames, poses, correction in _encoded(blocks, info.frame_rate):
+            columns = [[start], [frames], [poses], [correction]]
+            writer.write_table(pa.table(columns, schema=_SCHEMA))
+            start += frames
+        if start < 3:
+            raise ValueError(f"a recording needs 3 frames or more at {info.frame_rate:g} Hz, got {start}")
+        info = RecordingInfo(**{**vars(info), "frames": start})
+        text = json.dumps({"version": VERSION, **asdict(info)}, ensure_ascii=False, sort_keys=True)
+        writer.add_key_value_metadata({_KEY.decode(): text})
     return info
 
 

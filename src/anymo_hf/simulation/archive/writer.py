@@ -8,7 +8,6 @@ and orientations a frame in place of 2,374 x 6 numbers.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 from safetensors.numpy import save
 
 from ... import __version__
+from ...atomic_write import write_bytes
 from ...modeling.imu_signal import PASS_BAND
 from ...motion.body_motion import BodyMotion
 from ..engines import run_jobs
@@ -161,7 +161,7 @@ def write_archive(
     for entry in entries:
         info = Shard(folder / entry.file).info
         clips += [(recording_name(entry.file), clip) for clip in info.clips]
-    write_file(folder / CLIPS, clips_table(clips))
+    write_bytes(folder / CLIPS, clips_table(clips), alone=True)
     tables = entry_of(folder, CLIPS), entry_of(folder, PLACEMENTS)
     manifest = Manifest("kinematics", __version__, recipe, tuple(entries), tables, left_out, counts(left_out))
     write_manifest(folder, manifest)
@@ -225,15 +225,7 @@ def write_once(path: Path, data: bytes, otherwise: str) -> None:
     """Writes a file that the whole archive rests on, or makes sure that it is the same."""
     if path.is_file() and path.read_bytes() != data:
         raise ValueError(f"{path} is {otherwise}; give a new folder")
-    write_file(path, data)
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """Writes a file under a temporary name, then renames it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_bytes(data)
-    os.replace(temporary, path)
+    write_bytes(path, data, alone=True)
 
 
 def _finished(folder: Path, job: RecordingJob) -> tuple[ShardEntry, ...] | None:
