@@ -26,7 +26,7 @@ from anymo_hf.modeling.body_segments import SEGMENTS
 from anymo_hf.modeling.feature_extraction_anymo import AnyMoFeatureExtractor
 from anymo_hf.motion.procedural import ACTIVITIES, HELD_OUT_SEED
 from anymo_hf.pictures import demo
-from anymo_hf.systems import activity_labels, held_out_windows
+from anymo_hf.systems import activity_labels, held_out_windows, known_motions
 from anymo_hf.systems.checkpoint import FILES
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +36,7 @@ ROOT = Path(__file__).parents[2]
 def few_activities(monkeypatch):
     """A small world: fewer motions to simulate and encode."""
     few = {name: ACTIVITIES[name] for name in ("walking", "standing", "squats")}
-    for module in (demo, held_out_windows, activity_labels):
+    for module in (demo, held_out_windows, activity_labels, known_motions):
         monkeypatch.setattr(module, "ACTIVITIES", few)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -30,10 +30,11 @@ def activity_phrases() -> dict[str, tuple[frozenset[str], ...]]:
 
 
 @cache
-def _rarity() -> dict[str, float]:
-    """Stem -> how much it tells, log of activities over those that use it."""
+def _rarity() -> tuple[dict[str, float], float]:
+    """Stem -> how much it tells, log of activities over those that use it; and the most that one tells."""
     count = Counter(stem for phrases in activity_phrases().values() for stem in frozenset().union(*phrases))
-    return {stem: math.log(1 + len(ACTIVITIES) / number) for stem, number in count.items()}
+    rarity = {stem: math.log(1 + len(ACTIVITIES) / number) for stem, number in count.items()}
+    return rarity, max(rarity.values())
 
 
 def _stems(text: str) -> list[str]:
@@ -62,10 +63,15 @@ def fits_by_words(caption: str, activity: str) -> bool:
 
 
 def _likeness(first: frozenset[str], second: frozenset[str]) -> float:
-    rarity = _rarity()
-    unknown = max(rarity.values())  # a word that no activity uses tells of something else
-    shared, both = (sum(rarity.get(stem, unknown) for stem in stems) for stems in (first & second, [*first, *second]))
-    return 2 * shared / both if both else 0.0
+    shared = first & second
+    return 2 * _news(shared) / (_news(first) + _news(second)) if shared else 0.0
+
+
+@lru_cache(4096)
+def _news(stems: frozenset[str]) -> float:
+    """How much stems tell together; one that no activity uses tells of something else, as much as the rarest."""
+    rarity, most = _rarity()
+    return sum(rarity.get(stem, most) for stem in stems)
 
 
 def named_activities(captions: Sequence[str], activities: Sequence[str], embed: Embed) -> dict[str, float]:
