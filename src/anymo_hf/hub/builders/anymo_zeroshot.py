@@ -322,12 +322,12 @@ def _compared(config: str, splits: dict[str, Any]) -> tuple[bool, list[str]]:
 def card(counts: dict[str, Any]) -> str:
     """README.md; every number is from `counts`, but those of the published figures."""
     rows = [
-        [name, split, ", ".join(DATASETS[name].placements), f"{part['rows']:,}", f"{part['hours']:.3f}",
-         f"{len(part['subjects']) or 'not told'}", f"{len(part['classes'])}"]
+        [name, split, f"{part['rows']:,}", f"{part['hours']:.3f}", f"{len(part['subjects']) or 'not told'}",
+         f"{len(part['classes'])}", ", ".join(DATASETS[name].placements)]
         for name, entry in counts.items() for split, part in entry["splits"].items()
     ]  # fmt: skip
-    head = ["config", "split", "placements", "windows", "hours", "subjects", "classes"]
-    lines = [table(head, rows, words=3), "", "Counted here, beside the published figure:", ""]
+    head = ["config", "split", "windows", "hours", "subjects", "classes", "placements"]
+    lines = [table(head, rows, words=len(head)), "", "Counted here, beside the published figure:", ""]
     for name, entry in counts.items():
         lines.append(f"- `{name}` ({'whole' if entry['whole'] else 'partial'}): {'; '.join(entry['beside'])}")
     licences = {DATASETS[name].licence for name in counts}
