@@ -49,10 +49,10 @@ ablations-nano: $(VENV)/.train-ready
 
 # all tests; then those that a change needs at every save: no killed runs, no whole builders, no released weights
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests
 
 test-fast: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow" tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" tests
 
 # faults at random moments against every command that leaves results, so many minutes on two cores; a stopped campaign goes
 # on in runs/torture, and results/torture.json and docs/faults.md tell of it

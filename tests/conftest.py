@@ -20,7 +20,12 @@ FOLDERS = {  # marker -> variable that names the folder, what it holds
 
 
 def pytest_collection_modifyitems(items):
-    """Skips tests that need data unless the variable of their marker names a folder."""
+    """Skips tests that need data unless the variable of their marker names a folder; files with slow tests come first.
+
+    Files go to processes in this order: a long one at the end would keep one process busy while the other waits.
+    """
+    long = {item.path for item in items if "slow" in item.keywords}
+    items.sort(key=lambda item: item.path not in long)
     for marker, (variable, content) in FOLDERS.items():
         if os.environ.get(variable):
             continue

@@ -1,20 +1,25 @@
 """Importing the package is light, and transformers then knows AnyMo whichever is imported first."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from support.fresh_python import fresh_python
 
 ROOT = Path(__file__).parents[1]
 
 
-def run(code, *arguments):
-    """What a fresh process prints."""
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment)
+def run(code):
+    """What a new interpreter prints."""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def run_forked(code, *arguments):
+    """What a process prints in which torch is there, transformers and the package are not."""
+    done = fresh_python(code, *arguments, folder=ROOT)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
 
@@ -62,17 +67,19 @@ def test_every_auto_class_knows_anymo_when_it_is_the_first_to_be_asked(auto):
         "assert type(loaded).__module__.startswith('anymo_hf.'), type(loaded)\n"
         "print(type(loaded).__name__)"
     )
-    assert run(code, ROOT / "anymo").split() == [AUTO_CLASSES[auto]]
+    assert run_forked(code, ROOT / "anymo").split() == [AUTO_CLASSES[auto]]
 
 
+@pytest.mark.slow
 def test_auto_classes_imported_before_the_package_know_it_too():
     code = (
         f"import sys\nfrom transformers import {', '.join(AUTO_CLASSES)}\nimport anymo_hf\n"
         f"for auto in ({', '.join(AUTO_CLASSES)}): print(type(auto.from_pretrained(sys.argv[1])).__name__)"
     )
-    assert run(code, ROOT / "anymo").split() == list(AUTO_CLASSES.values())
+    assert run_forked(code, ROOT / "anymo").split() == list(AUTO_CLASSES.values())
 
 
+@pytest.mark.slow
 def test_a_pipeline_a_lone_tokenizer_and_a_config_are_known_too(tmp_path):
     code = (
         "import sys, anymo_hf\nfrom transformers import AutoConfig, pipeline\n"
@@ -80,11 +87,11 @@ def test_a_pipeline_a_lone_tokenizer_and_a_config_are_known_too(tmp_path):
         "print(type(pipe).__name__)\n"
         "pipe.processor.tokenizer.save_pretrained(sys.argv[2])"
     )
-    assert run(code, ROOT / "anymo", tmp_path).split() == ["ZeroShotImuClassificationPipeline"]
+    assert run_forked(code, ROOT / "anymo", tmp_path).split() == ["ZeroShotImuClassificationPipeline"]
     code = (
         "import sys, anymo_hf\nfrom transformers import AutoModel, AutoTokenizer\n"
         "print(type(AutoTokenizer.from_pretrained(sys.argv[1])).__name__)\n"
         "config = anymo_hf.AnyMoSTGCNConfig.from_preset('nano')\n"
         "print(type(AutoModel.from_config(config)).__name__)"
     )
-    assert run(code, tmp_path).split() == ["AnyMoTokenizer", "AnyMoSTGCNModel"]
+    assert run_forked(code, tmp_path).split() == ["AnyMoTokenizer", "AnyMoSTGCNModel"]

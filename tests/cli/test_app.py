@@ -368,8 +368,8 @@ def test_tests_on_real_data_skip_each_by_its_own_variable(monkeypatch, request):
     )
 
     class Item:
-        def __init__(self, *keywords):
-            self.keywords, self.marks = keywords, []
+        def __init__(self, *keywords, path="test_data.py"):
+            self.keywords, self.marks, self.path = keywords, [], path
 
         def add_marker(self, mark):
             self.marks.append(mark.kwargs["reason"])
@@ -380,8 +380,11 @@ def test_tests_on_real_data_skip_each_by_its_own_variable(monkeypatch, request):
                 monkeypatch.setenv(name, "somewhere")
             else:
                 monkeypatch.delenv(name, raising=False)
-        items = Item("realdata"), Item("mocap"), Item("slow")
+        real, mocap, plain, slow = Item("realdata"), Item("mocap"), Item(path="b.py"), Item("slow", path="b.py")
+        items = [real, mocap, plain, slow]
         hook(items)
+        assert items == [plain, slow, real, mocap] and not plain.marks
+        items = [real, mocap, slow]
         assert [bool(item.marks) for item in items] == [
             "ANYMO_DATA" not in variables, "ANYMO_MOTION" not in variables, False
         ]  # fmt: skip
