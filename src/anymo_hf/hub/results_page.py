@@ -16,7 +16,6 @@ from ..atomic_write import write_text
 from ..evaluation.recognition import RecognitionRow
 from ..evaluation.tables import TABLES, make_tables
 from ..interruption import ending_in_words
-from .model_card import recognition_section, table, tokenizer_section
 from ..markdown import table
 from .model_card import recognition_section, tokenizer_section
 

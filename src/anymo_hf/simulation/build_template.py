@@ -16,8 +16,8 @@ import trimesh
 from safetensors.numpy import save_file
 from scipy.spatial import ConvexHull
 
-from ..interruption import ending_in_words
 from ..atomic_write import replacing
+from ..interruption import ending_in_words
 from ..modeling.body_segments import SEGMENT_INDEX, SEGMENTS
 from ..motion.skeleton import tpose_positions
 from .body_surface import HEIGHT, SURFACE_FILE, BodySurface, body_surface
