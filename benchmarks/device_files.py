@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 
 from support.binary_device_files import BINARY_FILES
 from support.device_files import TEXT_FILES, G
+from support.embrace_plus_files import COUNT, write, write_day
 
 from anymo_hf.recordings.devices.device_format import ReadingOptions
 from anymo_hf.recordings.devices.export import read_export
@@ -56,9 +57,11 @@ def _case(folder: Path) -> dict | None:
 
 def main() -> None:
     rows = []
-    for name, known in (TEXT_FILES | BINARY_FILES).items():
+    layouts = {name: (known.write, known.count, known.rate) for name, known in (TEXT_FILES | BINARY_FILES).items()}
+    layouts |= {"embrace_plus": (write, COUNT, 64.0), "embrace_plus, three files": (write_day, 3 * COUNT, 64.0)}
+    for name, (make, count, rate) in layouts.items():
         with TemporaryDirectory() as folder:
-            rows.append(_row(name, known.write(Path(folder)), ReadingOptions(), known.count, known.rate))
+            rows.append(_row(name, make(Path(folder)), ReadingOptions(), count, rate))
     cases = sorted(Path(sys.argv[1]).iterdir()) if len(sys.argv) > 1 else []
     found = [row for folder in cases if (folder / "cmd.txt").is_file() and (row := _case(folder))]
     result = {"layouts": rows, "cases": found}

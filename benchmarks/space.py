@@ -45,7 +45,7 @@ def one_user(url: str, file: Path, place: str) -> dict[str, float]:
     try:
         began = time.perf_counter()
         client.predict(handle_file(str(file)), api_name="/take")
-        job = client.submit(place, "", False, None, "", "", "", api_name="/answer")
+        job = client.submit(place, "", False, None, "", "", "", "", None, "", "", "", api_name="/answer")
         answered = 0.0
         for part in job:
             if not answered:

@@ -65,6 +65,42 @@ def test_time_stamps_date_the_answers_and_find_pauses(anymo, tiny_release, tmp_p
     assert f"{file}, line 152: 'left_wrist': timestamps (in seconds) pause for 5.020 s after 3.980 s" in err
 
 
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (lambda rows: [";".join(row).replace(".", ",") for row in rows], []),
+        (lambda rows: ["|".join(row).replace(".", ",") for row in rows], ["--separator", "|", "--decimal", ","]),
+        (lambda rows: ["# my logger", "# 2 of 3", "", *map("\t".join, rows)], []),
+        (lambda rows: ["left,right,none,a,b,c", "a,b,c,d,e,f", *map(",".join, rows)], ["--header-row", "3"]),
+        (lambda rows: ["Sampling rate: 50 Hz", *map(",".join, rows)], ["no rate"]),
+    ],
+)  # fmt: skip
+def test_tables_are_laid_out_as_files_are(anymo, tiny_release, walk, tmp_path, edit, words):
+    rows = [line.split(",") for line in walk.read_text().splitlines()[:130]]
+    other = tmp_path / "other.csv"
+    other.write_text("\n".join(edit(rows)) + "\n")
+    usual = USUAL[:2] + USUAL[4:] if words == ["no rate"] else USUAL
+    words = [] if words == ["no rate"] else words
+    first = tmp_path / "first.csv"
+    first.write_text("\n".join(map(",".join, rows)) + "\n")
+    (_, expected, _), (code, out, err) = (
+        anymo("stream", file, *more, "--model", tiny_release, "--json")
+        for file, more in ((first, USUAL), (other, [*usual, *words]))
+    )
+    assert code == 0 and not err
+    found, wanted = ([json.loads(line) for line in text.splitlines()] for text in (out, expected))
+    assert [row["codes"] for row in found] == [row["codes"] for row in wanted] and len(wanted) == 2
+
+
+def test_columns_without_names_are_taken_by_place_and_said(anymo, tiny_release, walk, tmp_path):
+    lines = walk.read_text().splitlines()[:111]
+    bare = tmp_path / "bare.csv"
+    bare.write_text("\n".join(lines[1:]) + "\n")
+    code, out, err = anymo("stream", bare, *USUAL, "--model", tiny_release)
+    assert code == 0 and out.startswith("0.00-2.00 s  ")
+    assert "names no columns" in err and err.count("\n") == 1
+
+
 @pytest.mark.slow
 def test_answers_come_while_samples_arrive(tiny_release, walk):
     lines = walk.read_text().splitlines(keepends=True)
@@ -135,11 +171,15 @@ def test_a_wrong_unit_is_warned_about(anymo, tiny_release, walk):
         (f"{COLUMNS}\n", ["--columns", "acc_x,acc_y,up"], ["['up'] do not fit"]),
         (f"{COLUMNS}\n", ["--columns", "acc_x,acc_y"], ["need 3 or 6 columns"]),
         (f"{COLUMNS}\n", ["--time-column", "when"], ["--time-column 'when' is not among"]),
+        (f"{COLUMNS}\n", ["--header-row", "9"], ["--header-row must lie between", "got 9"]),
+        (f"{COLUMNS}\n", ["--separator", "dash"], ["--separator must be one character"]),
+        (f"{COLUMNS}\n", ["--decimal", ";"], ["--decimal must be '.' or ','"]),
+        (f"{COLUMNS}\n", ["--acceleration-unit", "feet"], ["acceleration_unit must be one of"]),
         (f"{COLUMNS}\n", ["--time-unit", "h"], ["--time-unit must be one of s, ms, us, ns"]),
         (f"{COLUMNS}\n", ["--placement", "tail"], ["unknown placement 'tail'"]),
         (f"{COLUMNS}\n", ["--wrist", "elbow"], ["'elbow' is not one of 'forearm', 'hand'"]),
         (f"{COLUMNS}\n", ["--model", "nowhere"], ["no such folder"]),
-        (f"{COLUMNS}\n", ["--rate", "2"], ["sampling_rate must be 5 to 10,000 Hz"]),
+        (f"{COLUMNS}\n", ["--rate", "2"], ["--rate must lie between 5 and 10,000 samples"]),
         (f"{COLUMNS}\n", ["--hop", "0"], ["hop must be at least one sample"]),
         (f"{COLUMNS}\n", ["--window", "60"], ["max_window_seconds is 6"]),
         (f"{COLUMNS}\n1,2,3,4,5,6\n", [], ["1 samples at 50 Hz are under one second"]),
@@ -155,7 +195,7 @@ def test_bad_input_is_one_line(anymo, tiny_release, tmp_path, content, words, pa
 
 
 def test_files_that_cannot_be_read(anymo, tiny_release, tmp_path):
-    refused(anymo("stream", tmp_path, *USUAL, "--model", tiny_release), "is a folder; give one CSV file, or -")
+    refused(anymo("stream", tmp_path, *USUAL, "--model", tiny_release), "is a folder; give one table, or -")
     refused(anymo("stream", tmp_path / "none.csv", *USUAL, "--model", tiny_release), "none.csv")
     (tmp_path / "bytes.csv").write_bytes(b"\xff\xfe\x00\xd8")
     refused(

@@ -4,7 +4,8 @@ import io
 import tempfile
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import fields, replace
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from anymo_hf.cli.reading import summary_lines
 from anymo_hf.hub import space_answer
 from anymo_hf.hub.space_answer import (
+    FIELDS,
     SpaceModel,
     Upload,
     answer_upload,
@@ -23,6 +25,7 @@ from anymo_hf.hub.space_answer import (
     split_labels,
 )
 from anymo_hf.hub.space_app import answer_parts
+from anymo_hf.recordings.devices.device_format import ReadingOptions
 from anymo_hf.recordings.devices.export import read_export
 from anymo_hf.systems.known_motions import nearest_motions
 from anymo_hf.systems.recognizer import recognize
@@ -161,7 +164,29 @@ def test_labels_and_fields():
     with pytest.raises(ValueError, match="Samples per second"):
         reading_options(rate=2)
     assert reading_options(None, "", "", " ax, ay ,az").columns == ["ax", "ay", "az"]
-    assert in_page_words("give rate=50 or header_row=") == "give “Samples per second” 50 or header row"
+    assert in_page_words("give rate=50 or header_row=") == "give “Samples per second” 50 or “Line of the column names”"
+
+
+def test_every_reading_option_has_a_field_of_its_name():
+    assert set(FIELDS) == {field.name for field in fields(ReadingOptions)} == set(signature(reading_options).parameters)
+    said = reading_options(50, "g", "deg/s", "ax,ay,az", " when ", 0, "semicolon", ",", "no")
+    assert said == ReadingOptions(["ax", "ay", "az"], "g", "deg/s", 50, "when", 0, "semicolon", ",", False)
+    assert reading_options(None, "", "", "", "", None, "", "", "") == ReadingOptions()
+    with pytest.raises(ValueError, match="Line of the column names.* whole number, got 1.5"):
+        reading_options(header_row=1.5)
+
+
+def test_a_table_laid_out_in_another_way_is_read_by_its_fields(space):
+    rows = [line.split(",")[:6] for line in WALK.read_text().splitlines()[1:]]
+    text = "left;right\n" + "\n".join(";".join(row).replace(".", ",") for row in rows)
+    upload = Upload("other.csv", text.encode())
+    said = (104, "", "", "1,2,3,4,5,6", "", 0, "semicolon", ",", "")
+    report, answer, _ = next(answer_parts(space, upload, "left_wrist", "", False, *said))
+    assert "104 Hz" in report and "anymo-bar" in answer
+    found = answer_upload(space, replace(upload, options=reading_options(*said)), "left_wrist")
+    assert found.scores == answer_upload(space, UPLOAD, "left_wrist").scores
+    report, answer, _ = next(answer_parts(space, upload, "left_wrist", "", False, None, "", "", "", "", 999))
+    assert "“Line of the column names” must lie between" in report and not answer
 
 
 def test_fields_count_instead_of_what_came_with_the_file(space):

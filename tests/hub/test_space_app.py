@@ -13,6 +13,8 @@ import pytest
 
 pytest.importorskip("gradio", reason="needs gradio: pip install 'anymo-hf[space]'")
 
+from anymo_hf.hub.space_answer import FIELDS
+
 ROOT = Path(__file__).parents[2]
 WALK = ROOT / "tests" / "data" / "walk_left_wrist.csv"
 POCKET = ROOT / "tests" / "data" / "walk_left_pocket.csv"
@@ -37,14 +39,17 @@ def sent_files(page):
     return [path for path in Path(page.temporary_folder.name).rglob("*") if path.is_file()]
 
 
-def ask(page, file, place, labels, rate=104):
+EMPTY = ("", "", "", "", None, "", "", "")  # fields behind the rate
+
+
+def ask(page, file, place, labels, rate=104, fields=EMPTY):
     """What a user of a session of their own gets: the three parts of the answer."""
     from gradio_client import Client, handle_file
 
     client = Client(page.local_url, verbose=False)
     try:
         client.predict(handle_file(str(file)), api_name="/take")
-        return client.predict(place, labels, False, rate, "", "", "", api_name="/answer")
+        return client.predict(place, labels, False, rate, *fields, api_name="/answer")
     finally:
         client.close()
 
@@ -86,8 +91,28 @@ def test_a_bad_file_and_none_at_all_are_said_on_the_page(page, tmp_path):
     assert "notes.csv: no row of three numbers" in report and not timeline and not nearest
     assert page.temporary_folder.name not in report
     client = Client(page.local_url, verbose=False)
-    assert "Give a file" in client.predict("left_wrist", "", False, None, "", "", "", api_name="/answer")[0]
+    assert "Give a file" in client.predict("left_wrist", "", False, None, *EMPTY, api_name="/answer")[0]
     client.close()
+
+
+def test_the_fields_are_named_and_read_as_by_recognize(page, tmp_path):
+    from gradio_client import Client
+
+    client = Client(page.local_url, verbose=False)
+    names = [
+        one["parameter_name"]
+        for one in client.view_api(return_format="dict")["named_endpoints"]["/answer"]["parameters"]
+    ]
+    client.close()
+    assert names[-9:] == ["rate", *(name for name in FIELDS if name != "rate")]
+    rows = [line.split(",")[:6] for line in WALK.read_text().splitlines()[1:]]
+    other = tmp_path / "other.csv"
+    other.write_text("left;right\n" + "\n".join(";".join(row).replace(".", ",") for row in rows))
+    said = ("", "", "1,2,3,4,5,6", "", 0, "semicolon", ",", "")
+    report, timeline, _ = ask(page, other, "left_wrist", "walking", fields=said)
+    assert "104 Hz" in report and "<span>walking</span>" in timeline
+    report, *_ = ask(page, other, "left_wrist", "walking", fields=("", "", "", "", 999, "", "", ""))
+    assert "“Line of the column names”" in report and "999" in report
 
 
 def test_a_file_over_the_limit_is_not_taken(page, tmp_path):

@@ -117,3 +117,16 @@ def test_what_is_no_row_is_refused(processor):
         processor.from_row({"imu": LONG})
     with pytest.raises(ValueError, match="none of them zero"):
         processor.from_row({"placements": ["waist"], "waist": np.zeros((100, 6))})
+
+
+def test_raw_windows_are_worn_turned_for_training(processor):
+    rows = [{"imu": {"waist": LONG}, "sampling_rate": 50}, {"imu": {"head": SHORT}, "sampling_rate": 50}]
+    plain = AnyMoCollator(processor, return_windows=True)(rows)
+    turned = AnyMoCollator(processor, return_windows=True, degrees=180)(rows)
+    assert set(turned) == set(plain)
+    lengths = [batch["imu"].unflatten(-1, (2, 3)).norm(dim=-1) for batch in (plain, turned)]
+    torch.testing.assert_close(*lengths)
+    assert not torch.allclose(plain["imu"], turned["imu"], atol=0.1)
+    for settings in ({"degrees": 15}, {"return_windows": True, "degrees": 190}):
+        with pytest.raises(ValueError, match="degrees must lie between 0 and 180 and needs return_windows"):
+            AnyMoCollator(processor, **settings)

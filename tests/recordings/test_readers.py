@@ -343,7 +343,7 @@ def test_csv_units_names_and_rate_from_time_stamps(tmp_path):
         ("acc_x,acc_y,acc_z\n1,2,3\n", {"rate": 50, "acceleration_unit": "furlong"}, "acceleration_unit"),
         ("time,acc_x,acc_y,acc_z\n2,1,2,3\n1,1,2,3\n", {}, r"row 3: 1 lies before 2 of row 2; sort"),
         ("acc_x,acc_y,acc_z\n1,2,3\n", {"rate": 0}, "rate must lie between 1 and 10,000"),
-        ("acc_x,acc_y,acc_z\n1,2,3\n", {"rate": 50, "time_column": "clock"}, "time_column 'clock' is not among"),
+        ("acc_x,acc_y,acc_z\n1,2,3\n", {"rate": 50, "time_column": "clock"}, "time_column= 'clock' is not among"),
         ("time,acc_x,acc_y,acc_z\n2,1,2,3\n", {}, "1 rows are no recording"),
         ("acc_x,acc_y,acc_z\n1,2,3,4\n1,2,3,4\n", {"rate": 50}, "more values than the header"),
     ],

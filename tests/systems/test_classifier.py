@@ -1,6 +1,7 @@
 """`AnyMoClassifier`: learns, is not fooled by a turned device when robust, comes back from disk, and refuses bad input."""
 
 import json
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from anymo_hf import AnyMoClassifier
+from anymo_hf.systems import classifier
+from anymo_hf.systems.classifier import _best_share, _mixed
 
 RELEASE = str(Path(__file__).parents[2] / "anymo")
 
@@ -110,12 +113,118 @@ def test_a_classifier_of_another_release_or_a_damaged_one_is_refused(fitted, tmp
     (folder / "classifier.json").write_text(json.dumps(settings | {"encoder": "0" * 16}))
     with pytest.raises(ValueError, match="another release"):
         AnyMoClassifier.load(folder)
+    (folder / "classifier.json").write_text(json.dumps(settings | {"version": 1}))
+    with pytest.raises(ValueError, match="another release of anymo-hf .form 1"):
+        AnyMoClassifier.load(folder)
     (folder / "classifier.json").write_text("{")
     with pytest.raises(OSError, match="damaged"):
         AnyMoClassifier.load(folder)
     (tmp_path / "other").mkdir()
     with pytest.raises(OSError, match="no classifier"):
         fitted.save(tmp_path / "other")
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["as worn", "robust"])
+def full(data, request):
+    return AnyMoClassifier(RELEASE, ("waist",), method="full", robust=request.param, steps=12).fit(*data)
+
+
+@pytest.mark.slow
+def test_full_trains_networks_without_some_people_and_is_saved_with_them(full, data, tmp_path):
+    assert len(full.networks_) == 3 and 0 <= full.network_share_ <= 0.75
+    full.network_share_ = 0.5  # so that what is saved counts
+    fresh = np.concatenate([shaken(4, 2.0, 4.0, 7), shaken(4, 4.0, 4.0, 8)])
+    assert full.predict(fresh).tolist() == ["walking"] * 4 + ["running"] * 4
+    np.testing.assert_allclose(full.predict_proba(fresh).sum(1), 1)
+    back = AnyMoClassifier.load(full.save(tmp_path / "mine"))
+    np.testing.assert_allclose(back.predict_proba(fresh), full.predict_proba(fresh), atol=1e-6)
+    assert back.get_params() == full.get_params() and back.network_share_ == 0.5
+    again = AnyMoClassifier(RELEASE, ("waist",), method="full", robust=full.robust, steps=12).fit(*data)
+    again.network_share_ = 0.5
+    np.testing.assert_array_equal(again.predict_proba(fresh), full.predict_proba(fresh))
+    path = tmp_path / "mine" / "classifier.json"
+    path.write_text(path.read_text().replace('"networks": 3', '"networks": 4'))
+    with pytest.raises(OSError, match="tensors of a network are missing"):
+        AnyMoClassifier.load(tmp_path / "mine")
+
+
+def test_the_share_of_the_networks_is_that_which_is_right_most_often():
+    truth = np.array([0, 1, 1, 0])
+    sure = np.where(truth[:, None] == np.arange(2), 4.0, -4.0)
+    assert _best_share(sure, -sure, truth) == 0 and _best_share(-sure, sure, truth) == 0.75
+    mixed = _mixed(sure[:2], -sure[:2], 0.5)
+    np.testing.assert_allclose(mixed[:, 0], mixed[:, 1])
+
+
+def test_full_is_linear_and_says_so_where_labels_are_too_few(data):
+    windows, labels, people = (part[::4] for part in data)
+    with pytest.warns(
+        UserWarning, match="method='full' is the linear one here.*'running' there are 3 windows; 5 of each"
+    ):
+        few = AnyMoClassifier(RELEASE, ("waist",), method="full").fit(windows, labels, people)
+    linear = AnyMoClassifier(RELEASE, ("waist",)).fit(windows, labels, people)
+    np.testing.assert_array_equal(few.predict_proba(windows), linear.predict_proba(windows))
+
+
+def test_windows_may_differ_in_length_and_lack_a_gyroscope(fitted):
+    fresh = shaken(2, 4.0, 4.0, 9)
+    lengths = fitted.predict([fresh[0], fresh[1, :70]])
+    assert lengths.tolist() == ["running"] * 2
+    without = fresh * [1, 1, 1, 0, 0, 0]
+    expected = fitted.predict_proba(without)
+    for same in (fresh[:, :, :3], list(fresh[:, :, :3]), [{"waist": window[:, :3]} for window in fresh]):
+        np.testing.assert_allclose(fitted.predict_proba(same), expected, atol=1e-6)
+
+
+def test_units_in_any_spelling(fitted):
+    twin = AnyMoClassifier.load(fitted.save(Path(tempfile.mkdtemp()) / "twin"))
+    fresh = shaken(2, 4.0, 4.0, 9)
+    np.testing.assert_array_equal(
+        twin.set_params(acceleration_unit="m/s2").predict_proba(fresh), fitted.predict_proba(fresh)
+    )
+
+
+def test_a_save_that_fails_leaves_what_was_there(fitted, data, tmp_path, monkeypatch):
+    folder = fitted.save(tmp_path / "mine")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def full_disk(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(classifier, "save_file", full_disk)
+    with pytest.raises(OSError, match="no space left"):
+        fitted.save(folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    with pytest.raises(OSError, match="no space left"):
+        fitted.save(tmp_path / "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_one_window_of_a_class_and_one_person_are_enough_for_linear(data):
+    windows, labels, _ = data
+    few = AnyMoClassifier(RELEASE, ("waist",)).fit(windows[::12], labels[::12], ["ann"] * 3)
+    assert few.strength_ == 0.1 and few.predict(windows[:1]).tolist() == ["walking"]
+    # each person does one thing only, so that a fold without them does not know it
+    alone = AnyMoClassifier(RELEASE, ("waist",)).fit(windows, labels, labels)
+    assert alone.strength_ == 0.1
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"method": "tree"}, "method must be 'linear' or 'full', got 'tree'"),
+        ({"steps": 0}, "steps must be a whole number"),
+        ({"regularization": -1}, "regularization must be above 0"),
+        ({"placements": None}, "placements is missing"),
+        ({"sampling_rate": 2}, "sampling_rate"),
+        ({"acceleration_unit": "feet"}, "acceleration_unit must be one of"),
+        ({"angular_velocity_unit": "rpm"}, "angular_velocity_unit must be one of"),
+    ],
+)
+def test_impossible_settings_are_said_in_one_sentence(data, settings, message):
+    classifier = AnyMoClassifier(RELEASE, ("waist",)).set_params(**settings)
+    with pytest.raises(ValueError, match=message):
+        classifier.fit(*data)
 
 
 @pytest.mark.parametrize(
@@ -129,6 +238,16 @@ def test_a_classifier_of_another_release_or_a_damaged_one_is_refused(fitted, tmp
         (lambda x, y, g: (x[..., :5], y, g), "must be"),
         (lambda x, y, g: ([{"tail": w} for w in x], y, g), "tail"),
         (lambda x, y, g: (x[0], y, g), "X must be"),
+        (lambda x, y, g: (None, y, g), "X must be"),
+        (lambda x, y, g: ([[["up"] * 6] * 100] * 36, y, g), "window 0: samples must be numbers"),
+        (lambda x, y, g: (x, y, [None, *g[1:]]), "the person of window 0 is missing"),
+        (lambda x, y, g: (x, [float("nan"), *range(35)], g), "none missing"),
+        (
+            lambda x, y, g: ([{"waist": x[0]}, *({"head": w} for w in x[1:])], y, g),
+            "window 1 is worn on head; window 0 is",
+        ),
+        (lambda x, y, g: (x[:, :40], y, g), "under one second"),
+        (lambda x, y, g: ([{"waist": x[0], "head": x[0, :70]}] * 36, y, g), "differ in length"),
     ],
 )
 def test_bad_input_is_said_in_one_sentence(data, change, message):

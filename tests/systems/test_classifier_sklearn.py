@@ -19,8 +19,12 @@ class TableClassifier(AnyMoClassifier):
     Tables are checked as scikit-learn's estimators check theirs; labels, fitting and predicting are the classifier's.
     """
 
-    def __init__(self, model=RELEASE, placements=("waist",), regularization=0.1, random_state=0):
-        super().__init__(model, placements, regularization=regularization, random_state=random_state)
+    def __init__(
+        self, model=RELEASE, placements=("waist",), method="linear", regularization=0.1, steps=1, random_state=0
+    ):
+        super().__init__(
+            model, placements, method=method, regularization=regularization, steps=steps, random_state=random_state
+        )
 
     def fit(self, X, y, groups=None):
         X = validate_data(self, X)
@@ -43,8 +47,10 @@ def as_windows(table):
 
 
 @pytest.mark.slow
-def test_scikit_learns_checks_pass():
-    results = check_estimator(TableClassifier(), on_skip=None, on_fail=None)
+@pytest.mark.parametrize("method", ["linear", "full"])
+@pytest.mark.filterwarnings("ignore:method='full' is the linear one")
+def test_scikit_learns_checks_pass(method):
+    results = check_estimator(TableClassifier(method=method), on_skip=None, on_fail=None)
     failed = {row["check_name"]: row["exception"] for row in results if row["status"] == "failed"}
     skipped = {row["check_name"] for row in results if row["status"] == "skipped"}
     assert not failed and len(results) > 50

@@ -112,6 +112,16 @@ def test_processes_and_ray_change_no_byte(study, tiny_release, monkeypatch):
     assert len(contents(folders[0])) == 4 and contents(folders[0]) == contents(folders[1]) == contents(folders[2])
 
 
+@pytest.mark.slow
+def test_a_real_ray_of_two_workers_changes_no_byte(study, tiny_release):
+    pytest.importorskip("ray", reason="needs Ray: pip install 'anymo-hf[ray]'")
+    settings = RecognizeSettings(tiny_release, ("walking", "sitting"))
+    for engine in ("local", "ray"):
+        recognize_manifest(read_manifest(study), study.parent / engine, settings, engine, 2)
+    local, ray = (contents(study.parent / engine) for engine in ("local", "ray"))
+    assert len(local) == 4 and local == ray
+
+
 @pytest.mark.parametrize(
     ("content", "parts"),
     [

@@ -41,11 +41,11 @@ _COLUMNS = ("seconds", "acc_x", "acc_y", "acc_z", "gyro_x", "gyro_y", "gyro_z")
 # arguments of readers that their messages name, as the page's fields name them
 FIELDS = {
     "rate": "Samples per second", "acceleration_unit": "Unit of acceleration",
-    "angular_velocity_unit": "Unit of angular velocity", "columns": "Columns",
+    "angular_velocity_unit": "Unit of angular velocity", "columns": "Columns", "time_column": "Column of time stamps",
+    "header_row": "Line of the column names", "separator": "Between cells", "decimal": "Decimal mark",
+    "apple_sign": "Acceleration is -1 g face up",
 }  # fmt: skip
-_WORDS = {name: f"“{label}”" for name, label in FIELDS.items()} | {
-    name: name.replace("_", " ") for name in ("time_column", "header_row", "separator", "decimal", "apple_sign")
-}
+_WORDS = {name: f"“{label}”" for name, label in FIELDS.items()}
 _ARGUMENT = re.compile(rf"\b({'|'.join(_WORDS)})=('?)([^\s';,)?]*)\2")
 
 
@@ -153,16 +153,28 @@ def reading_options(
     acceleration_unit: str | None = None,
     angular_velocity_unit: str | None = None,
     columns: str | None = None,
+    time_column: str | None = None,
+    header_row: float | None = None,
+    separator: str | None = None,
+    decimal: str | None = None,
+    apple_sign: str | None = None,
 ) -> ReadingOptions:
-    """What the page's fields say of a file; empty ones leave it to the file.
+    """What the page's fields say of a file, in the order of `FIELDS`; empty ones leave it to the file.
 
     Raises:
-        ValueError: a rate that no recording has.
+        ValueError: a rate that no recording has, or half a line.
     """
     if rate and not 5 <= rate <= 10_000:
         raise ValueError(f"“{FIELDS['rate']}” must lie between 5 and 10,000, got {rate:g}")
     names = [name.strip() for name in (columns or "").split(",") if name.strip()]
-    return ReadingOptions(names or None, acceleration_unit or None, angular_velocity_unit or None, rate or None)
+    if header_row is not None and header_row != int(header_row):
+        raise ValueError(f"“{FIELDS['header_row']}” must be a whole number, got {header_row:g}")
+    apple = {"yes": True, "no": False}.get(apple_sign or "")
+    return ReadingOptions(
+        names or None, acceleration_unit or None, angular_velocity_unit or None, rate or None,
+        (time_column or "").strip() or None, None if header_row is None else int(header_row), separator or None,
+        decimal or None, apple,
+    )  # fmt: skip
 
 
 def split_labels(text: str | None) -> list[str] | None:

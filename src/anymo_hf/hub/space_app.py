@@ -68,7 +68,7 @@ def answer_parts(
         yield refusal("Give a file, record with your phone, or choose an example first."), "", ""
         return
     try:
-        if any(fields):
+        if any(field not in (None, "") for field in fields):  # 0 is a line of the column names, too: none
             upload = replace(upload, options=reading_options(*fields))
         answer = answer_upload(space, upload, placement, split_labels(labels), none_of_these)
     except ValueError as error:
@@ -109,8 +109,15 @@ def build_page(space: SpaceModel, examples: Sequence[Example] = ()) -> Any:
 
     take_recorded.__annotations__["event"] = gr.EventData  # gradio looks for the class itself, not its name
 
-    def answer(upload, placement, labels, none, rate, acceleration, turning, columns) -> Iterator[tuple[str, str, str]]:
-        yield from answer_parts(space, upload, placement, labels, none, rate, acceleration, turning, columns)
+    def answer(
+        upload, placement, labels, none, rate, acceleration_unit, angular_velocity_unit, columns, time_column, header_row,
+        separator, decimal, apple_sign,
+    ) -> Iterator[tuple[str, str, str]]:  # fmt: skip
+        # gradio's clients see these names, which are those of `anymo recognize`
+        yield from answer_parts(
+            space, upload, placement, labels, none, rate, acceleration_unit, angular_velocity_unit, columns, time_column,
+            header_row, separator, decimal, apple_sign,
+        )  # fmt: skip
 
     with gr.Blocks(
         title="AnyMo: what does your motion sensor feel?",
@@ -162,11 +169,26 @@ def build_page(space: SpaceModel, examples: Sequence[Example] = ()) -> Any:
                         placeholder="ax,ay,az,gx,gy,gz",
                         info="Three or six names; usual ones are found.",
                     )
+                    clock = gr.Textbox(label=FIELDS["time_column"], placeholder="timestamp")
+                    header = gr.Number(
+                        label=FIELDS["header_row"], value=None, minimum=0, precision=0,
+                        info="From 1 on; 0 where there are none. Empty: it is found.",
+                    )  # fmt: skip
+                    separator = gr.Dropdown(
+                        [("as found", ""), "comma", "semicolon", "tab", "space", "|"],
+                        value="",
+                        label=FIELDS["separator"],
+                    )
+                    decimal = gr.Dropdown(
+                        [("as found", ""), ("point", "."), ("comma", ",")], value="", label=FIELDS["decimal"]
+                    )
+                    apple = gr.Dropdown([("as the format says", ""), "yes", "no"], value="", label=FIELDS["apple_sign"])
                 again = gr.Button("Answer", variant="primary", elem_id="anymo-again")
         gr.Markdown("## 3. The answer")
         parts = [gr.HTML(elem_id=f"anymo-{name}") for name in ("report", "timeline", "nearest")]
 
-        fields = [rate, acceleration, turning, columns]
+        fields = [rate, acceleration, turning, columns, clock, header, separator, decimal, apple]
+        empty = (None, "", "", "", "", None, "", "", "")
         asked: dict[str, Any] = {
             "fn": answer, "inputs": [upload, place, labels, none, *fields], "outputs": parts,
             "concurrency_limit": AT_ONCE, "concurrency_id": "answer", "show_progress": "minimal",
@@ -181,7 +203,7 @@ def build_page(space: SpaceModel, examples: Sequence[Example] = ()) -> Any:
         )
         for button, example in zip(chosen, shown, strict=True):
             button.click(
-                lambda example=example: (example.upload, example.placement, example.placement, None, "", "", ""), None,
+                lambda example=example: (example.upload, example.placement, example.placement, *empty), None,
                 [upload, place, picture, *fields], api_visibility="private", show_progress="hidden",
             ).success(**asked, api_visibility="private")  # fmt: skip
         picture.select(lambda name: name, picture, place, api_visibility="private", show_progress="hidden")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -29,10 +30,17 @@ class AnyMoCollator:
         processor: with a feature extractor, where rows are raw.
         return_windows: hands raw windows on to a classifier that reads them (`config.classifier_input` "imu"), whose encoder
             learns, too, with `remove_unused_columns=False`.
+        degrees: such windows are worn turned at random by up to so many degrees (`turn_devices`), so that the classifier
+            learns not to mind. For training; evaluation wants a collator without.
+
+    Raises:
+        ValueError: degrees without `return_windows`, or under 0 or over 180.
     """
 
-    def __init__(self, processor: AnyMoProcessor, return_windows: bool = False):
-        self.processor, self.return_windows = processor, return_windows
+    def __init__(self, processor: AnyMoProcessor, return_windows: bool = False, degrees: float = 0.0):
+        if not 0 <= degrees <= 180 or (degrees and not return_windows):
+            raise ValueError(f"degrees must lie between 0 and 180 and needs return_windows=True, got {degrees}")
+        self.processor, self.return_windows, self.degrees = processor, return_windows, degrees
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
         """Inputs `(batch, length)` as tensors, padded on the right, and `labels` `(batch,)` where rows have them.
@@ -57,6 +65,8 @@ class AnyMoCollator:
             read = self.processor.feature_extractor.read
             worn = [read(row["imu"], **own)[0] for row, own in zip(rows, settings, strict=True)]
             batch = self.processor.window_inputs(worn)
+            if self.degrees:
+                batch["imu"] = turn_devices(batch["imu"], batch["node_mask"], self.degrees)
         elif "imu" in rows[0]:
             parts = [
                 self.processor(imu=row["imu"], **{name: row[name] for name in _RECORDING if name in row})
@@ -72,3 +82,35 @@ class AnyMoCollator:
                 raise ValueError(f"{name} {text!r} is text; give the number of the class, as in config.label2id")
             inputs["labels"] = torch.tensor(classes)  # classes, or for other problem types numbers and rows of them
         return inputs
+
+
+def turn_devices(
+    imu: torch.Tensor, node_mask: torch.Tensor, degrees: float, generator: torch.Generator | None = None
+) -> torch.Tensor:
+    """Windows as if each worn device had been put on turned another way, one rotation a window and sensor.
+
+    Args:
+        imu (`torch.FloatTensor` of shape `(batch, frames, 23, 6)`): in each sensor's own frame.
+        node_mask (`(batch, 23)` bool): where a sensor is worn; the rest stays.
+        degrees: about a random axis by up to so many; 180 is any rotation, all alike likely.
+        generator: of the draws; torch's own where it is missing.
+    """
+    batch, node = node_mask.nonzero(as_tuple=True)
+    quaternion = torch.randn(len(batch), 4, generator=generator)
+    if degrees < 180:
+        angle = torch.rand(len(batch), 1, generator=generator) * math.radians(degrees)
+        axis = torch.nn.functional.normalize(quaternion[:, 1:], dim=1)
+        quaternion = torch.cat([(angle / 2).cos(), (angle / 2).sin() * axis], 1)
+    w, x, y, z = torch.nn.functional.normalize(quaternion, dim=1).to(imu).unbind(1)
+    turn = torch.stack(
+        [
+            1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
+            2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
+            2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
+        ],
+        1,
+    ).view(-1, 3, 3)  # fmt: skip
+    turned = imu.clone()
+    worn = imu[batch, :, node].unflatten(-1, (2, 3))  # (sensors, frames, acceleration or angular velocity, axes)
+    turned[batch, :, node] = torch.einsum("nij,ntcj->ntci", turn, worn).flatten(-2)
+    return turned

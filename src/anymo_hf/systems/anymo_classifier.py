@@ -1,4 +1,4 @@
-"""`AnyMoClassifier` as a compared system: as worn in training, and robust to a device that is turned."""
+"""`AnyMoClassifier` as a compared system: linear or full, for a device worn as in training or turned (robust)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class AnyMoLinear(System):
     """Logistic regression on statistics and the frozen encoder's latents; a label that training did not hold scores 0."""
 
     name, title, requires, licence = "anymo_linear", "AnyMo, linear", "training", "Apache-2.0"
-    robust = False
+    method, robust = "linear", False
 
     def __init__(self, source: str, seed: int):
         self.source, self.seed = source, seed
@@ -38,7 +38,9 @@ class AnyMoLinear(System):
         for rate, rows in groupby(order, key=lambda row: recordings[row].sampling_rate):
             chosen = list(rows)
             people = [everyone[row] for row in chosen]
-            made = AnyMoClassifier(self.source, sampling_rate=rate, robust=self.robust, random_state=self.seed)
+            made = AnyMoClassifier(
+                self.source, sampling_rate=rate, method=self.method, robust=self.robust, random_state=self.seed
+            )
             made.memory = self.memory
             windows = [_six_channels(recordings[row]) for row in chosen]
             self.classifiers[rate] = made.fit(windows, [str(labels[row]) for row in chosen], people)
@@ -71,6 +73,20 @@ class AnyMoRobust(AnyMoLinear):
     """The same with `robust=True`: for people whose device will be worn turned another way."""
 
     name, title = "anymo_robust", "AnyMo, robust"
+    robust = True
+
+
+class AnyMoFull(AnyMoLinear):
+    """Networks trained end to end beside the linear scores."""
+
+    name, title = "anymo_full", "AnyMo, full"
+    method = "full"
+
+
+class AnyMoFullRobust(AnyMoFull):
+    """The same with `robust=True`."""
+
+    name, title = "anymo_full_robust", "AnyMo, full and robust"
     robust = True
 
 

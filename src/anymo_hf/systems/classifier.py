@@ -8,11 +8,13 @@ classifier.predict(others)
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors import SafetensorError
@@ -25,11 +27,14 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
 from ..atomic_write import replacing_folder
-from ..modeling.imu_signal import ACCELERATION_UNITS, ANGULAR_VELOCITY_UNITS
+from ..modeling.imu_signal import ACCELERATION_UNITS, ANGULAR_VELOCITY_UNITS, resolve_unit
 from .signal_statistics import invariant_columns, signal_statistics
 
+if TYPE_CHECKING:
+    from .window_network import NetworkSettings, WindowNetwork
+
 _SETTINGS, _WEIGHTS = "classifier.json", "classifier.safetensors"
-_VERSION = 1
+_VERSION = 2
 STRENGTHS = (0.01, 0.1, 1.0)  # inverse regularisation, chosen among by cross-validation
 _USUAL = 0.1  # the strength where nothing can be cross-validated
 _CLIP = 3.0  # standard deviations; one wild statistic must not outvote the rest
@@ -39,28 +44,39 @@ _PRIOR_ROBUST = 0.3  # statistics that ignore the device's frame say less, so th
 _BATCH = 64
 _FEWEST = 5  # windows of the rarest class below which nothing is cross-validated
 _MOUNTINGS = 2  # random ways of wearing each training window's device, when robust
+_TESTED = 2  # another random way, in which windows of people left out are tested, when robust
+_NETWORKS = 3  # each leaves out a third of the people
+_SHARES = (0.0, 0.25, 0.5, 0.75)  # of the networks in the answer, chosen among on people left out
 
 
 class AnyMoClassifier(ClassifierMixin, BaseEstimator):
-    """Activities of your own from your own device: logistic regression beside the frozen encoder.
+    """Activities of your own from your own device.
 
-    A window is described by plain statistics of its signals, by the frozen encoder's latents (mean and standard deviation
-    over time) and, where a class has a name, by the model's zero-shot score of that name.
+    With `method="linear"` a window is described by plain statistics of its signals, by the frozen encoder's latents (mean
+    and standard deviation over time) and, where a class has a name, by the model's zero-shot score of that name; logistic
+    regression decides, in seconds. With `method="full"` three networks (`window_network.WindowNetwork`) that begin with the
+    encoder are trained end to end beside it, each without a third of the people, in minutes on one core. How much they
+    count in the answer is chosen on the people each has left out, and may be nothing: where labels are too few to leave
+    any out, the linear scores answer alone and a warning says so.
 
     Args:
         model: the released checkpoint, a folder or a Hub name.
         placements: where the sensors are worn, in the order of the arrays' sensors; not needed for windows that name them.
         sampling_rate: Hz, of every window.
-        acceleration_unit: "m/s^2", "g" or "mg".
-        angular_velocity_unit: "rad/s" or "deg/s".
+        acceleration_unit: "m/s^2", "g" or "mg", in any usual spelling.
+        angular_velocity_unit: "rad/s" or "deg/s", in any usual spelling.
+        method: "linear" or "full".
         robust: for people whose device will be worn turned another way: only statistics that ignore the device's own axes,
-            and the latents of training windows worn at random turns as well.
+            and training windows worn at random turns as well. Without it networks see small turns only.
         regularization: inverse strength of the penalty; None chooses it by cross-validation over `groups`.
-        random_state: seed of the random turns and the folds.
+        steps: of training each network, `method="full"`.
+        random_state: seed of the random turns, the folds and the networks.
 
     Attributes:
         classes_: the labels, sorted.
         strength_: the regularisation that was used.
+        networks_: those that were trained; none with `method="linear"`.
+        network_share_: their share of the answer, 0 to 1.
     """
 
     memory: dict[bytes, tuple] | None = (
@@ -74,8 +90,10 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         sampling_rate: float = 50.0,
         acceleration_unit: str = "m/s^2",
         angular_velocity_unit: str = "rad/s",
+        method: str = "linear",
         robust: bool = False,
         regularization: float | None = None,
+        steps: int = 400,
         random_state: int = 0,
     ):
         self.model = model
@@ -83,47 +101,50 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         self.sampling_rate = sampling_rate
         self.acceleration_unit = acceleration_unit
         self.angular_velocity_unit = angular_velocity_unit
+        self.method = method
         self.robust = robust
         self.regularization = regularization
+        self.steps = steps
         self.random_state = random_state
 
     def fit(self, X: Any, y: Sequence, groups: Sequence | None = None) -> AnyMoClassifier:
         """Learns from labelled windows.
 
         Args:
-            X: `(n, T, 6)`, a list of `(T, 6)`, `(n, T, P, 6)` for P placements, or a list of {place: `(T, 6)`};
-                acceleration with gravity, then angular velocity, in the device's frame.
+            X: `(n, T, 6)`, a list of `(T, 6)` of any lengths, `(n, T, P, 6)` for P placements, or a list of {place:
+                `(T, 6)`}; acceleration with gravity, then angular velocity, in the device's frame. Three channels where
+                there is no gyroscope, whose channels are then zero.
             y: n labels, all text or all numbers.
-            groups: n people; the strength is then chosen on people that the fit has not seen.
+            groups: n people; what is chosen is then chosen on people that the fit has not seen.
+
+        Warns:
+            UserWarning: `method="full"` has too few windows to leave people out, and is the linear one.
 
         Raises:
-            ValueError: under two classes, labels of mixed type or missing, lengths that differ, or windows the model cannot
-                read.
+            ValueError: an impossible setting, under two classes, labels of mixed type or missing, people or placements that
+                differ or are missing, or windows the model cannot read.
         """
+        self._check_settings()
         windows = self._windows(X)
         labels = _labels(y, len(windows))
-        people = None if groups is None else np.asarray(groups)
-        if people is not None and people.shape != labels.shape:
-            raise ValueError(f"groups must name the person of each of the {len(labels)} windows, got {people.shape}")
+        people = _people(groups, len(windows))
         self.classes_, target = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"y holds one class only, {self.classes_[0]!r}; a classifier needs two")
         self.places_ = tuple(sorted(windows[0]))
+        self._check_places(windows, "window 0 is")
         statistics, latents, _ = self._features(windows)
         rows = np.arange(len(windows))
         if self.robust:
-            turned = [self._turned(windows, number) for number in range(_MOUNTINGS)]
-            more = [self._latents(part)[0] for part in turned]
+            more = [self._latents(self._turned(windows, number))[0] for number in range(_MOUNTINGS)]
             statistics = np.concatenate([statistics] * (1 + _MOUNTINGS))
             latents = np.concatenate([latents, *more])
             rows = np.tile(rows, 1 + _MOUNTINGS)
-        self._scaling(statistics, latents)
-        table = self._table(statistics, latents)
-        self.strength_ = self.regularization or self._choose(
-            table, target[rows], None if people is None else people[rows]
-        )
-        fitted = _logistic(self.strength_).fit(table, target[rows])
-        self.coefficients_, self.intercepts_ = _per_class(fitted)
+        self._fit_linear(statistics, latents, target[rows], None if people is None else people[rows])
+        self.networks_: list[WindowNetwork] = []
+        self.network_share_ = 0.0
+        if self.method == "full":
+            self._fit_networks(windows, statistics, latents, rows, target, people)
         self.n_features_in_ = 6 * len(self.places_)
         return self
 
@@ -137,15 +158,11 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         if not hasattr(self, "coefficients_"):
             raise NotFittedError("this AnyMoClassifier has learnt nothing yet; call fit first, or load a saved one")
         windows = self._windows(X)
-        for row, window in enumerate(windows):
-            if tuple(sorted(window)) != self.places_:
-                raise ValueError(
-                    f"window {row} is worn on {', '.join(sorted(window))}; this classifier learnt {', '.join(self.places_)}"
-                )
-        statistics, latents, embeddings = self._features(windows, embed=self.classes_.dtype.kind == "U")
-        scores = self._table(statistics, latents) @ self.coefficients_.T + self.intercepts_
-        if embeddings is not None:
-            scores = scores + (_PRIOR_ROBUST if self.robust else _PRIOR) * self._prior(embeddings)
+        self._check_places(windows, "this classifier learnt")
+        scores = self._linear_scores(*self._features(windows, embed=self._named()))
+        if self.network_share_ > 0:
+            others = _mean_chances([self._network_scores(network, windows) for network in self.networks_])
+            scores = _mixed(scores, others, self.network_share_)
         scores = np.exp(scores - scores.max(1, keepdims=True))
         return scores / scores.sum(1, keepdims=True)
 
@@ -167,14 +184,23 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         if folder.exists() and not (folder / _SETTINGS).is_file():
             raise OSError(f"{folder} exists and holds no classifier; give a new folder")
         with replacing_folder(folder) as draft:
-            save_file({name: np.ascontiguousarray(getattr(self, name)) for name in _ARRAYS}, draft / _WEIGHTS)
-            settings = {name: value for name, value in self.get_params().items()}
+            arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in _ARRAYS}
+            for number, network in enumerate(self.networks_):
+                state = network.state_dict()
+                arrays |= {f"network.{number}.{name}": value.contiguous().numpy() for name, value in state.items()}
+            save_file(arrays, draft / _WEIGHTS)
+            settings = {
+                name: value.item() if isinstance(value, np.generic) else value
+                for name, value in self.get_params().items()
+            }
             settings |= {
                 "version": _VERSION,
                 "placements": None if self.placements is None else list(self.placements),
                 "classes": self.classes_.tolist(),
                 "places": list(self.places_),
                 "strength": float(self.strength_),
+                "networks": len(self.networks_),
+                "network_share": self.network_share_,
                 "encoder": self._fingerprint(),
             }
             (draft / _SETTINGS).write_text(json.dumps(settings, indent=2) + "\n")
@@ -191,10 +217,15 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         folder = Path(folder)
         try:
             settings = json.loads((folder / _SETTINGS).read_text())
+            if (version := settings["version"]) != _VERSION:
+                raise ValueError(
+                    f"{folder}: saved by another release of anymo-hf (form {version}, here {_VERSION}); fit again"
+                )
             arrays = load_file(folder / _WEIGHTS)
             made = cls(**{name: settings[name] for name in cls().get_params()})
             made.classes_, made.places_ = np.array(settings["classes"]), tuple(settings["places"])
             made.strength_, wanted = settings["strength"], settings["encoder"]
+            made.network_share_, count = settings["network_share"], settings["networks"]
             for name in _ARRAYS:
                 setattr(made, name, arrays[name])
         except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError, KeyError, TypeError) as error:
@@ -206,22 +237,46 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(
                 f"{folder}: fitted on another release than {made.model!r} is now; fit it again, or give the old checkpoint"
             )
+        try:
+            made.networks_ = [made._loaded_network(arrays, number) for number in range(count)]
+        except (RuntimeError, KeyError) as error:
+            raise OSError(
+                f"{folder}: tensors of a network are missing or misshapen ({error}); save it again"
+            ) from error
         return made
+
+    def _check_settings(self) -> None:
+        if self.method not in ("linear", "full"):
+            raise ValueError(f"method must be 'linear' or 'full', got {self.method!r}")
+        if not isinstance(self.steps, int | np.integer) or self.steps < 1:
+            raise ValueError(f"steps must be a whole number of at least 1, got {self.steps!r}")
+        if self.regularization is not None and not self.regularization > 0:
+            raise ValueError(f"regularization must be above 0, or None, got {self.regularization!r}")
+
+    def _check_places(self, windows: Sequence[Mapping[str, np.ndarray]], whose: str) -> None:
+        for row, window in enumerate(windows):
+            if tuple(sorted(window)) != self.places_:
+                raise ValueError(
+                    f"window {row} is worn on {', '.join(sorted(window))}; {whose} {', '.join(self.places_)}"
+                )
 
     def _windows(self, X: Any) -> list[dict[str, np.ndarray]]:
         """Each window as placement -> `(T, 6)`, in the units given."""
+        if X is None or isinstance(X, str) or not hasattr(X, "__len__"):
+            raise ValueError(f"X must be an array or a list of windows, got {X!r}")
         if isinstance(X, np.ndarray) and X.ndim not in (3, 4):
             raise ValueError(f"X must be (n, T, 6), (n, T, P, 6) or a list of windows, got an array of shape {X.shape}")
         if not len(X):
             raise ValueError("X is empty; give at least one window")
         if isinstance(X[0], Mapping):
-            return [dict(window) for window in X]
+            return [{place: _six(signal, f"window {row}, {place!r}") for place, signal in window.items()}
+                    for row, window in enumerate(X)]  # fmt: skip
         names = [self.placements] if isinstance(self.placements, str) else list(self.placements or ())
         if not names:
             raise ValueError('placements is missing: arrays need it, for example placements=("left_wrist",)')
         windows = []
         for row, window in enumerate(X):
-            values = np.asarray(window, dtype=float)
+            values = _six(window, f"window {row}")
             values = values[:, None] if values.ndim == 2 else values
             if values.ndim != 3 or values.shape[1] != len(names) or values.shape[2] != 6:
                 raise ValueError(
@@ -253,10 +308,22 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         return digest.hexdigest()[:16]
 
     def _in_si(self, windows: Sequence[Mapping[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
-        factors = np.repeat(
-            [ACCELERATION_UNITS[self.acceleration_unit], ANGULAR_VELOCITY_UNITS[self.angular_velocity_unit]], [3, 3]
-        )
+        acceleration = resolve_unit(self.acceleration_unit, ACCELERATION_UNITS, "acceleration_unit")
+        turning = resolve_unit(self.angular_velocity_unit, ANGULAR_VELOCITY_UNITS, "angular_velocity_unit")
+        factors = np.repeat([ACCELERATION_UNITS[acceleration], ANGULAR_VELOCITY_UNITS[turning]], 3)
         return [{place: np.asarray(signal, dtype=float) * factors for place, signal in w.items()} for w in windows]
+
+    def _recording(self) -> dict[str, Any]:
+        """What the processor has to know of every window."""
+        return {
+            "sampling_rate": self.sampling_rate,
+            "acceleration_unit": self.acceleration_unit,
+            "angular_velocity_unit": self.angular_velocity_unit,
+        }
+
+    def _named(self) -> bool:
+        """Whether classes have names, which zero-shot scores then know."""
+        return self.classes_.dtype.kind == "U"
 
     def _features(
         self, windows: list[dict[str, np.ndarray]], embed: bool = False
@@ -301,11 +368,7 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
 
         processor, model = self._loaded()
         parts, embeddings = [], []
-        settings = {
-            "sampling_rate": self.sampling_rate,
-            "acceleration_unit": self.acceleration_unit,
-            "angular_velocity_unit": self.angular_velocity_unit,
-        }
+        settings = self._recording()
         for start in range(0, len(windows), _BATCH):
             batch = windows[start : start + _BATCH]
             imu, nodes, frames = processor.feature_extractor.prepare(batch, **settings)
@@ -359,19 +422,24 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         share = _LATENT_SHARE * np.sqrt(first.shape[1] / second.shape[1])
         return np.concatenate([first, share * second], axis=1)
 
+    def _fit_linear(
+        self, statistics: np.ndarray, latents: np.ndarray, target: np.ndarray, people: np.ndarray | None
+    ) -> None:
+        self._scaling(statistics, latents)
+        table = self._table(statistics, latents)
+        self.strength_ = self.regularization or self._choose(table, target, people)
+        self.coefficients_, self.intercepts_ = _per_class(_logistic(self.strength_).fit(table, target))
+
+    def _linear_scores(self, statistics: np.ndarray, latents: np.ndarray, embeddings: np.ndarray | None) -> np.ndarray:
+        """`(n, classes)`, whose softmax are chances."""
+        scores = self._table(statistics, latents) @ self.coefficients_.T + self.intercepts_
+        if embeddings is not None:
+            scores = scores + (_PRIOR_ROBUST if self.robust else _PRIOR) * self._prior(embeddings)
+        return scores
+
     def _choose(self, table: np.ndarray, target: np.ndarray, people: np.ndarray | None) -> float:
         """The strength that names most windows of people it has not seen; the usual one where there is too little."""
-        fewest = int(np.bincount(target).min())
-        if people is None or fewest < _FEWEST:
-            return _USUAL
-        folds = min(5, len(np.unique(people)))
-        if folds < 2:
-            splits = list(StratifiedKFold(3, shuffle=True, random_state=self.random_state).split(table, target))
-        else:
-            splits = list(GroupKFold(folds).split(table, target, people))
-        # a fold that leaves out a whole class teaches nothing about it
-        splits = [(train, test) for train, test in splits if len(np.unique(target[train])) == len(self.classes_)]
-        if not splits:
+        if people is None or not (splits := self._splits(target, people, 5)):
             return _USUAL
         right = {
             strength: np.mean(
@@ -380,6 +448,102 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
             for strength in STRENGTHS
         }
         return max(STRENGTHS, key=right.__getitem__)
+
+    def _splits(self, target: np.ndarray, people: np.ndarray | None, most: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Rows to learn from and rows of people left out; windows are left out where there is one person or none named.
+
+        None where a class has under five windows; a fold that leaves out a whole class is no fold, since it would teach
+        nothing about it.
+        """
+        if int(np.bincount(target).min()) < _FEWEST:
+            return []
+        folds = 0 if people is None else min(most, len(np.unique(people)))
+        if folds < 2:
+            splits = StratifiedKFold(3, shuffle=True, random_state=self.random_state).split(target, target)
+        else:
+            splits = GroupKFold(folds).split(target, target, people)
+        return [(train, test) for train, test in splits if len(np.unique(target[train])) == len(self.classes_)]
+
+    def _fit_networks(
+        self, windows: list[dict[str, np.ndarray]], statistics: np.ndarray, latents: np.ndarray, rows: np.ndarray,
+        target: np.ndarray, people: np.ndarray | None,
+    ) -> None:  # fmt: skip
+        """A network for each part of the people left out, and their share of the answer by what they say of that part.
+
+        Args:
+            windows: n training windows.
+            statistics, latents: of them and, behind them, of the same ones turned.
+            rows: which window each of those is.
+            target, people: of the n windows.
+        """
+        from tqdm import tqdm
+
+        from .window_network import class_scores, train_network
+
+        splits = self._splits(target, people, _NETWORKS)
+        if not splits:
+            count = np.bincount(target)
+            warnings.warn(
+                f"method='full' is the linear one here, since nobody can be left out: of {self.classes_[count.argmin()]!r} "
+                f"there are {count.min()} windows; {_FEWEST} of each class are needed, and each of two people or more",
+                stacklevel=3,
+            )
+            return
+        worn, settings = self._read(windows), self._network_settings()
+        tested = self._turned(windows, _TESTED) if self.robust else windows
+        asked = self._read(tested)
+        features = self._features(tested, embed=self._named())
+        found, linear = np.full((2, len(windows), len(self.classes_)), np.nan)
+        with tqdm(total=len(splits) * self.steps, desc="AnyMo, full", unit="step", delay=2, disable=None) as bar:
+            for number, (train, test) in enumerate(splits):
+                seed = int(np.random.default_rng([self.random_state, number]).integers(2**31))
+                network = train_network(
+                    self._loaded()[0].feature_extractor.stgcn, [worn[row] for row in train], target[train],
+                    len(self.classes_), settings, seed, bar.update,
+                )  # fmt: skip
+                self.networks_.append(network)
+                found[test] = class_scores(network, [asked[row] for row in test])
+                part, own = copy.copy(self), np.isin(rows, train)
+                part._checkpoint = self._checkpoint  # which copies leave behind
+                part.regularization = self.strength_
+                part._fit_linear(statistics[own], latents[own], target[rows[own]], None)
+                linear[test] = part._linear_scores(*(None if f is None else f[test] for f in features))
+        left_out = np.isfinite(found).all(1)
+        self.network_share_ = _best_share(linear[left_out], found[left_out], target[left_out])
+
+    def _network_settings(self) -> NetworkSettings:
+        from .window_network import NetworkSettings
+
+        turns: dict[str, Any] = {"degrees": 180.0, "invariant": True} if self.robust else {}
+        return NetworkSettings(steps=int(self.steps), **turns)
+
+    def _network_scores(self, network: WindowNetwork, windows: list[dict[str, np.ndarray]]) -> np.ndarray:
+        from .window_network import class_scores
+
+        return class_scores(network, self._read(windows))
+
+    def _read(self, windows: list[dict[str, np.ndarray]]) -> list[dict[int, np.ndarray]]:
+        return self._loaded()[0].feature_extractor.read(windows, **self._recording())
+
+    def _loaded_network(self, arrays: Mapping[str, np.ndarray], number: int) -> WindowNetwork:
+        """The network of that number; RuntimeError where tensors do not fit."""
+        import torch
+
+        from ..modeling.body_segments import resolve_placement
+        from .window_network import WindowNetwork
+
+        extractor = self._loaded()[0].feature_extractor
+        nodes = sorted(resolve_placement(place, extractor.wrist) for place in self.places_)
+        network = WindowNetwork(extractor.stgcn, nodes, len(self.classes_), self._network_settings())
+        prefix = f"network.{number}."
+        network.load_state_dict(
+            {
+                name.removeprefix(prefix): torch.from_numpy(value)
+                for name, value in arrays.items()
+                if name.startswith(prefix)
+            }
+        )
+        return network.eval()
 
 
 _ARRAYS = (
@@ -410,6 +574,55 @@ def _labels(y: Sequence | None, count: int) -> np.ndarray:
         raise ValueError("y must be a list of labels, one a window, text or whole numbers, none missing")
     check_classification_targets(array)
     return array
+
+
+def _people(groups: Sequence | None, count: int) -> np.ndarray | None:
+    """Numbers of the people, `(count,)`."""
+    if groups is None:
+        return None
+    people = list(groups)
+    if len(people) != count:
+        raise ValueError(f"groups must name the person of each of the {count} windows, got {len(people)}")
+    if nameless := [row for row, person in enumerate(people) if person is None or person != person]:
+        raise ValueError(f"groups: the person of window {nameless[0]} is missing; name everyone, or leave groups out")
+    return np.unique([str(person) for person in people], return_inverse=True)[1]
+
+
+def _six(signal: Any, where: str) -> np.ndarray:
+    """A float array; its last side of three channels becomes six, the gyroscope zero."""
+    try:
+        values = np.asarray(signal, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{where}: samples must be numbers in a (T, 6) array ({error})") from error
+    if values.ndim < 2 or values.shape[-1] != 3:
+        return values
+    return np.concatenate([values, np.zeros_like(values)], axis=-1)
+
+
+def _log_chances(scores: np.ndarray) -> np.ndarray:
+    scores = scores - scores.max(1, keepdims=True)
+    return scores - np.log(np.exp(scores).sum(1, keepdims=True))
+
+
+def _mean_chances(scores: Sequence[np.ndarray]) -> np.ndarray:
+    """Log of the mean of several classifiers' chances."""
+    return np.log(np.mean([np.exp(_log_chances(one)) for one in scores], axis=0) + 1e-9)
+
+
+def _mixed(linear: np.ndarray, networks: np.ndarray, share: float) -> np.ndarray:
+    """Weighted mean of log chances: a class has to seem possible to both."""
+    return (1 - share) * _log_chances(linear) + share * _log_chances(networks)
+
+
+def _best_share(linear: np.ndarray, networks: np.ndarray, target: np.ndarray) -> float:
+    """The share that names most windows right; among equals the one that is surest of the truth."""
+    rows = np.arange(len(target))
+
+    def worth(share: float) -> tuple[int, float]:
+        scores = _log_chances(_mixed(linear, networks, share))
+        return int((scores.argmax(1) == target).sum()), float(scores[rows, target].mean())
+
+    return max(_SHARES, key=worth)
 
 
 def _logistic(strength: float) -> LogisticRegression:

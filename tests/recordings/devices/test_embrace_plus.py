@@ -2,65 +2,14 @@
 
 import numpy as np
 import pytest
-from support.device_files import IN_G, SI, TURN
+from support.device_files import SI, TURN
+from support.embrace_plus_files import COUNT, START, write
 
 from anymo_hf.recordings.devices.device_format import ReadingOptions
 from anymo_hf.recordings.devices.export import read_export
 from anymo_hf.recordings.devices.read_device import device_formats, first_lines
 
-fastavro = pytest.importorskip("fastavro")
-
-COUNT, START = 640, 1_700_000_000_250_000  # µs
-
-
-def schema(minor):
-    """As the files carry it: streams of whole numbers with their scale, beside others that are not read."""
-    params = ["physicalMin", "physicalMax", "digitalMin", "digitalMax"]
-    fields = [{"name": name, "type": "int"} for name in params]
-    if minor >= 5:
-        fields.append({"name": "conversionFactor", "type": "float"})
-    imu = {"type": "record", "name": "Imu", "fields": [
-        {"name": "timestampStart", "type": "long"}, {"name": "samplingFrequency", "type": "float"},
-        {"name": "imuParams", "type": {"type": "record", "name": "ImuParams", "fields": fields}},
-        *({"name": axis, "type": {"type": "array", "items": "int"}} for axis in "xyz"),
-    ]}  # fmt: skip
-    eda = {"type": "record", "name": "Eda", "fields": [
-        {"name": "timestampStart", "type": "long"}, {"name": "samplingFrequency", "type": "float"},
-        {"name": "values", "type": {"type": "array", "items": "float"}},
-    ]}  # fmt: skip
-    version = {"type": "record", "name": "Version", "fields": [
-        {"name": name, "type": "int"} for name in ("major", "minor", "patch")
-    ]}  # fmt: skip
-    raw = {"type": "record", "name": "RawData", "fields": [
-        {"name": "accelerometer", "type": imu}, {"name": "gyroscope", "type": "Imu"}, {"name": "eda", "type": eda},
-    ]}  # fmt: skip
-    return {"type": "record", "name": "Session", "fields": [
-        {"name": "schemaVersion", "type": version}, {"name": "timezone", "type": "int"},
-        {"name": "deviceSn", "type": "string"}, {"name": "rawData", "type": raw},
-    ]}  # fmt: skip
-
-
-def stream(values, largest, minor, count=COUNT, start=START, rate=64.0):
-    """`count` samples of `values`, 16 bits for plus and minus `largest`; no count: as a sensor that is switched off."""
-    params = dict.fromkeys(("physicalMin", "physicalMax", "digitalMin", "digitalMax"), 0)
-    if count:
-        params = {"physicalMin": -largest, "physicalMax": largest, "digitalMin": -32768, "digitalMax": 32768}
-    if minor >= 5:  # the ranges no longer tell the scale
-        params |= {"physicalMax": 3 * largest, "conversionFactor": largest / 32768}
-    axes = {axis: [round(value / largest * 32768)] * count for axis, value in zip("xyz", values, strict=True)}
-    return {"timestampStart": start, "samplingFrequency": rate, "imuParams": params, **axes}
-
-
-def write(folder, minor=3, codec="null", records=1, **gyroscope):
-    path = folder / "1-1-A_1700000000.avro"
-    turns = stream((0, 0, 90), 2000, minor, **gyroscope)
-    eda = {"timestampStart": START, "samplingFrequency": 4.0, "values": [0.1] * 40}
-    raw = {"accelerometer": stream(IN_G, 16, minor), "gyroscope": turns, "eda": eda}
-    version = {"major": 6, "minor": minor, "patch": 0}
-    record = {"schemaVersion": version, "timezone": 3600, "deviceSn": "3YK0000000", "rawData": raw}
-    with path.open("wb") as file:
-        fastavro.writer(file, fastavro.parse_schema(schema(minor)), [record] * records, codec)
-    return path
+pytest.importorskip("fastavro")
 
 
 @pytest.mark.parametrize("codec", ["null", "deflate"])
@@ -109,3 +58,59 @@ def test_damaged_files_are_refused_by_name(tmp_path):
             read_export(path)
     with pytest.raises(ValueError, match="holds 2 records where the EmbracePlus writes one"):
         read_export(write(tmp_path, records=2))
+
+
+def test_the_files_of_a_day_are_joined_by_their_clocks(tmp_path):
+    day = tmp_path / "1-1-A" / "raw_data"
+    day.mkdir(parents=True)
+    length = COUNT * 1_000_000 // 64
+    # the third begins five samples late, the fourth two minutes
+    starts = [0, length - 4_000, 2 * length + 78_125, 3 * length + 120_000_000]
+    for late in starts[::-1]:
+        write(day, late=late)
+    export = read_export(tmp_path, "left_wrist")
+    assert export.rows == 4 * COUNT and len(export.files) == 4 and export.columns[3] == "gyroscope x"
+    assert any("4 files were joined" in note for note in export.notes)
+    assert [gap.bridged for gap in export.gaps] == [True, False] and export.gaps[0].lost == 5
+    assert export.gaps[1].seconds == pytest.approx(120, abs=0.1)
+    first, second = export.stretches
+    assert len(first.signals["left_wrist"]) == 3 * COUNT + 5 and len(second.signals["left_wrist"]) == COUNT
+    assert second.start_time - first.start_time == pytest.approx(starts[3] / 1e6, abs=0.02)
+    np.testing.assert_allclose(first.signals["left_wrist"], [[*SI, 0, 0, TURN]] * (3 * COUNT + 5), atol=5e-3)
+
+
+def test_files_of_a_day_without_a_gyroscope_or_a_signal_are_said(tmp_path):
+    write(tmp_path)
+    write(tmp_path, late=10_000_000, count=0, rate=0.0)
+    write(tmp_path, late=20_000_000, worn=False)
+    export = read_export(tmp_path, "left_wrist")
+    signal = export.only().signals["left_wrist"]
+    np.testing.assert_allclose(signal[:, 5], [TURN] * COUNT + [0] * COUNT, atol=1e-3)
+    notes = " ".join(export.notes)
+    assert (
+        "1-1-A_1700000010.avro holds no gyroscope" in notes and "1-1-A_1700000020.avro holds no acceleration" in notes
+    )
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (
+            {"late": 10_000_000, "watch": "3YK1111111"},
+            "files of two watches, .*0.avro of 3YK0000000 and .*of 3YK1111111",
+        ),
+        ({"late": 4_000_000}, r"1700000004.avro: begins 5.984 s before the file before it ends"),
+    ],
+)
+def test_files_that_are_no_one_day_are_refused(tmp_path, other, message):
+    write(tmp_path)
+    write(tmp_path, **other)
+    with pytest.raises(ValueError, match=message):
+        read_export(tmp_path)
+
+
+def test_a_foreign_file_between_them_is_named(tmp_path):
+    write(tmp_path)
+    (tmp_path / "2.avro").write_bytes(b"Obj\x01 of another program")
+    with pytest.raises(ValueError, match=r"2.avro: no"):
+        read_export(tmp_path)

@@ -90,13 +90,18 @@ def join(acceleration: Samples, turning: Samples) -> Samples:
     )  # fmt: skip
 
 
+def export_files(folder: Path) -> list[Path]:
+    """Every file below a folder that may be a device's export, by name."""
+    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in _ENDINGS and not p.name.startswith((".", "__")))
+
+
 def recording_file(folder: Path) -> Path:
     """The accelerometer's file of a folder that holds one recording.
 
     Raises:
         OSError: none, or several between which nothing decides.
     """
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _ENDINGS and not p.name.startswith((".", "__")))
+    files = export_files(folder)
     named = [p for p in files if _WORDS["acc"].search(p.stem) and not _OTHER.search(p.stem)]
     total = [p for p in named if re.search("total|raw", p.stem, re.I)]
     uncalibrated = [p for p in files if re.search("accelerometer[ _-]?uncalibrated", p.stem, re.I)]

@@ -106,6 +106,7 @@ class DeviceFormat:
         recognise: path and first lines of the file -> whether it is this format. The lines are none for a binary file.
         read: path and what the user says -> the samples.
         source: where the layout is published.
+        read_parts: samples of several files of one recording, one after another in time; None where a device writes one.
     """
 
     name: str
@@ -113,3 +114,4 @@ class DeviceFormat:
     recognise: Callable[[Path, list[str]], bool]
     read: Callable[[Path, ReadingOptions], Samples]
     source: str = ""
+    read_parts: Callable[[Sequence[Path], ReadingOptions], Samples] | None = None

@@ -10,8 +10,8 @@ import numpy as np
 from ...modeling.imu_signal import suspicious_units
 from ..imu_recording import ImuRecording
 from .clock import find_gaps, to_stretches
-from .companions import recording_file, unpacked
-from .device_format import Gap, ReadingOptions
+from .companions import export_files, recording_file, unpacked
+from .device_format import DeviceFormat, Gap, ReadingOptions, Samples
 
 
 @dataclass(frozen=True)
@@ -88,19 +88,43 @@ def read_export(
         OSError: no such file, or not a readable one.
         ValueError: an unknown format, or what its reader refuses.
     """
-    from .read_device import GENERAL, ZIP, named_device, recognise_device
+    from .read_device import ZIP, named_device, recognise_device
 
     path = Path(path)
     if path.is_dir():
-        return replace(read_export(recording_file(path), placement, device, options), file=path)
+        return replace(_of_folder(path, placement, device, options), file=path)
     known = recognise_device(path) if device is None else named_device(device)
     if known.name == ZIP:
         with unpacked(path) as folder:
-            export = read_export(recording_file(folder), placement, device, options)
+            export = _of_folder(folder, placement, device, options)
         stretches = tuple(replace(part, source=str(path), session=path.stem) for part in export.stretches)
         files = tuple(path / file.name for file in export.files)
         return replace(export, file=path, stretches=stretches, files=files)
-    samples = known.read(path, options or ReadingOptions())
+    return _understood(path, known, known.read(path, options or ReadingOptions()), placement)
+
+
+def _of_folder(folder: Path, placement: str, device: str | None, options: ReadingOptions | None) -> DeviceExport:
+    """The one recording below a folder: a file, or all files of a device that writes many in a row."""
+    from .read_device import named_device, recognise_device
+
+    files = export_files(folder)
+    many = len(files) > 1 and len({file.suffix.lower() for file in files}) == 1
+    known = (recognise_device(files[0]) if device is None else named_device(device)) if many else None
+    if known is None or known.read_parts is None:
+        return read_export(recording_file(folder), placement, device, options)
+    if stray := [file for file in files if device is None and recognise_device(file).name != known.name]:
+        raise ValueError(f"{stray[0]}: no file of {known.title}, as {files[0].name} is; take it out of the folder")
+    return _understood(folder, known, known.read_parts(files, options or ReadingOptions()), placement)
+
+
+def _understood(path: Path, known: DeviceFormat, samples: Samples, placement: str) -> DeviceExport:
+    """Samples as recordings between long gaps.
+
+    Raises:
+        ValueError: too few samples, or an impossible rate.
+    """
+    from .read_device import GENERAL
+
     if len(samples.values) < 2:
         raise ValueError(f"{path}: {len(samples.values)} samples are no recording; at least one second is needed")
     if not 1 <= samples.rate <= 10_000:

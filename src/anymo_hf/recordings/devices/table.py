@@ -19,7 +19,7 @@ from .companions import companion, is_of_gyroscope, join
 from .device_format import DeviceFormat, ReadingOptions, Samples
 from .read_device import first_lines
 from .table_columns import SECONDS, Triple, find_clock, find_counter, find_triples, unit_of, words_of
-from .table_layout import TableLayout, cells, find_layout
+from .table_layout import TableLayout, cells, find_layout, separator_mark
 
 CHANNEL_NAMES = (("acc_x", "ax", "accl_x", "accelerometer_x"), ("gyro_x", "gx", "gyr_x", "gyroscope_x"))
 _BLOCK_ROWS = 1 << 18
@@ -121,7 +121,7 @@ def read_table(path: Path, options: ReadingOptions, hints: TableHints | None = N
     if layout.header_row == 0 and placed is not None:
         layout = replace(layout, names=placed)
     channels = choose_channels(path, layout, options, hints)
-    clocks = _clocks(path, layout, options, hints)
+    clocks = choose_clocks(path, layout, options, hints)
     counter = find_counter(layout.names)
     gyroscope = channels.angular_velocity
     wanted = list(
@@ -167,12 +167,11 @@ def _layout(path: Path, options: ReadingOptions) -> TableLayout:
         raise OSError(f"{path}: not a readable CSV ({error})") from error
     lines = first_lines(path)
     if layout is None:
-        for mark in (options.separator or ",",):
-            names = cells(lines[0], mark) if lines else []
-            if len(names) > 1 and not find_triples(names):
-                raise ValueError(f"{path}: no acceleration columns such as acc_x, acc_y, acc_z among {names}")
-            if len(names) > 2 and len(lines) < 2:
-                raise ValueError(f"{path}: 0 samples below the header; export it again")
+        names = cells(lines[0], separator_mark(options.separator) or ",") if lines else []
+        if len(names) > 1 and not find_triples(names):
+            raise ValueError(f"{path}: no acceleration columns such as acc_x, acc_y, acc_z among {names}")
+        if len(names) > 2 and len(lines) < 2:
+            raise ValueError(f"{path}: 0 samples below the header; export it again")
         raise ValueError(
             f"{path}: no row of three numbers in the first {len(lines)} lines; give header_row=, separator= or decimal="
         )
@@ -215,7 +214,7 @@ def _numbers(table: pd.DataFrame, columns: Sequence[str], layout: TableLayout) -
     return np.stack(numbers, axis=1)
 
 
-def choose_channels(path: Path, layout: TableLayout, options: ReadingOptions, hints: TableHints) -> Channels:
+def choose_channels(path: Path | str, layout: TableLayout, options: ReadingOptions, hints: TableHints) -> Channels:
     """Which columns are the accelerometer's and the gyroscope's.
 
     Raises:
@@ -275,7 +274,7 @@ def choose_channels(path: Path, layout: TableLayout, options: ReadingOptions, hi
     return Channels(acceleration.columns, gyroscope, gravity, left, tuple(said), free)
 
 
-def _named(path: Path, name: str, names: list[str]) -> str:
+def _named(path: Path | str, name: str, names: list[str]) -> str:
     """The column that a user means."""
     if name in names:
         return name
@@ -288,7 +287,7 @@ def _named(path: Path, name: str, names: list[str]) -> str:
     raise ValueError(f"{path}: need 3 or 6 columns; {[name]} do not fit {names}{hint}")
 
 
-def _by_place(path: Path, names: list[str]) -> Channels:
+def _by_place(path: Path | str, names: list[str]) -> Channels:
     """Columns of a file without names: 3 or 6 of signals, and before them one of time stamps or a counter."""
     if len(names) not in (3, 4, 6, 7):
         raise ValueError(
@@ -299,7 +298,12 @@ def _by_place(path: Path, names: list[str]) -> Channels:
     return Channels(tuple(rest[:3]), tuple(rest[3:]))
 
 
-def _clocks(path: Path, layout: TableLayout, options: ReadingOptions, hints: TableHints) -> list[str]:
+def choose_clocks(path: Path | str, layout: TableLayout, options: ReadingOptions, hints: TableHints) -> list[str]:
+    """Columns that may hold the clock, the most trusted first.
+
+    Raises:
+        ValueError: `time_column` is none of the file's.
+    """
     names = list(layout.names)
     if options.time_column is not None:
         plain = {name.strip().lower(): name for name in names}
@@ -307,7 +311,7 @@ def _clocks(path: Path, layout: TableLayout, options: ReadingOptions, hints: Tab
         if options.time_column.isdigit() and found is None and 1 <= int(options.time_column) <= len(names):
             found = names[int(options.time_column) - 1]
         if found is None:
-            raise ValueError(f"{path}: time_column {options.time_column!r} is not among {names}")
+            raise ValueError(f"{path}: time_column= {options.time_column!r} is not among {names}")
         return [found]
     lowered = {name.strip().lower(): name for name in names}
     trusted = [lowered[name.lower()] for name in hints.time if name.lower() in lowered]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .read_device import first_lines
@@ -45,27 +45,35 @@ def find_layout(
     Raises:
         ValueError: a separator or decimal mark that is none, or a header row that the file lacks.
     """
-    if separator is not None and len(separator) != 1:
-        separator = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";"}.get(separator)
-        if separator is None:
-            raise ValueError("separator must be one character, or one of tab, space, comma, semicolon")
+    found = layout_of_lines(first_lines(path), str(path), header_row, separator, decimal)
+    return None if found is None else replace(found, encoding=encoding_of(path))
+
+
+def layout_of_lines(
+    lines: list[str],
+    source: str,
+    header_row: int | None = None,
+    separator: str | None = None,
+    decimal: str | None = None,
+) -> TableLayout | None:
+    """As `find_layout`, of lines at hand; `source` is for messages."""
+    separator = separator_mark(separator)
     if decimal not in (None, ".", ","):
-        raise ValueError(f"decimal must be '.' or ',', got {decimal!r}")
+        raise ValueError(f"decimal= must be '.' or ',', got {decimal!r}")
     if decimal is not None and decimal == separator:
-        raise ValueError(f"separator and decimal are both {decimal!r}; they must differ")
-    lines = first_lines(path)
+        raise ValueError(f"separator= and decimal= are both {decimal!r}; they must differ")
     marks = SEPARATORS if separator is None else (separator,)
     marks = tuple(mark for mark in marks if mark != decimal)
     if header_row is not None:
         if not 0 <= header_row <= len(lines):
-            raise ValueError(f"{path}: header_row must lie between 0 (none) and {len(lines)}, got {header_row}")
+            raise ValueError(f"{source}: header_row= must lie between 0 (none) and {len(lines)}, got {header_row}")
         fits = (
             _headless(lines, marks, decimal)
             if header_row == 0
             else [found for mark in marks if (found := _layout_at(lines, header_row - 1, mark, decimal, forced=True))]
         )
         if not fits:
-            raise ValueError(f"{path}: header_row={header_row} has no row of as many numbers below it")
+            raise ValueError(f"{source}: header_row={header_row} has no row of as many numbers below it")
     else:
         fits = []
         for number in range(len(lines) - 1):
@@ -76,10 +84,21 @@ def find_layout(
     if not fits:
         return None
     best = max(fits, key=lambda layout: len(layout.names))
-    return TableLayout(
-        best.names, best.separator, best.decimal, _encoding(path), best.skipped, best.header_row, best.units,
-        tuple(lines[: max(best.header_row - 1, 0)]),
-    )  # fmt: skip
+    return replace(best, preamble=tuple(lines[: max(best.header_row - 1, 0)]))
+
+
+def separator_mark(said: str | None) -> str | None:
+    """The character between cells that a user's word means; None for none.
+
+    Raises:
+        ValueError: a longer word that means none.
+    """
+    if said is None or len(said) == 1:
+        return said
+    named = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";"}.get(said)
+    if named is None:
+        raise ValueError(f"separator= must be one character, or one of tab, space, comma, semicolon, got {said!r}")
+    return named
 
 
 def _layout_at(
@@ -155,7 +174,8 @@ def _unique(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(name if names.index(name) == place else f"{name}.{place}" for place, name in enumerate(names))
 
 
-def _encoding(path: Path) -> str:
+def encoding_of(path: Path) -> str:
+    """UTF-8 or UTF-16 with or without a mark, or else Latin-1, as Python names them."""
     with path.open("rb") as file:
         data = file.read(1 << 16)
         if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
