@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from anymo_hf.interruption import ending_in_words
+from anymo_hf.interruption import ending_in_words, refusing_bad_input
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,15 @@ def test_the_end_is_one_line(error, code, words, capsys):
     assert end.value.code == code and words in said and len(said.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize("error", [ValueError("a.csv: no\n  rows"), OSError("a.csv: no rows")])
+def test_a_bad_input_is_one_line_and_ends_with_2(error, capsys):
+    with pytest.raises(SystemExit) as end, refusing_bad_input():
+        raise error
+    assert end.value.code == 2 and capsys.readouterr().err == "error: a.csv: no rows\n"
+    with pytest.raises(KeyError), refusing_bad_input():
+        raise KeyError("a fault of ours")
+
+
 def test_other_errors_pass():
     with pytest.raises(RuntimeError, match="a fault of ours"), ending_in_words("walk"):
         raise RuntimeError("a fault of ours")
@@ -38,7 +47,7 @@ def test_real_want_of_memory_is_said(tmp_path):
     code = """
 import resource
 import numpy as np
-from anymo_hf.interruption import ending_in_words
+from anymo_hf.interruption import ending_in_words, refusing_bad_input
 with ending_in_words("walk"):
     resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31))
     np.ones(2**32)

@@ -1,4 +1,4 @@
-"""How a program ends that is interrupted or has too little memory: with one line, not with a traceback."""
+"""How a program ends that is interrupted, got a bad input or has too little memory: with one line, not with a traceback."""
 
 from __future__ import annotations
 
@@ -34,6 +34,20 @@ def ending_in_words(program: str) -> Iterator[None]:
             "finished is kept, run the same command again with more, or with fewer processes or a smaller batch",
             file=sys.stderr,
         )
+        raise SystemExit(2) from error
+
+
+@contextmanager
+def refusing_bad_input() -> Iterator[None]:
+    """Ends the process with 2 and the line `error: ...` on standard error after a ValueError or OSError.
+
+    Raises:
+        SystemExit: then; other errors pass.
+    """
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         raise SystemExit(2) from error
 
 

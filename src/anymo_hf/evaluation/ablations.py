@@ -9,7 +9,6 @@ import argparse
 import hashlib
 import json
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from statistics import mean
 from accelerate import Accelerator
 
 from ..atomic_write import write_json
-from ..interruption import ending_in_words
+from ..interruption import ending_in_words, refusing_bad_input
 from ..markdown import table
 from ..modeling.modeling_anymo import AnyMoModel
 from ..modeling.processing_anymo import AnyMoProcessor
@@ -310,9 +309,6 @@ def build_parser(configs: str | Path) -> argparse.ArgumentParser:
 def main(configs: str | Path) -> None:
     """Parses the command line, runs, prints the tables; `configs` is the default of --configs."""
     arguments = build_parser(configs).parse_args()
-    try:
+    with refusing_bad_input():
         content = run(arguments)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
     print(tables(content))

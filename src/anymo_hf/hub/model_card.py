@@ -10,7 +10,6 @@ import argparse
 import json
 import math
 import re
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from ..atomic_write import write_text
 from ..evaluation.paper_results import paper_columns, paper_results
 from ..evaluation.recognition import RecognitionRow, markdown_table
-from ..interruption import ending_in_words
+from ..interruption import ending_in_words, refusing_bad_input
 from ..markdown import table
 from ..motion.motion_sources import SOURCES, MotionSource
 from ..training.captured_clips import FRAME_RATE
@@ -354,14 +353,11 @@ def main() -> None:
     parser.add_argument("--run", help="training run of this release; without it only the measured sections are filled")
     parser.add_argument("--note", default="", help="what else to say of the training")
     arguments = parser.parse_args()
-    try:
+    with refusing_bad_input():
         if arguments.run is None:
             path = refresh_model_card(arguments.model, arguments.results)
         else:
             path = write_model_card(arguments.model, arguments.results, arguments.run, arguments.note)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
     print(f"written: {path}")
 
 

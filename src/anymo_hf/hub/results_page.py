@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 from ..atomic_write import write_text
 from ..evaluation.recognition import RecognitionRow
 from ..evaluation.tables import TABLES, make_tables
-from ..interruption import ending_in_words
+from ..interruption import ending_in_words, refusing_bad_input
 from ..markdown import table
 from .model_card import recognition_section, tokenizer_section
 
@@ -212,11 +211,8 @@ def main() -> None:
     parser.add_argument("--results", default="results", help="folder of the results files")
     parser.add_argument("--out", default="docs/results.md", help="the page")
     arguments = parser.parse_args()
-    try:
+    with refusing_bad_input():
         path = write_results_page(arguments.results, arguments.out)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
     print(f"written: {path}")
 
 

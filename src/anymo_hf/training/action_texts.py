@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ..atomic_write import write_text
+from ..interruption import refusing_bad_input
 
 SOURCE = "# texts of human actions, drawn from the package's own word lists"
 _TRIES = 20  # draws for each text asked for; the lists hold millions, so far fewer are enough
@@ -95,10 +95,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the draws (default 0)")
     parser.add_argument("--output", required=True, type=Path, help="text file to write")
     arguments = parser.parse_args(words)
-    try:
+    with refusing_bad_input():
         texts = action_texts(arguments.count, arguments.seed)
         write_text(arguments.output, "\n".join([SOURCE, *texts]) + "\n")
-    except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
     print(f"{len(texts)} texts in {arguments.output}")

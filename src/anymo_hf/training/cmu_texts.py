@@ -8,11 +8,10 @@ from __future__ import annotations
 import argparse
 import csv
 import re
-import sys
 from pathlib import Path
 
 from ..atomic_write import write_text
-from ..interruption import ending_in_words
+from ..interruption import ending_in_words, refusing_bad_input
 
 SOURCE = (
     "# clip descriptions of the CMU Graphics Lab Motion Capture Database. The data used in this project was obtained from "
@@ -38,10 +37,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--index", required=True, type=Path, help="cmu-mocap-index.csv")
     parser.add_argument("--output", required=True, type=Path, help="text file to write")
     arguments = parser.parse_args(words)
-    try:
+    with refusing_bad_input():
         texts = descriptions(arguments.index)
         write_text(arguments.output, "\n".join([SOURCE, *texts]) + "\n")
-    except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
     print(f"{len(texts)} descriptions in {arguments.output}")

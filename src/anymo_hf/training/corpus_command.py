@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from ..interruption import ending_in_words
+from ..interruption import ending_in_words, refusing_bad_input
 from .annotated_clips import annotated_losses
 from .build_corpus import build_corpus
 from .corpus import read_texts
@@ -61,7 +61,7 @@ def main(words: list[str] | None = None) -> None:
         arguments.seeds = 80 if arguments.nymeria is None else 0
     if arguments.frames is None:
         arguments.frames = 360 if arguments.nymeria is None else 300
-    try:
+    with refusing_bad_input():
         if arguments.texts:
             read_texts(arguments.texts)
             root.mkdir(parents=True, exist_ok=True)
@@ -80,9 +80,6 @@ def main(words: list[str] | None = None) -> None:
             held_out=arguments.held_out,
             skip_broken=arguments.skip_broken,
         )
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
     seconds = time.monotonic() - started
     losses = annotated_losses(root / "corpus")
     for name, reason in losses.broken.items():
