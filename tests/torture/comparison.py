@@ -8,7 +8,17 @@ from pathlib import Path
 from typing import Any
 
 # seconds a run took, when it was, and how much of it had to be done: true of the run, not of its result
-_OF_THE_RUN = {"seconds", "train_seconds", "export_seconds", "asked", "started", "date", "per_second", "milliseconds", "minutes"}
+_OF_THE_RUN = {
+    "seconds",
+    "train_seconds",
+    "export_seconds",
+    "asked",
+    "started",
+    "date",
+    "per_second",
+    "milliseconds",
+    "minutes",
+}
 
 
 def digest(folder: Path) -> dict[str, str]:
