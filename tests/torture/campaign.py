@@ -54,6 +54,7 @@ class Report:
 
     Args:
         seed: of all choices.
+        code: hash of the package's code, for which alone the counts hold.
         disk: how a full disk was made: "tmpfs" or "RLIMIT_FSIZE".
         done: trials so far, which a later run goes on from.
         minutes: that they took.
@@ -64,6 +65,7 @@ class Report:
     """
 
     seed: int
+    code: str
     disk: str
     done: int = 0
     minutes: float = 0.0
@@ -292,9 +294,14 @@ def run(
     load()
     mounted = may_mount(out / "disk")
     path = out / "report.json"
-    report = Report(seed, "tmpfs" if mounted else "RLIMIT_FSIZE")
+    report = Report(seed, code_hash(), "tmpfs" if mounted else "RLIMIT_FSIZE")
     if path.is_file():
-        report = Report(**json.loads(path.read_text()))
+        begun = Report(**json.loads(path.read_text()))
+        if begun.code == report.code:
+            report = begun
+        else:
+            print(f"the code has changed since {path} was begun; a new campaign replaces it", flush=True)
+    base = out / report.code
     known: dict[str, Reference] = {}
     for name in commands or COMMANDS:
         if missing := COMMANDS[name].missing:
@@ -302,7 +309,7 @@ def run(
             continue
         if say:
             print(f"{name}: an undisturbed run, twice", flush=True)
-        known[name] = reference(COMMANDS[name], out)
+        known[name] = reference(COMMANDS[name], base)
     pairs = [
         (name, fault) for name in known for fault in (faults or FAULTS) if possible(fault, COMMANDS[name], known[name])
     ]
@@ -316,7 +323,7 @@ def run(
         rng = np.random.default_rng([report.seed, number, 1])
         more = [one for one in (faults or FAULTS) if possible(one, COMMANDS[name], known[name])]
         chosen = [fault, *(str(rng.choice(more)) for _ in range(int(rng.integers(0, 3))))]
-        counts, problems, bars = trial(COMMANDS[name], chosen, out, known[name], rng, mounted)
+        counts, problems, bars = trial(COMMANDS[name], chosen, base, known[name], rng, mounted)
         report.add(name, fault, counts)
         for bar in bars:
             seen = report.bars.setdefault(name, {})
@@ -344,7 +351,7 @@ def summary(report: Report) -> dict[str, Any]:
         "by_fault": {name: by_fault[name] for name in FAULTS if name in by_fault},
     }
     return {
-        "seed": report.seed, "minutes": round(report.minutes, 1), "full_disk": report.disk,
+        "seed": report.seed, "code": report.code, "minutes": round(report.minutes, 1), "full_disk": report.disk,
         "cpus": os.cpu_count(), "python": platform.python_version(),
         "total": {name: report.total()[name] for name in COUNTS},
         **{key: {name: {count: part[count] for count in COUNTS} for name, part in parts.items()}

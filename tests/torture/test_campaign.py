@@ -124,6 +124,13 @@ def test_a_stopped_campaign_goes_on_as_if_it_had_not_been(tmp_path, monkeypatch)
     }
 
 
+@pytest.mark.slow
+def test_other_code_begins_a_new_campaign(tmp_path, monkeypatch):
+    tortured(careful, ["clock set back"], tmp_path, monkeypatch, 2)
+    monkeypatch.setattr(campaign, "code_hash", lambda: "other")
+    assert tortured(careful, ["clock set back"], tmp_path, monkeypatch, 1).done == 1
+
+
 def test_times_may_differ_and_nothing_else(tmp_path):
     for name, seconds, loss in (("a", 1.0, 0.5), ("b", 2.0, 0.5), ("c", 1.0, 0.6)):
         (tmp_path / name).mkdir()
