@@ -1,6 +1,9 @@
 """A file is replaced whole, or stays as it was and nothing is left beside it."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -60,3 +63,28 @@ def test_writers_at_a_time_have_a_name_each(tmp_path, monkeypatch):
             second.write_text("second")
         assert (tmp_path / "a").read_text() == "second"
     assert files_of(tmp_path) == {"a": "first"}
+
+
+def test_what_a_killed_process_left_goes_with_the_next_write_and_what_another_writes_stays(tmp_path):
+    code = """
+import os, sys
+from pathlib import Path
+from anymo_hf.atomic_write import replacing
+with replacing(sys.argv[1]) as draft:
+    draft.write_text("half")
+    print(draft, flush=True)
+    if sys.argv[2] == "killed":
+        os.kill(os.getpid(), 9)
+    sys.stdin.read()
+"""
+    command = [sys.executable, "-c", code, str(tmp_path / "a.json")]
+    killed = subprocess.run([*command, "killed"], capture_output=True, text=True)
+    assert killed.returncode == -9 and Path(killed.stdout.strip()).is_file()
+    with subprocess.Popen([*command, "waits"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        writing = Path(other.stdout.readline().strip())
+        foreign = tmp_path / ".a.json.elsewhere.1.part"
+        foreign.write_text("of another machine")
+        write_json(tmp_path / "b.json", 1)
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted([writing.name, foreign.name, "b.json"])
+        other.communicate("")
+    assert (tmp_path / "a.json").read_text() == "half" and not writing.exists()

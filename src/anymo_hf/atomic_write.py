@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+_MACHINE = re.sub(r"[^A-Za-z0-9-]", "-", platform.node())[:32] or "here"
 
 
 @contextmanager
@@ -21,11 +26,14 @@ def draft_beside(path: str | Path, alone: bool = False) -> Iterator[Path]:
     Args:
         path: of a file or a folder.
         alone: only one process at a time writes `path`. The temporary name is then always the same, so that what a killed
-            run left there is removed; without, each process has a name of its own.
+            run left there is removed; without, each process has a name of its own, and what killed ones of this machine
+            left in the folder is removed by the first write there.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.part" if alone else f".{path.name}.{os.getpid()}.part")
+    if not alone:
+        _sweep(path.parent.absolute())
+    draft = path.with_name(f".{path.name}.part" if alone else f".{path.name}.{_MACHINE}.{os.getpid()}.part")
     _remove(draft)
     try:
         yield draft
@@ -69,6 +77,27 @@ def write_text(path: str | Path, text: str) -> Path:
 def write_json(path: str | Path, value: Any, indent: int = 2) -> Path:
     """A JSON file in UTF-8 that ends with a line break."""
     return write_text(path, json.dumps(value, indent=indent, ensure_ascii=False) + "\n")
+
+
+@lru_cache(maxsize=4096)
+def _sweep(folder: Path) -> None:
+    """Removes the drafts of processes that are no more; those of other machines may be of ones that run."""
+    for draft in folder.glob(f".*.{_MACHINE}.*.part"):
+        number = draft.name.split(".")[-2]
+        if number.isdigit() and not _runs(int(number)):
+            _remove(draft)
+
+
+def _runs(number: int) -> bool:
+    if os.name == "nt":  # there signal 0 is Ctrl-C
+        return True
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        return True
+    return True
 
 
 def _remove(path: Path) -> None:
