@@ -13,6 +13,7 @@ from support.chat_server import Chat
 from anymo_hf.annotation.language_client import Endpoint, LanguageClient
 from anymo_hf.annotation.stage_cache import StageCache
 from anymo_hf.systems.clip_text import ClipTextTower
+from anymo_hf.systems.comodo_student import COMODOStudent
 from anymo_hf.systems.deep_conv_lstm import DeepConvLSTM, DeepConvLSTMSettings
 from anymo_hf.systems.imagebind import ImageBind, ImageBindPadded, ImageBindTowers
 from anymo_hf.systems.imu2clip import IMU2CLIP, IMU2CLIPEncoder, IMU2CLIPFixed
@@ -28,7 +29,10 @@ from anymo_hf.systems.mantis import (
     MantisV2Scratch,
 )
 from anymo_hf.systems.normwear import NormWear, NormWearEncoder, NormWearMended, ZeroShotHead
+from anymo_hf.systems.retrained import VirtualForest, retrained_systems
+from anymo_hf.systems.retrained_networks import AlignedNetwork
 from anymo_hf.systems.unimts import GraphEncoder, UniMTS, UniMTSMended, UniMTSNetwork
+from anymo_hf.systems.virtual_windows import VirtualBank
 
 VOCABULARY = 60
 CHECKPOINT = str(Path(__file__).parents[2] / "anymo")
@@ -79,7 +83,34 @@ def small_mantis(version=2):
     return randomised(Mantis(version, 16, 3, 2, 8, 16, 32))
 
 
+SMALL_ENCODERS = {
+    "joint_graph": {"share": 1 / 16}, "convolution_gru": {"dim": 16}, "patch_transformer": {"width": 16, "layers": 1},
+    "channel_transformer": {"dim": 16, "layers": 1, "hidden": 16}, "surface_graph": {},
+}  # fmt: skip
+
+
+def vectors(texts):
+    """A unit vector of 384 for each text."""
+    drawn = [np.random.default_rng([ord(letter) for letter in text]).normal(size=384) for text in texts]
+    return torch.nn.functional.normalize(torch.tensor(np.array(drawn), dtype=torch.float32), dim=-1)
+
+
+def small_retrained(kind):
+    """One of table B with random weights."""
+    if issubclass(kind, VirtualForest):
+        bank = VirtualBank(40)
+        bank.features = torch.randn(bank.features.shape, generator=torch.Generator().manual_seed(0)).half()
+        bank.vectors = vectors([str(number) for number in range(40)]).half()
+        return kind(bank, 5, 4, vectors=vectors)
+    torch.manual_seed(5)
+    objective = "queue" if kind.encoder == "channel_transformer" else "contrast"
+    return kind(AlignedNetwork(kind.encoder, objective, encoder_options=SMALL_ENCODERS[kind.encoder]), 4, vectors)
+
+
 SMALL = {
+    **{name: lambda kind=kind: small_retrained(kind) for name, kind in retrained_systems().items()},
+    "anymo_same_budget": lambda: load_system("anymo_same_budget", CHECKPOINT),
+    "comodo_student": lambda: COMODOStudent(small_retrained(retrained_systems()["comodo_objective"]).network.encoder),
     "anymo": lambda: load_system("anymo", CHECKPOINT),
     "deep_conv_lstm": lambda: DeepConvLSTM(DeepConvLSTMSettings(presentations=48)),
     "unimts": lambda: UniMTS(small_unimts(), tokens),

@@ -286,7 +286,7 @@ def test_a_contrastive_batch_is_drawn_from_it(nymeria, built):
         np.tile([6, -1, -1, -1, -1], (count, 1)), 64,
     )  # fmt: skip
     settings = ContrastiveSettings(augmented_share=0.42, multiple_choice_share=0.5, lm_batch_size=8, candidates=35)
-    batches, phrases = ActivityBatches(views, clips), LabelPhrases(clips)
+    batches, phrases = ActivityBatches(views.clip, clips), LabelPhrases(clips)
     labels = set(pd.read_parquet(nymeria[1]).label) - {"picking up objects"}  # its windows are of 3 s
     assert set(batches.names) == labels and len(labels) == 4
     rows = batches.draw(8, rng)

@@ -23,7 +23,7 @@ def views_of(activities):
 
 def test_batches_are_as_varied_as_they_can_be():
     views, clips = views_of(["a", "a", "a", "b", "c", "mute", ""])
-    batches, rng = ActivityBatches(views, clips), np.random.default_rng(0)
+    batches, rng = ActivityBatches(views.clip, clips), np.random.default_rng(0)
     assert batches.names == ["a", "b", "c"]  # neither the mute clip nor the nameless one
     drawn = set()
     for _ in range(50):
@@ -36,13 +36,13 @@ def test_batches_are_as_varied_as_they_can_be():
 
 def test_a_share_of_the_batch_is_everyday():
     views, clips = views_of(["standing", "sitting", "wave", "knock", "clap", "throw"])
-    batches, rng = ActivityBatches(views, clips), np.random.default_rng(0)
+    batches, rng = ActivityBatches(views.clip, clips), np.random.default_rng(0)
     for share, expected in ((0.5, 4 + 4 / 3), (0.0, 8 / 3)):
         rows = np.concatenate([batches.draw(8, rng, share) for _ in range(60)])
         everyday = [clips[views.clip[row]].activity in ("standing", "sitting") for row in rows]
         assert np.sum(everyday) / 60 == pytest.approx(expected, abs=0.35)
     views, clips = views_of(["wave", "knock"])
-    assert len(ActivityBatches(views, clips).draw(4, rng, 0.5)) == 4  # nothing everyday there
+    assert len(ActivityBatches(views.clip, clips).draw(4, rng, 0.5)) == 4  # nothing everyday there
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_multiple_choice_has_its_share_of_thedraw_instructions(share, expected):
     views, clips = views_of(["a", "b", "c"])
     clips = [replace(clip, label_phrases=(clip.activity,)) for clip in clips]
     settings = ContrastiveSettings(lm_batch_size=8, multiple_choice_share=share, candidates=2)
-    batches, phrases = ActivityBatches(views, clips), LabelPhrases(clips)
+    batches, phrases = ActivityBatches(views.clip, clips), LabelPhrases(clips)
     assert draw_instructions(Asked(), views, clips, batches, phrases, settings, np.random.default_rng(0)) == expected
 
 

@@ -142,7 +142,7 @@ def evaluate_bench(
             train, ids = read_bench(setting.train)
             names = {number: str(one.label) for one, number in zip(train, ids, strict=True)}
             labels, fitted = tuple(names[number] for number in sorted(names)), setting.train
-            if system.requires == "training":
+            if system.can("fit"):
                 chosen = stratified_subset(np.array(ids), max_train, seed)
                 system = load_system(name, source, seed)
                 system.fit([train[row] for row in chosen], [names[ids[row]] for row in chosen])

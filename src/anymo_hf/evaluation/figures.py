@@ -14,7 +14,7 @@ from .metrics import caption_words
 from .paired_embeddings import FOLDER as EMBEDDINGS
 from .paired_embeddings import read_embeddings
 from .paper_results import paper_columns, paper_results
-from .tables import read_json, recognition_results, task_results
+from .tables import part_of_results, read_json, recognition_results, task_results
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -75,7 +75,7 @@ def radar_values(results: Path) -> dict[str, tuple[list[float], int]]:
     found: dict[str, tuple[list[float], int]] = {}
     for one in recognition_results(results):
         rows = [row for row in one.rows if row.wording == "label"]
-        if rows and one.requires != "training":
+        if rows and part_of_results(one) == "A":
             scores = [float(np.mean([getattr(row, name) for row in rows])) for *_, name in _AXES[:3]]
             found[one.title] = (scores + [np.nan] * 6, len(rows))
     released = read_json(results / "recognition.json")

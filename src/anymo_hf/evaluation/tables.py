@@ -17,7 +17,7 @@ from typing import Any
 from ..atomic_write import write_text
 from ..markdown import table
 from ..modeling.known_names import did_you_mean
-from ..systems.interface import systems
+from ..systems.interface import System, systems
 from . import setup_shift
 from .paper_results import paper_columns, paper_results
 from .system_recognition import FOLDER as RECOGNITION
@@ -30,6 +30,7 @@ _MISSING = {
     "training": "not trained yet",
     "weights": "its weights are not here",
     "endpoint": "no endpoint was asked",
+    "corpus": "not trained on our corpus yet",
 }
 _SCORES = {
     "accuracy": "Acc", "macro_f1": "F1", "recall_at_2": "R@2", "recall_at_1": "R@1", "recall_at_5": "R@5",
@@ -152,11 +153,24 @@ def _cells(values: Sequence[float] | None, count: int) -> tuple[str, ...]:
     return (NONE,) * count if values is None else tuple(f"{value:.1f}" for value in values)
 
 
-def _without(shown: set[str], allowed: Sequence[str] = ("nothing", "weights", "endpoint", "training")) -> Iterator:
-    """Registered systems without a result, each with what it lacks."""
+def _without(shown: set[str], part: str) -> Iterator[tuple[str, str]]:
+    """Registered systems of a part of the comparison without a result, each with what it lacks."""
     for name, kind in systems().items():
-        if name not in shown and kind.requires in allowed:
+        if name not in shown and _part_of(kind) == part:
             yield kind.title, _MISSING[kind.requires]
+
+
+def part_of_results(one: SystemResults) -> str:
+    """The part of the comparison that a results file belongs to, "A", "B" or "C"; "" of an unknown system."""
+    kind = systems().get(one.system)
+    return "" if kind is None else _part_of(kind)
+
+
+def _part_of(kind: type[System]) -> str:
+    """Part "A": zero-shot with weights of its own; "B": trained on our corpus; "C": learns from labels."""
+    if kind.can("fit"):
+        return "C"
+    return "B" if kind.requires == "corpus" else "A"
 
 
 # -- the tables ----------------------------------------------------------------------------------------------------------
@@ -164,19 +178,16 @@ def _without(shown: set[str], allowed: Sequence[str] = ("nothing", "weights", "e
 
 def _recognition(results: Path) -> list[Table]:
     found = recognition_results(results)
-    zero = [one for one in found if one.requires != "training"]
-    learned = [one for one in found if one.requires == "training"]
-    parts = [("Zero-shot recognition (paper Table 1)", zero), ("Recognition after training on other people", learned)]
     tables = []
-    for number, (title, chosen) in enumerate(parts):
+    for part, title in _PARTS.items():
+        chosen = [one for one in found if part_of_results(one) == part]
         rows = [row for one in chosen for row in _recognition_rows(one)]
         if not rows:
             continue
-        kinds = ("nothing", "weights", "endpoint") if number == 0 else ("training",)
         width = len(_RECOGNITION_HEAD)
         shown = {one.system for one in found}
-        rows += [(name, NONE, why, *[NONE] * (width - 3)) for name, why in _without(shown, kinds)]
-        if number == 0:
+        rows += [(name, NONE, why, *[NONE] * (width - 3)) for name, why in _without(shown, part)]
+        if part == "A":
             rows += _paper_only(chosen, width)
         note = (
             'In percent. label: the bare label; person: "a person is …". Interval: 95 % by bootstrap over people. Top '
@@ -187,6 +198,11 @@ def _recognition(results: Path) -> list[Table]:
     return tables + _choices(results)
 
 
+_PARTS = {
+    "A": "Zero-shot recognition (paper Table 1)",
+    "B": "Zero-shot recognition, objectives re-trained on one corpus with one text encoder",
+    "C": "Recognition after training on other people",
+}
 _RECOGNITION_HEAD = (
     "System", "Data set", "Labels as", "Split", "Windows", "People", "Chance", "Majority", "Acc", "Interval", "F1",
     "R@2", "Top class", "Invalid", "Parameters", "Hz", "Channels", "s / 1,000", "Acc (paper)", "F1 (paper)", "R@2 (paper)",

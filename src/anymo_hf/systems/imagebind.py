@@ -54,12 +54,15 @@ class Block(nn.Module):
         return x + self.mlp(self.norm_2(x))
 
 
-class _Trunk(nn.Module):
+class Trunk(nn.Module):
+    """Blocks, one after the other; `key` as in `Block`."""
+
     def __init__(self, width: int, layers: int, heads: int, key: bool):
         super().__init__()
         self.blocks = nn.ModuleList(Block(width, heads, key) for _ in range(layers))
 
     def forward(self, x: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """`x` `(batch, tokens, width)`."""
         for block in self.blocks:
             x = block(x, mask)
         return x
@@ -72,7 +75,9 @@ class _Stem(nn.Module):
         self.norm_layer = nn.LayerNorm(width)
 
 
-class _ImuPreprocessor(nn.Module):
+class ImuPreprocessor(nn.Module):
+    """Patches of 8 samples as tokens, a class token before them, and a learned position for each."""
+
     def __init__(self, width: int, samples: int):
         super().__init__()
         self.pos_embed = nn.Parameter(torch.zeros(1, samples // PATCH + 1, width))
@@ -140,10 +145,10 @@ class ImageBindTowers(nn.Module):
         super().__init__()
         self.samples = samples
         self.modality_preprocessors = nn.ModuleDict({
-            "imu": _ImuPreprocessor(width, samples), "text": _TextPreprocessor(text_width, vocabulary, CONTEXT),
+            "imu": ImuPreprocessor(width, samples), "text": _TextPreprocessor(text_width, vocabulary, CONTEXT),
         })  # fmt: skip
         self.modality_trunks = nn.ModuleDict({
-            "imu": _Trunk(width, layers, heads, key=True), "text": _Trunk(text_width, text_layers, text_heads, key=False),
+            "imu": Trunk(width, layers, heads, key=True), "text": Trunk(text_width, text_layers, text_heads, key=False),
         })  # fmt: skip
         head = nn.Sequential(
             nn.LayerNorm(width, eps=1e-6), _FirstToken(), nn.Dropout(0.5), nn.Linear(width, dim, bias=False)

@@ -16,7 +16,7 @@ import numpy as np
 from ..modeling.known_names import did_you_mean
 from ..recordings.imu_recording import ImuRecording
 
-REQUIRES = ("nothing", "weights", "endpoint", "training")
+REQUIRES = ("nothing", "weights", "endpoint", "training", "corpus")
 
 
 class System:
@@ -24,8 +24,8 @@ class System:
 
     Class attributes:
         name: key in the registry and in result files; title: name in tables, which an instance may make more exact.
-        requires: "nothing"; "weights" of its own, which `load` finds or refuses; an "endpoint" of a language model; or
-            "training", that is `fit` on labelled windows before `score`.
+        requires: "nothing"; "weights" of its own, which `load` finds or refuses; an "endpoint" of a language model;
+            "training", that is `fit` on labelled windows before `score`; or weights that are trained here on our "corpus".
         rate: Hz that its input is brought to, None where it takes every rate.
         channels: numbers of channels that it takes: 6 with gyroscope, 3 without.
         longest_seconds: of a window, None where there is no limit.

@@ -70,16 +70,16 @@ class ActivityBatches:
     """Draws windows activity by activity, so that a batch is as varied as it can be.
 
     Args:
-        views: coded windows.
+        rows: clip of each window.
         clips: of the corpus; those without an activity or a narration are left out.
 
     Raises:
         ValueError: fewer than two activities.
     """
 
-    def __init__(self, views: CodedViews, clips: Sequence[Clip]):
+    def __init__(self, rows: Sequence[int] | np.ndarray, clips: Sequence[Clip]):
         groups: dict[str, list[int]] = {}
-        for row, clip in enumerate(views.clip):
+        for row, clip in enumerate(rows):
             if clips[clip].activity and clips[clip].narrations:
                 groups.setdefault(clips[clip].activity, []).append(row)
         self.by_activity = {name: np.array(rows) for name, rows in sorted(groups.items())}
@@ -91,7 +91,7 @@ class ActivityBatches:
             )
 
     def draw(self, count: int, rng: np.random.Generator, everyday_share: float = 0.0) -> np.ndarray:
-        """View rows, this share of them of `EVERYDAY` activities; none comes twice before all of its part have come."""
+        """Windows, this share of them of `EVERYDAY` activities; none comes twice before all of its part have come."""
         everyday = [name for name in self.names if name in EVERYDAY]
         often = round(everyday_share * count) if everyday else 0
         chosen = [*_in_turn(everyday, often, rng), *_in_turn(self.names, count - often, rng)]

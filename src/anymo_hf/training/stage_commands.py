@@ -72,17 +72,18 @@ STAGES = {
 
 
 @ending_in_words("train")
-def run_stage(name: str, words: list[str] | None = None) -> None:
+def run_stage(name: str, words: list[str] | None = None, stage: StageCommand | None = None) -> None:
     """Parses the command line of a stage (`words`, or the process's own), runs it and reports.
 
     Args:
-        name: key of `STAGES`.
+        name: key of `STAGES`, or of the stage that is given.
         words: arguments; None for those of the process.
+        stage: one that is not of AnyMo itself.
 
     Raises:
         SystemExit: a bad input (2), or another process of the run is gone (2).
     """
-    stage = STAGES[name]
+    stage = stage or STAGES[name]
     arguments = _parser(name, stage).parse_args(words)
     keep_freed_memory()
     try:

@@ -2,7 +2,9 @@
 
 A file that declares `OBJECTIVE` is a way to pre-train the encoder (`objective: NAME`). One that declares `ADDED_LOSS` is a
 loss beside it, one that declares `EMBEDDING_LOSS` a loss beside those of the language and contrastive stages; both are
-switched on by `added_losses: {NAME: weight}` of such a stage. The other files hold the paper's losses of these two stages.
+switched on by `added_losses: {NAME: weight}` of such a stage. One that declares `TEXT_OBJECTIVE` aligns windows with frozen
+sentence vectors, as the compared systems do that are trained on our corpus. The other files hold the paper's losses of the
+language and contrastive stages.
 """
 
 from __future__ import annotations
@@ -112,6 +114,22 @@ class AddedLoss:
     make: Callable[[AddedLossContext], nn.Module]
 
 
+@dataclass(frozen=True)
+class TextObjective:
+    """How a compared system ties windows to frozen sentence vectors.
+
+    Args:
+        name: as in the setting `objective` of `training/configs/systems/`.
+        make: an `nn.Module` from the width of what an encoder says of a window, and options by name. Its forward turns such
+            rows `(batch, width)` and the unit sentence vector of each `(batch, 384)` into a scalar. `embed_windows` and
+            `embed_texts` put either into the common space; `begin(vectors, generator)` shows it sentence vectors of the
+            corpus before the first step.
+    """
+
+    name: str
+    make: Callable[..., nn.Module]
+
+
 def encoder_objectives() -> dict[str, EncoderObjective]:
     """Every objective by name."""
     return _declared("OBJECTIVE")
@@ -125,6 +143,11 @@ def added_losses() -> dict[str, AddedLoss]:
 def embedding_losses() -> dict[str, AddedLoss]:
     """Every added loss of the language and contrastive stages by name."""
     return _declared("EMBEDDING_LOSS")
+
+
+def text_objectives() -> dict[str, TextObjective]:
+    """Every objective of a compared system by name."""
+    return _declared("TEXT_OBJECTIVE")
 
 
 def _declared(attribute: str) -> dict[str, Any]:

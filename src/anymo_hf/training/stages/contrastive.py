@@ -68,7 +68,7 @@ def tune_contrastive(
     processor = AnyMoProcessor(extractor, AnyMoTokenizer.from_pretrained(source))
     declared = broader_activities() if settings.broader_activities else {}
     phrases = LabelPhrases(corpus.clips, declared | settings.broader)
-    batches = ActivityBatches(views, corpus.clips)
+    batches = ActivityBatches(views.clip, corpus.clips)
     added = EmbeddingLosses(settings, model, corpus.clips, folder, accelerator)
     teacher = None
     if settings.teacher_weight > 0:
