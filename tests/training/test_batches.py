@@ -62,8 +62,9 @@ def test_multiple_choice_has_its_share_of_thedraw_instructions(share, expected):
 
 
 def test_one_activity_is_too_few():
+    views, clips = views_of(["a", "a", ""])
     with pytest.raises(ValueError, match=r"two or more named activities.*\['a'\]"):
-        ActivityBatches(*views_of(["a", "a", ""]))
+        ActivityBatches(views.clip, clips)
 
 
 def test_narrations_are_the_first_or_paraphrases_as_often_as_asked():
