@@ -8,6 +8,7 @@ folded into the weights before them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from transformers.utils import ModelOutput, can_return_tuple
 from .attention import Attention
 from .body_segments import spatial_partitions
 from .configuration_anymo import AnyMoSTGCNConfig
+from .stgcn_inference import encode, suits
 from .strict_loading import StrictLoadingMixin
 
 
@@ -288,8 +290,13 @@ class AnyMoSTGCNModel(AnyMoSTGCNPreTrainedModel):
     """The graph encoder G of paper §3.2: IMU of up to 23 segments to time-preserving latents.
 
     It also loads from a pre-training checkpoint, whose predictor it leaves out.
+
+    Attributes:
+        fast_inference: in float32 on a CPU without gradients, compute by `stgcn_inference.py`, which agrees to rounding;
+            False for the plain form everywhere.
     """
 
+    fast_inference = True
     _optional_parts = ("predictor.",)
     A: torch.Tensor
 
@@ -332,29 +339,48 @@ class AnyMoSTGCNModel(AnyMoSTGCNPreTrainedModel):
             raise ValueError(f"imu must be {expected}, got {tuple(imu.shape)}")
         if frame_mask is not None:
             frame_mask = _check_frame_mask(frame_mask, batch, frames)
+        if node_mask is not None:
+            node_mask = _check_node_mask(node_mask, batch, nodes)
+        wanted = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        states: list[torch.Tensor] | None = [] if wanted else None
+        if states is None and suits(self, imu):
+            latents = encode(self, imu, node_mask, frame_mask)
+        else:
+            latents = self._plain_form(imu, node_mask, frame_mask, states)
+        if frame_mask is None:
+            keep = torch.ones(latents.shape[:2], dtype=torch.bool, device=latents.device)
+        else:
+            keep = frame_mask[:, :: math.prod(self.config.strides)]
+        hidden_states = None if states is None else tuple(states)
+        return AnyMoSTGCNOutput(last_hidden_state=latents, attention_mask=keep, hidden_states=hidden_states)
+
+    def _plain_form(
+        self,
+        imu: torch.Tensor,
+        node_mask: torch.Tensor | None,
+        frame_mask: torch.Tensor | None,
+        states: list[torch.Tensor] | None,
+    ) -> torch.Tensor:
+        """Latents `(batch, ceil(frames / 4), latent_dim)`, 0 at padding; hidden states are put at the end of `states`."""
+        batch, frames, nodes, channels = imu.shape
+        if frame_mask is not None:
             imu = imu.masked_fill(~frame_mask[:, :, None, None], 0)  # a NaN in the padding must not spread
         x = self.data_bn(imu.reshape(batch, frames, -1).transpose(1, 2)).transpose(1, 2)
         x = x.reshape(batch, frames, nodes, channels)
         if node_mask is not None:
-            x = torch.where(_check_node_mask(node_mask, batch, nodes)[:, None, :, None], x, self.mask_token)
+            x = torch.where(node_mask[:, None, :, None], x, self.mask_token)
         mask = None if frame_mask is None else frame_mask.to(x.dtype)
-        wanted = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
-        states = [x] if wanted else []
+        if states is not None:
+            states.append(x)
         x = x.permute(2, 0, 1, 3).contiguous()
         for block, importance in zip(self.st_gcn_networks, self.edge_importance, strict=True):
             x = block(x, self.A * importance, mask)
-            if wanted:
+            if states is not None:
                 states.append(x.permute(1, 2, 0, 3))
             if mask is not None:
                 mask = mask[:, :: block.stride]
         latents = x.mean(0)
-        if mask is None:
-            keep = torch.ones(latents.shape[:2], dtype=torch.bool, device=latents.device)
-        else:
-            keep = mask.bool()
-            latents = latents * mask[..., None]
-        hidden_states = tuple(states) if wanted else None
-        return AnyMoSTGCNOutput(last_hidden_state=latents, attention_mask=keep, hidden_states=hidden_states)
+        return latents if mask is None else latents * mask[..., None]
 
 
 class PredictorBlock(nn.Module):
