@@ -12,15 +12,17 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import datasets
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from datasets.arrow_writer import ArrowWriter
+from datasets.table import table_cast
 from huggingface_hub import DatasetCard, DatasetCardData
 from tqdm import tqdm
 
@@ -61,7 +63,7 @@ def write_config(
         progress: show a bar.
 
     Returns:
-        split -> what `count` and `write_split` gave.
+        split -> what `count` and `write_split` gave, and as "frames" what `common_frames` gave, if anything.
 
     Raises:
         ValueError: as the builder, or a split without rows.
@@ -80,12 +82,13 @@ def write_config(
         for stale in work.rglob(".*.part"):
             stale.unlink()
         builder = kind(cache_dir=str(work / "cache"), config_name=config, **settings)
-        for split, rows in make_rows(
-            builder, work / "rows", num_proc, progress, partial(_unchanged, sources, known)
-        ).items():
+        made = make_rows(builder, work / "rows", num_proc, progress, partial(_unchanged, sources, known))
+        frames = common_frames(made)
+        for split, rows in made.items():
             if not rows.num_rows:
                 raise ValueError(f"{config}: the source holds no window for the split {split}")
-            counts[split] = count(rows) | write_split(rows, work / "data", split, rows_per_file)
+            written = write_split(rows, work / "data", split, rows_per_file, frames)
+            counts[split] = count(rows) | written | ({"frames": frames} if frames else {})
         shutil.rmtree(target, ignore_errors=True)
         target.parent.mkdir(parents=True, exist_ok=True)
         os.replace(work / "data", target)
@@ -164,15 +167,46 @@ def _write_part(job: tuple[WindowBuilder, dict[str, Any], Path, Callable[[], Non
         check()
 
 
-def write_split(rows: datasets.Dataset, folder: Path, split: str, rows_per_file: int | None = None) -> dict[str, int]:
-    """`<split>-00000-of-0000N.parquet`, zstd; files that are there already stay.
+def common_frames(splits: Mapping[str, datasets.Dataset]) -> dict[str, int]:
+    """Column -> frames of a signal, for columns of signals that have as many of them in every row of every split.
+
+    With a length in its type a column becomes one array as a whole, without one row after row.
+    """
+    found = {}
+    for name, kind in next(iter(splits.values())).features.items():
+        if isinstance(kind, (datasets.Array2D, datasets.Array3D)) and kind.shape[0] is None:
+            chunks = [chunk for rows in splits.values() for chunk in rows.data.column(name).chunks]
+            lengths = {
+                length for chunk in chunks for length in pc.list_value_length(chunk.storage).unique().to_pylist()
+            }
+            if len(lengths) == 1 and (length := lengths.pop()):
+                found[name] = length
+    return found
+
+
+def with_frames(columns: datasets.Features, frames: Mapping[str, int]) -> datasets.Features:
+    """Columns with the lengths that `common_frames` found in their types."""
+    sized = {name: type(columns[name])((length, *columns[name].shape[1:]), columns[name].dtype)
+             for name, length in frames.items()}  # fmt: skip
+    return datasets.Features(columns | sized)
+
+
+def write_split(
+    rows: datasets.Dataset,
+    folder: Path,
+    split: str,
+    rows_per_file: int | None = None,
+    frames: Mapping[str, int] | None = None,
+) -> dict[str, int]:
+    """`<split>-00000-of-0000N.parquet`, zstd, with the lengths `frames` in the types of columns; files that are there
+    already stay.
 
     Returns:
         Numbers of rows, of their bytes as Arrow data and of files, as "rows", "bytes" and "shards".
     """
     size = rows_per_file or -(-rows.num_rows // max(1, round(rows.data.nbytes / BYTES_PER_FILE)))
     files = -(-rows.num_rows // size)
-    schema = rows.features.arrow_schema
+    schema = with_frames(rows.features, frames or {}).arrow_schema
     folder.mkdir(parents=True, exist_ok=True)
     for index in range(files):
         path = folder / f"{split}-{index:05d}-of-{files:05d}.parquet"
@@ -182,7 +216,7 @@ def write_split(rows: datasets.Dataset, folder: Path, split: str, rows_per_file:
         # small row groups: whoever streams or shuffles holds one at a time
         with replacing(path, alone=True) as draft, pq.ParquetWriter(draft, schema, compression="zstd") as file:
             for batch in part.iter(_ROW_GROUP):
-                file.write_table(batch)
+                file.write_table(table_cast(batch, schema))
     return {"rows": rows.num_rows, "bytes": rows.data.nbytes, "shards": files}
 
 
@@ -230,17 +264,18 @@ def add_counts(out: Path, config: str, counts: dict[str, Any], order: Mapping[st
 
 @dataclass(frozen=True)
 class SplitFiles:
-    """Pattern of a split's files in the repository, its rows, and their bytes as Arrow data."""
+    """Pattern of a split's files in the repository, its rows, their bytes as Arrow data, and `common_frames`."""
 
     pattern: str
     rows: int
     bytes: int
+    frames: Mapping[str, int] = field(default_factory=dict)
 
 
 def split_files(config: str, splits: Mapping[str, Mapping[str, Any]]) -> dict[str, SplitFiles]:
     """From what `write_config` gave."""
     return {
-        split: SplitFiles(f"data/{config}/{split}-*.parquet", part["rows"], part["bytes"])
+        split: SplitFiles(f"data/{config}/{split}-*.parquet", part["rows"], part["bytes"], part.get("frames", {}))
         for split, part in splits.items()
     }
 
@@ -305,7 +340,7 @@ def fill_card(
         dataset_info=[
             {
                 "config_name": config,
-                "features": features[config]._to_yaml_list(),
+                "features": with_frames(features[config], next(iter(splits.values())).frames)._to_yaml_list(),
                 "splits": [
                     {"name": name, "num_bytes": part.bytes, "num_examples": part.rows} for name, part in splits.items()
                 ],
