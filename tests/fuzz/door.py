@@ -21,6 +21,7 @@ class Door:
         plain: an independent reading of the same path, to be compared by name with what `read` gives; it raises what it
             likes where it cannot tell. None where there is none.
         largest: no number that is read may be larger.
+        from_file: whether errors must name a file: not where values are handed over in memory.
         spoil: whether a file of the folder is to be spoiled; the others are taken as they are.
     """
 
@@ -29,6 +30,7 @@ class Door:
     read: Callable[[Path], Any]
     plain: Callable[[Path], dict[str, Any]] | None = None
     largest: float = 1e9
+    from_file: bool = True
     spoil: Callable[[Path], bool] = lambda path: True
 
 

@@ -23,6 +23,9 @@ _RUNS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn
 _CHANGES = ("os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.link", "os.symlink", "os.chmod", "os.truncate",
             "shutil.rmtree", "shutil.move", "shutil.copyfile")  # fmt: skip
 
+# the mend follows a semicolon, or the sentence says what would be right
+_MEND = re.compile(r"; |\bgive\b|\bmust be\b|\bknown are\b|\bneeded\b")
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -81,13 +84,13 @@ def judge(door: Door, path: Path, folder: Path, watch: Watch) -> Verdict:
     except BaseException as error:  # a panic of a Rust library is no Exception
         watch.on = False
         if not watch.seen:
-            return _refusal(error, folder)
+            return _refusal(error, folder, door.from_file)
     finally:
         watch.on = False
     return Verdict("finding", watch.seen, "", door.name)
 
 
-def _refusal(error: BaseException, folder: Path) -> Verdict:
+def _refusal(error: BaseException, folder: Path, from_file: bool) -> Verdict:
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if frame.filename.startswith(SOURCE)]
     where = f"{ours[-1].filename.removeprefix(SOURCE)}, {ours[-1].name}" if ours else "outside the package"
@@ -104,10 +107,10 @@ def _refusal(error: BaseException, folder: Path) -> Verdict:
         return finding(f"{type(error).__name__} from inside {_library(frames[-1].filename)}")
     if isinstance(error, UnicodeError) or (isinstance(error, OSError) and error.errno is not None):
         return finding(f"{type(error).__name__} in the system's words")
-    names = {path.name for path in [folder, *folder.rglob("*")]}
-    if not any(name in message for name in names):
+    named = str(error)
+    if from_file and str(folder) not in named and not any(path.name in named for path in folder.rglob("*")):
         return finding("a refusal that names no file")
-    if ";" not in message:
+    if not _MEND.search(message):
         return finding("a refusal without a mend")
     return Verdict("refused", "", message, where)
 

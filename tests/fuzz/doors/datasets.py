@@ -14,7 +14,7 @@ from anymo_hf.recordings.datasets.unimts_bundle import BUNDLES, read_unimts_bund
 
 def _read(name: str, path: Path) -> list:
     with warnings.catch_warnings(record=True):  # what a reader leaves out, it says
-        return [(one.signals, one.sampling_rate, one.start_time) for one in DATASETS[name].parse(path)]
+        return [(one.signals, one.sampling_rate, 1e-6 * one.start_time) for one in DATASETS[name].parse(path)]
 
 
 def _door(name: str) -> Door:

@@ -18,7 +18,7 @@ from anymo_hf.recordings.devices.export import read_export
 def _read(path: Path) -> dict:
     export = read_export(path)
     return {"signals": [part.signals["sensor"] for part in export.stretches], "rate": export.sampling_rate,
-            "starts": [part.start_time for part in export.stretches]}  # fmt: skip
+            "megaseconds": [1e-6 * part.start_time for part in export.stretches]}  # fmt: skip
 
 
 def _table(folder: Path) -> Path:

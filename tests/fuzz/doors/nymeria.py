@@ -52,7 +52,7 @@ def _vrs(folder: Path) -> Path:
 def _read_vrs(path: Path) -> dict:
     imu._aria = lambda: None  # the light reader
     found = read_nymeria_imu(path, "head")
-    return {"time": found.time, "signals": found.signals, "rate": found.sampling_rate}
+    return {"megaseconds": 1e-6 * found.time, "signals": found.signals, "rate": found.sampling_rate}
 
 
 def _annotated(ending: str) -> Door:
