@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export HF_HUB_OFFLINE = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: install test test-fast torture quality style demo train-nano ablations-nano clean
+.PHONY: install test test-fast torture fuzz quality style demo train-nano ablations-nano clean
 all: test
 
 # everything that tests, pictures and training data need; then: source .venv/bin/activate
@@ -60,6 +60,11 @@ TORTURE_MINUTES ?= 60
 torture: install
 	PYTHONPATH=tests $(BIN)/python -m torture --minutes $(TORTURE_MINUTES) --output runs/torture \
 		--results results/torture.json --page docs/faults.md
+
+# spoiled files against every reader, for FUZZ_MINUTES; goes on where it stopped: results/fuzz.json, docs/broken_files.md
+FUZZ_MINUTES ?= 30
+fuzz: install
+	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python -m fuzz.campaign --minutes $(FUZZ_MINUTES) $(ARGS)
 
 quality: $(VENV)/.ready
 	$(BIN)/ruff format --check src tests training benchmarks dataset_scripts examples

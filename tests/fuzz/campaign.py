@@ -1,7 +1,7 @@
 """`make fuzz`: spoiled files against every door, for so many minutes; goes on where it stopped, and writes the report.
 
-`PYTHONPATH=src:tests python -m fuzz.campaign --minutes 30` writes results/fuzz.json and docs/broken_files.md; `--door NAME`
-takes doors whose name holds NAME, `--again` starts them anew, `--show NAME NUMBER FOLDER` leaves one spoiled file to look at.
+`PYTHONPATH=tests python -m fuzz.campaign --minutes 30` writes results/fuzz.json and docs/broken_files.md; `--door NAME`
+takes the doors whose name NAME matches, `--again` starts them anew, `--show NAME NUMBER FOLDER` leaves one spoiled file.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import argparse
 import json
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,11 @@ def add_results(counts: dict[str, Any], results: list[Result]) -> None:
 
 
 def campaign(
-    chosen: dict[str, Door], minutes: float, most: int = MUTATIONS, report: Path = REPORT, seed: int = SEED,
+    chosen: dict[str, Door],
+    minutes: float,
+    most: int = MUTATIONS,
+    report: Path = REPORT,
+    seed: int = SEED,
     again: bool = False,
 ) -> dict[str, Any]:
     """Tries the doors for so many minutes in all, each until `most` files; goes on from what `report` says.
@@ -74,36 +79,44 @@ def campaign(
                unit="file", smoothing=0.02, mininterval=1)  # fmt: skip
     with bar:
         for place, name in enumerate(waiting):
-            counts = found["doors"][name]
-            began, before, saved = time.monotonic(), counts["seconds"], [time.monotonic()]
-            share = max(1.0, (end - began) / (len(waiting) - place))
-
-            def tell(results: list[Result]) -> None:
-                add_results(counts, results)
-                counts["seconds"] = round(before + time.monotonic() - began, 1)
-                bar.set_postfix_str(f"{name}: {counts['accepted']} accepted, {counts['finding']} findings", refresh=False)
-                bar.update(len(results))
-                if time.monotonic() - saved[0] > _SAVE:
-                    saved[0] = time.monotonic()
-                    write_json(report, found)
-
-            if began < end:
-                try_door(chosen[name], seed, counts["mutations"], most, began + share, tell)
+            share = (end - time.monotonic()) / (len(waiting) - place)
+            if share > 0:
+                _try_for(chosen[name], found["doors"][name], seed, most, share, bar, lambda: write_json(report, found))
             write_json(report, found)
     return found
 
 
+def _try_for(
+    door: Door, counts: dict[str, Any], seed: int, most: int, seconds: float, bar: tqdm, save: Callable[[], object]
+) -> None:
+    began, before, saved = time.monotonic(), counts["seconds"], time.monotonic()
+
+    def tell(results: list[Result]) -> None:
+        nonlocal saved
+        add_results(counts, results)
+        counts["seconds"] = round(before + time.monotonic() - began, 1)
+        bar.set_postfix_str(f"{door.name}: {counts['accepted']} accepted, {counts['finding']} findings", refresh=False)
+        bar.update(len(results))
+        if time.monotonic() - saved > _SAVE:
+            saved = time.monotonic()
+            save()
+
+    try_door(door, seed, counts["mutations"], most, began + seconds, tell)
+
+
 def page(found: dict[str, Any]) -> str:
     """The report as a page."""
-    total = {key: sum(row[key] for row in found["doors"].values()) for key in ("mutations", "accepted", "refused", "finding")}
+    total = {
+        key: sum(row[key] for row in found["doors"].values()) for key in ("mutations", "accepted", "refused", "finding")
+    }
     lines = [
         "# Broken and hostile files",
         "",
         "Written by `make fuzz` from `results/fuzz.json`; not by hand.",
         "",
         "Small sound files of every kind that the package reads are spoiled, each by a seeded draw: cut off, bits flipped, "
-        "blocks swapped, repeated or removed, huge counts, negative lengths, NaN, thousands of nested brackets, XML entities "
-        "that grow, zips with bombs or with names that lead out, symbolic links, other encodings, no bytes at all, and texts "
+        "blocks swapped, repeated or removed, huge counts, negative lengths, NaN, thousands of nested brackets, entities "
+        "that grow, zips with bombs or with names that lead out, symbolic links, other encodings, no bytes, and texts "
         "and pickles that would make a folder if anything ran them. A file is accepted if its values are finite, of a "
         "plausible size and, where there is a second reading to compare with, equal to that. It is refused if the error is "
         "the package's own and names the file and the mend. Anything else is a finding: another error, a NaN, over ten "
@@ -121,9 +134,15 @@ def page(found: dict[str, Any]) -> str:
                      f"| {speed:,.0f} |")  # fmt: skip
     standing = [(name, one) for name, row in found["doors"].items() for one in row["findings"]]
     if standing:
-        lines += ["", "## Findings that stand open", "", "| door | what | where | files | first |", "| --- | --- | --- | ---: | --- |"]
         lines += [
-            f"| {name} | {one['what']} | {one['where']} | {one['count']:,} | {one['first']['file']}, {one['first']['spoiled']} |"
+            "",
+            "## Findings that stand open",
+            "",
+            "| door | what | where | files | first |",
+            "| --- | --- | --- | ---: | --- |",
+        ]
+        lines += [
+            f"| {name} | {one['what']} | {one['where']} | {one['count']:,} | {one['first']['spoiled']} |"
             for name, one in standing
         ]
     return "\n".join(lines) + "\n"

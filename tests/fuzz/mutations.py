@@ -22,7 +22,23 @@ WORD = re.compile(rb"[A-Za-z_][A-Za-z_0-9]{2,}")
 ODD_NUMBERS = (b"nan", b"-nan", b"inf", b"-inf", b"1e308", b"-1", b"0", b"", b"99999999999999999999", b"2147483648",
                b"-2147483649", b"1e-320", b"0x10", b"1,5", b"1_000", "٣".encode(), b"--1", b"4294967295")  # fmt: skip
 ODD_INTEGERS = (-1, -(2**31), 2**31 - 1, 2**32 - 1, 2**63 - 1, -(2**63), 0, 1, 2**16, 2**24, 2**40)
-ODD_JSON = (None, True, [], {}, "", "x" * 10_000, -1, 0, 2**70, 1e308, float("nan"), float("inf"), [[]], {"a": None}, "../x")
+ODD_JSON = (
+    None,
+    True,
+    [],
+    {},
+    "",
+    "x" * 10_000,
+    -1,
+    0,
+    2**70,
+    1e308,
+    float("nan"),
+    float("inf"),
+    [[]],
+    {"a": None},
+    "../x",
+)
 RUN_ME = "ANYMO_FUZZ_RAN"  # a folder of this name tells that data was run as code
 CODE = (
     f"__import__('os').mkdir('{RUN_ME}')", f"!!python/object/apply:os.mkdir ['{RUN_ME}']", f"$(mkdir {RUN_ME})",
@@ -135,7 +151,11 @@ def _integer(content: bytes, rng: random.Random) -> bytes:
     """Two, four or eight bytes become a huge count or a negative length."""
     value, size = rng.choice(ODD_INTEGERS), rng.choice((2, 4, 8))
     start = rng.randrange(min(len(content), rng.choice((64, 1024, 1 << 30))))
-    return content[:start] + (value % (1 << 8 * size)).to_bytes(size, rng.choice(("little", "big"))) + content[start + size :]
+    return (
+        content[:start]
+        + (value % (1 << 8 * size)).to_bytes(size, rng.choice(("little", "big")))
+        + content[start + size :]
+    )
 
 
 def _real(content: bytes, rng: random.Random) -> bytes:
@@ -162,7 +182,9 @@ def _other_text(content: bytes, rng: random.Random) -> bytes:
     how = rng.randrange(5)
     if how == 0:
         start = rng.randrange(len(content))
-        return content[:start] + rng.choice((b"\xff", b"\xc3\x28", b"\xed\xa0\x80", b"\0", b"\x80" * 20)) + content[start:]
+        return (
+            content[:start] + rng.choice((b"\xff", b"\xc3\x28", b"\xed\xa0\x80", b"\0", b"\x80" * 20)) + content[start:]
+        )
     text = content.decode("latin-1")
     if how == 1:
         return text.encode("utf-16")
@@ -304,7 +326,9 @@ def _npy(content: bytes, rng: random.Random) -> bytes:
     import numpy as np
 
     if rng.random() < 0.4:
-        shape = rng.choice(("(-1,)", "(2**40,)", "(99999999999, 3)", "()", "(0, 3)", "(1, " * 40 + ")" * 40, "(1.5,)", "None"))
+        shape = rng.choice(
+            ("(-1,)", "(2**40,)", "(99999999999, 3)", "()", "(0, 3)", "(1, " * 40 + ")" * 40, "(1.5,)", "None")
+        )
         kind = rng.choice(("<f8", "|O", "<U99999999", "<i8", ">f4", "|V8", "[('a', '<f8')]", "<M8[s]"))
         head = f"{{'descr': '{kind}', 'fortran_order': {rng.choice(('True', 'False', '2'))}, 'shape': {shape}, }}\n".encode()
         return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head + content[128:]
@@ -416,7 +440,8 @@ def _unpacked(content: bytes, rng: random.Random) -> bytes:
 
 GENERAL: dict[str, tuple[Kind, int]] = {  # name -> how, how often
     "cut off": (_truncated, 6), "empty": (_empty, 1), "bits flipped": (_flipped, 14), "random bytes": (_random_bytes, 6),
-    "filled": (_filled, 5), "blocks swapped": (_swapped, 5), "block repeated": (_repeated, 6), "block removed": (_removed, 6),
+    "filled": (_filled, 5), "blocks swapped": (_swapped, 5), "block repeated": (_repeated, 6),
+    "block removed": (_removed, 6),
     "more appended": (_appended, 4), "other integer": (_integer, 8), "other real": (_real, 4), "code": (_code, 3),
     "symbolic link": (_linked, 1), "nested": (_nested, 2),
 }  # fmt: skip

@@ -39,7 +39,14 @@ def _spoil(files: dict[str, bytes], seed: int, door: str, number: int) -> tuple[
 
 
 def _work(
-    door: Door, seed: int, start: int, stop: int, fatal: dict[int, Verdict], root: Path, shared: mmap.mmap, out: Connection
+    door: Door,
+    seed: int,
+    start: int,
+    stop: int,
+    fatal: dict[int, Verdict],
+    root: Path,
+    shared: mmap.mmap,
+    out: Connection,
 ) -> None:
     """The worker: sends lists of results; ends at `stop`, when told to, or with its parent."""
     parent = os.getppid()
@@ -78,6 +85,7 @@ def _work(
         began = time.process_time()
         struct.pack_into("qdd", shared, 0, number, time.monotonic(), began)
         verdict = judge(door, path, folder, watch)
+        struct.pack_into("q", shared, 0, -1)
         if time.process_time() - began > HANG:
             verdict = Verdict("finding", f"over {HANG:g} s", "", verdict.where)
         put(folder / name, files[name])
@@ -109,9 +117,7 @@ def _own_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def try_door(
-    door: Door, seed: int, start: int, stop: int, until: float, tell: Callable[[list[Result]], None]
-) -> None:
+def try_door(door: Door, seed: int, start: int, stop: int, until: float, tell: Callable[[list[Result]], None]) -> None:
     """Tries the spoiled files `start` to `stop` of a door, by their numbers, in a process of its own.
 
     Args:

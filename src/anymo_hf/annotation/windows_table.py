@@ -20,6 +20,7 @@ from ..atomic_write import replacing
 from ..motion.formats.nymeria_sequence import read_xdata
 from ..nymeria.narration import read_narrations
 from ..nymeria.sequence import find_time_map, read_metadata, sequence_folders
+from ..refusals import refusing, shortened
 
 COLUMNS = ("sample_id", "session_id", "subject_id", "start_time_sec", "end_time_sec", "narration")
 _ALIASES = {"sequence": "session_id", "start": "start_time_sec", "end": "end_time_sec", "text": "narration"}
@@ -37,7 +38,11 @@ def read_windows(path: str | Path) -> pd.DataFrame:
         ValueError: an unknown ending, a missing column, no rows; a row without text, with times that are no numbers or
             out of order, or with a sample_id that another row has.
     """
-    path = Path(path)
+    with refusing(path, "table of narrated windows", "write it again"):
+        return _read_windows(Path(path))
+
+
+def _read_windows(path: Path) -> pd.DataFrame:
     table = _read(path)
     if {"sequence", "session_id"} <= set(table):
         table["session_id"] = table["session_id"].where(table["session_id"].notna(), table["sequence"])
@@ -126,7 +131,7 @@ def _read(path: Path) -> pd.DataFrame:
         with path.open(encoding="utf-8-sig") as file:
             return pd.DataFrame([_json_row(number, line) for number, line in enumerate(file, 1) if line.strip()])
     except (ValueError, OSError, pd.errors.ParserError) as error:
-        raise OSError(f"{path}: not a readable {kind[1:]} file ({error})") from error
+        raise OSError(shortened(f"{path}: not a readable {kind[1:]} file ({error}); write it again")) from error
 
 
 def _json_row(number: int, line: str) -> dict[str, Any]:

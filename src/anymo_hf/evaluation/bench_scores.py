@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from ..annotation.bench_classes import OFFICIAL_CONFIGS, SPACES
 from ..modeling.known_names import did_you_mean
 from ..recordings.imu_recording import ImuRecording
+from ..refusals import refusing
 from ..systems.interface import System, known_system, load_system
 from .bench_statistics import check_columns, find_configs
 from .metrics import people_interval, recognition_scores
@@ -75,25 +76,30 @@ def read_bench(files: Sequence[Path]) -> tuple[list[ImuRecording], list[int]]:
     Raises:
         OSError, ValueError: as `check_columns`; or a window without samples.
     """
-    recordings, ids = [], []
+    recordings: list[ImuRecording] = []
     for file in files:
-        check_columns(file)
-        for batch in pq.ParquetFile(file).iter_batches(256):
-            rows = batch.to_pydict()
-            for number, imu in enumerate(rows["imu"]):
-                values = np.asarray(imu, dtype=float)
-                if values.ndim != 2 or not len(values):
-                    raise ValueError(f"{file}: {rows['sample_id'][number]} has no samples; build it again")
-                parts = {place: values[:, 6 * k : 6 * k + 6] for k, place in enumerate(PLACES)}
-                worn = {place: part for place, part in parts.items() if part.any()} or parts
-                recordings.append(
-                    ImuRecording(
-                        worn, RATE, rows["label"][number], rows["label_id"][number], rows["subject_id"][number],
-                        rows["session_id"][number], "anymo_bench", rows["start_time_sec"][number], str(file),
-                    )
-                )  # fmt: skip
-                ids.append(rows["label_id"][number])
-    return recordings, ids
+        with refusing(file, "Parquet file", "download or build it again"):
+            recordings += _read_rows(file)
+    return recordings, [int(one.label_id) for one in recordings if one.label_id is not None]
+
+
+def _read_rows(file: Path) -> Iterator[ImuRecording]:
+    check_columns(file)
+    for batch in pq.ParquetFile(file).iter_batches(256):
+        rows = batch.to_pydict()
+        for number, imu in enumerate(rows["imu"]):
+            values = np.asarray(imu, dtype=float)
+            if values.ndim != 2 or not len(values):
+                raise ValueError(f"{file}: {rows['sample_id'][number]} has no samples; build it again")
+            for name in ("label", "label_id", "start_time_sec"):
+                if rows[name][number] is None:
+                    raise ValueError(f"{file}: {rows['sample_id'][number]} has no {name}; build it again")
+            parts = {place: values[:, 6 * k : 6 * k + 6] for k, place in enumerate(PLACES)}
+            worn = {place: part for place, part in parts.items() if part.any()} or parts
+            yield ImuRecording(
+                worn, RATE, rows["label"][number], rows["label_id"][number], rows["subject_id"][number],
+                rows["session_id"][number], "anymo_bench", rows["start_time_sec"][number], str(file),
+            )  # fmt: skip
 
 
 def evaluate_bench(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..modeling.body_segments import SEGMENTS
+from ..refusals import LARGEST_VALUE
 from .posed_mesh import PosedMesh
 
 
@@ -35,7 +36,7 @@ class BodyMotion:
         mesh: the body surface over the same frames, where the source has one.
 
     Raises:
-        ValueError: wrong shapes, non-finite values, zero quaternions or an impossible rate.
+        ValueError: wrong shapes, non-finite or impossible values, zero quaternions or an impossible rate.
     """
 
     frame_rate: float
@@ -57,6 +58,10 @@ class BodyMotion:
             raise ValueError(f"orientations must be (T, {segments}, 4) wxyz, got {self.orientations.shape}")
         if not (np.isfinite(self.positions).all() and np.isfinite(self.orientations).all()):
             raise ValueError("positions and orientations must be finite; remove or repair NaN frames first")
+        if frames and np.abs(self.positions).max() > LARGEST_VALUE:
+            raise ValueError(
+                f"positions reach {np.abs(self.positions).max():.3g} m; check the unit, or remove those frames"
+            )
         if self.mesh is not None and len(self.mesh.transforms) != frames:
             raise ValueError(f"mesh has {len(self.mesh.transforms)} frames, the motion {frames}")
         norm = np.linalg.norm(self.orientations, axis=-1, keepdims=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ..refusals import refusing
 from .body_motion import BodyMotion
 from .formats import MotionFormat, motion_formats
 from .motion_report import MotionReport
@@ -49,14 +50,16 @@ def read_motion(path: str | Path, **options: Any) -> BodyMotion:
 def inspect_motion(path: str | Path, **options: Any) -> MotionReport:
     """As `read_motion`, with what was understood."""
     path = Path(path)
-    form = motion_formats()[motion_format(path)]
+    with refusing(path, "motion file"):
+        form = motion_formats()[motion_format(path)]
     known = [name for name in inspect.signature(form.read).parameters if name != "path"]
     for name in options:
         if name not in known:
             raise ValueError(
                 f"{path}: {name}= is no option of {form.title}, which has {', '.join(known) or 'none'}; leave it out"
             )
-    return replace(form.read(path, **options), format=form.name)
+    with refusing(path, f"{form.title} file"):
+        return replace(form.read(path, **options), format=form.name)
 
 
 def motion_format(path: str | Path) -> str:

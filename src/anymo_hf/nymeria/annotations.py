@@ -9,14 +9,15 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.dataset as pds
 
+from ..array_file import ArrayFile
 from ..atomic_write import draft_beside
 from ..modeling.known_names import did_you_mean
 from ..motion.activity_labels import anymo180
+from ..refusals import refusing
 from .imu_grid import STEP_NS
 from .sequence import read_metadata, sequence_folders
 
@@ -115,6 +116,12 @@ def read_annotations(
     folder = Path(folder)
     if times not in CLOCKS:
         raise ValueError(f"times must be one of {', '.join(CLOCKS)}, got {times!r}")
+    source = named or annotations or folder / OFFICIAL_ANNOTATIONS
+    with refusing(source, "table of annotations", "write it again"):
+        return _read_annotations(folder, annotations, times, named)
+
+
+def _read_annotations(folder: Path, annotations: str | Path | None, times: str, named: str | None) -> list[Annotation]:
     subject = read_metadata(folder).subject
     origin = 0.0
     if annotations is None:
@@ -124,8 +131,7 @@ def read_annotations(
         source = named or annotations
         part = Path(annotations) / f"session_id={folder.name}"
         if times == "motion":
-            with np.load(folder / "body" / "xdata.npz", allow_pickle=False) as file:
-                origin = float(file["timestamps_us"][0]) * 1e-6
+            origin = float(ArrayFile(folder / "body" / "xdata.npz", "download it again")["timestamps_us"][0]) * 1e-6
         table = pds.dataset(part, partitioning=None) if part.is_dir() else _open(annotations)
         needed = ("session_id", "start_time_sec", "end_time_sec")
         known = {name for names in _COLUMNS.values() for name in names}

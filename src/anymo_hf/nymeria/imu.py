@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ..refusals import refusing
+
 DEVICES: dict[str, str] = {  # where it is worn -> its folder in a sequence
     "head": "recording_head",
     "left_wrist": "recording_lwrist",
@@ -107,6 +109,11 @@ def read_nymeria_imu(sequence_folder: str | Path, device: str, stream: str = "12
     if path is None:
         folder = Path(sequence_folder) / DEVICES[device] / "data"
         raise FileNotFoundError(f"{folder}: neither data.vrs nor motion.vrs; download the group timesync_and_imu")
+    with refusing(path, "VRS file", "download it again"):
+        return _read_imu(path, stream)
+
+
+def _read_imu(path: Path, stream: str) -> NymeriaImu:
     file = open_vrs(path)
     device_ns, signals, valid = file.imu(stream)
     kept = valid & np.isfinite(signals).all(axis=1)

@@ -22,6 +22,7 @@ from scipy.spatial.transform import Rotation
 
 from ..modeling.body_segments import SEGMENT_INDEX
 from ..motion.posed_mesh import PosedMesh
+from ..refusals import refusing
 
 _MIDDLE: dict[str, tuple[str, ...]] = {
     "Pelvis": ("p_pelvis", "p_l_glut", "p_r_glut", "p_l_rect", "p_r_rect", "root"),
@@ -106,7 +107,13 @@ def read_momentum_glb(path: str | Path) -> MomentumBody:
         OSError: the file cannot be read.
         ValueError: not a whole GLB 2.0, no FB_momentum motion in it, or parts that do not fit together; names the part.
     """
-    glb = _Glb(Path(path))
+    path = Path(path)
+    with refusing(path, "GLB file", _MEND):
+        return _read_glb(path)
+
+
+def _read_glb(path: Path) -> MomentumBody:
+    glb = _Glb(path)
     try:
         return _read_body(glb)
     except (AttributeError, IndexError, KeyError, TypeError) as error:
@@ -175,7 +182,7 @@ class _Glb:
         self.binary = chunks.get(0x004E4942, b"")
 
     def error(self, why: str) -> ValueError:
-        return ValueError(f"{self.path}: {why}")
+        return ValueError(f"{self.path}: {why}" if ";" in why else f"{self.path}: {why}; {_MEND}")
 
     def item(self, kind: str, index: Any) -> dict[str, Any]:
         """Entry of a list such as "nodes", with the index checked."""

@@ -22,6 +22,7 @@ from ..motion.formats import motion_formats
 from ..motion.formats.nymeria_sequence import FORMAT, SEQUENCE_NAME, Repairs, read_skeleton
 from ..motion.posed_mesh import PosedMesh
 from ..motion.read_motion import motion_format, read_motion
+from ..refusals import refusing
 from .imu import find_vrs, vrs_reader
 from .momentum_glb import MomentumBody, read_momentum_glb
 from .narration import (
@@ -101,6 +102,18 @@ def read_nymeria(
         ValueError: a file is damaged, or files of the folder contradict each other; names the file and the mend.
     """
     folder = Path(folder)
+    with refusing(folder, "Nymeria sequence", "download it again"):
+        return _read_sequence(folder, kinds, mesh, time_map, name_seed, strict)
+
+
+def _read_sequence(
+    folder: Path,
+    kinds: tuple[str, ...],
+    mesh: bool,
+    time_map: NymeriaTimeMap | None,
+    name_seed: int | None,
+    strict: bool,
+) -> NymeriaSequence:
     metadata = read_metadata(folder)
     motion, repairs = read_skeleton(folder, strict)
     motion = replace(motion, subject=metadata.subject, name=folder.name, source="nymeria")

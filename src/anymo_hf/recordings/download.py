@@ -8,11 +8,14 @@ import shutil
 import zipfile
 import zlib
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
+from ..refusals import refusing
 from .imu_recording import natural_key
 
 CUT_OFF = (zipfile.BadZipFile, zlib.error, EOFError)  # what reading a damaged zip raises
@@ -100,15 +103,17 @@ class Download:
             raise OSError(f"{self.path}: no {wanted} found; point to the folder or zip into which {dataset} came")
         return sorted(found.values(), key=lambda member: natural_key(Path(*member.chain)))
 
-    def open(self, member: Member) -> IO[bytes]:
-        """The member's bytes, to be read once from start to end.
+    @contextmanager
+    def open(self, member: Member) -> Iterator[IO[bytes]]:
+        """The member's bytes, to be read once from start to end; what is raised in the block names the member.
 
         Raises:
             OSError: unreadable.
         """
-        if len(member.chain) == 1:
-            return (self._root / member.chain[0]).open("rb")
-        return self._open_in(member.chain)
+        with refusing(member.source, "file of this data set", "download it again"):
+            path = self._root / member.chain[0]
+            with path.open("rb") if len(member.chain) == 1 else self._open_in(member.chain) as file:
+                yield file
 
     def _source(self, chain: tuple[str, ...]) -> str:
         return str(self._root.joinpath(*chain))

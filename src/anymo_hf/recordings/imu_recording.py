@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..modeling.windows import consecutive_spans
+from ..refusals import LARGEST_VALUE
 
 STANDARD_GRAVITY = 9.80665
 LONGEST_GAP = 1.0  # seconds without a sample; over a longer one no reader interpolates
@@ -30,7 +31,8 @@ class ImuRecording:
         source: the file or folder it was read from.
 
     Raises:
-        ValueError: no placement, wrong shape, unequal lengths, non-finite samples or an impossible rate.
+        ValueError: no placement, wrong shape, unequal lengths,
+            samples that are not finite or that no sensor reads, or an impossible rate.
     """
 
     signals: dict[str, np.ndarray]
@@ -56,6 +58,12 @@ class ImuRecording:
                 raise ValueError(f"{where}: signal {name!r} must be (T, 6) or (T, 3), got {shape}")
             if not np.isfinite(self.signals[name]).all():
                 raise ValueError(f"{where}: signal {name!r} holds NaN or infinite samples; interpolate or drop them")
+            if np.size(self.signals[name]) and np.abs(self.signals[name]).max() > LARGEST_VALUE:
+                top = np.abs(self.signals[name]).max()
+                raise ValueError(
+                    f"{where}: signal {name!r} reaches {top:.3g}, which no sensor reads; remove those samples, or fetch the "
+                    "file again"
+                )
         if len({shape[0] for shape in lengths.values()}) > 1:
             raise ValueError(f"{where}: placements differ in length: {lengths}")
 

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..atomic_write import replacing
+from ..refusals import refusing
 from .catalogue import DATASETS, in_bundle, known_dataset, read_windows
 from .dataset import Dataset
 from .imu_recording import ImuRecording
@@ -133,10 +134,12 @@ def read_windows_file(path: str | Path) -> WindowsFile:
         OSError: no such file, or no Parquet.
         ValueError: other columns, an unknown dataset, or rows that are not those that were written.
     """
-    try:
-        table = pq.read_table(path)
-    except pa.ArrowInvalid as error:
-        raise OSError(f"{path}: not a readable Parquet file ({error}); write it again") from error
+    with refusing(path, "windows file", "write it again with anymo evaluate windows"):
+        return _read_windows_file(path)
+
+
+def _read_windows_file(path: str | Path) -> WindowsFile:
+    table = pq.read_table(path)
     facts = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
     again = "write it again with anymo evaluate windows"
     if facts.get("anymo_windows") != _VERSION or table.schema.names != SCHEMA.names:

@@ -21,6 +21,7 @@ from torch.distributed.tensor import DTensor
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from ..atomic_write import draft_beside, replacing_folder, write_bytes
+from ..refusals import refusing
 from .sharding import shard_like, whole_tensor
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -171,6 +172,11 @@ def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimi
     """
     if not path.is_file():
         return RunLog()
+    with refusing(path, "state of a training", "delete it to start this stage again"):
+        return _load_checkpoint(path, module, optimizer, fingerprint)
+
+
+def _load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, fingerprint: str) -> RunLog:
     like = {f"model.{name}": value for name, value in module.state_dict().items()}
     numbered = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     like |= {f"optimizer.{index}": parameter for index, parameter in enumerate(numbered)}
@@ -190,7 +196,7 @@ def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimi
     try:
         module.load_state_dict({n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")})
     except RuntimeError as error:
-        raise ValueError(f"{path} does not fit the model: {error}") from error
+        raise ValueError(f"{path} does not fit the model: {error}; delete it to start this stage again") from error
     state: dict[int, dict[str, torch.Tensor]] = {}
     for name, value in tensors.items():
         if name.startswith("optimizer."):

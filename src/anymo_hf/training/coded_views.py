@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from ..array_file import ArrayFile
 from ..atomic_write import replacing
+from ..modeling.body_segments import SEGMENTS
 
 CODES = "codes.npz"
 
@@ -56,12 +56,26 @@ def load_codes(path: str | Path) -> CodedViews:
     path = Path(path)
     if not path.is_file():
         raise OSError(f"no motion codes at {path}; run training/train_tokenizer.py first")
+    mend = "delete it and run training/train_tokenizer.py again"
     try:
-        with np.load(path, allow_pickle=False) as file:
-            values = {name: file[name] for name in ("codes", "length", "clip", "placements", "codebook_size")}
-    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError) as error:
-        raise OSError(f"{path} is damaged ({error}); delete it and run training/train_tokenizer.py again") from error
-    return CodedViews(**values | {"codebook_size": int(values["codebook_size"])})
+        file = ArrayFile(path, mend)
+        values = {name: file[name] for name in ("codes", "length", "clip", "placements", "codebook_size")}
+    except ValueError as error:
+        raise OSError(str(error)) from error
+    codes, rows, size = values["codes"], values["length"].size, values["codebook_size"]
+    shapes = {"length": (rows,), "clip": (rows,), "placements": (rows, *values["placements"].shape[1:2])}
+    whole = all(array.dtype.kind in "iu" for array in values.values())
+    if not whole or codes.ndim != 3 or len(codes) != rows or size.shape or any(
+        values[name].shape != shape for name, shape in shapes.items()
+    ):  # fmt: skip
+        found = ", ".join(f"{name} {array.dtype} {array.shape}" for name, array in values.items())
+        raise OSError(f"{path} is damaged: {found}; {mend}")
+    length, placements = values["length"], values["placements"]
+    if ((length < 0) | (length > codes.shape[1])).any() or ((placements < -1) | (placements >= len(SEGMENTS))).any():
+        raise OSError(f"{path} is damaged: lengths over {codes.shape[1]} steps, or placements on no segment; {mend}")
+    if codes.size and not 0 <= codes.min() <= codes.max() < size:
+        raise OSError(f"{path} is damaged: codes from {codes.min()} to {codes.max()} in books of {size}; {mend}")
+    return CodedViews(**values | {"codebook_size": int(size)})
 
 
 def save_codes(path: Path, views: CodedViews) -> None:

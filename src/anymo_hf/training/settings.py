@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..modeling.known_names import did_you_mean
+from ..refusals import refusing
 from ..simulation.sensor_noise import noise_models
 from ..simulation.views import ViewOptions
 from .losses import added_losses, embedding_losses, encoder_objectives
@@ -286,16 +287,12 @@ def load_settings(path: str | Path, kind: type[Settings]) -> Settings:
     path = Path(path)
     if not path.is_file():
         raise OSError(f"no settings file {path}; see training/configs/nano")
-    try:
+    with refusing(path, "settings file in YAML", "correct it, or see training/configs/nano"):
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not YAML: {error}") from error
     if not isinstance(values, dict):
         raise ValueError(f"{path} must hold settings as `name: value` lines, got {type(values).__name__}")
     known = {item.name for item in dataclasses.fields(kind)}
     if unknown := sorted(map(str, set(values) - known)):
         raise ValueError(f"{path}: unknown settings {unknown}{did_you_mean(unknown, known)}; known are {sorted(known)}")
-    try:
+    with refusing(path, "settings file", "correct it, or see training/configs/nano"):
         return kind(**values)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error

@@ -91,7 +91,9 @@ def _state(folder: Path) -> Path:
     module, optimizer = _module()
     module(torch.ones(2, 3)).sum().backward()
     optimizer.step()
-    checkpoints.save_checkpoint(folder / "checkpoint.safetensors", module, optimizer, checkpoints.RunLog(5, 2.0), "same")
+    checkpoints.save_checkpoint(
+        folder / "checkpoint.safetensors", module, optimizer, checkpoints.RunLog(5, 2.0), "same"
+    )
     return folder / "checkpoint.safetensors"
 
 
@@ -157,20 +159,23 @@ def _in_memory(name: str, content, read) -> Door:
 
 
 _STILL = [[0.0, 0.5, 9.8, 0.0, 0.1, 0.2]] * 60
+_CODES = {"imu_codes": [[3, 20, 7, 16, 3, 29]], "imu_placements": [[11]], "text": ["a person walks"]}
+_ROW = {"placements": ["left_wrist"], "left_wrist": _STILL, "sampling_rate": 60, "label": 3}
 DOORS = [
     Door("archive", _archive, _read_archive),
     Door("archive's shard alone", _shard, _read_shard),
     Door("checkpoint", read=_read_checkpoint, largest=1e39, **_release("anymo/config.json", "anymo/model.safetensors")),
     Door("processor", read=_read_processor, **_release("config.json", "tokenizer.json", ".jinja")),
     Door("feature extractor", read=_read_extractor,
-         **_release("preprocessor_config.json", "processor_config.json", "imu_tokenizer/config.json", "imu_tokenizer/model.safetensors")),
+         **_release("preprocessor_config.json", "processor_config.json", "imu_tokenizer/config.json",
+                    "imu_tokenizer/model.safetensors")),
     Door("tokenizer", _tokenizer, _read_tokenizer),
     Door("state of a training", _state, _read_state, largest=1e39),
     Door("codes of a corpus", _codes, _read_codes),
     _official("safetensors"),
     _official("bin"),
-    _in_memory("codes to the processor", {"imu_codes": [[3, 20, 7, 16, 3, 29]], "imu_placements": [[11]], "text": ["a person walks"]},
+    _in_memory("codes to the processor", _CODES,
                lambda processor, value: np.asarray(processor(**value)["input_ids"], float)),
-    _in_memory("rows to the processor", {"placements": ["left_wrist"], "left_wrist": _STILL, "sampling_rate": 60, "label": 3},
+    _in_memory("rows to the processor", _ROW,
                lambda processor, value: np.asarray(processor.from_row(value)["imu_input_ids"], float)),
 ]  # fmt: skip

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from fuzz.door import Door
-from support import embrace_plus_file
+from support import embrace_plus_files
 from support.binary_device_files import BINARY_FILES
 from support.device_files import SI, TEXT_FILES, DeviceFile
 
@@ -23,7 +23,9 @@ def _read(path: Path) -> dict:
 
 def _table(folder: Path) -> Path:
     """A plain table: seconds, m/s^2 and rad/s, at 50 Hz."""
-    rows = "".join(f"{i / 50:.2f},{SI[0] + i % 3 / 10:.3f},{SI[1]:.3f},{SI[2]:.3f},0.1,{i % 7 / 10:.1f},-0.2\n" for i in range(120))
+    rows = "".join(
+        f"{i / 50:.2f},{SI[0] + i % 3 / 10:.3f},{SI[1]:.3f},{SI[2]:.3f},0.1,{i % 7 / 10:.1f},-0.2\n" for i in range(120)
+    )
     path = folder / "walk.csv"
     path.write_text("time (s),acc_x,acc_y,acc_z,gyro_x,gyro_y,gyro_z\n" + rows)
     return path
@@ -34,7 +36,11 @@ def _read_table(path: Path) -> dict:
         path, options=ReadingOptions(acceleration_unit="m/s^2", angular_velocity_unit="rad/s", time_column="time (s)",
                                      columns=("acc_x", "acc_y", "acc_z", "gyro_x", "gyro_y", "gyro_z"))
     ).only()  # fmt: skip
-    return {"first": recording.signals["sensor"][0], "last": recording.signals["sensor"][-1], "start": recording.start_time}
+    return {
+        "first": recording.signals["sensor"][0],
+        "last": recording.signals["sensor"][-1],
+        "start": recording.start_time,
+    }
 
 
 def _plain_table(path: Path) -> dict:
@@ -69,7 +75,7 @@ def _door(name: str, known: DeviceFile) -> Door:
 
 DOORS = [
     *(_door(name, known) for name, known in (TEXT_FILES | BINARY_FILES).items()),
-    Door("device embrace_plus", lambda folder: embrace_plus_file.write(folder, codec="deflate", records=1), _read),
+    Door("device embrace_plus", lambda folder: embrace_plus_files.write(folder, codec="deflate", records=1), _read),
     Door("device table", _table, _read_table, _plain_table),
     Door("device zip", _zipped, _read),
     Door("Space's upload, table", _table, _upload),

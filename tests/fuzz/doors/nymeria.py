@@ -66,7 +66,9 @@ def _annotated(ending: str) -> Door:
         sequence = folder / files.NAME
         sequence.mkdir()
         (sequence / "metadata.json").write_text('{"fake_name": "james_johnson"}')
-        table = pa.table({**rows, "label": pa.array([None, None], pa.string()), "augmentations": pa.array([None, None], pa.string())})
+        table = pa.table(
+            {**rows, "label": pa.array([None, None], pa.string()), "augmentations": pa.array([None, None], pa.string())}
+        )
         if ending == "parquet":
             pq.write_table(table, folder / "annotations.parquet")
         else:

@@ -116,7 +116,7 @@ def _ego4d(folder):
 
 
 def _ego_exo4d(folder):
-    pytest.importorskip("vrs")
+    pytest.importorskip("pyvrs")
     files = ego_exo4d
     for name in ("cmu_bike01_2", "cmu_bike01_3"):
         files.take(folder, name, files.still(5500))

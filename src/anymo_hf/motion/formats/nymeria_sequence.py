@@ -14,7 +14,6 @@ then lie along their segments' long axes, else the file is refused.
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from ...array_file import ArrayFile
 from ...modeling.body_segments import SEGMENT_INDEX, SEGMENTS
 from ..body_motion import BodyMotion
 from ..motion_report import MotionReport
@@ -141,20 +141,10 @@ def read_arrays(path: Path, keys: tuple[str, ...], optional: tuple[str, ...]) ->
         OSError: no such file.
         ValueError: a key is missing, or the file is damaged.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            missing = [key for key in keys if key not in file]
-            if missing:
-                raise ValueError(
-                    f"{path}: lacks {', '.join(missing)}; is it body/xdata.npz of Nymeria? Download it again"
-                )
-            data = {key: file[key] for key in (*keys, *optional) if key in file}
-    except (zipfile.BadZipFile, EOFError, TypeError) as error:
-        raise ValueError(f"{path}: not a whole NPZ file ({error}); download it again") from error
-    except ValueError as error:
-        if str(path) in str(error):
-            raise
-        raise ValueError(f"{path}: not a whole NPZ file of plain numbers ({error}); download it again") from error
+    file = ArrayFile(path, "download it again")
+    if missing := [key for key in keys if key not in file]:
+        raise ValueError(f"{path}: lacks {', '.join(missing)}; is it body/xdata.npz of Nymeria? Download it again")
+    data = {key: file[key] for key in (*keys, *optional) if key in file}
     for key, array in data.items():
         if array.dtype.kind not in "iuf" or array.size == 0:
             raise ValueError(f"{path}: {key} must hold numbers, got {array.dtype} of shape {array.shape}")

@@ -20,13 +20,12 @@ clearly stands along the other axis over the clip, that one is taken, with a not
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from ...array_file import ArrayFile
 from ...modeling.body_segments import SEGMENT_INDEX
 from ..body_motion import BodyMotion
 from ..frame_rate import checked_rate, rate_of_time_stamps
@@ -109,13 +108,8 @@ class SmplArrays:
 
     def __init__(self, path: Path, wanted: str):
         self.path, self.wanted = path, wanted
-        try:
-            self.file = np.load(path, allow_pickle=False)
-            self.keys = list(self.file.keys())
-        except FileNotFoundError:
-            raise FileNotFoundError(f"{path}: no such file; give the path of an npz file") from None
-        except (ValueError, EOFError, OSError, AttributeError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{path}: not a whole npz file ({error}); {wanted}, fetch it again") from None
+        self.file = ArrayFile(path, f"{wanted}, fetch it again")
+        self.keys = self.file.names
 
     def get(self, name: str, shape: tuple[int, ...] | None = None) -> np.ndarray:
         """The array in float64."""
@@ -125,7 +119,9 @@ class SmplArrays:
             )
         try:
             values = np.asarray(self.file[name], dtype=np.float64)
-        except (ValueError, TypeError, zipfile.BadZipFile, zlib.error) as error:
+        except (ValueError, TypeError) as error:
+            if str(self.path) in str(error):
+                raise
             raise ValueError(f"{self.path}: {name} cannot be read as numbers ({error}); fetch it again") from None
         if shape is not None and values.shape != shape:
             raise ValueError(f"{self.path}: {name} must be {shape}, got {values.shape}")

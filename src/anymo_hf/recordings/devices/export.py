@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ...modeling.imu_signal import suspicious_units
+from ...refusals import refusing
 from ..imu_recording import ImuRecording
 from .clock import find_gaps, to_stretches
 from .companions import export_files, recording_file, unpacked
@@ -88,9 +89,13 @@ def read_export(
         OSError: no such file, or not a readable one.
         ValueError: an unknown format, or what its reader refuses.
     """
+    with refusing(path, "export", "export it again"):
+        return _read(Path(path), placement, device, options)
+
+
+def _read(path: Path, placement: str, device: str | None, options: ReadingOptions | None) -> DeviceExport:
     from .read_device import ZIP, named_device, recognise_device
 
-    path = Path(path)
     if path.is_dir():
         return replace(_of_folder(path, placement, device, options), file=path)
     known = recognise_device(path) if device is None else named_device(device)

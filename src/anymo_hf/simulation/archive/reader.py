@@ -49,7 +49,10 @@ class Archive:
                 del self._shards[next(iter(self._shards))]
             shard = Shard(self.folder / entry.file)
             if shard.info.frames != entry.frames:
-                raise OSError(f"{self.folder / entry.file} has {shard.info.frames} frames, the manifest {entry.frames}")
+                raise OSError(
+                    f"{self.folder / entry.file} has {shard.info.frames} frames, {MANIFEST} says {entry.frames}; run "
+                    "the same `anymo simulate` again"
+                )
             self._shards[name] = shard
         return self._shards[name]
 

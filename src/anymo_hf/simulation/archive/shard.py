@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from ...atomic_write import replacing
 from ...motion.body_motion import BodyMotion, Narration
+from ...refusals import refusing
 from ..kinematics import SegmentKinematics, segment_kinematics
 from .clips import Clip, clip_of
 from .codec import decode_correction, decode_poses, encode_correction, encode_poses
@@ -158,7 +159,15 @@ class Shard:
 
     def __init__(self, path: str | Path, cached_blocks: int = 4):
         self.path = Path(path)
-        if not self.path.is_file():
+        with refusing(path, "shard of a motion archive", _MEND):
+            self._open()
+        self._cached = cached_blocks
+        self._poses: OrderedDict[int, Poses] = OrderedDict()
+        self._corrections: dict[int, np.ndarray | None] = {}
+
+    def _open(self) -> None:
+        path = self.path
+        if not path.is_file():
             raise OSError(f"{path} is missing; run the same `anymo simulate` again")
         try:
             self._file = pq.ParquetFile(self.path, page_checksum_verification=True)
@@ -175,14 +184,11 @@ class Shard:
             fields["narrations"] = tuple(Narration(**entry) for entry in fields["narrations"])
             fields["clips"] = tuple(clip_of(entry) for entry in fields["clips"])
             self.info = RecordingInfo(**fields)
-        except (TypeError, KeyError, json.JSONDecodeError) as error:
+        except (TypeError, KeyError, AttributeError, json.JSONDecodeError) as error:
             raise OSError(f"{path}: key {_KEY.decode()!r} is damaged ({error}); {_MEND}") from error
         blocks = -(-self.info.frames // BLOCK_FRAMES)
         if self._file.num_row_groups != blocks:
             raise OSError(f"{path} has {self._file.num_row_groups} blocks, {blocks} are needed; {_MEND}")
-        self._cached = cached_blocks
-        self._poses: OrderedDict[int, Poses] = OrderedDict()
-        self._corrections: dict[int, np.ndarray | None] = {}
 
     def poses(self, start: int = 0, stop: int | None = None) -> BodyMotion:
         """Frames `[start, stop)` as a motion; narrations come along as they are, in seconds of the whole recording."""

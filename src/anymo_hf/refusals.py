@@ -1,0 +1,71 @@
+"""What a library says of a damaged or hostile file becomes one sentence: the file, what is wrong with it, and the mend."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+LARGEST_VALUE = 1e6  # in any unit of a signal or a body: no sensor reads it and nobody moves so far
+_MEND = re.compile(r"; |\bmust\b|\bgive\b")
+_LONGEST = 600  # letters of a sentence: a hostile file may hold a name of thousands
+
+
+@contextmanager
+def refusing(path: str | Path, what: str, mend: str = "fetch it again") -> Iterator[None]:
+    """A block that reads `path`; what goes wrong in it is a ValueError or OSError that names the file and the mend.
+
+    Errors that already do pass as they are, shortened where a file's own words make them endless.
+
+    Args:
+        path: the file or folder.
+        what: what it should be, such as "BVH file".
+        mend: what to do about it.
+
+    Raises:
+        ValueError: the reader's own sentence, or what a library made of the content.
+        OSError: the same of a reader's OSError, what the system said, or lack of memory.
+    """
+    try:
+        yield
+    except ImportError:  # a package that is missing says so itself
+        raise
+    except (ValueError, OSError) as error:
+        said = str(error)
+        named = str(Path(path)) in said or str(Path(path).parent) in said
+        # float("x") in a reader is Python's sentence, not the reader's
+        if _is_sentence(error) and (named or _MEND.search(said)):
+            if named and len(said) <= _LONGEST:
+                raise
+            raise type(error)(shortened(said if named else f"{path}: {said}")) from error
+        kind = ValueError if isinstance(error, ValueError) else OSError
+        raise kind(shortened(f"{path}: not a readable {what} ({_in_brief(error)}); {mend}")) from error
+    except MemoryError as error:
+        raise OSError(f"{path}: asks for more memory than there is, so it is damaged or too large; {mend}") from error
+    except Exception as error:
+        raise ValueError(shortened(f"{path}: not a readable {what} ({_in_brief(error)}); {mend}")) from error
+
+
+def _is_sentence(error: ValueError | OSError) -> bool:
+    """Whether an error is one of this package rather than of a library or of the system."""
+    if (
+        type(error).__module__ != "builtins"
+        or isinstance(error, UnicodeError)
+        or getattr(error, "errno", None) is not None
+    ):
+        return False
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    return frame is not None and frame.tb_frame.f_globals.get("__name__", "").startswith("anymo_hf")
+
+
+def _in_brief(error: Exception) -> str:
+    said = " ".join(str(error).split())[:200]
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def shortened(said: str) -> str:
+    """A sentence with its middle left out where it is endless."""
+    return said if len(said) <= _LONGEST else f"{said[: _LONGEST // 2]} ... {said[-_LONGEST // 3 :]}"
