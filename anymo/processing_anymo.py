@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from math import ceil, prod
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from .prompts import (
     sensor_context,
 )
 from .saved_code import PROCESSOR_FILE, add_code, push_saved, write_json
+from .strict_loading import loading
 from .token_layout import TokenLayout, merged_settings
 from .tokenization_anymo import CHAT_TEMPLATE, AnyMoTokenizer
 from .windows import MAX_WINDOW_SECONDS, equal_spans
@@ -133,13 +135,14 @@ class AnyMoProcessor(ProcessorMixin):
         """
         known = ("max_window_seconds", "templates", "prompt_style")
         own, hub = split_arguments(kwargs, ("wrist", *known), "AnyMoProcessor.from_pretrained")
-        settings, _ = cls.get_processor_dict(pretrained_model_name_or_path, **hub)
-        _check_json_files(pretrained_model_name_or_path)
-        wrist = {"wrist": own.pop("wrist")} if "wrist" in own else {}
-        extractor = AnyMoFeatureExtractor.from_pretrained(pretrained_model_name_or_path, **wrist, **hub)
-        tokenizer = AnyMoTokenizer.from_pretrained(pretrained_model_name_or_path, **hub)
-        saved = {name: settings[name] for name in known if name in settings}
-        return cls(extractor, tokenizer, **(saved | own))
+        with loading(pretrained_model_name_or_path):
+            settings, _ = cls.get_processor_dict(pretrained_model_name_or_path, **hub)
+            _check_json_files(pretrained_model_name_or_path)
+            wrist = {"wrist": own.pop("wrist")} if "wrist" in own else {}
+            extractor = AnyMoFeatureExtractor.from_pretrained(pretrained_model_name_or_path, **wrist, **hub)
+            tokenizer = AnyMoTokenizer.from_pretrained(pretrained_model_name_or_path, **hub)
+            saved = {name: settings[name] for name in known if name in settings}
+            return cls(extractor, tokenizer, **(saved | own))
 
     # -- tokens ------------------------------------------------------------------------------------------------------
 
@@ -226,7 +229,7 @@ class AnyMoProcessor(ProcessorMixin):
                     "trained on windows of at most 5 s; embed_recordings and the pipelines cut it"
                 )
         elif kwargs:
-            raise ValueError(f"{sorted(kwargs)} only mean something with imu=")
+            raise ValueError(f"{sorted(kwargs)} only mean something with imu=; leave them out")
         rows, masks = _rows(imu_codes), None if imu_code_mask is None else _rows(imu_code_mask)
         if masks is not None:
             rows = [row[np.asarray(mask, dtype=bool)] for row, mask in zip(rows, masks, strict=True)]
@@ -384,11 +387,13 @@ class AnyMoProcessor(ProcessorMixin):
             prompts = [self._imu_prompt(row, place) for row, place in zip(rows, places, strict=True)]
             data |= {f"imu_{name}": value for name, value in self._batch(prompts, layout).items()}
         elif kwargs:
-            raise ValueError(f"{sorted(kwargs)} only mean something with imu=")
+            raise ValueError(f"{sorted(kwargs)} only mean something with imu=; leave them out")
         if text is not None:
-            texts = [text] if isinstance(text, str) else list(text)
+            texts = [text] if isinstance(text, str) else list(text) if isinstance(text, Iterable) else [text]
             if not texts:
                 raise ValueError("text is an empty list; give at least one label or narration")
+            if strange := [item for item in texts if not isinstance(item, str)]:
+                raise ValueError(f"text must be a text or a list of them, got {strange[0]!r}")
             most = layout.max_length or self.tokenizer.model_max_length
             prompts = [self._text_prompt(item, text_kind, most if layout.truncation else None) for item in texts]
             data |= self._batch(prompts, layout)
@@ -467,24 +472,28 @@ class AnyMoProcessor(ProcessorMixin):
             ValueError: a row of another kind, or without a signal.
         """
         if "imu" in row:
-            signal = np.asarray(row["imu"], dtype=float)
+            signal = _signal(row, "imu")
             if signal.ndim != 2 or signal.shape[1] != 6 * len(BENCH_SENSORS):
                 raise ValueError(f"imu of a row must be (T, {6 * len(BENCH_SENSORS)}), got {signal.shape}")
             sensors = dict(zip(BENCH_SENSORS, np.split(signal, len(BENCH_SENSORS), axis=1), strict=True))
         else:
-            places = (
-                row["placements"]
-                if "placements" in row
-                else [name for name in (*BENCH_SENSORS, *SEGMENTS) if name in row]
-            )
-            sensors = {str(place): np.asarray(row[str(place)], dtype=float) for place in places}
+            places = row.get("placements", [name for name in (*BENCH_SENSORS, *SEGMENTS) if name in row])
+            if not isinstance(places, Iterable):
+                raise ValueError(f"placements of a row must be a list of names, got {places!r}")
+            sensors = {str(place): _signal(row, str(place)) for place in places}
         sensors = {place: signal for place, signal in sensors.items() if signal.size and signal.any()}
         if not sensors:
-            raise ValueError(f"a row needs imu or placements with their columns, none of them zero, got {sorted(row)}")
+            raise ValueError(
+                f"a row needs imu or placements with their columns, none of them zero; it has {sorted(row)}"
+            )
         batch = self(imu=sensors, sampling_rate=row.get("sampling_rate", TARGET_RATE))
         inputs = {name: value[0] for name, value in batch.items()}
         label = row.get("label_id", row.get("label"))
-        return inputs if label is None or isinstance(label, str) else inputs | {"labels": int(label)}
+        if label is None or isinstance(label, str):
+            return inputs
+        if not isinstance(label, Integral):
+            raise ValueError(f"label of a row must be a whole number or a text, got {label!r}")
+        return inputs | {"labels": int(label)}
 
     def _check_length(self, rows: list[list[int]]) -> None:
         check_positions(max(map(len, rows)), self.tokenizer.model_max_length)
@@ -666,15 +675,37 @@ def _check_json_files(folder) -> None:
             raise OSError(f"{path} is damaged ({error}); copy it again") from error
 
 
+def _signal(row: Mapping[str, Any], name: str) -> np.ndarray:
+    """A column of a row as numbers."""
+    if name not in row:
+        raise ValueError(f"a row names the placement {name!r} but has no column of it; it has {sorted(row)}")
+    try:
+        return np.asarray(row[name], dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"column {name!r} of a row must be (T, channels) numbers: {error}") from error
+
+
 def _place_rows(placements) -> list:
     """One list of segment indices or a batch of them as a batch."""
-    rows = list(placements)
+    rows = list(placements) if isinstance(placements, Iterable) and not isinstance(placements, str) else []
     if not rows:
-        raise ValueError("imu_placements is empty; give for each recording a list of segment indices")
-    return [rows] if np.ndim(rows[0]) == 0 else rows
+        raise ValueError(
+            f"imu_placements must be, for each recording, a list of segment indices, at least one; got {placements!r}"
+        )
+    rows = [rows] if np.ndim(rows[0]) == 0 else rows
+    for row in rows:
+        if not isinstance(row, Iterable) or not all(
+            isinstance(index, Integral) and not isinstance(index, bool)
+            for index in np.asarray(row, object).ravel().tolist()
+        ):
+            raise ValueError(f"imu_placements must hold lists of segment indices, whole numbers, got {row!r}")
+    return rows
 
 
 def _rows(values) -> list[np.ndarray]:
     """One row or a batch of rows as a list of arrays."""
-    rows = [np.asarray(row) for row in (values if isinstance(values, list | tuple) else np.asarray(values))]
-    return [np.asarray(values)] if rows and rows[0].ndim == 0 else rows
+    try:
+        rows = [np.asarray(row) for row in (values if isinstance(values, list | tuple) else np.asarray(values))]
+        return [np.asarray(values)] if rows and rows[0].ndim == 0 else rows
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"imu_codes must be a row of whole numbers, or a list of such rows, got {values!r}") from error

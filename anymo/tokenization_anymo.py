@@ -8,6 +8,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from .saved_code import add_code, push_saved
+from .strict_loading import loading
 
 IMU_BOS, IMU_EOS, FIRST_CODE = "<imu_bos>", "<imu_eos>", "<imu_0000>"
 CHAT_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
@@ -39,6 +40,12 @@ class AnyMoTokenizer(PreTrainedTokenizerFast):
     """
 
     model_input_names = ["input_ids", "attention_mask"]
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path, *args, **kwargs):
+        """As `PreTrainedTokenizerFast.from_pretrained`; ValueError or OSError that names the folder where it is damaged."""
+        with loading(pretrained_model_name_or_path):
+            return super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
 
     def save_pretrained(self, save_directory, *args, push_to_hub: bool = False, **kwargs) -> tuple[str, ...]:
         """As `PreTrainedTokenizerFast.save_pretrained`, with the code that loads it elsewhere; so has an upload."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 LARGEST_VALUE = 1e6  # in any unit of a signal or a body: no sensor reads it and nobody moves so far
-_MEND = re.compile(r"; |\bmust\b|\bgive\b")
+_MEND = re.compile(r"; |\bmust\b|\bgive\b|\bknown are\b")
 _LONGEST = 600  # letters of a sentence: a hostile file may hold a name of thousands
 
 
@@ -16,7 +16,7 @@ _LONGEST = 600  # letters of a sentence: a hostile file may hold a name of thous
 def refusing(path: str | Path, what: str, mend: str = "fetch it again") -> Iterator[None]:
     """A block that reads `path`; what goes wrong in it is a ValueError or OSError that names the file and the mend.
 
-    Errors that already do pass as they are, shortened where a file's own words make them endless.
+    Errors that already do pass as they are; to others what is missing is added, and endless ones are shortened.
 
     Args:
         path: the file or folder.
@@ -34,11 +34,13 @@ def refusing(path: str | Path, what: str, mend: str = "fetch it again") -> Itera
     except (ValueError, OSError) as error:
         said = str(error)
         named = str(Path(path)) in said or str(Path(path).parent) in said
+        mended = _MEND.search(said) is not None
         # float("x") in a reader is Python's sentence, not the reader's
-        if _is_sentence(error) and (named or _MEND.search(said)):
-            if named and len(said) <= _LONGEST:
+        if _is_sentence(error) and (named or mended):
+            if named and mended and len(said) <= _LONGEST:
                 raise
-            raise type(error)(shortened(said if named else f"{path}: {said}")) from error
+            whole = (said if named else f"{path}: {said}") + ("" if mended else f"; {mend}")
+            raise type(error)(shortened(whole)) from error
         kind = ValueError if isinstance(error, ValueError) else OSError
         raise kind(shortened(f"{path}: not a readable {what} ({_in_brief(error)}); {mend}")) from error
     except MemoryError as error:

@@ -31,6 +31,7 @@ from .modeling_imu_tokenizer import IMU_TOKENIZER_FOLDER as _FOLDER
 from .modeling_pqvae import AnyMoPQVAEModel
 from .modeling_stgcn import AnyMoSTGCNModel
 from .saved_code import IMU_TOKENIZER_CLASSES, add_code, push_saved, without_residue, write_json
+from .strict_loading import loading
 
 _AT_ONCE = 64  # recordings in a pass of the encoder
 _CONFIG, _WEIGHTS = "config.json", "model.safetensors"
@@ -136,6 +137,11 @@ class AnyMoFeatureExtractor(FeatureExtractionMixin):
             ValueError: tensors are missing, unexpected or of another shape; an unknown argument.
         """
         own, hub = split_arguments(kwargs, ("wrist",), "AnyMoFeatureExtractor.from_pretrained")
+        with loading(pretrained_model_name_or_path):
+            return cls._load(pretrained_model_name_or_path, own, hub)
+
+    @classmethod
+    def _load(cls, pretrained_model_name_or_path, own: dict[str, Any], hub: dict[str, Any]) -> AnyMoFeatureExtractor:
         settings, _ = cls.get_feature_extractor_dict(pretrained_model_name_or_path, **hub)
         files = [cached_file(pretrained_model_name_or_path, f"{_FOLDER}/{name}", **hub) for name in (_CONFIG, _WEIGHTS)]
         try:

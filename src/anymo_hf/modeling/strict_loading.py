@@ -2,9 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from safetensors import SafetensorError
+
+
+@contextmanager
+def loading(name) -> Iterator[None]:
+    """A block that loads a part of a checkpoint: damaged files end in one sentence that names the folder and the mend.
+
+    Args:
+        name: the folder or the repository's name, which sentences begin with unless they say it.
+
+    Raises:
+        ValueError: what a part refuses, or what a library made of a damaged file.
+        OSError: a file that is missing or cannot be read.
+    """
+    mend = "fetch or save it again"
+    try:
+        yield
+    except (ImportError, MemoryError):
+        raise
+    except OSError as error:
+        # of a repository, the Hub's client knows best what is wrong
+        if str(name) in str(error) and ";" in str(error) or not os.path.isdir(name):
+            raise
+        raise OSError(f"{name}: {error}; {mend}") from error
+    except ValueError as error:
+        if str(name) in str(error) and ";" in str(error):
+            raise
+        raise ValueError(f"{name}: {error}; {mend}") from error
+    except Exception as error:  # tokenizers, safetensors and configurations end in a dozen ways
+        raise ValueError(f"{name}: its files do not fit each other or are damaged ({error!r}); {mend}") from error
 
 
 class StrictLoadingMixin:
@@ -37,14 +68,15 @@ class StrictLoadingMixin:
             OSError: the weight file is missing, cut short or not safetensors.
             ValueError: tensors are missing or unexpected.
         """
-        try:
-            model, info = super().from_pretrained(  # type: ignore[misc]
-                pretrained_model_name_or_path, *args, output_loading_info=True, **kwargs
-            )
-        except SafetensorError as error:
-            raise OSError(
-                f"the weight file in {pretrained_model_name_or_path} is damaged ({error}); fetch or save it again"
-            ) from error
+        with loading(pretrained_model_name_or_path):
+            try:
+                model, info = super().from_pretrained(  # type: ignore[misc]
+                    pretrained_model_name_or_path, *args, output_loading_info=True, **kwargs
+                )
+            except SafetensorError as error:
+                raise OSError(
+                    f"the weight file in {pretrained_model_name_or_path} is damaged ({error}); fetch or save it again"
+                ) from error
         model.untrained_parts = tuple(
             part for part in cls._optional_parts if any(name.startswith(part) for name in info["missing_keys"])
         )

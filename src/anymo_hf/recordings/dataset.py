@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..refusals import refusing
 from .imu_recording import ImuRecording
 
 LABEL_CASES = ("own", "lower")
@@ -60,6 +62,17 @@ class BrokenCopy:
 
     def __post_init__(self) -> None:
         re.compile(self.sign)
+
+
+def _refusing(parse: Callable[..., Iterator[ImuRecording]], title: str) -> Callable[..., Iterator[ImuRecording]]:
+    """`parse` with errors that name the copy and the mend."""
+
+    @functools.wraps(parse)
+    def read(folder: str | Path, *more: str) -> Iterator[ImuRecording]:
+        with refusing(folder, f"copy of {title}", "download it again"):
+            yield from parse(folder, *more)
+
+    return read
 
 
 @dataclass(frozen=True)
@@ -130,6 +143,12 @@ class Dataset:
     broken: tuple[BrokenCopy, ...] = ()
     person_files: tuple[str, str] | None = None
     note: str = ""
+
+    def __post_init__(self) -> None:
+        # whatever a library makes of a damaged copy is said in one sentence, of every dataset alike
+        object.__setattr__(self, "parse", _refusing(self.parse, self.title))
+        if self.parse_split is not None:
+            object.__setattr__(self, "parse_split", _refusing(self.parse_split, self.title))
 
     def faults(self, said: str) -> tuple[str, ...]:
         """The known faults that an error or warning of `parse` tells of."""

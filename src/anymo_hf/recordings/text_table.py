@@ -66,7 +66,9 @@ def read_blocks(
             try:
                 table = pd.read_csv(text, sep=delimiter or r"\s+", header=None, usecols=list(use), dtype=np.float64)
             except (ValueError, pd.errors.ParserError) as error:
-                raise ValueError(f"{source}, lines up to {last}: text where numbers belong ({error})") from error
+                raise ValueError(
+                    f"{source}, lines up to {last}: text where numbers belong ({error}); download it again"
+                ) from error
             yield table.to_numpy()
     if last < 0:
         raise ValueError(f"{source}: holds no row of numbers; download it again")
