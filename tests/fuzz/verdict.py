@@ -110,7 +110,7 @@ def _refusal(error: BaseException, folder: Path, from_file: bool) -> Verdict:
     named = str(error)
     if from_file and str(folder) not in named and not any(path.name in named for path in folder.rglob("*")):
         return finding("a refusal that names no file")
-    if not _MEND.search(message):
+    if not _MEND.search(str(error)):
         return finding("a refusal without a mend")
     return Verdict("refused", "", message, where)
 
