@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,7 @@ from anymo_hf.refusals import refusing
         (lambda: {}["field"], ValueError, "KeyError: 'field'"),
         (lambda: [][3], ValueError, "IndexError"),
         (lambda: pd.to_datetime("noon o'clock"), ValueError, "Parse"),
-        (lambda: open("/missing/file"), OSError, "FileNotFoundError"),
+        (lambda: Path("/missing/file").read_bytes(), OSError, "FileNotFoundError"),
         (lambda: np.zeros((1 << 40, 1 << 10)), OSError, "more memory than there is"),
         (lambda: (_ for _ in ()).throw(RecursionError("too deep")), ValueError, "RecursionError: too deep"),
     ],
