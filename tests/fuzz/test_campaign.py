@@ -20,6 +20,7 @@ from anymo_hf.recordings.catalogue import DATASETS
 from anymo_hf.recordings.devices.read_device import device_formats
 
 SLICE = 20
+unpickle, shell = pickle.loads, os.system  # what a reader may never do, for the watch to see
 
 
 def tried(door, count=SLICE):
@@ -75,9 +76,9 @@ def swallow_memory(path):
         (lambda path: {}["key"], "KeyError instead of a refusal"),
         (lambda path: float("x"), "from inside|no file"),
         (lambda path: json.loads("{"), "JSONDecodeError instead of a refusal"),
-        (lambda path: pickle.loads(PICKLE), "of what a file said|outside its folder"),
+        (lambda path: unpickle(PICKLE), "of what a file said|outside its folder"),
         (lambda path: os.mkdir(path.parents[2] / "outside"), "outside its folder"),
-        (lambda path: os.system("true"), "os.system"),
+        (lambda path: shell("true"), "os.system"),
         (lambda path: os.abort(), "the process dies"),
         (swallow_memory, "more than a gigabyte of memory"),
     ],
