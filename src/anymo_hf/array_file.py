@@ -30,8 +30,12 @@ class ArrayFile:
         self.path, self._mend = Path(path), mend
         if not self.path.is_file():
             raise FileNotFoundError(f"{path}: no such file; {mend}")
-        with refusing(path, "NPZ file", mend), zipfile.ZipFile(path) as archive:
-            self._members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+        with refusing(path, "npz file", mend):
+            try:
+                with zipfile.ZipFile(path) as archive:
+                    self._members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+            except zipfile.BadZipFile as error:
+                raise ValueError(f"{path}: not a whole npz file ({error}); {mend}") from error
         self.names = tuple(self._members)
         self._most = max(_UNPACKED, 100 * self.path.stat().st_size)
 
