@@ -230,7 +230,7 @@ def test_impossible_settings_are_said_in_one_sentence(data, settings, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda x, y, g: (x, ["a"] * len(y), g), "one class only"),
+        (lambda x, y, g: (x, ["a"] * len(y), g), "one class only, 'a'; a classifier needs two"),
         (lambda x, y, g: (x, [*y[:-1], 3], g), "mixes text"),
         (lambda x, y, g: (x, y[:-1], g), "labels for 36 windows"),
         (lambda x, y, g: (x, y, g[:-1]), "groups must name"),

@@ -130,7 +130,7 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         people = _people(groups, len(windows))
         self.classes_, target = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"y holds one class only, {self.classes_[0]!r}; a classifier needs two")
+            raise ValueError(f"y holds one class only, {self.classes_[0].item()!r}; a classifier needs two")
         self.places_ = tuple(sorted(windows[0]))
         self._check_places(windows, "window 0 is")
         statistics, latents, _ = self._features(windows)
@@ -483,8 +483,9 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         splits = self._splits(target, people, _NETWORKS)
         if not splits:
             count = np.bincount(target)
+            rarest = self.classes_[count.argmin()].item()
             warnings.warn(
-                f"method='full' is the linear one here, since nobody can be left out: of {self.classes_[count.argmin()]!r} "
+                f"method='full' is the linear one here, since nobody can be left out: of {rarest!r} "
                 f"there are {count.min()} windows; {_FEWEST} of each class are needed, and each of two people or more",
                 stacklevel=3,
             )
