@@ -24,6 +24,7 @@ from transformers.utils import ModelOutput, can_return_tuple
 from .attention import Attention
 from .body_segments import spatial_partitions
 from .configuration_anymo import AnyMoSTGCNConfig
+from .graph_mixing import Edges, MixedNeighbours, edges_of
 from .stgcn_inference import encode, suits
 from .strict_loading import StrictLoadingMixin
 
@@ -63,10 +64,16 @@ class SpatialConvolution(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(in_channels, partitions * out_channels, 1)
 
-    def forward(self, x: torch.Tensor, adjacency: torch.Tensor, norm: nn.BatchNorm2d | None = None) -> torch.Tensor:
+    def forward(
+        self,
+        x: torch.Tensor,
+        adjacency: torch.Tensor,
+        norm: nn.BatchNorm2d | None = None,
+        edges: Edges | None = None,
+    ) -> torch.Tensor:
         """`x` `(V, N, T, C)`, `adjacency` `(K, V, V)` indexed [partition, from, to] -> `(V, N, T, C_out)`.
 
-        `norm` in eval mode, when given, is applied to the result.
+        `norm` in eval mode, when given, is applied to the result. `edges`, when given, are where `adjacency` is not zero.
         """
         nodes, batch, frames, channels = x.shape
         partitions = adjacency.shape[0]
@@ -81,13 +88,18 @@ class SpatialConvolution(nn.Module):
         assert self.conv.bias is not None
         weight = self.conv.weight.view(partitions, -1, channels)
         bias = self.conv.bias.view(partitions, -1)
-        # neighbours first, weights after: both are linear, and this order is one matrix product over all partitions
-        mixing = adjacency.transpose(1, 2).reshape(partitions * nodes, nodes)
-        mixed = (mixing @ x.reshape(nodes, -1)).view(partitions, -1, channels)
         shift = adjacency.sum(1).t() @ bias  # (V, C_out): every incoming edge carries its partition's bias
         if norm is not None:
             scale, offset = _scale_and_offset(norm)
             weight, shift = weight * scale[:, None], shift * scale + offset
+        # neighbours first, weights after: both are linear, and this order needs one pass over all partitions
+        if edges is not None:
+            mixed = MixedNeighbours.apply(x.reshape(nodes, -1), adjacency, edges).view(nodes, partitions, -1, channels)
+            # partitions are the lines of an image, and one convolution over them is their sum
+            out = F.conv2d(mixed.permute(0, 3, 1, 2), weight.permute(1, 2, 0)[..., None]).permute(0, 2, 3, 1)
+            return out.reshape(nodes, batch, frames, -1) + shift.to(out.dtype)[:, None, None, :]
+        mixing = adjacency.transpose(1, 2).reshape(partitions * nodes, nodes)
+        mixed = (mixing @ x.reshape(nodes, -1)).view(partitions, -1, channels)
         weight = weight.to(mixed.dtype).transpose(1, 2)  # autocast leaves products in place alone
         # unbind, because the gradient of an index is a tensor of zeros each
         first, *others = zip(mixed.unbind(0), weight.unbind(0), strict=True)
@@ -181,13 +193,15 @@ class STGCNBlock(nn.Module):
                 nn.Conv2d(in_channels, out_channels, 1, (stride, 1)), nn.BatchNorm2d(out_channels)
             )
 
-    def forward(self, x: torch.Tensor, adjacency: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-        """`x` `(V, N, T, C)`, `mask` `(N, T)` float or None -> `(V, N, ceil(T / stride), C_out)`."""
+    def forward(
+        self, x: torch.Tensor, adjacency: torch.Tensor, mask: torch.Tensor | None, edges: Edges | None = None
+    ) -> torch.Tensor:
+        """`x` `(V, N, T, C)`, `mask` `(N, T)` float or None -> `(V, N, ceil(T / stride), C_out)`; see `SpatialConvolution`."""
         nodes, batch, frames, _ = x.shape
         layers: Any = self.tcn  # a Sequential tells types of none
         norm, _, convolution, last_norm, dropout = layers
         folded = not self.training
-        y = self.gcn(x, adjacency, norm if folded else None).flatten(0, 1)
+        y = self.gcn(x, adjacency, norm if folded else None, edges).flatten(0, 1)
         y = y.relu_() if folded else _normalised(norm, y).relu_()
         if mask is not None:
             # padding must look like the zeros a convolution sees past the end of a shorter window
@@ -294,9 +308,11 @@ class AnyMoSTGCNModel(AnyMoSTGCNPreTrainedModel):
     Attributes:
         fast_inference: in float32 on a CPU without gradients, compute by `stgcn_inference.py`, which agrees to rounding;
             False for the plain form everywhere.
+        fast_training: on a CPU in training, sum over neighbours edge by edge, which agrees to rounding.
     """
 
     fast_inference = True
+    fast_training = True
     _optional_parts = ("predictor.",)
     A: torch.Tensor
 
@@ -354,6 +370,11 @@ class AnyMoSTGCNModel(AnyMoSTGCNPreTrainedModel):
         hidden_states = None if states is None else tuple(states)
         return AnyMoSTGCNOutput(last_hidden_state=latents, attention_mask=keep, hidden_states=hidden_states)
 
+    def _mixes_by_edges(self, x: torch.Tensor) -> bool:
+        """In training on a CPU in float32: bfloat16 has faster products, and a program to be compiled keeps products."""
+        slower = x.device.type != "cpu" or torch.is_autocast_enabled("cpu") or x.dtype not in _EXACT
+        return self.fast_training and self.training and not slower and not torch.compiler.is_compiling()
+
     def _plain_form(
         self,
         imu: torch.Tensor,
@@ -373,8 +394,9 @@ class AnyMoSTGCNModel(AnyMoSTGCNPreTrainedModel):
         if states is not None:
             states.append(x)
         x = x.permute(2, 0, 1, 3).contiguous()
+        edges = edges_of(self.A) if self._mixes_by_edges(x) else None
         for block, importance in zip(self.st_gcn_networks, self.edge_importance, strict=True):
-            x = block(x, self.A * importance, mask)
+            x = block(x, self.A * importance, mask, edges)
             if states is not None:
                 states.append(x.permute(1, 2, 0, 3))
             if mask is not None:

@@ -2,8 +2,7 @@
 
 - A few windows at a time, so that what one layer writes is still in the cache when the next one reads it, and no more
   padding than the longest of them needs.
-- A segment has few neighbours: 96 % of the mixing matrix are zeros. Along a limb neighbours have consecutive numbers, so
-  mixing is a few products with shifted rows and an addition for each edge that is left.
+- Neighbours are mixed edge by edge (`graph_mixing.py`).
 - The three partitions lie side by side as three lines of an image, and one convolution over them is their sum.
 - Batch norms are folded into the weights once a call.
 """
@@ -11,12 +10,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+from .graph_mixing import Edges, EdgeWeights, edges_of, mix, weights_of
 
 if TYPE_CHECKING:
     from .modeling_stgcn import AnyMoSTGCNModel
@@ -49,33 +49,11 @@ def suits(model: AnyMoSTGCNModel, imu: torch.Tensor) -> bool:
     return True
 
 
-@dataclass(frozen=True)
-class _Edges:
-    """Where an adjacency is not zero: for each partition the shift `from - to` of most edges, and the others."""
-
-    shifts: tuple[int, ...]
-    others: tuple[tuple[int, int, int], ...]  # (partition, from, to)
-
-
-@lru_cache(maxsize=8)
-def _edges(pattern: bytes, partitions: int, nodes: int) -> _Edges:
-    filled = torch.frombuffer(bytearray(pattern), dtype=torch.bool).view(partitions, nodes, nodes)
-    shifts, others = [], []
-    for partition in range(partitions):
-        pairs = filled[partition].nonzero().tolist()
-        differences = [source - target for source, target in pairs]
-        main = max(set(differences), key=differences.count, default=0)
-        shifts.append(main)
-        others += [(partition, *pair) for pair in pairs if pair[0] - pair[1] != main]
-    return _Edges(tuple(shifts), tuple(others))
-
-
 @dataclass
 class _Block:
     """A block's weights with batch norms folded in; images are channels last."""
 
-    along: list[torch.Tensor]  # for each partition (targets of its shift, 1)
-    single: list[float]  # for each other edge
+    edges: EdgeWeights
     graph: torch.Tensor  # (C_out, C_in, partitions, 1)
     shift: torch.Tensor  # (V, 1, C_out), since each segment has other neighbours
     time: torch.Tensor  # (C_out, C_out, 1, kernel)
@@ -95,11 +73,9 @@ def _folded_norms(norms: list[nn.BatchNorm2d]) -> list[tuple[torch.Tensor, torch
     return list(zip(scale.split(widths), offset.split(widths), strict=True))
 
 
-def _folded_blocks(model: AnyMoSTGCNModel, edges: _Edges) -> list[_Block]:
+def _folded_blocks(model: AnyMoSTGCNModel, edges: Edges) -> list[_Block]:
     adjacency = torch.stack(list(model.edge_importance)) * model.A  # (L, K, V, V), [from, to]
-    bands = [adjacency[:, k].diagonal(-shift, 1, 2)[..., None] for k, shift in enumerate(edges.shifts)]
-    single = [adjacency[:, k, source, target] for k, source, target in edges.others]
-    singles = torch.stack(single, 1).tolist() if single else [[] for _ in adjacency]
+    weights = weights_of(adjacency, edges)
     incoming = adjacency.sum(2).mT  # (L, V, K)
     norms: list[nn.BatchNorm2d] = []
     for block in model.st_gcn_networks:
@@ -120,8 +96,7 @@ def _folded_blocks(model: AnyMoSTGCNModel, edges: _Edges) -> list[_Block]:
             shortcut = (across.weight * factor[:, None, None, None], torch.addcmul(summand, across.bias, factor))
         blocks.append(
             _Block(
-                along=[band[number] for band in bands],
-                single=singles[number],
+                edges=weights[number],
                 graph=weight.permute(1, 2, 0)[..., None].contiguous(memory_format=torch.channels_last),
                 shift=shift[:, None],
                 time=time.contiguous(memory_format=torch.channels_last),
@@ -134,20 +109,6 @@ def _folded_blocks(model: AnyMoSTGCNModel, edges: _Edges) -> list[_Block]:
     return blocks
 
 
-def _mixed(x: torch.Tensor, block: _Block, edges: _Edges, store: torch.Tensor) -> torch.Tensor:
-    """Weighted sums over neighbours, `(V, R)` -> `(V, K, R)`, written to the beginning of `store`."""
-    nodes, partitions = len(x), len(edges.shifts)
-    out = store[: partitions * x.numel()].view(nodes, partitions, -1)
-    for partition, (shift, weights) in enumerate(zip(edges.shifts, block.along, strict=True)):
-        first, last = max(0, -shift), min(nodes, nodes - shift)  # targets whose source exists
-        torch.mul(x[first + shift : last + shift], weights, out=out[first:last, partition])
-        out[:first, partition] = 0
-        out[last:, partition] = 0
-    for (partition, source, target), weight in zip(edges.others, block.single, strict=True):
-        out[target, partition].add_(x[source], alpha=weight)
-    return out
-
-
 def _convolution(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, stride=1, padding=0) -> torch.Tensor:
     """Images `(R, H, T, C)` -> `(R, H_out, T_out, C_out)`; stride and padding are those of time."""
     image = F.conv2d(x.permute(0, 3, 1, 2), weight, bias, (1, stride), (0, padding))
@@ -155,11 +116,13 @@ def _convolution(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | Non
 
 
 def _encode_block(
-    x: torch.Tensor, block: _Block, edges: _Edges, store: torch.Tensor, mask: torch.Tensor | None
+    x: torch.Tensor, block: _Block, edges: Edges, store: torch.Tensor, mask: torch.Tensor | None
 ) -> torch.Tensor:
     """`x` `(V, N, T, C)`, `mask` `(N, T)` float or None -> `(V, N, ceil(T / stride), C_out)`."""
     nodes, batch, frames, channels = x.shape
-    mixed = _mixed(x.view(nodes, -1), block, edges, store).view(nodes, -1, batch * frames, channels)
+    partitions = len(edges.shifts)
+    mixed = store[: partitions * x.numel()].view(nodes, partitions, -1)
+    mixed = mix(x.view(nodes, -1), block.edges, edges, mixed).view(nodes, partitions, batch * frames, channels)
     y = _convolution(mixed, block.graph, None).squeeze(1).add_(block.shift).relu_().view(nodes, batch, frames, -1)
     if mask is not None:
         y *= mask[..., None]  # padding must look like the zeros a convolution sees past the end of a shorter window
@@ -178,7 +141,7 @@ def encode(
     """Latents `(batch, ceil(frames / 4), latent_dim)`, 0 at padding; arguments as `AnyMoSTGCNModel`, checked."""
     batch, frames, nodes, channels = imu.shape
     partitions = model.A.shape[0]
-    edges = _edges((model.A != 0).numpy().tobytes(), partitions, nodes)
+    edges = edges_of(model.A)
     blocks = _folded_blocks(model, edges)
     norm = model.data_bn
     scale = norm.weight * (norm.running_var + norm.eps).rsqrt()  # type: ignore[operator]
