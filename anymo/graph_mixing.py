@@ -73,7 +73,7 @@ def mix(x: torch.Tensor, weights: EdgeWeights, edges: Edges, out: torch.Tensor) 
 
 
 class MixedNeighbours(torch.autograd.Function):
-    """`mix` of `x` `(V, R)` with an adjacency `(K, V, V)` that is zero but for `edges`, whose gradient others lack."""
+    """`mix` of `x` `(V, R)` with an adjacency `(K, V, V)` that is zero but for `edges`; only theirs is the gradient."""
 
     @staticmethod
     def forward(ctx, x, adjacency, edges):

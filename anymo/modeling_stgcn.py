@@ -196,7 +196,7 @@ class STGCNBlock(nn.Module):
     def forward(
         self, x: torch.Tensor, adjacency: torch.Tensor, mask: torch.Tensor | None, edges: Edges | None = None
     ) -> torch.Tensor:
-        """`x` `(V, N, T, C)`, `mask` `(N, T)` float or None -> `(V, N, ceil(T / stride), C_out)`; see `SpatialConvolution`."""
+        """`x` `(V, N, T, C)`, `mask` `(N, T)` float or None -> `(V, N, ceil(T / stride), C_out)`."""
         nodes, batch, frames, _ = x.shape
         layers: Any = self.tcn  # a Sequential tells types of none
         norm, _, convolution, last_norm, dropout = layers

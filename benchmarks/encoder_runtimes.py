@@ -75,6 +75,7 @@ def exported_forms(extractor: AnyMoFeatureExtractor, batch: int, threads: int, f
         return forms
     import onnxruntime
     from onnxruntime.quantization import QuantType, quantize_dynamic
+    from onnxruntime.quantization.shape_inference import quant_pre_process
 
     extractor.save_pretrained(folder / "checkpoint")
     path = export_onnx(folder / "checkpoint", folder / "onnx") / "tokenizer.onnx"
@@ -85,8 +86,15 @@ def exported_forms(extractor: AnyMoFeatureExtractor, batch: int, threads: int, f
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = threads, 3
     small = path.with_name("int8.onnx")
-    quantize_dynamic(path, small, weight_type=QuantType.QUInt8, op_types_to_quantize=["Conv", "MatMul"])
-    for name, file in (("ONNX Runtime", path), ("ONNX Runtime, int8", small)):
+    files = {"ONNX Runtime": path}
+    try:
+        prepared = path.with_name("prepared.onnx")
+        quant_pre_process(path, prepared, skip_symbolic_shape=True)
+        quantize_dynamic(prepared, small, weight_type=QuantType.QUInt8, op_types_to_quantize=["Conv", "MatMul"])
+        files["ONNX Runtime, int8"] = small
+    except (ValueError, RuntimeError) as error:
+        print(f"ONNX Runtime cannot make int8 weights of the encoder: {error}")
+    for name, file in files.items():
         session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
         forms[name] = lambda imu, nodes, session=session: session.run(None, feed(imu, nodes))[0]
     if importlib.util.find_spec("openvino") is None:
