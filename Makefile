@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 export HF_HUB_OFFLINE = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: install test test-fast torture fuzz quality style demo train-nano ablations-nano clean
+.PHONY: install test test-fast torture fuzz quality style demo train-nano ablations-nano retrain-systems clean
 all: test
 
 # everything that tests, pictures and training data need; then: source .venv/bin/activate
@@ -46,6 +46,17 @@ train-nano: $(VENV)/.train-ready
 # ARGS are options of training/ablations.py: make ablations-nano DATA=DIR ARGS="--only full no_contrast"
 ablations-nano: $(VENV)/.train-ready
 	$(BIN)/python training/ablations.py --output runs/ablations $(if $(DATA),--data "$(DATA)") $(ARGS)
+
+# other methods' objectives on the corpus of OUTPUT, one after the other, about an hour on one free core; each goes on after
+# a stop. With DATA they are then scored: make retrain-systems OUTPUT=runs/nano DATA=windows ARGS="--max-windows 500"
+SYSTEMS = unimts_objective imu2clip_objective imagebind_objective comodo_objective imugpt_objective anymo_objective
+retrain-systems: $(VENV)/.train-ready
+	for name in $(SYSTEMS); do \
+	  $(BIN)/python training/pretrain_system.py --config training/configs/systems/$$name.yaml \
+	    --output $(or $(OUTPUT),runs/nano) || exit 1; \
+	  $(if $(DATA),$(BIN)/anymo evaluate recognition --data "$(DATA)" --system $$name \
+	    --source $(or $(OUTPUT),runs/nano)/$$name/model $(ARGS) || exit 1;) \
+	done
 
 # all tests; then those that a change needs at every save: no killed runs, no whole builders, no released weights
 test: install

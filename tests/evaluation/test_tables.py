@@ -161,3 +161,16 @@ def test_real_windows_stand_beside_simulated_ones_of_the_same_activities():
         paired_embeddings(
             Echo(), WindowsFile("x", (ImuRecording({"waist": np.ones((9, 6))}, 50.0, "zz"),), (), (), "", "", "")
         )
+
+
+def test_systems_trained_on_our_corpus_have_a_table_of_their_own(results):
+    scored = SystemResults(
+        "unimts_objective", "UniMTS objective, re-trained", "corpus", "?", "", "0", None, 0, "0", (row("uci_har", 31.5),),
+        {"trained": {"steps": 1800, "batch_size": 32}},
+    )  # fmt: skip
+    write_percent(results / "recognition" / "unimts_objective.json", scored)
+    zero, ours = tables.make_tables("recognition", results)
+    assert not cells(zero, "UniMTS objective, re-trained") and len(cells(ours, "UniMTS objective, re-trained")) == 1
+    assert "UniMTS objective, re-trained: 1,800 x 32." in ours.note
+    assert cells(ours, "AnyMo nano, same budget")[0]["Labels as"] == "not trained on our corpus yet"
+    assert not cells(zero, "MantisV2, frozen")  # it learns from labels, so it is no zero-shot system

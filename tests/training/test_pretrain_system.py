@@ -52,7 +52,7 @@ def settings(system, steps, **more):
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_each_has_one_settings_file_with_the_same_budget(path):
     found = load_settings(path, SystemSettings)
-    assert found.system == path.stem and (found.steps, found.batch_size) == (100, 32)
+    assert found.system == path.stem and (found.steps, found.batch_size) == (800, 32)
     assert {one.stem for one in CONFIGS.glob("*.yaml")} == set(retrained_systems())
 
 
@@ -85,6 +85,8 @@ def test_what_training_wrote_is_what_is_scored(root, accelerator):
     train_system(settings("unimts_objective", 2), root, accelerator)
     loaded = load_system("unimts_objective", str(root / "unimts_objective" / "model"))
     assert loaded.network.settings["encoder_options"] == {"share": 1 / 16}
+    assert loaded.report()["trained"] == {"steps": 2, "batch_size": 4}
+    assert forest.report()["trained"] == {"steps": 3, "batch_size": 4}
     assert loaded.embed_imu(windows).shape == (3, 256)
     with pytest.raises(ValueError, match="holds weights of imugpt_objective, not of unimts_objective"):
         load_system("unimts_objective", str(folder))

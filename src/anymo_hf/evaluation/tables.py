@@ -194,6 +194,9 @@ def _recognition(results: Path) -> list[Table]:
             "class: share of windows that got the most predicted class. Invalid answers count as wrong. Columns marked "
             "(paper) are what the paper prints for the system of that name."
         )
+        if part == "B":
+            lengths = [f"{one.title}: {_length(one.report)}" for one in chosen]
+            note += " Training of each, in steps of windows: " + "; ".join(lengths) + "."
         tables.append(Table(title, _RECOGNITION_HEAD, tuple(rows), note))
     return tables + _choices(results)
 
@@ -221,6 +224,11 @@ def _recognition_rows(one: SystemResults) -> Iterator[tuple[str, ...]]:
             "any" if row.rate is None else f"{row.rate:g}", f"{row.channels}", f"{row.seconds_per_1000:.1f}",
             *_cells(paper, 3),
         )  # fmt: skip
+
+
+def _length(report: dict[str, Any]) -> str:
+    trained = report.get("trained", {})
+    return f"{trained['steps']:,} x {trained['batch_size']}" if trained else "not said"
 
 
 def _choices(results: Path) -> list[Table]:

@@ -92,6 +92,7 @@ class Retrained(System):
     requires, licence = "corpus", "Apache-2.0"
     rate, channels = RATE, (6,)
     encoder: ClassVar[str]
+    trained: dict[str, int] = {}  # noqa: RUF012
 
     def __init__(
         self, network: AlignedNetwork, batch_size: int = 64,
@@ -103,8 +104,14 @@ class Retrained(System):
     def load(cls, source: str | None = None, seed: int = 0) -> Any:
         """`source`: folder that training wrote, `RUN/SYSTEM/model`; nothing in it is random."""
         path = _weights(cls).find(source)
-        built_from = read_config(path, cls.name)
-        return cls(load_network(lambda: AlignedNetwork(**built_from), path))  # type: ignore[arg-type]
+        built_from, trained = read_config(path, cls.name)
+        system = cls(load_network(lambda: AlignedNetwork(**built_from), path))  # type: ignore[arg-type]
+        system.trained = trained
+        return system
+
+    def report(self) -> dict[str, Any]:
+        """How long it was trained."""
+        return {"trained": self.trained}
 
     @torch.inference_mode()
     def embed_imu(self, recordings: Sequence[ImuRecording]) -> np.ndarray:
@@ -142,8 +149,8 @@ def _weights(kind: type[System]) -> PublishedFile:
     return PublishedFile(kind.title, kind.licence, WEIGHTS, kind.name, address=made)
 
 
-def read_config(path: Path, name: str) -> dict[str, Any]:
-    """What a network was built from, by the file beside its weights.
+def read_config(path: Path, name: str) -> tuple[dict[str, Any], dict[str, int]]:
+    """What a network was built from, and how long it was trained, by the file beside its weights.
 
     Raises:
         OSError: the file is missing or damaged.
@@ -152,12 +159,12 @@ def read_config(path: Path, name: str) -> dict[str, Any]:
     beside = path.with_name(CONFIG)
     try:
         content = json.loads(beside.read_text(encoding="utf-8"))
-        system, built_from = content["system"], dict(content["network"])
+        system, built_from, trained = content["system"], dict(content["network"]), dict(content["trained"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise OSError(f"{beside} is missing or damaged ({error!r}); train {name} again") from error
     if system != name:
         raise ValueError(f"{path.parent} holds weights of {system}, not of {name}; give the folder of {name}")
-    return built_from
+    return built_from, trained
 
 
 class UniMTSObjective(Retrained):
@@ -209,6 +216,7 @@ class VirtualForest(System):
     name, title = "imugpt_objective", "IMUGPT objective (virtual IMU, ECDF, forest), re-trained"
     requires, licence = "corpus", "Apache-2.0"
     rate = 20.0
+    trained: dict[str, int] = {}  # noqa: RUF012
 
     def __init__(
         self, bank: VirtualBank, windows_per_label: int = 100, trees: int = 25, seed: int = 0,
@@ -221,8 +229,14 @@ class VirtualForest(System):
     def load(cls, source: str | None = None, seed: int = 0) -> VirtualForest:
         """`source`: folder that training wrote, `RUN/imugpt_objective/model`."""
         path = _weights(cls).find(source)
-        built_from = read_config(path, cls.name)
-        return cls(load_network(lambda: VirtualBank(**built_from), path), seed=seed)  # type: ignore[arg-type]
+        built_from, trained = read_config(path, cls.name)
+        system = cls(load_network(lambda: VirtualBank(**built_from), path), seed=seed)  # type: ignore[arg-type]
+        system.trained = trained
+        return system
+
+    def report(self) -> dict[str, Any]:
+        """How many windows it chooses from."""
+        return {"trained": self.trained}
 
     def score(self, recordings: Sequence[ImuRecording], labels: Sequence[str]) -> np.ndarray:
         """As `System.score`: chances, averaged over pieces of 2 s, one second apart."""

@@ -149,7 +149,9 @@ def _align(
     metrics = run_steps(settings.system, network, step, settings, folder, fingerprint, accelerator)
     metrics |= {"parameters": sum(one.numel() for one in network.parameters())}
     if accelerator.is_main_process:
-        replace_folder(folder / MODEL, lambda draft: _save(network, network.settings, settings, draft))
+        replace_folder(
+            folder / MODEL, lambda draft: _save(network, network.settings, settings, metrics["steps"], draft)
+        )
         write_metrics(folder, metrics | {"finished": True})
     accelerator.wait_for_everyone()
     return metrics
@@ -175,10 +177,15 @@ def turn_sensors(signals: torch.Tensor, turns: np.ndarray) -> torch.Tensor:
     return torch.einsum("bsij,btskj->btski", torch.from_numpy(turns).to(signals), triples).flatten(3)
 
 
-def _save(network: torch.nn.Module, built_from: dict, settings: SystemSettings, draft: Path) -> None:
+def _save(network: torch.nn.Module, built_from: dict, settings: SystemSettings, steps: int, draft: Path) -> None:
     tensors = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     save_file(tensors, draft / WEIGHTS)
-    content = {"system": settings.system, "network": built_from, "trained": asdict(settings)}
+    content = {
+        "system": settings.system,
+        "network": built_from,
+        "settings": asdict(settings),
+        "trained": {"steps": steps, "batch_size": settings.batch_size},
+    }
     (draft / CONFIG).write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
 
 
@@ -207,6 +214,6 @@ def _fill_bank(
     built_from = {"windows": count, "dim": bank.vectors.shape[1]}
     small = VirtualBank(count, bank.vectors.shape[1])
     small.features, small.vectors = bank.features[:count], bank.vectors[:count]
-    replace_folder(folder / MODEL, lambda draft: _save(small, built_from, settings, draft))
+    replace_folder(folder / MODEL, lambda draft: _save(small, built_from, settings, metrics["steps"], draft))
     write_metrics(folder, metrics | {"finished": True, "features": FEATURES, "frames": PIECE, "samples": SAMPLES})
     return metrics
