@@ -5,6 +5,9 @@
 The page runs in a process of its own on two threads. Each user is a session with a file and a place of their own: they send
 the file, ask, and get the answer before the nearest known motions, and then those. "first" is a user alone just after the
 start, when no place has its library of known motions yet; "alone" the same again; "together" all users at one moment.
+
+`--minutes` adds endurance: every user asks again and again, and each answer must be, to the letter, the one that the same
+user got alone; at the end no file may be left.
 """
 
 from __future__ import annotations
@@ -39,8 +42,8 @@ def write_recording(path: Path, number: int) -> None:
                header="time,acc_x,acc_y,acc_z,gyro_x,gyro_y,gyro_z", comments="")  # fmt: skip
 
 
-def one_user(url: str, file: Path, place: str) -> dict[str, float]:
-    """Seconds until the answer and until the nearest motions, both since the file was sent."""
+def one_user(url: str, file: Path, place: str, shown: list[str] | None = None) -> dict[str, float]:
+    """Seconds until the answer and until the nearest motions, both since the file was sent; `shown` takes the pages."""
     client = Client(url, verbose=False)
     try:
         began = time.perf_counter()
@@ -53,9 +56,34 @@ def one_user(url: str, file: Path, place: str) -> dict[str, float]:
             last = part
         if file.name not in last[0] or "anymo-scores" not in last[2]:
             raise RuntimeError(f"{file.name}: not this user's answer: {last[0][:200]}")
+        if shown is not None:
+            shown[:] = last
         return {"answer": answered, "nearest": time.perf_counter() - began}
     finally:
         client.close()
+
+
+def keep_asking(url: str, files: list[Path], places: list[str], minutes: float) -> dict[str, float]:
+    """All users at once for so many minutes; counts answers, and those that were not the user's own."""
+    alone: list[list[str]] = [[] for _ in files]
+    for file, place, shown in zip(files, places, alone, strict=True):
+        one_user(url, file, place, shown)
+    if len({shown[1] for shown in alone}) < len(alone):
+        raise RuntimeError("two users have one answer, so none could be told apart; give them other recordings")
+    stop = time.monotonic() + 60 * minutes
+
+    def ask(number: int) -> list[tuple[float, bool]]:
+        found, shown = [], list[str]()
+        while time.monotonic() < stop:
+            seconds = one_user(url, files[number], places[number], shown)["nearest"]
+            found.append((seconds, shown != alone[number]))
+        return found
+
+    with ThreadPoolExecutor(len(files)) as pool:
+        rows = [row for part in pool.map(ask, range(len(files))) for row in part]
+    return {"minutes": minutes, "answers": len(rows), "mixed_up": sum(mixed for _, mixed in rows),
+            "median_s": float(np.median([seconds for seconds, _ in rows])),
+            "most_s": max(seconds for seconds, _ in rows)}  # fmt: skip
 
 
 def memory(process: int, name: str) -> float:
@@ -77,6 +105,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Benchmark of anymo space.")
     parser.add_argument("--model", default="anymo", help="checkpoint folder, or owner/name on the Hub")
     parser.add_argument("--users", type=int, default=10)
+    parser.add_argument("--minutes", type=float, default=0.0, help="of endurance (default: none)")
     parser.add_argument("--port", type=int, default=7877)
     parser.add_argument("--output", type=Path, default=Path("results/space_benchmark.json"))
     args = parser.parse_args()
@@ -106,6 +135,7 @@ def main() -> None:
                 one_user(url, files[0], place)
             with ThreadPoolExecutor(args.users) as pool:
                 together = list(pool.map(lambda pair: one_user(url, *pair), zip(files, places, strict=True)))
+            lasting = keep_asking(url, files, places, args.minutes) if args.minutes else None
             peak = memory(server.pid, "VmHWM")
             time.sleep(25)  # the sweep of old files
             left = [str(path) for path in Path(folder).glob("anymo-space-*/**/*") if path.is_file()]
@@ -116,7 +146,7 @@ def main() -> None:
         "model": args.model, "machine": f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}",
         "load_before": load, "users": args.users, "recording_seconds": SECONDS, "sampling_rate": RATE,
         "start_s": started, "first": first, "alone": alone, "together": summary(together),
-        "idle_megabytes": idle, "peak_megabytes": peak, "files_left": len(left),
+        "endurance": lasting, "idle_megabytes": idle, "peak_megabytes": peak, "files_left": len(left),
     }  # fmt: skip
     for name, value in result.items():
         print(name, value)

@@ -114,12 +114,12 @@ def sound_stretches(arrived: list[Packet], rate: float) -> list[tuple[dict[str, 
     stretches: list[list[Packet]] = [[]]
     times = np.empty(0)
     for packet in arrived:
-        if len(times) and packet.times[0] < times[-1]:
-            continue  # late, or twice
         if not all(np.isfinite(values).all() for values in packet.samples.values()):
             stretches.append([])
             times = np.empty(0)
             continue
+        if len(times) and packet.times[0] < times[-1]:
+            continue  # late, or twice
         if len(times) and packet.times[0] - times[-1] > longest:
             stretches.append([])
             times = np.empty(0)
@@ -296,21 +296,24 @@ def endure(
     tally, began = Tally(), time.perf_counter()
     sessions = max(1, round(hours * 3600 / SESSION))
     seconds = hours * 3600 / sessions
-    after, early = max(1, sessions // 10), {}
+    after, early, memory = max(1, sessions // 10), {}, []
     for number in range(sessions):
         session(make, answer, same, number, seed, seconds, tally)
         tell(f"{(number + 1) * seconds / 3600:.2f} h: {tally.counts['events']} events, {len(tally.wrong)} wrong")
+        if (number + 1) % after == 0:
+            memory.append(round(resident_megabytes(), 1))
         if number + 1 == after:
-            early = {"resident_megabytes": resident_megabytes(), **_latency(tally.push_seconds)}
+            early = _latency(tally.push_seconds)
             tally.push_seconds.clear()
         elif number + 1 < sessions and (number + 1) % after == 0:
             tally.push_seconds.clear()  # the last tenth is told
-    late = {"resident_megabytes": resident_megabytes(), **_latency(tally.push_seconds or [0.0])}
+    late = _latency(tally.push_seconds) if tally.push_seconds else early
     return {
         "simulated_hours": hours, "seconds": round(time.perf_counter() - began, 1), "seed": seed,
         "window_seconds": WINDOW, "hop_seconds": HOP, "sampling_rates": list(RATES),
         "counts": dict(sorted(tally.counts.items())),
-        "first_tenth": early, "last_tenth": late, "wrong": tally.wrong[:20], "wrong_count": len(tally.wrong),
+        "first_tenth": early, "last_tenth": late, "resident_megabytes_by_tenth": memory,
+        "wrong": tally.wrong[:20], "wrong_count": len(tally.wrong),
     }  # fmt: skip
 
 

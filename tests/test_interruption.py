@@ -17,6 +17,11 @@ from anymo_hf.interruption import ending_in_words, refusing_bad_input
         (KeyboardInterrupt(), 130, "walk: interrupted; what was finished is kept"),
         (MemoryError(), 2, "walk: not enough memory (refused by the system)"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 8 bytes"), 2, "you tried 8 bytes"),
+        (
+            RuntimeError("unable to mmap 8 bytes from file <a>: Cannot allocate memory (12)"),
+            2,
+            "walk: not enough memory",
+        ),
     ],
 )
 def test_the_end_is_one_line(error, code, words, capsys):

@@ -8,7 +8,13 @@ from contextlib import contextmanager
 
 INTERRUPTED = 130  # exit code of a program that Ctrl-C ended, as shells have it
 # how torch's allocator and Python's threads say that there is no memory; neither has a class of its own
-_NO_MEMORY = ("can't allocate memory", "not enough memory", "can't start new thread", "bad_alloc")
+_NO_MEMORY = (
+    "can't allocate memory",
+    "cannot allocate memory",
+    "not enough memory",
+    "can't start new thread",
+    "bad_alloc",
+)
 
 
 @contextmanager
@@ -56,5 +62,5 @@ def lacks_memory(error: BaseException) -> bool:
     return (
         isinstance(error, MemoryError)
         or isinstance(error, RuntimeError)
-        and any(part in str(error) for part in _NO_MEMORY)
+        and any(part in str(error).lower() for part in _NO_MEMORY)
     )

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from torture import campaign
-from torture.commands import Command, fixed
+from torture.commands import COMMANDS, Command, fixed
 from torture.comparison import differences, digest
 from torture.faults import FAULTS
+from torture.page import page
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="reads /proc, which Linux has")
 
@@ -159,3 +160,12 @@ def test_nothing_is_lost_in_a_short_slice(tmp_path, monkeypatch, name):
         tmp_path, 5, np.random.default_rng(len(name)).integers(1000).item(), [name], most=4, say=False
     )
     assert report.findings == [] and report.total()["equal"] == report.done == 4
+
+
+def test_the_page_is_that_of_the_results():
+    root = Path(__file__).parents[2]
+    told = json.loads((root / "results" / "torture.json").read_text())
+    assert page(told) == (root / "docs" / "faults.md").read_text()
+    assert told["total"]["lost"] == told["total"]["different"] == told["total"]["hung"] == 0
+    assert set(told["by_command"]) <= set(COMMANDS) and set(told["by_fault"]) <= set(FAULTS)
+    assert sum(part["trials"] for part in told["by_fault"].values()) == told["total"]["trials"]
