@@ -58,6 +58,7 @@ def page(told: dict[str, Any]) -> str:
         f"{total['resumed']} resumed; {total['equal']} trials equal, {total['lost']} lost, {total['different']} different, "
         f"{total['hung']} hung. A full disk was {disk}.\n",
     ]
+    words.append("\nA trial counts under the first of its faults; others came after it.\n")
     for title, key in (("command", "by_command"), ("fault", "by_fault")):
         rows = [[name, *(f"{part[count]}" for count in COUNTS)] for name, part in told[key].items()]
         words.append(f"\n## By {title}\n\n{table([title, *(name.replace('_', ' ') for name in COUNTS)], rows)}\n")
