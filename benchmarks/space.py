@@ -25,8 +25,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from encoder import write_json
 from gradio_client import Client, handle_file
+
+from anymo_hf.atomic_write import write_json
 
 PLACES = ("left_wrist", "right_wrist", "left_pocket", "right_pocket", "waist")
 RATE, SECONDS = 50, 60

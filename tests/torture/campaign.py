@@ -41,6 +41,7 @@ COUNTS = (
 IMPORTS = (
     "torch", "transformers", "accelerate", "datasets", "pandas", "scipy.signal", "sklearn.ensemble", "pyarrow.parquet",
     "huggingface_hub", "tqdm", "anymo_hf.cli", "anymo_hf.training.stage_commands", "anymo_hf.training.corpus_command",
+    "anymo_hf.hub.builders.__main__",
     "anymo_hf.hub.builders.anymo_bench", "anymo_hf.hub.builders.anymo_180", "anymo_hf.hub.builders.anymo_zeroshot",
     "anymo_hf.hub.builders.anymo_synthetic", "anymo_hf.annotation.curation", "anymo_hf.evaluation.recognition",
     "anymo_hf.evaluation.setup_shift", "anymo_hf.evaluation.tables", "anymo_hf.systems.many_recordings",
