@@ -154,10 +154,12 @@ def measure_gpu(preset: str, batch: int, peak: float, seconds: float) -> dict[st
 
 def measure(preset: str, batch: int, seconds: float, compiled: bool) -> dict:
     """Seconds of forward and training step on the CPU, plain and compiled, and floating point operations."""
-    models = {"plain": untrained_model(preset)}
+    models = {"plain": untrained_model(preset), "fast (default on a CPU)": untrained_model(preset)}
+    models["plain"].encoder.fast_inference = models["plain"].encoder.fast_training = False
     first, second, visible = windows(batch)
     if compiled:
         models["compiled"] = untrained_model(preset)
+        models["compiled"].encoder.fast_inference = models["compiled"].encoder.fast_training = False
         models["compiled"].encoder.compile()
     result: dict = {"batch": batch, "frames": FRAMES, "seconds": {}}
     works = {
@@ -200,7 +202,7 @@ def markdown(result: dict, preset: str) -> str:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description="Benchmark of the encoder.")
-    parser.add_argument("--preset", default="paper", choices=["paper", "nano"])
+    parser.add_argument("--preset", default="paper", choices=["paper", "small", "nano"])
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=30.0, help="time for each of forward and training step")
