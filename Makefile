@@ -81,6 +81,7 @@ quality: $(VENV)/.ready
 	$(BIN)/ruff format --check src tests training benchmarks dataset_scripts examples
 	$(BIN)/ruff check src tests training benchmarks dataset_scripts examples
 	$(BIN)/mypy src/anymo_hf/modeling
+	$(BIN)/python -m pytest -q tests/test_pins.py
 
 style: $(VENV)/.ready
 	$(BIN)/ruff format src tests training benchmarks dataset_scripts examples

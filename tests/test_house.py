@@ -53,7 +53,13 @@ def test_files_are_named_by_what_they_do_and_end():
 PROGRAMS = ("src", "training", "dataset_scripts", "benchmarks", "examples", "tests")
 UNPICKLERS = {
     "pickle.load", "pickle.loads", "pickle.Unpickler", "dill.load", "dill.loads", "joblib.load", "shelve.open",
-    "pd.read_pickle", "pandas.read_pickle", "torch.jit.load",
+    "pd.read_pickle", "pandas.read_pickle", "torch.jit.load", "cloudpickle.load", "cloudpickle.loads", "marshal.load",
+    "marshal.loads", "yaml.load", "yaml.full_load", "yaml.unsafe_load", "jsonpickle.decode",
+}  # fmt: skip
+RUNNERS = {"eval", "exec", "os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput", "pty.spawn"}
+FETCHERS = {
+    "urllib.request.urlopen", "urllib.request.urlretrieve", "urlopen", "urlretrieve", "requests.get", "httpx.get",
+    "httpx2.get", "torch.hub.load", "torch.hub.download_url_to_file", "wget.download", "httpx.stream", "httpx2.stream",
 }  # fmt: skip
 PATH_EDITS = {f"sys.path.{verb}" for verb in ("insert", "append", "extend")} | {"site.addsitedir"}
 
@@ -75,10 +81,33 @@ def keyword(call, name):
     return next((ast.unparse(item.value) for item in call.keywords if item.arg == name), None)
 
 
+def _far(call):
+    """Whether a call that takes remote code may take it from anywhere: a name in the text, and no revision."""
+    return keyword(call, "revision") is None and bool(call.args) and isinstance(call.args[0], ast.Constant)
+
+
+def _is_safe(path, call):
+    """Whether the loader of a `yaml.load` is a class of the same file over `yaml.SafeLoader`."""
+    return any(
+        isinstance(node, ast.ClassDef) and node.name == keyword(call, "Loader")
+        and [ast.unparse(base) for base in node.bases] == ["yaml.SafeLoader"]
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    )  # fmt: skip
+
+
 def tricks(path):
-    """What a file does that none may: unpickle, edit the import path, load a module by its file."""
+    """What a file does that none may: unpickle, run text or a shell, edit the import path, load a module by its file.
+
+    Code from the Hub is taken at a revision only.
+    """
     for name, call in calls(path):
-        if name in UNPICKLERS or name in PATH_EDITS or name.endswith("spec_from_file_location"):
+        if name == "exec" and "tests" in path.parts or name == "yaml.load" and _is_safe(path, call):
+            continue  # the notebook's own cells; a loader that makes plain values alone
+        if name in RUNNERS or (keyword(call, "shell") not in (None, "False") and name.startswith("subprocess.")):
+            yield f"{name}, line {call.lineno}"
+        elif keyword(call, "trust_remote_code") == "True" and "from_pretrained" in name and _far(call):
+            yield f"{name} of remote code without a revision, line {call.lineno}"
+        elif name in UNPICKLERS or name in PATH_EDITS or name.endswith("spec_from_file_location"):
             yield f"{name}, line {call.lineno}"
         elif name in ("np.load", "numpy.load") and keyword(call, "allow_pickle") not in (None, "False"):
             yield f"{name} with allow_pickle, line {call.lineno}"
@@ -111,6 +140,12 @@ def test_nothing_is_unpickled_and_no_import_path_is_edited(folder):
         ("import numpy as np\nnp.load('x', allow_pickle=True)", "allow_pickle"),
         ("import torch\ntorch.load('x')", "weights_only"),
         ("import sys\nsys.path.insert(0, 'x')", "sys.path.insert"),
+        ("eval('1')", "eval"),
+        ("exec(text)", "exec"),
+        ("from os import system\nsystem('ls')", "os.system"),
+        ("import subprocess\nsubprocess.run('ls', shell=True)", "subprocess.run"),
+        ("import yaml\nyaml.load(text)", "yaml.load"),
+        ("AutoModel.from_pretrained('a/b', trust_remote_code=True)", "without a revision"),
         ("from importlib.util import spec_from_file_location\nspec_from_file_location('a', 'b')", "spec_from_file"),
     ],
 )
@@ -142,6 +177,15 @@ def test_files_are_put_in_place_in_one_home():
             if name in ("os.replace", "os.rename", "shutil.move") or by_path:
                 found.add(path.relative_to(SOURCE).as_posix())
     assert found == set(RENAMES)
+
+
+@pytest.mark.parametrize("folder", ["src", "training", "dataset_scripts", "hub_cards"])
+def test_nothing_is_downloaded_but_by_the_hubs_client(folder):
+    found = {
+        str(path.relative_to(ROOT)): [name for name, _ in calls(path) if name in FETCHERS]
+        for path in sorted((ROOT / folder).rglob("*.py"))
+    }
+    assert found and not {path: names for path, names in found.items() if names}
 
 
 def test_what_travels_with_a_checkpoint_imports_its_siblings_only():

@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+import traceback
 from email.utils import formatdate
 
 import pytest
@@ -66,6 +67,21 @@ def test_the_schema_and_the_key_are_sent_as_openai_wants_them(serve, tmp_path):
     assert body["reasoning_effort"] == "high" and server.keys == ["Bearer secret"]
     close(asking)
     assert "secret" not in (tmp_path / "replies.jsonl").read_text() and "secret" not in repr(asking.endpoint)
+
+
+@pytest.mark.parametrize("fault", ["unauthorized", "no_chat", "broken_json", "drop"])
+def test_a_key_stands_in_no_log_message_or_file_whatever_goes_wrong(serve, tmp_path, caplog, capfd, fault):
+    caplog.set_level("DEBUG")
+    asking = client(serve(lambda *_: fault), tmp_path, Limits(requests=3), api_key="hf_very-secret", longest_wait=0.02)
+    try:
+        said = repr(free_label("walks", asking, "m"))
+    except Exception as error:
+        said = "".join(traceback.format_exception(error))
+    close(asking)
+    written = capfd.readouterr()
+    files = [path.read_text(errors="replace") for path in tmp_path.rglob("*") if path.is_file()]
+    for text in (said, caplog.text, written.out, written.err, repr(asking), repr(asking.endpoint), *files):
+        assert "very-secret" not in text
 
 
 def test_text_generation_inference_gets_its_own_form(serve, tmp_path):

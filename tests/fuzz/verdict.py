@@ -24,7 +24,7 @@ _CHANGES = ("os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.link", "os.sym
             "shutil.rmtree", "shutil.move", "shutil.copyfile")  # fmt: skip
 
 # the mend follows a semicolon, or the sentence says what would be right
-_MEND = re.compile(r"; |\bgive\b|\bmust be\b|\bknown are\b|\bneeded\b")
+_MEND = re.compile(r"; |\bgive\b|\bmust (?:be|hold|lie|name)\b|\bknown are\b|\bneeded\b")
 
 
 @dataclass(frozen=True)

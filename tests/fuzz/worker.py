@@ -83,7 +83,9 @@ def _work(
             continue
         put(folder / name, spoiled)
         began = time.process_time()
-        struct.pack_into("qdd", shared, 0, number, time.monotonic(), began)
+        # the number last, so that the watchdog never sees it with the times of another
+        struct.pack_into("dd", shared, 8, time.monotonic(), began)
+        struct.pack_into("q", shared, 0, number)
         verdict = judge(door, path, folder, watch)
         struct.pack_into("q", shared, 0, -1)
         if time.process_time() - began > HANG:
@@ -138,7 +140,7 @@ def try_door(door: Door, seed: int, start: int, stop: int, until: float, tell: C
             worker = context.Process(target=_work, args=(door, seed, start, stop, fatal, Path(root), shared, send))
             worker.start()
             send.close()
-            hung = ""
+            hung = -1
             while True:
                 if receive.poll(0.2):
                     try:
@@ -154,17 +156,19 @@ def try_door(door: Door, seed: int, start: int, stop: int, until: float, tell: C
                 if number >= 0 and worker.is_alive():
                     waited = time.monotonic() - began
                     if waited > _WAIT or (waited > HANG and _own_seconds(worker.pid) - own > HANG):
-                        hung = f"over {HANG:g} s"
+                        hung = number
                         worker.kill()
             worker.join()
-            number = _SHARED.unpack_from(shared)[0]
+            number = hung if hung >= 0 else _SHARED.unpack_from(shared)[0]
             if worker.exitcode == 0:
                 if start < stop and time.monotonic() < until:
                     continue
                 return
             said = (Path(root) / "crash.txt").read_text(errors="replace") if (Path(root) / "crash.txt").exists() else ""
-            if number < 0 or number < start:
+            if 0 <= number < start:  # it was done after all
+                continue
+            if number < 0:
                 raise RuntimeError(f"{door.name}: the worker ended with {worker.exitcode}: {said[-2000:]}")
-            what = hung or f"the process dies ({worker.exitcode})"
+            what = f"over {HANG:g} s" if hung >= 0 else f"the process dies ({worker.exitcode})"
             place = next((line.strip() for line in said.splitlines() if "anymo_hf/" in line), "")
             fatal[number] = Verdict("finding", what, said[-300:], place.partition("anymo_hf/")[2][:120])

@@ -121,10 +121,8 @@ def _load(path: Path) -> Mapping[str, Any]:
         if path.suffix == ".safetensors":
             return load_file(path)
         value = torch.load(path, map_location="cpu", weights_only=True)
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:
         raise OSError(f"{path} is damaged or cut short ({error}); fetch it again") from error
-    except OSError:
-        raise
     except Exception as error:  # bytes that are no checkpoint end the unpickler in any way, such as KeyError
         if isinstance(error, pickle.UnpicklingError) and re.search(r"Unsupported (global|class)|Trying to", str(error)):
             raise ValueError(

@@ -176,6 +176,12 @@ def load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimi
         return _load_checkpoint(path, module, optimizer, fingerprint)
 
 
+def _finite(path: Path, name: str, tensor: torch.Tensor) -> torch.Tensor:
+    if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+        raise OSError(f"{path} is damaged: {name} holds NaN or infinity; delete it to start this stage again")
+    return tensor
+
+
 def _load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optimizer, fingerprint: str) -> RunLog:
     like = {f"model.{name}": value for name, value in module.state_dict().items()}
     numbered = [parameter for group in optimizer.param_groups for parameter in group["params"]]
@@ -184,7 +190,9 @@ def _load_checkpoint(path: Path, module: nn.Module, optimizer: torch.optim.Optim
         with safe_open(path, framework="pt") as file:
             notes = file.metadata() or {}
             tensors = {
-                name: shard_like(file.get_tensor(name), like.get(name.rpartition(".")[0], like.get(name)))
+                name: shard_like(
+                    _finite(path, name, file.get_tensor(name)), like.get(name.rpartition(".")[0], like.get(name))
+                )
                 for name in file.keys()  # noqa: SIM118
             }
     except SafetensorError as error:
