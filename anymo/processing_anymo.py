@@ -687,11 +687,11 @@ def _signal(row: Mapping[str, Any], name: str) -> np.ndarray:
 
 def _place_rows(placements) -> list:
     """One list of segment indices or a batch of them as a batch."""
-    rows = list(placements) if isinstance(placements, Iterable) and not isinstance(placements, str) else []
+    if not isinstance(placements, Iterable) or isinstance(placements, str):
+        raise ValueError(f"imu_placements must be, for each recording, a list of segment indices, got {placements!r}")
+    rows = list(placements)
     if not rows:
-        raise ValueError(
-            f"imu_placements must be, for each recording, a list of segment indices, at least one; got {placements!r}"
-        )
+        raise ValueError("imu_placements is empty; give for each recording a list of segment indices")
     rows = [rows] if np.ndim(rows[0]) == 0 else rows
     for row in rows:
         if not isinstance(row, Iterable) or not all(
