@@ -65,7 +65,7 @@ def _packed(ending: str, module) -> Door:
         plain.unlink()
         return packed
 
-    return Door(f"motion mvnx.{ending}", write, _read)
+    return Door(f"motion mvnx.{ending}", write, _read, largest=1e10)
 
 
 def _poses(size: int, frames: int = 6) -> tuple[np.ndarray, np.ndarray]:
@@ -97,7 +97,7 @@ def _smpl(folder: Path) -> Path:
 
 DOORS = [
     Door("motion bvh", _bvh, _read, _plain_bvh, largest=1e6),
-    Door("motion mvnx", _mvnx, _read),
+    Door("motion mvnx", _mvnx, _read, largest=1e10),
     _packed("gz", gzip),
     _packed("xz", lzma),
     Door("motion asf/amc", lambda folder: asf_amc_file.write(folder, frames=4), _read),
