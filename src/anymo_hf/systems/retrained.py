@@ -241,7 +241,8 @@ class VirtualForest(System):
     def score(self, recordings: Sequence[ImuRecording], labels: Sequence[str]) -> np.ndarray:
         """As `System.score`: chances, averaged over pieces of 2 s, one second apart."""
         self.check(recordings)
-        learned, scores = self._examples(labels), np.zeros((len(recordings), len(labels)))
+        order = sorted(range(len(labels)), key=lambda column: labels[column])  # a forest's draws follow its classes
+        learned, scores = self._examples([labels[column] for column in order]), np.zeros((len(recordings), len(labels)))
         forests: dict[tuple[int, ...], Any] = {}
         for owner, one in enumerate(recordings):
             part = body_windows(self.title, [one], PIECE, PIECE // 2)
@@ -249,7 +250,8 @@ class VirtualForest(System):
             if places not in forests:
                 forests[places] = self._forest(learned, places)
             asked = window_features(part.signals[:, :, list(places)]).reshape(len(part.signals), -1)
-            scores[owner, forests[places].classes_] = forests[places].predict_proba(asked).mean(0)
+            columns = [order[label] for label in forests[places].classes_]
+            scores[owner, columns] = forests[places].predict_proba(asked).mean(0)
         return scores
 
     def _examples(self, labels: Sequence[str]) -> list[np.ndarray]:
