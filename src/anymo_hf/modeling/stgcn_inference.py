@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -37,7 +37,8 @@ def suits(model: AnyMoSTGCNModel, imu: torch.Tensor) -> bool:
         or {imu.dtype, model.A.dtype} != {torch.float32}
     ):
         return False
-    for block in model.st_gcn_networks:
+    blocks: list[Any] = list(model.st_gcn_networks)
+    for block in blocks:
         convolutions = [block.gcn.conv, block.tcn[2]] + ([] if block.residual is None else [block.residual[0]])
         norms = [block.tcn[0], block.tcn[3]] + ([] if block.residual is None else [block.residual[1]])
         if any(type(layer) is not nn.Conv2d for layer in convolutions):
@@ -63,10 +64,10 @@ class _Block:
     shortcut: tuple[torch.Tensor, torch.Tensor] | None  # a convolution on the residual path, where there is one
 
 
-def _folded_norms(norms: list[nn.BatchNorm2d]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+def _folded_norms(norms: list[Any]) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Scale and offset of each batch norm in eval mode; all at once, since they are many and small."""
-    variance = torch.cat([norm.running_var + norm.eps for norm in norms])  # type: ignore[operator]
-    mean = torch.cat([norm.running_mean for norm in norms])  # type: ignore[misc]
+    variance = torch.cat([norm.running_var + norm.eps for norm in norms])
+    mean = torch.cat([norm.running_mean for norm in norms])
     scale = torch.cat([norm.weight for norm in norms]) * variance.rsqrt_()
     offset = torch.cat([norm.bias for norm in norms]) - mean * scale
     widths = [norm.num_features for norm in norms]
@@ -77,12 +78,13 @@ def _folded_blocks(model: AnyMoSTGCNModel, edges: Edges) -> list[_Block]:
     adjacency = torch.stack(list(model.edge_importance)) * model.A  # (L, K, V, V), [from, to]
     weights = weights_of(adjacency, edges)
     incoming = adjacency.sum(2).mT  # (L, V, K)
+    networks: list[Any] = list(model.st_gcn_networks)
     norms: list[nn.BatchNorm2d] = []
-    for block in model.st_gcn_networks:
+    for block in networks:
         norms += [block.tcn[0], block.tcn[3]] + ([] if block.residual is None else [block.residual[1]])
     folded = iter(_folded_norms(norms))
     blocks = []
-    for number, block in enumerate(model.st_gcn_networks):
+    for number, block in enumerate(networks):
         conv, temporal, shortcut = block.gcn.conv, block.tcn[2], None
         partitions, channels = len(edges.shifts), conv.in_channels
         scale, offset = next(folded)
@@ -143,9 +145,9 @@ def encode(
     partitions = model.A.shape[0]
     edges = edges_of(model.A)
     blocks = _folded_blocks(model, edges)
-    norm = model.data_bn
-    scale = norm.weight * (norm.running_var + norm.eps).rsqrt()  # type: ignore[operator]
-    offset = (norm.bias - norm.running_mean * scale).view(nodes, 1, 1, channels)  # type: ignore[operator]
+    norm: Any = model.data_bn
+    scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
+    offset = (norm.bias - norm.running_mean * scale).view(nodes, 1, 1, channels)
     scale = scale.view(nodes, 1, 1, channels)
     lengths = [frames]  # frames that each block sees
     for block in blocks:
