@@ -112,7 +112,7 @@ def test_names_the_missing_key(write, key):
         ("segment_qWXYZ", np.zeros((599, 92)), r"segment_qWXYZ must be \(600, 92\)"),
         ("segment_tXYZ", np.full((600, 69), np.nan), "segment_tXYZ holds values that are not finite, first in frame 0"),
         ("segment_tXYZ", np.full((600, 69), "x"), "segment_tXYZ must hold numbers"),
-        ("segment_tXYZ", np.full((600, 69), None), "plain numbers"),
+        ("segment_tXYZ", np.full((600, 69), None), "segment_tXYZ cannot be read as numbers"),
         ("frameCount", np.array([599]), "frameCount is 599, but timestamps_us holds 600"),
         ("frameRate", np.array([0]), "frameRate is 0"),
         ("frameRate", np.array([120]), "rise by 4167 from frame to frame, but frameRate 120"),

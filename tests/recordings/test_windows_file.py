@@ -93,7 +93,7 @@ def test_other_files_than_those_written_are_refused(downloads, tmp_path):
     with pytest.raises(ValueError, match="not a windows file of this version"):
         read_windows_file(path)
     path.write_bytes(b"PAR1")
-    with pytest.raises(OSError, match="not a readable Parquet"):
+    with pytest.raises(ValueError, match="not a readable windows file.*write it again"):
         read_windows_file(path)
     path.rename(path.with_name("uci_har.parquet"))
     with pytest.raises(OSError, match="neither wisdm.parquet nor the folder"):

@@ -173,7 +173,8 @@ def test_a_stopped_build_goes_on_recording_by_recording(nymeria, built, tmp_path
 
     def stop_at_the_second(task):
         if made:
-            (folder / f"recordings/.{task[1].name}.parquet.part").write_bytes(b"x")
+            shard = folder / f"recordings/{task[1].name}.parquet"
+            shard.with_name(f".{shard.name}.part").write_bytes(b"x")
             raise KeyboardInterrupt
         made.append(task[1].name)
         return make(task)

@@ -144,7 +144,7 @@ def test_numbers_are_kept_as_written(tmp_path):
 def test_a_file_that_is_not_text_is_named(tmp_path):
     path = tmp_path / "stage.yaml"
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ValueError, match="not YAML"):
+    with pytest.raises(ValueError, match=r"stage\.yaml: not a readable settings file in YAML .*correct it"):
         load_settings(path, EncoderSettings)
 
 

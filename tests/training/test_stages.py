@@ -445,7 +445,7 @@ def test_damaged_codes_are_refused_with_what_to_do(run, accelerator, keep):
         np.savez(path, codes=np.zeros((2, 3, 2), np.int16))
     else:
         path.write_bytes(whole[: int(keep * len(whole)) if isinstance(keep, float) else keep])
-    with pytest.raises(OSError, match=r"codes\.npz is damaged.*delete it and run training/train_tokenizer"):
+    with pytest.raises(OSError, match=r"codes\.npz: .*delete it and run training/train_tokenizer"):
         train_language(LANGUAGE, run, accelerator)
     path.unlink()
     train_tokenizer(TOKENIZER, run, accelerator)  # what the message says

@@ -131,8 +131,8 @@ def read_windows_file(path: str | Path) -> WindowsFile:
     """What `write_windows` wrote.
 
     Raises:
-        OSError: no such file, or no Parquet.
-        ValueError: other columns, an unknown dataset, or rows that are not those that were written.
+        OSError: no such file.
+        ValueError: no Parquet, other columns, an unknown dataset, or rows that are not those that were written.
     """
     with refusing(path, "windows file", "write it again with anymo evaluate windows"):
         return _read_windows_file(path)
