@@ -51,7 +51,10 @@ def test_an_error_is_one_line(command, capsys, tmp_path):
     with pytest.raises(SystemExit, match="2"):
         command()
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"error: {tmp_path / 'stage.yaml'}: not a readable settings file in YAML") and "line 1, column 8" in line
+    assert (
+        line.startswith(f"error: {tmp_path / 'stage.yaml'}: not a readable settings file in YAML")
+        and "line 1, column 8" in line
+    )
 
 
 def test_a_stage_that_had_ended_says_so_and_what_to_do(command, capsys, tmp_path):
