@@ -13,8 +13,8 @@ import sys
 import time
 
 
-def measure(keep: bool, training: bool, seconds: float, batch: int, model: str) -> float:
-    """Windows a second of the encoder alone, 5 s at 60 Hz with one sensor."""
+def measure(keep: bool, fast: bool, training: bool, seconds: float, batch: int, model: str) -> float:
+    """Windows a second of the encoder alone, 5 s at 60 Hz with one sensor, in its plain or its fast form."""
     import torch
 
     from anymo_hf import AnyMoFeatureExtractor
@@ -24,6 +24,7 @@ def measure(keep: bool, training: bool, seconds: float, batch: int, model: str) 
         raise SystemExit("this C library is not glibc; nothing to measure")
     torch.set_num_threads(1)
     encoder = AnyMoFeatureExtractor.from_pretrained(model).stgcn.train(training)
+    encoder.fast_inference = encoder.fast_training = fast
     windows, worn = torch.randn(batch, 300, 23, 6), torch.zeros(batch, 23, dtype=torch.bool)
     worn[:, 0] = True
 
@@ -42,16 +43,16 @@ def measure(keep: bool, training: bool, seconds: float, batch: int, model: str) 
 
 
 def main() -> None:
-    """Prints one line for evaluation and one for training."""
+    """Prints a line for each form, in evaluation and in training."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="anymo")
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--way", choices=("give", "keep"), help=argparse.SUPPRESS)
-    parser.add_argument("--training", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.way:
-        print(measure(given.way == "keep", given.training, given.seconds, given.batch, given.model))
+    if given.one:
+        keep, fast, training = (word == "True" for word in given.one)
+        print(measure(keep, fast, training, given.seconds, given.batch, given.model))
         print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
         return
     words = [
@@ -64,17 +65,18 @@ def main() -> None:
         "--batch",
         str(given.batch),
     ]
-    for name, more in (("evaluation", []), ("training", ["--training"])):
-        found: dict[str, list[list[float]]] = {"give": [], "keep": []}
-        for _ in range(3):
-            for way, rows in found.items():
-                run = subprocess.run([*words, *more, "--way", way], check=True, capture_output=True, text=True)
-                rows.append([float(line) for line in run.stdout.split()[-2:]])
-        (given_back, memory), (kept, most) = (
-            [statistics.median(c) for c in zip(*rows, strict=True)] for rows in found.values()
-        )
-        print(f"{name}: {given_back:.1f} windows/s given back, {kept:.1f} kept, ratio {kept / given_back:.2f}; "
-              f"memory {memory:.0f} and {most:.0f} MB")  # fmt: skip
+    for training in (False, True):
+        ways = [(keep, fast) for fast in (False, True) for keep in (False, True)]
+        found: dict[tuple[bool, bool], list[list[float]]] = {way: [] for way in ways}
+        for way in 3 * ways:
+            command = [*words, "--one", *map(str, way), str(training)]
+            run = subprocess.run(command, check=True, capture_output=True, text=True)
+            found[way].append([float(line) for line in run.stdout.split()[-2:]])
+        middle = {way: [statistics.median(column) for column in zip(*rows, strict=True)] for way, rows in found.items()}
+        for (keep, fast), (rate, memory) in middle.items():
+            print(f"{'training' if training else 'evaluation'}, {'fast' if fast else 'plain'} form, memory "
+                  f"{'kept' if keep else 'given back'}: {rate:.1f} windows/s, "
+                  f"{rate / middle[ways[0]][0]:.2f} times the first, {memory:.0f} MB")  # fmt: skip
 
 
 if __name__ == "__main__":

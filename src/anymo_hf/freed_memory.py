@@ -1,8 +1,7 @@
 """Large blocks that are freed stay with the process, as networks allocate the same sizes again at once.
 
-By default glibc gives them back to the system, which clears every page anew: a third of an encoder's time in evaluation
-and a fifth in training (`python benchmarks/freed_memory.py`). It is a setting of the whole process, so programs make it,
-not imports.
+By default glibc gives them back to the system, which clears every page anew: a third of a training step's time
+(`python benchmarks/freed_memory.py`). It is a setting of the whole process, so programs make it, not imports.
 """
 
 from __future__ import annotations
