@@ -22,6 +22,7 @@ from anymo_hf.interruption import ending_in_words, refusing_bad_input
             2,
             "walk: not enough memory",
         ),
+        (RuntimeError("could not create a primitive"), 2, "walk: not enough memory"),  # oneDNN's
     ],
 )
 def test_the_end_is_one_line(error, code, words, capsys):
@@ -43,6 +44,8 @@ def test_a_bad_input_is_one_line_and_ends_with_2(error, capsys):
 def test_other_errors_pass():
     with pytest.raises(RuntimeError, match="a fault of ours"), ending_in_words("walk"):
         raise RuntimeError("a fault of ours")
+    with pytest.raises(RuntimeError, match="primitive descriptor"), ending_in_words("walk"):
+        raise RuntimeError("could not create a primitive descriptor for a convolution")
     with pytest.raises(SystemExit) as end, ending_in_words("walk"):
         raise SystemExit(3)
     assert end.value.code == 3

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 INTERRUPTED = 130  # exit code of a program that Ctrl-C ended, as shells have it
-# how torch's allocator and Python's threads say that there is no memory; neither has a class of its own
-_NO_MEMORY = (
-    "can't allocate memory",
-    "cannot allocate memory",
-    "not enough memory",
-    "can't start new thread",
-    "bad_alloc",
+# how torch's allocator, its oneDNN and Python's threads say that there is no memory; none has a class of its own
+_NO_MEMORY = re.compile(
+    "can(?:'t|not) allocate memory|not enough memory|can't start new thread|bad_alloc"
+    "|could not create a (?:primitive(?! desc)|memory)",
+    re.IGNORECASE,
 )
 
 
@@ -60,7 +59,5 @@ def refusing_bad_input() -> Iterator[None]:
 def lacks_memory(error: BaseException) -> bool:
     """Whether an error says that the system refused memory."""
     return (
-        isinstance(error, MemoryError)
-        or isinstance(error, RuntimeError)
-        and any(part in str(error).lower() for part in _NO_MEMORY)
+        isinstance(error, MemoryError) or isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error)) is not None
     )

@@ -23,6 +23,7 @@ class Door:
         largest: no number that is read may be larger.
         from_file: whether errors must name a file: not where values are handed over in memory.
         spoil: whether a file of the folder is to be spoiled; the others are taken as they are.
+        leaves: files that stay in the folder by design, such as a lock.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Door:
     largest: float = 1e9
     from_file: bool = True
     spoil: Callable[[Path], bool] = lambda path: True
+    leaves: frozenset[str] = frozenset()
 
 
 def doors() -> dict[str, Door]:

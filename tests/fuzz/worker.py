@@ -13,7 +13,7 @@ import struct
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -92,7 +92,7 @@ def _work(
             verdict = Verdict("finding", f"over {HANG:g} s", "", verdict.where)
         put(folder / name, files[name])
         if verdict.kind == "finding" or number % 64 == 0:
-            verdict = _left_over(folder, files, verdict)
+            verdict = _left_over(folder, files.keys() | door.leaves, verdict)
         held.append((number, name, how, verdict))
         if time.monotonic() - sent > 0.2:
             out.send(held)
@@ -101,11 +101,11 @@ def _work(
     out.close()
 
 
-def _left_over(folder: Path, files: dict[str, bytes], verdict: Verdict) -> Verdict:
-    """A finding where a reader left files behind, beside those that it was given."""
+def _left_over(folder: Path, known: Set[str], verdict: Verdict) -> Verdict:
+    """A finding where a reader left files behind, beside those that are known."""
     found = {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file() or file.is_symlink()}
-    strange = sorted(found - set(files)) + sorted(file.name for file in (folder.parent / "tmp").iterdir())
-    for name in found - set(files):
+    strange = sorted(found - known) + sorted(file.name for file in (folder.parent / "tmp").iterdir())
+    for name in found - known:
         (folder / name).unlink()
     for file in (folder.parent / "tmp").iterdir():
         shutil.rmtree(file) if file.is_dir() else file.unlink()

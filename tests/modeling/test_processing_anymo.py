@@ -430,6 +430,16 @@ def test_the_window_length_is_kept_in_the_processors_file(processor, tokenizer, 
             AnyMoProcessor(None, tokenizer, max_window_seconds=value)
 
 
+def test_a_saved_length_that_no_prompt_fits_is_refused_with_its_folder(processor, tmp_path):
+    processor.save_pretrained(tmp_path)
+    path = tmp_path / "tokenizer_config.json"
+    settings = json.loads(path.read_text())
+    for value in (1e-320, -3, float("nan")):
+        path.write_text(json.dumps(settings | {"model_max_length": value}))
+        with pytest.raises(ValueError, match=f"{tmp_path}.*model_max_length must be at least 8"):
+            AnyMoProcessor.from_pretrained(tmp_path)
+
+
 def test_prompts_that_the_model_has_no_positions_for_are_refused(model, processor, tokenizer):
     never = AnyMoProcessor(processor.feature_extractor, tokenizer, max_window_seconds=None)
     with pytest.raises(ValueError, match="512 positions"):

@@ -19,6 +19,7 @@ from torture.commands import Command
 
 _CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.link", "os.symlink"}
 _WRITES = os.O_WRONLY | os.O_RDWR
+_BEGINNING = 0.005  # seconds of a command in which a process of its own would still be importing it, in Python's words
 
 
 @dataclass
@@ -200,7 +201,8 @@ def start(
         for number, path in ((0, os.devnull), (1, os.devnull), (2, str(said))):
             os.dup2(os.open(path, os.O_RDWR | os.O_CREAT), number)
         sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115 -- the process's own
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        # before the command begins Ctrl-C ends the process, and what comes after its end finds nobody: neither is its own
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.chdir(place)
         watch, grown = Watch(place), _memory("VmSize")
         before(watch)
@@ -221,11 +223,19 @@ def start(
 
 def _run(command: Command, url: str) -> int:
     """As an interpreter would: the exit code of a command, and a traceback where it lets an error through."""
+    words, began = command.words(url), time.monotonic()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        command.program(command.words(url))
+        try:
+            command.program(words)
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
     except KeyboardInterrupt:
+        if time.monotonic() - began < _BEGINNING:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGINT)
         traceback.print_exc()
         return 130
     except BaseException:

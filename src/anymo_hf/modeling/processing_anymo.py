@@ -40,6 +40,7 @@ logger = logging.get_logger(__name__)
 BENCH_SENSORS = ("head", "left_wrist", "right_wrist")  # of a row of AnyMo Bench, in the order of its channels
 IGNORED = -100  # the label that cross-entropy skips
 _PIECES_AT_ONCE = 64
+_SHORTEST = 8  # tokens of a model; no prompt with codes fits into fewer
 
 
 class AnyMoProcessor(ProcessorMixin):
@@ -71,6 +72,10 @@ class AnyMoProcessor(ProcessorMixin):
             raise ValueError("AnyMoProcessor needs a tokenizer")
         if max_window_seconds is not None and not 2 <= max_window_seconds < float("inf"):
             raise ValueError(f"max_window_seconds must be at least 2, or None never to cut, got {max_window_seconds}")
+        if not tokenizer.model_max_length >= _SHORTEST:
+            raise ValueError(
+                f"the tokenizer's model_max_length must be at least {_SHORTEST} tokens, got {tokenizer.model_max_length}"
+            )
         self.max_window_seconds, self.prompt_style = max_window_seconds, read_prompt_style(prompt_style)
         if feature_extractor is not None:
             super().__init__(feature_extractor, tokenizer)

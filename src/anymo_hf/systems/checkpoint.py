@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ..modeling.strict_loading import loading
 from ..released import NAME, checkpoint_folder, which_checkpoint
 
 # what a checkpoint folder must hold; a large model's weights may come in parts with an index instead
@@ -59,7 +60,8 @@ def load_checkpoint(model: str, wrist: str | None = None) -> tuple[Any, Any]:
     """Model and processor in evaluation mode; without `wrist` ("forearm" or "hand") the processor keeps its own.
 
     Raises:
-        OSError: as `check_checkpoint`, or files that do not belong together.
+        OSError: as `check_checkpoint`.
+        ValueError: files that do not belong together, or a configuration with values that cannot be.
     """
     return _load(model, "AutoModelForCausalLM", wrist)
 
@@ -100,7 +102,8 @@ def _explained(model: str) -> Iterator[str]:
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity_error()
     try:
-        yield name
+        with loading(name):
+            yield name
     except OSError as error:
         if Path(name).is_dir():
             raise
@@ -108,8 +111,6 @@ def _explained(model: str) -> Iterator[str]:
             f"--model {model!r}: no such checkpoint on this machine, and the Hub did not give it (no network, no such name, "
             "or no access); give a folder, or anymo, which is installed"
         ) from error
-    except (KeyError, TypeError, AttributeError, RuntimeError) as error:
-        raise OSError(f"--model {model!r}: its files do not fit each other ({error!r}); fetch it again") from error
 
 
 def load_pipeline(task: str, model: str, wrist: str | None = None) -> Any:

@@ -109,7 +109,7 @@ DOORS = [
     _narrated("jsonl"),
     _narrated("csv"),
     _narrated("parquet"),
-    Door("replies of a language model", _replies, _read_replies),
+    Door("replies of a language model", _replies, _read_replies, leaves=frozenset({"replies.jsonl.lock"})),
     Door("windows file", _windows, _read_windows),
     Door("rows of AnyMo Bench", _bench, _read_bench),
     Door("settings in YAML", _settings, lambda path: astuple(load_settings(path, EncoderSettings)), largest=1e300),

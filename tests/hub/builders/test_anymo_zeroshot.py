@@ -192,6 +192,24 @@ def test_a_killed_build_goes_on_where_it_was(tmp_path):
     assert "not a readable MATLAB file" in failed.stderr
 
 
+def test_a_build_that_stops_before_its_card_is_not_taken_for_whole(tmp_path, monkeypatch):
+    WRITERS["usc_had"](tmp_path / "data" / "usc_had")
+    repo, replace = tmp_path / "repo", os.replace
+
+    def stop_at_the_card(draft, path):
+        if Path(path).name == "README.md":
+            raise KeyboardInterrupt
+        replace(draft, path)
+
+    with monkeypatch.context() as stopped, pytest.raises(KeyboardInterrupt):
+        stopped.setattr(os, "replace", stop_at_the_card)
+        anymo_zeroshot.write_repository(tmp_path / "data" / "usc_had", repo, "usc_had", progress=False)
+    assert (repo / "data" / "usc_had").is_dir()
+    assert not anymo_zeroshot.is_written(tmp_path / "data" / "usc_had", repo, "usc_had")
+    anymo_zeroshot.write_repository(tmp_path / "data" / "usc_had", repo, "usc_had", progress=False)
+    assert anymo_zeroshot.is_written(tmp_path / "data" / "usc_had", repo, "usc_had") and not check_card(repo)
+
+
 @pytest.mark.realdata
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["usc_had", "utd_mhad", "openpack", "uci_har", "wisdm"])

@@ -86,10 +86,10 @@ def _good():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda x, y: (x[..., :5], y), "at least 6 columns"),
+        (lambda x, y: (x[..., :5], y), "at least 6 columns.*; unpack the bundle again"),
         (lambda x, y: (x[0], y), r"expected \(windows"),
-        (lambda x, y: (x, y[:2]), "3 windows, but .*y_test.npy holds 2 labels"),
-        (lambda x, y: (x, y + 10), "label 12 of window 2 is not 0 to 11"),
+        (lambda x, y: (x, y[:2]), "3 windows, but .*y_test.npy holds 2 labels; unpack the bundle again"),
+        (lambda x, y: (x, y + 10), "label 12 of window 2 is not 0 to 11; unpack the bundle again"),
         (lambda x, y: (x, y + 0.5), "label 0.5 of window 0"),
         (lambda x, y: (np.where(x == 9, np.nan, x), y), r"X_test.npy \[0\].*NaN"),
         (lambda x, y: (x * 9.8, y), "median acceleration at 'right_hip' is 96"),
@@ -99,6 +99,13 @@ def _good():
 def test_broken_arrays_are_refused(tmp_path, change, message):
     files.write(tmp_path, "usc_had", *change(*_good()))
     with pytest.raises(ValueError, match=message):
+        list(read_unimts_bundle(tmp_path, "usc_had"))
+
+
+def test_an_array_without_windows_is_refused(tmp_path):
+    place = files.write(tmp_path, "usc_had", *_good())
+    np.save(place / "X_test.npy", np.zeros((0, 100, 6)))
+    with pytest.raises(ValueError, match="X_test.npy: .*; unpack the bundle again"):
         list(read_unimts_bundle(tmp_path, "usc_had"))
 
 
@@ -113,7 +120,8 @@ def test_missing_and_damaged_files_are_refused(tmp_path):
     with pytest.raises(ValueError, match="split must be"):
         list(read_unimts_bundle(tmp_path, "usc_had", "val"))
     whole = (place / "X_test.npy").read_bytes()
-    for broken in (whole[: len(whole) // 2], b"PK cut", b""):
+    head = b"\x93NUMPY\x01\x00\x10\x00{'descr': '<f8',\n"  # that ends amid its dict
+    for broken in (whole[: len(whole) // 2], b"PK cut", b"", head):
         (place / "X_test.npy").write_bytes(broken)
         with pytest.raises(ValueError, match="X_test.npy: not a whole npy file"):
             list(read_unimts_bundle(tmp_path, "usc_had"))

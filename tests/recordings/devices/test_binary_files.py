@@ -38,6 +38,17 @@ def test_a_damaged_binary_file_is_refused(tmp_path, name):
         read_export(path)
 
 
+def test_a_panic_of_the_library_is_a_refusal(tmp_path):
+    path = geneactiv(tmp_path)
+    text = path.read_bytes()
+    place = text.rindex(b"F4014")
+    path.write_bytes(text[:place] + "\u0663".encode() + text[place + 2 :])  # a letter of two bytes amid hexadecimals
+    with pytest.raises(
+        ValueError, match=r"\.bin: damaged .* file \(.*char boundary.*; download it from the device again"
+    ):
+        read_export(path)
+
+
 def test_a_file_that_ends_early_says_so(tmp_path):
     for write, cut in ((cwa, 200), (geneactiv, 400)):
         path = write(tmp_path)

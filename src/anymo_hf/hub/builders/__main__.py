@@ -3,9 +3,12 @@
 import sys
 from importlib import import_module
 
+from ...interruption import ending_in_words
+
 BUILDERS = ("anymo_180", "anymo_bench", "anymo_synthetic", "anymo_zeroshot")
 
 
+@ending_in_words("builders")  # importing a builder takes seconds
 def main() -> None:
     """Runs the command of the builder that the first argument names; an unknown one ends with 2."""
     name = sys.argv[1].replace("-", "_") if len(sys.argv) > 1 else ""

@@ -18,7 +18,6 @@ from typing import Any
 
 import datasets
 
-from ...atomic_write import write_text
 from ...interruption import ending_in_words
 from ...markdown import table
 from ...modeling.body_segments import SEGMENTS
@@ -166,7 +165,7 @@ def write_repository(
     settings = {"archive": str(archive), "identity": identity, **options}
     splits = write_config(out, AnymoSynthetic, config, settings, files, _count, num_proc, rows_per_file, progress)
     counts = {"archive_sha256": identity, "splits": splits}
-    write_text(out / "README.md", card(add_counts(out, config, counts, ROWS)))
+    add_counts(out, config, counts, ROWS, card)
     return counts
 
 

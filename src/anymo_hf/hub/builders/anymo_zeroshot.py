@@ -22,7 +22,6 @@ from typing import Any
 import datasets
 import numpy as np
 
-from ...atomic_write import write_text
 from ...interruption import ending_in_words
 from ...markdown import table
 from ...modeling.known_names import did_you_mean
@@ -267,7 +266,7 @@ def write_repository(
     )
     counts: dict[str, Any] = {"identity": identity, "splits": splits}
     counts["whole"], counts["beside"] = _compared(config, splits)
-    write_text(out / "README.md", card(add_counts(out, config, counts, DATASETS)))
+    add_counts(out, config, counts, DATASETS, card)
     return counts
 
 

@@ -248,15 +248,21 @@ def read_json(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is damaged ({error}); delete it and write every config again") from error
 
 
-def add_counts(out: Path, config: str, counts: dict[str, Any], order: Mapping[str, Any]) -> dict[str, Any]:
-    """Puts the counts of a config into `counts.json`, in the order of `order`, and gives all of them.
+def add_counts(
+    out: Path,
+    config: str,
+    counts: dict[str, Any],
+    order: Mapping[str, Any],
+    card: Callable[[dict[str, Any]], str],
+) -> None:
+    """Puts the counts of a config into `counts.json`, in the order of `order`, and `card` of them all into README.md.
 
     A config whose files are gone is left out, so that the card does not name it either.
     """
     known = read_json(out / "counts.json") | {config: counts}
     known = {name: known[name] for name in order if name in known and (out / "data" / name).is_dir()}
-    write_json(out / "counts.json", known)
-    return known
+    write_text(out / "README.md", card(known))
+    write_json(out / "counts.json", known)  # last: what it names is done, so that a stopped build writes the card again
 
 
 # -- the card ------------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 
@@ -45,6 +46,7 @@ def _blocks(width: int, *placements: str) -> dict[str, tuple[int, int]]:
 
 _DEGREE = np.pi / 180
 _CHECKED = 200
+_AGAIN = "unpack the bundle again"
 # Placements are those of the datasets' own documents; the bundle's node numbers put a chest on the left shoulder and a
 # shin on the left foot.
 BUNDLES: dict[str, Bundle] = {
@@ -106,11 +108,11 @@ def _labels(download: Download, bundle: Bundle) -> tuple[str, ...]:
         texts = {int(key): " ".join(words) for key, words in names.items() if not isinstance(words, str)}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"{member.source}: no 'label_dictionary' of id -> list of words ({error!r}); unpack the bundle again"
+            f"{member.source}: no 'label_dictionary' of id -> list of words ({error!r}); {_AGAIN}"
         ) from error
     if sorted(texts) != list(range(bundle.classes)):
         raise ValueError(
-            f"{member.source}: expected labels 0 to {bundle.classes - 1}, each with a list, found {sorted(names)}"
+            f"{member.source}: expected labels 0 to {bundle.classes - 1}, each with a list, found {sorted(names)}; {_AGAIN}"
         )
     return tuple(texts[index] for index in range(bundle.classes))
 
@@ -121,10 +123,8 @@ def _array(download: Download, member: Member) -> np.ndarray:
             return np.load(member.source, mmap_mode="r", allow_pickle=False)
         with download.open(member) as file:
             return np.load(BytesIO(file.read()), allow_pickle=False)
-    except (ValueError, *CUT_OFF) as error:
-        raise ValueError(
-            f"{member.source}: not a whole npy file of numbers ({error}); unpack the bundle again"
-        ) from error
+    except (ValueError, TokenError, OverflowError, *CUT_OFF) as error:  # a head that numpy cannot parse, an empty array
+        raise ValueError(f"{member.source}: not a whole npy file of numbers ({error}); {_AGAIN}") from error
 
 
 def read_unimts_bundle(folder: str | Path, name: str, split: str = "test") -> Iterator[ImuRecording]:
@@ -149,13 +149,19 @@ def read_unimts_bundle(folder: str | Path, name: str, split: str = "test") -> It
         windows, labels = _array(download, place), np.asarray(_array(download, label_file)).reshape(-1)
     width = max(start + 3 for pair in bundle.columns.values() for start in pair)
     if windows.ndim != 3 or windows.shape[2] < width or windows.shape[1] < 2:
-        raise ValueError(f"{place.source}: expected (windows, steps, at least {width} columns), got {windows.shape}")
+        raise ValueError(
+            f"{place.source}: expected (windows, steps, at least {width} columns), got {windows.shape}; {_AGAIN}"
+        )
     if len(labels) != len(windows):
-        raise ValueError(f"{place.source}: {len(windows)} windows, but {label_file.source} holds {len(labels)} labels")
+        raise ValueError(
+            f"{place.source}: {len(windows)} windows, but {label_file.source} holds {len(labels)} labels; {_AGAIN}"
+        )
     outside = ~np.isin(labels, range(bundle.classes))
     if outside.any():
         row = int(np.argmax(outside))
-        raise ValueError(f"{label_file.source}: label {labels[row]} of window {row} is not 0 to {bundle.classes - 1}")
+        raise ValueError(
+            f"{label_file.source}: label {labels[row]} of window {row} is not 0 to {bundle.classes - 1}; {_AGAIN}"
+        )
 
     def window(index: int) -> ImuRecording:
         label = int(labels[index])

@@ -33,8 +33,12 @@ def read_actfast(path: Path, options: ReadingOptions, title: str, nominal: str) 
         raise ImportError(f"{path}: {title} files need the extra: pip install 'anymo-hf[devices]'") from error
     try:
         found = actfast.read(str(path))
-    except (ValueError, OSError) as error:
-        raise ValueError(f"{path}: damaged {title} file ({error}); download it from the device again") from error
+    except BaseException as error:
+        # a panic of the library's Rust code is no Exception, and its class is not to be imported
+        if not isinstance(error, ValueError | OSError) and type(error).__name__ != "PanicException":
+            raise
+        said = " ".join(str(error).split())[:200]
+        raise ValueError(f"{path}: damaged {title} file ({said}); download it from the device again") from error
     tables = [table for table in found["timeseries"].values() if "acceleration" in table]
     if not tables or len(tables[0]["datetime"]) < 2:
         raise ValueError(f"{path}: no samples of acceleration; download it from the device again")
