@@ -101,7 +101,7 @@ def _run() -> None:
     from ..freed_memory import keep_freed_memory
     from .reading import in_shell_words
 
-    keep_freed_memory()
+    keep_freed_memory(largest=2**25)  # blocks of a network, not of a day's recording
     warnings.showwarning = _warn_in_one_line
     try:
         code = build_app()(standalone_mode=False) or 0
