@@ -153,10 +153,10 @@ def _cells(values: Sequence[float] | None, count: int) -> tuple[str, ...]:
     return (NONE,) * count if values is None else tuple(f"{value:.1f}" for value in values)
 
 
-def _without(shown: set[str], part: str) -> Iterator[tuple[str, str]]:
+def _without(scored: set[str], part: str) -> Iterator[tuple[str, str]]:
     """Registered systems of a part of the comparison without a result, each with what it lacks."""
     for name, kind in systems().items():
-        if name not in shown and _part_of(kind) == part:
+        if name not in scored and _part_of(kind) == part:
             yield kind.title, _MISSING[kind.requires]
 
 
@@ -187,8 +187,6 @@ def _recognition(results: Path) -> list[Table]:
         width = len(_RECOGNITION_HEAD)
         shown = {one.system for one in found}
         rows += [(name, NONE, why, *[NONE] * (width - 3)) for name, why in _without(shown, part)]
-        if part == "A":
-            rows += _paper_only(chosen, width)
         note = (
             'In percent. label: the bare label; person: "a person is …". Interval: 95 % by bootstrap over people. Top '
             "class: share of windows that got the most predicted class. Invalid answers count as wrong. Columns marked "
@@ -197,7 +195,10 @@ def _recognition(results: Path) -> list[Table]:
         if part == "B":
             lengths = [f"{one.title}: {_length(one.report)}" for one in chosen]
             note += " Training of each, in steps of windows: " + "; ".join(lengths) + "."
-        tables.append(Table(title, _RECOGNITION_HEAD, tuple(rows), note))
+        tables.append(_measured(title, _RECOGNITION_HEAD, rows, note))
+    shown = {(row.dataset, one.title) for one in found for row in one.rows}
+    if tables:
+        tables += _paper_table("recognition", "Zero-shot recognition (paper Table 1)", shown)
     return tables + _choices(results)
 
 
@@ -246,16 +247,76 @@ def _choices(results: Path) -> list[Table]:
     return [Table("Multiple choice through the LM head", head, tuple(rows), note)] if rows else []
 
 
-def _paper_only(found: Sequence[SystemResults], width: int) -> list[tuple[str, ...]]:
-    """Rows of the paper for data sets that no system here was scored on."""
-    here = {row.dataset for one in found for row in one.rows}
+# systems of the paper that stand under another name here
+_NAMED_HERE = {
+    "IMUGPT": "imugpt_objective", "Gemma 4 26B": "language_text", "Gemma 4 26B, text": "language_text",
+    "Gemma 4 26B, plot": "language_plot", "GPT-5.4 Mini": "language_text", "MantisV2": "mantis_v2_finetuned",
+    "COMODO": "comodo_student",
+}  # fmt: skip
+_HERE = _MISSING | dict.fromkeys(("nothing", "training"), "data not at hand") | {"corpus": "only re-trained here"}
+
+
+def _paper_table(task: str, title: str, shown: set[tuple[str, str]]) -> list[Table]:
+    """What the paper prints where it does not stand beside a score of ours: systems as rows, data sets as columns.
+
+    Args:
+        task: of `paper_results`.
+        title: of the table.
+        shown: group of the paper's table and title of each system that was scored here.
+    """
+    printed = paper_results(task)
+    groups = [group for group, rows in printed.items() if any((group, name) not in shown for name in rows)]
+    names = list(dict.fromkeys(name for group in groups for name in printed[group]))
+    if not names:
+        return []
     rows = []
-    for dataset, theirs in paper_results("recognition").items():
-        for system, scores in theirs.items():
-            if dataset not in here:
-                why = "mean of the paper's 14" if dataset == "average" else "data not at hand"
-                rows.append((system, dataset, why, *[NONE] * (width - 6), *_cells(scores, 3)))
-    return rows
+    for name in names:
+        cells = (
+            " / ".join(_cells(printed[group][name], len(printed[group][name]))) if name in printed[group] else NONE
+            for group in groups
+        )
+        rows.append((name, _why_not(name, shown), *cells))
+    here = {group for group, _ in shown}
+    absent = [group for group in groups if group not in here and group != "average"]
+    note = f"{' / '.join(_SCORES[name] for name in paper_columns(task))} in percent, as the paper prints them."
+    if absent:
+        where = "any of these" if len(absent) == len(groups) else "; ".join(absent)
+        note += f" Nothing was scored here on {where}: the data are not at hand."
+    if "average" in groups:
+        note += " average: of the paper's 14 sets."
+    return [
+        Table(
+            f"{title}: the paper's own scores",
+            ("System", "Here", *(f"{one} (paper)" for one in groups)),
+            tuple(rows),
+            note,
+        )
+    ]
+
+
+def _measured(title: str, head: Sequence[str], rows: Sequence[tuple[str, ...]], note: str) -> Table:
+    """A table of scores of ours; columns of the paper in which no row has a number are left out."""
+    kept = [
+        column for column, name in enumerate(head)
+        if not name.endswith("(paper)") or any(row[column] != NONE for row in rows)
+    ]  # fmt: skip
+    return Table(
+        title,
+        tuple(head[column] for column in kept),
+        tuple(tuple(row[column] for column in kept) for row in rows),
+        note,
+    )
+
+
+def _why_not(name: str, shown: set[tuple[str, str]]) -> str:
+    """What a system of the paper lacks here, in words."""
+    if any(title == name for _, title in shown):
+        return "scored above on the data at hand"
+    known = systems()
+    kind = known.get(_NAMED_HERE.get(name, "")) or next((one for one in known.values() if one.title == name), None)
+    if kind is None:
+        return "no such system here"
+    return _HERE["nothing" if kind.name == "anymo" else kind.requires]  # its weights come with the package
 
 
 def _retrieval(results: Path) -> list[Table]:
@@ -269,7 +330,7 @@ def _retrieval(results: Path) -> list[Table]:
                     scores = [row[way][name] for name in names]
                     rows.append((one.title, row["dataset"], row["subset"], way.replace("_", " "), f"{row['windows']:,}",
                                  f"{row['texts']:,}", *_cells(scores, 4), *_cells(theirs.get(one.title), 4)))  # fmt: skip
-                    shown.add((row["dataset"], row["subset"], way, one.title))
+                    shown.add((f"{row['dataset']}, {row['subset']} samples, {way}", one.title))
     simulated = read_json(results / "retrieval.json")
     if simulated is not None:
         for way in ("imu_to_text", "text_to_imu"):
@@ -277,21 +338,17 @@ def _retrieval(results: Path) -> list[Table]:
             count = f"{simulated['windows']:,}"
             asked = ("AnyMo", "simulated", count, way.replace("_", " "), count, f"{simulated['texts']:,}")
             rows.append((*asked, *_cells(scores, 4), *_cells(None, 4)))
+            shown.add(("simulated", "AnyMo"))
     if not rows:
         return []
-    for setting, theirs in paper_results("retrieval").items():
-        dataset, samples, way = setting.split(", ")
-        for system, scores in theirs.items():
-            if (dataset, samples.split()[0], way, system) not in shown:
-                rows.append((system, dataset, samples.split()[0], way.replace("_", " "), "not at hand",
-                             *[NONE] * 5, *_cells(scores, 4)))  # fmt: skip
     head = ("System", "Windows of", "Subset", "Way", "Windows", "Texts", *(_SCORES[name] for name in names),
             *(f"{_SCORES[name]} (paper)" for name in names))  # fmt: skip
     note = (
         "In percent; equal texts are one candidate. Simulated windows are of people that training never saw, and do not "
         "compare with the paper's recordings."
     )
-    return [Table("Retrieval (paper Table 2)", head, tuple(rows), note)]
+    title = "Retrieval (paper Table 2)"
+    return [_measured(title, head, rows, note), *_paper_table("retrieval", title, shown)]
 
 
 def _captions(results: Path) -> list[Table]:
@@ -312,17 +369,14 @@ def _captions(results: Path) -> list[Table]:
         shown.add((dataset, title))
     if not rows:
         return []
-    for dataset, theirs in paper_results("captioning").items():
-        for system, values in theirs.items():
-            if (dataset, system) not in shown:
-                rows.append((system, dataset, "not at hand", *[NONE] * len(names), *_cells(values, 5)))
     head = ("System", "Windows of", "Windows", *(_SCORES[name] for name in names),
             *(f"{_SCORES[name]} (paper)" for name in paper_columns("captioning")))  # fmt: skip
     note = (
         "In percent, greedy, one reference each. The authors' code computes METEOR's F-mean of exact words and prints it as "
         "METEOR. The MiniLM cosine is no score of the paper."
     )
-    return [Table("Captions (paper Table 3)", head, tuple(rows), note)]
+    title = "Captions (paper Table 3)"
+    return [_measured(title, head, rows, note), *_paper_table("captioning", title, shown)]
 
 
 def _bench(results: Path) -> list[Table]:
@@ -335,21 +389,19 @@ def _bench(results: Path) -> list[Table]:
             rows.append((one.title, row["setting"], "simulated" if row.get("simulated") else "Nymeria",
                          f"{row['trained_on']:,}", f"{row['windows']:,}", f"{row['classes']}", f"{row['chance']:.1f}",
                          *_cells([row[name] for name in names], 3), *_cells(theirs, 3)))  # fmt: skip
-            if not row.get("simulated"):
-                shown.add((row["setting"], one.title))
+            shown.add(("simulated" if row.get("simulated") else row["setting"], one.title))
     if not rows:
         return []
-    for setting, theirs in paper_results("bench").items():
-        for system, scores in theirs.items():
-            if (setting, system) not in shown:
-                rows.append((system, setting, "not at hand", *[NONE] * 7, *_cells(scores, 3)))
+    run = {one.system for one in task_results(results, "bench")}
+    rows += [(name, NONE, why, *[NONE] * (4 + 2 * len(names))) for name, why in _without(run, "C")]
     head = ("System", "Setting", "Windows of", "Trained on", "Windows", "Classes", "Chance",
             *(_SCORES[name] for name in names), *(f"{_SCORES[name]} (paper)" for name in names))  # fmt: skip
     note = (
         "In percent. Simulated people (`anymo bench simulate`): two devices a place; AnyMo was trained on others of the "
         "same motion generator, so its rows there are no evidence about real people."
     )
-    return [Table("AnyMo Bench (paper Table 8)", head, tuple(rows), note)]
+    title = "AnyMo Bench (paper Table 8)"
+    return [_measured(title, head, rows, note), *_paper_table("bench", title, shown)]
 
 
 def _few_labels(results: Path) -> list[Table]:
