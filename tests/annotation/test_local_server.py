@@ -63,6 +63,24 @@ def test_it_answers_as_the_model_continues(tiny, ask):
     assert reply["finish"] == ("stop" if ids[0, -1] == 0 else "length")
 
 
+def test_log_probabilities_are_those_of_the_model(tiny):
+    model, tokenizer = tiny
+    with LocalServer(model, tokenizer, "tiny") as server:
+        body = {
+            "messages": [{"role": "user", "content": "walk sit"}],
+            "max_tokens": 2,
+            "logprobs": True,
+            "top_logprobs": 3,
+        }
+        (first, *_) = server.answer(body)["choices"][0]["logprobs"]["content"]
+        assert server.answer({**body, "logprobs": False})["choices"][0]["logprobs"] is None
+    ids = tokenizer("user : walk sit assistant :", return_tensors="pt").input_ids
+    values, order = model(ids).logits[0, -1].log_softmax(-1).topk(3)
+    assert [one["token"] for one in first["top_logprobs"]] == [tokenizer.decode([k]) for k in order.tolist()]
+    assert [one["logprob"] for one in first["top_logprobs"]] == pytest.approx(values.tolist(), abs=1e-5)
+    assert first["logprob"] == pytest.approx(values[0].item(), abs=1e-5)
+
+
 SCHEMA = {
     "type": "object",
     "properties": {

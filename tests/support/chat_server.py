@@ -6,11 +6,14 @@ from support.language_server import ModelServer
 
 
 class Chat(ModelServer):
-    """Answers `say(messages, times)`; faults as `ModelServer`'s, by the text of the question."""
+    """Answers `say(messages, times)`; faults as `ModelServer`'s, by the text of the question.
 
-    def __init__(self, say, fault=None, refused=()):
+    `likely(messages)` is sent as the reply's `logprobs` where they were asked for.
+    """
+
+    def __init__(self, say, fault=None, refused=(), likely=None):
         super().__init__(fault)
-        self.say, self.refused = say, refused
+        self.say, self.refused, self.likely = say, refused, likely
 
     def play(self, handler, body):
         content = body["messages"][1]["content"]
@@ -39,9 +42,10 @@ class Chat(ModelServer):
         if fault == "refusal":
             found = {"content": None, "refusal": "no", "role": "assistant"}
         usage = {"prompt_tokens": 100, "completion_tokens": 10}
-        return self.send(handler, 200, {
-            "choices": [{"index": 0, "finish_reason": finish, "message": found}], "usage": usage, "model": body["model"],
-        })  # fmt: skip
+        choice = {"index": 0, "finish_reason": finish, "message": found}
+        if self.likely is not None and body.get("logprobs"):
+            choice["logprobs"] = self.likely(body["messages"])
+        return self.send(handler, 200, {"choices": [choice], "usage": usage, "model": body["model"]})
 
     @staticmethod
     def send(handler, status, reply):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from anymo_hf.systems.answer_parsing import read_ranking
+from anymo_hf.systems.answer_parsing import read_line, read_ranking
 
 LABELS = ["walking", "walking upstairs", "sitting", "a bike ride", "running"]
 KEYS = ["a", "b", "c", "d", "e"]
@@ -58,3 +58,23 @@ def test_candidates_are_read_by_number():
     keys = [str(number + 1) for number in range(100)]
     assert read_ranking('{"ranking": [100, 7, 7, 101, 1]}', keys, texts) == [99, 6, 0]
     assert read_ranking("12", keys, texts) == [11]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("b. walking upstairs", "walking upstairs"), ("B", "walking upstairs"), ("Walking.", "walking"),
+     ("a. jumping", "walking"), ("the person is walking upstairs", "walking upstairs"), ("hmm", None),
+     ("walking or sitting", None), ("", None)],
+)  # fmt: skip
+def test_lines_are_read_by_line_key_and_label(text, expected):
+    options = ["walking", "walking upstairs", "sitting"]
+    assert read_line(text, ["a", "b", "c"], options) == (None if expected is None else options.index(expected))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("A", 0), ("a", 2), ("(a)", 2), ("B) sitting", 1), ("b) sitting", 1), ("A.", 0), ("SITTING", 1), ("Answer: a", 2)],
+)  # fmt: skip
+def test_a_small_letter_and_its_capital_may_be_two_keys(text, expected):
+    found = read_ranking(text, ["A", "B", "a"], ["walking", "sitting", "running"])
+    assert found == [expected]

@@ -270,3 +270,85 @@ def test_sources(tmp_path, monkeypatch):
             load_system(name)
     with pytest.raises(OSError, match="no such file"):
         read_source(str(tmp_path / "none.yaml"))
+
+
+def place(token, **likely):
+    top = [{"token": name.replace("_", " "), "logprob": float(np.log(chance))} for name, chance in likely.items()]
+    return {"token": token, "logprob": float(np.log(likely.get(token, 0.5))), "top_logprobs": top}
+
+
+OPTIONS = [LABELS, [*LABELS[::-1], "lying"]]
+
+
+def test_a_choice_is_scored_by_the_log_probabilities_of_its_key(chat, system):
+    def likely(conversation):
+        return {"content": [place("B", B=0.5, A=0.2, _A=0.1, hmm=0.01)]}
+
+    server = chat(lambda conversation, times: "B", likely=likely)
+    first, second = system(server).choose(windows(2), OPTIONS)
+    assert (first.read, first.written, second.read) == (1, "B", 1)
+    # both spellings of A count; C is half as likely as the least that the server names
+    np.testing.assert_allclose(np.exp(first.log_probabilities), [0.3, 0.5, 0.005], rtol=1e-6)
+    np.testing.assert_allclose(np.exp(second.log_probabilities), [0.3, 0.5, 0.005, 0.005], rtol=1e-6)
+    body = server.log[0][3]
+    assert body["logprobs"] is True and body["top_logprobs"] == 20
+    asked = body["messages"][1]["content"]
+    assert "A) " in asked and "one letter and nothing else" in asked and "{" not in asked
+    again = system(server).choose(windows(2), OPTIONS)
+    assert again == [first, second] and len(server.log) == 2  # log-probabilities are kept with the replies
+
+
+def test_the_key_is_found_behind_other_words_and_prose_is_scored_at_its_first_token(chat, system):
+    said = {
+        "The answer is C": [place("The", The=0.9, A=0.05), place(" C", _C=0.6, _B=0.3)],
+        "Hm": [place("Hm", Hm=0.9, B=0.1)],
+    }
+    for text, content in said.items():
+        (one,) = system(
+            chat(lambda *_, text=text: text, likely=lambda _, content=content: {"content": content})
+        ).choose(windows(1, seconds=1 + len(text) / 50), [LABELS])
+        assert int(np.argmax(one.log_probabilities)) == (2 if "C" in text else 1)
+        assert one.read == (2 if "C" in text else None)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [None, {}, {"content": None}, {"content": [{"token": "A"}]}, {"content": [{"logprob": -1.0, "token": 3}]}, [],
+     {"content": [{"token": "A", "logprob": "high"}]}, {"content": []}],
+)  # fmt: skip
+def test_log_probabilities_of_another_form_are_none_and_the_written_answer_counts(chat, system, wrong):
+    (one,) = system(chat(lambda *_: "A", likely=lambda _: wrong)).choose(windows(1), [LABELS])
+    assert one.log_probabilities is None and one.read == 0
+
+
+def test_a_server_that_refuses_log_probabilities_is_asked_without_them(chat, system):
+    server = chat(lambda *_: "c) running", refused=("top_logprobs", "logprobs"))
+    asked = system(server)
+    (one,) = asked.choose(windows(1), [LABELS])
+    assert one.read == 2 and one.log_probabilities is None
+    assert "logprobs" not in server.log[-1][3] and asked.client.counts["without_top_logprobs"] == 1
+
+
+def test_over_52_options_and_windows_without_options_are_refused(chat, system):
+    asked = system(chat(by_level))
+    with pytest.raises(ValueError, match="at most 52 options, got 53"):
+        asked.choose(windows(1), [[f"activity {k}" for k in range(53)]])
+    with pytest.raises(ValueError, match="need options for each window, got 2 and 1"):
+        asked.choose(windows(2), [LABELS])
+    assert not HarGpt.can("choose") and LanguagePlot.can("choose")
+
+
+def test_choices_of_an_endpoint_have_a_row_that_says_why_log_probabilities_lack(chat, system, tmp_path):
+    from anymo_hf.evaluation.multiple_choice import Questions, evaluate_choices
+    from anymo_hf.evaluation.tables import make_tables
+
+    asked = Questions("wisdm", tuple(windows(2)), ("walking", "sitting"), (tuple(LABELS),) * 2)
+    server = chat(lambda *_: "A")
+    (line, _) = evaluate_choices(system(server), asked, tmp_path / "out")
+    assert "the server gives no log-probabilities of the options, by generation 50.0 with 0.0 invalid" in line
+    (table,) = make_tables("recognition", tmp_path / "out")
+    assert table.rows[0][5] == "the server gives no log-probabilities of the options" and table.rows[0][7] == "50.0"
+    other = system(server)
+    other.title = "Language model, numbers (other-model)"
+    with pytest.raises(ValueError, match="of other weights"):
+        list(evaluate_choices(other, asked, tmp_path / "out"))

@@ -37,7 +37,15 @@ _BROKEN = (json.JSONDecodeError, UnicodeDecodeError)
 _HOPELESS = 20  # questions without a usable answer, and none with one: the model cannot do it
 _CHARACTERS = 3  # of a token, to guess a prompt's tokens from above; English has about four
 _PICTURE = 1600  # tokens of a picture, guessed likewise
-_ADJUSTABLE = ("max_tokens", "temperature", "top_p", "seed", "reasoning_effort")  # closed models refuse some of them
+_ADJUSTABLE = (
+    "max_tokens",
+    "temperature",
+    "top_p",
+    "seed",
+    "reasoning_effort",
+    "top_logprobs",
+    "logprobs",
+)  # closed models refuse some of them
 
 
 class BudgetReached(Exception):
@@ -264,7 +272,8 @@ class LanguageClient:
             parameters: such as temperature, top_p and seed.
 
         Returns:
-            `text`, `refusal`, `finish` and `tokens`.
+            `text`, `refusal`, `finish` and `tokens`; where `logprobs` was asked for and the server gives them, also
+            `logprobs`: of each token written its text and the log-probabilities of those likeliest in its place.
 
         Raises:
             BudgetReached, OSError: as `ask`.
@@ -504,7 +513,23 @@ def _reply(output: Any, guess: int) -> tuple[dict[str, Any], tuple[int, int]]:
     reply = {
         "text": text, "refusal": choice.message.get("refusal"), "finish": choice.finish_reason, "tokens": list(used),
     }  # fmt: skip
+    if likely := _likely_tokens(choice.get("logprobs")):
+        reply["logprobs"] = likely
     return reply, used
+
+
+def _likely_tokens(given: Any) -> list[list[Any]]:
+    """`[token, {token: log-probability}]` of each place, the token itself among them; [] where there are none."""
+    try:
+        return [
+            [
+                str(one["token"]),
+                {str(part["token"]): float(part["logprob"]) for part in [*(one.get("top_logprobs") or []), one]},
+            ]
+            for one in given["content"]
+        ]
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return []
 
 
 def without_thoughts(text: str) -> str:

@@ -110,11 +110,15 @@ class LocalServer:
         room = min(wanted, self.context - count)
         if room < 1:
             raise ValueError(f"the prompt has {count} tokens, more than {self.name}'s context of {self.context}")
-        schema = _schema(body.get("response_format"))
+        schema, likely = _schema(body.get("response_format")), None
         with self._one_at_a_time, torch.inference_mode():
             if schema is None:
-                output = self.model.generate(**inputs, max_new_tokens=room, do_sample=False)
-                new = output[0, count:]
+                output = self.model.generate(
+                    **inputs, max_new_tokens=room, do_sample=False, return_dict_in_generate=True, output_logits=True
+                )
+                new = output.sequences[0, count:]
+                if body.get("logprobs"):
+                    likely = self._likely(new, output.logits, int(body.get("top_logprobs") or 0))
                 finished = len(new) < room or int(new[-1]) == self.tokenizer.eos_token_id
                 text, written = self.tokenizer.decode(new, skip_special_tokens=True), len(new)
             else:
@@ -131,10 +135,24 @@ class LocalServer:
                     "index": 0,
                     "finish_reason": "stop" if finished else "length",
                     "message": {"role": "assistant", "content": text},
+                    "logprobs": likely,
                 }
             ],
             "usage": {"prompt_tokens": count, "completion_tokens": written, "total_tokens": count + written},
         }
+
+    def _likely(self, new: Any, logits: Any, most: int) -> dict[str, Any]:
+        """Log-probability of each token written and of the `most` likeliest in its place, as OpenAI's servers give them."""
+        content = []
+        for number, row in zip(new.tolist(), logits, strict=True):
+            chances = row[0].log_softmax(-1)
+            top = [
+                {"token": self.tokenizer.decode([one]), "logprob": float(chances[one])}
+                for one in chances.topk(min(most, len(chances))).indices.tolist()
+            ]
+            own = {"token": self.tokenizer.decode([number]), "logprob": float(chances[number])}
+            content.append(own | {"top_logprobs": top})
+        return {"content": content}
 
     def serve(self) -> None:
         """Answers until interrupted."""

@@ -337,23 +337,40 @@ def bench(
 
 @app.command()
 def choices(
-    data: Annotated[Path, typer.Option(help="Folder of windows files, or of downloads.")],
-    dataset: Annotated[str, typer.Option(help="Whose windows are asked about.")] = "uci_hapt",
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of windows files, or of downloads; simulated windows need none.")
+    ] = None,
+    dataset: Annotated[str, typer.Option(help='Whose windows are asked about; "simulated" for held-out people.')] = (
+        "uci_hapt"
+    ),
     windows: Annotated[int, typer.Option(min=1, help="At most so many, each class by its share.")] = 100,
     options: Annotated[int, typer.Option(min=2, help="Options of each question.")] = 35,
     seed: Annotated[int, typer.Option(help="Of the options and their order.")] = 0,
     out: Out = Path("results"),
-    model: Model = "anymo",
+    system: Annotated[str, typer.Option("--system", help="anymo, language_text or language_plot.")] = "anymo",
+    source: Source = None,
 ) -> None:
-    """Recognition as a multiple-choice question to the language model, by log-probability and by generation.
+    """Recognition as a multiple-choice question to a language model, by log-probability and by generation.
 
     Example: anymo evaluate choices --data windows --dataset uci_hapt --windows 50
     """
-    from ..evaluation.multiple_choice import evaluate_choices
+    from ..evaluation.multiple_choice import SIMULATED, evaluate_choices, questions_of, simulated_questions
     from ..recordings.windows_file import load_windows
-    from ..systems.anymo import AnyMo
+    from ..systems.interface import known_system, load_system
 
-    for line in evaluate_choices(AnyMo.load(model), load_windows(dataset, data), out, windows, options, seed):
+    if not known_system(system).can("choose"):
+        raise ValueError(
+            f"--system {system}: has no language model to ask; anymo, language_text and language_plot have"
+        )
+    if dataset == SIMULATED:
+        questions = simulated_questions(windows, options, seed)
+    elif data is None:
+        raise ValueError(
+            f"--data is missing: {dataset} is read from a folder of windows files; or ask --dataset {SIMULATED}"
+        )
+    else:
+        questions = questions_of(load_windows(dataset, data), windows, options, seed)
+    for line in evaluate_choices(load_system(system, source), questions, out, seed):
         typer.echo(line)
 
 

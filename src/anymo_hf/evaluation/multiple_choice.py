@@ -1,7 +1,7 @@
-"""Recognition as a multiple-choice question to AnyMo's language model: 35 permuted options (paper §3.3, A.5).
+"""Recognition as a multiple-choice question to a language model, AnyMo's or an endpoint's (paper §3.3, A.5).
 
-The answer is read in two ways: the option whose whole line the LM head gives the highest log-probability, and what greedy
-generation writes.
+35 options in another order at each window. The answer is read in two ways: the option with the highest log-probability, and
+what the model writes.
 """
 
 from __future__ import annotations
@@ -13,35 +13,38 @@ from typing import Any
 
 import numpy as np
 
-from ..modeling.prompts import option_key
+from ..motion.procedural import ACTIVITIES, HELD_OUT_SEED, label_phrases
+from ..motion.seeds import seed_of
+from ..pictures.demo import simulated_recording
 from ..recordings.catalogue import DATASETS
+from ..recordings.imu_recording import ImuRecording
 from ..recordings.windows_file import WindowsFile
-from ..systems.anymo import AnyMo
+from ..systems.activity_labels import simulated_labels
+from ..systems.interface import Choice, System
 from .metrics import people_interval, recognition_scores
 from .recognition import stratified_subset
 from .system_results import add_rows, open_results
 
 TASK = "choices"
+SIMULATED = "simulated"
 OPTIONS, WINDOWS = 35, 100
-_NEW_TOKENS = 24
+NO_LOG_PROBABILITIES = "the server gives no log-probabilities of the options"
 
 
 @dataclass(frozen=True)
-class Answer:
-    """To one question.
+class Questions:
+    """Windows to ask about, one question each.
 
     Args:
-        options: as they were offered.
-        truth: the right one.
-        log_probabilities: of each option's line, summed over its tokens.
-        written: what was generated; read: the option that it names, None where it names none.
+        dataset: their name.
+        recordings, truth: the windows, and the right option of each.
+        options: of each, as they are offered.
     """
 
-    options: tuple[str, ...]
-    truth: str
-    log_probabilities: tuple[float, ...]
-    written: str
-    read: str | None
+    dataset: str
+    recordings: tuple[ImuRecording, ...]
+    truth: tuple[str, ...]
+    options: tuple[tuple[str, ...], ...]
 
 
 def draw_options(
@@ -61,111 +64,108 @@ def draw_options(
     return [str(text) for text in rng.permutation([truth, *pool])]
 
 
-def read_answer(text: str, options: Sequence[str], keys: str = "spreadsheet") -> str | None:
-    """The option that a written answer names by its line, its label or its key; None where it names none or two."""
-    said = " ".join(text.lower().split()).strip(" .\"'")
-    by_key = {option_key(number, keys): option for number, option in enumerate(options)}
-    for key, option in by_key.items():
-        if said in (key, option.lower(), f"{key}. {option.lower()}"):
-            return option
-    head = said.split(".")[0].strip()
-    if "." in said and head in by_key:
-        return by_key[head]
-    inside = [option for option in options if option.lower() in said]
-    longest = [one for one in inside if not any(one != other and one.lower() in other.lower() for other in inside)]
-    return longest[0] if len(longest) == 1 else None
-
-
-def ask(system: AnyMo, windows: WindowsFile, rows: Sequence[int], seed: int = 0, count: int = OPTIONS) -> list[Answer]:
-    """Answers for some windows, one question each; a window longer than the processor takes is refused by it."""
-    import torch
-
-    from ..systems.activity_labels import simulated_labels
-
-    model, processor = system.model.eval(), system.processor
-    labels, answers = DATASETS[windows.dataset].labels, []
-    fillers = simulated_labels()
-    for row in rows:
-        one = windows.recordings[row]
-        options = draw_options(str(one.label), labels, fillers, np.random.default_rng([seed, row]), count)
-        read = processor.feature_extractor(one.signals, sampling_rate=one.sampling_rate, return_tensors="np")
-        codes, places = read["imu_codes"][0], read["imu_placements"][0]
-        lines = [
-            processor.language_example(codes, places, "multiple_choice", answer=option, candidates=options)
-            for option in options
-        ]
-        prompt = processor.generation_inputs(
-            imu_codes=[codes], imu_placements=[places], task="multiple_choice", candidates=options
-        )
-        with torch.inference_mode():
-            scores = _log_probabilities(model, lines)
-            out = model.generate(
-                **prompt, do_sample=False, max_new_tokens=_NEW_TOKENS, eos_token_id=processor.tokenizer.eos_token_id,
-                pad_token_id=processor.tokenizer.pad_token_id,
-            )  # fmt: skip
-        written = processor.tokenizer.batch_decode(out[:, prompt["input_ids"].shape[1] :], skip_special_tokens=True)[0]
-        keys = processor.prompt_style.option_keys
-        answers.append(
-            Answer(tuple(options), str(one.label), tuple(scores), written.strip(), read_answer(written, options, keys))
-        )
-    return answers
-
-
-def _log_probabilities(model: Any, lines: Sequence[dict[str, list[int]]]) -> list[float]:
-    """Of the answer's tokens of each line, summed."""
-    import torch
-
-    longest = max(len(line["input_ids"]) for line in lines)
-    ids = torch.zeros(len(lines), longest, dtype=torch.long)
-    targets = torch.full((len(lines), longest), -100)
-    mask = torch.zeros(len(lines), longest, dtype=torch.long)
-    for row, line in enumerate(lines):
-        count = len(line["input_ids"])
-        ids[row, :count], targets[row, :count] = torch.tensor(line["input_ids"]), torch.tensor(line["labels"])
-        mask[row, :count] = 1
-    logits = model(input_ids=ids, attention_mask=mask).logits[:, :-1].float()
-    following = targets[:, 1:]
-    chosen = torch.log_softmax(logits, -1).gather(-1, following.clamp(min=0)[..., None])[..., 0]
-    return (chosen * (following >= 0)).sum(1).tolist()
-
-
-def choice_row(answers: Sequence[Answer], people: Sequence[str]) -> dict[str, Any]:
-    """Scores of both ways in percent."""
-    by_probability = np.array([one.options[int(np.argmax(one.log_probabilities))] == one.truth for one in answers])
-    written = np.array([one.read == one.truth for one in answers])
-    scores = np.array([one.log_probabilities for one in answers])
-    truth = np.array([one.options.index(one.truth) for one in answers])
-    interval = people_interval(by_probability, np.array(list(people)))
-    return {
-        "windows": len(answers), "options": len(answers[0].options), "chance": 100 / len(answers[0].options),
-        "log_probability": 100 * float(by_probability.mean()),
-        "log_probability_recall_at_2": 100 * recognition_scores(scores, truth)["recall_at_2"],
-        "interval": None if interval is None else [100 * value for value in interval],
-        "generation": 100 * float(written.mean()),
-        "invalid_rate": 100 * float(np.mean([one.read is None for one in answers])),
-        "same_answer": 100 * float(np.mean([
-            one.read == one.options[int(np.argmax(one.log_probabilities))] for one in answers
-        ])),
-    }  # fmt: skip
-
-
-def evaluate_choices(
-    system: AnyMo, windows: WindowsFile, out: str | Path, count: int = WINDOWS, options: int = OPTIONS, seed: int = 0
-) -> Iterator[str]:
-    """Asks about up to `count` windows, each class by its share, and adds a row to `out/choices/anymo.json`.
+def questions_of(windows: WindowsFile, count: int = WINDOWS, options: int = OPTIONS, seed: int = 0) -> Questions:
+    """About up to `count` windows of the paper's split, each class by its share.
 
     Raises:
-        ValueError: a results file of other weights.
+        ValueError: as `draw_options`.
     """
     labels = list(DATASETS[windows.dataset].labels)
     asked = windows.rows("paper")
-    truth = np.array([labels.index(str(windows.recordings[row].label)) for row in asked])
-    rows = asked[stratified_subset(truth, count, seed)]
+    ids = np.array([labels.index(str(windows.recordings[row].label)) for row in asked])
+    rows = [int(row) for row in asked[stratified_subset(ids, count, seed)]]
+    truth = [str(windows.recordings[row].label) for row in rows]
+    return Questions(
+        windows.dataset, tuple(windows.recordings[row] for row in rows), tuple(truth),
+        _options(truth, rows, labels, simulated_labels(), options, seed),
+    )  # fmt: skip
+
+
+def simulated_questions(count: int = WINDOWS, options: int = OPTIONS, seed: int = 0) -> Questions:
+    """About simulated people whom training never draws, each with devices on three random places.
+
+    Each block of as many windows as there are activities holds every activity once; the first `n` of more questions are
+    the same as `n` questions.
+
+    Raises:
+        ValueError: as `draw_options`.
+    """
+    names = list(ACTIVITIES)
+    order: list[str] = []
+    for block in range(-(-count // len(names))):
+        order += sorted(names, key=lambda name: seed_of("choices", block, name))
+    recordings, truth = [], []
+    for number, name in enumerate(order[:count]):
+        made = simulated_recording(HELD_OUT_SEED + number, name)
+        recordings.append(ImuRecording(dict(made.signals), made.sampling_rate, subject=f"simulated {number}"))
+        truth.append(label_phrases(name)[0])
+    made_of = _options(truth, list(range(len(truth))), simulated_labels(), (), options, seed)
+    return Questions(SIMULATED, tuple(recordings), tuple(truth), made_of)
+
+
+def _options(
+    truth: Sequence[str], rows: Sequence[int], labels: Sequence[str], fillers: Sequence[str], count: int, seed: int
+) -> tuple[tuple[str, ...], ...]:
+    return tuple(
+        tuple(draw_options(one, labels, fillers, np.random.default_rng([seed, row]), count))
+        for one, row in zip(truth, rows, strict=True)
+    )
+
+
+def choice_row(questions: Questions, answers: Sequence[Choice]) -> dict[str, Any]:
+    """Scores of both ways in percent; those by log-probability are None where no answer has any, and `missing` says why.
+
+    An answer without log-probabilities among others with them counts as wrong; one that cannot be read is wrong, too.
+    """
+    right = [options.index(one) for options, one in zip(questions.options, questions.truth, strict=True)]
+    best = [None if one.log_probabilities is None else int(np.argmax(one.log_probabilities)) for one in answers]
+    unscored = np.array([one is None for one in best])
+    row: dict[str, Any] = {
+        "windows": len(answers), "options": max(map(len, questions.options)),
+        "chance": 100 * float(np.mean([1 / len(options) for options in questions.options])),
+        "generation": 100 * float(np.mean([one.read == truth for one, truth in zip(answers, right, strict=True)])),
+        "invalid_rate": 100 * float(np.mean([one.read is None for one in answers])),
+        "log_probability": None, "log_probability_recall_at_2": None, "interval": None, "same_answer": None,
+        "missing": {}, "unscored_rate": 100 * float(unscored.mean()),
+    }  # fmt: skip
+    if unscored.all():
+        return row | {"missing": {"log_probability": NO_LOG_PROBABILITIES}}
+    correct = np.array([one == truth for one, truth in zip(best, right, strict=True)])
+    width = row["options"]
+    scores = np.full((len(answers), width), -np.inf)
+    for number, one in enumerate(answers):
+        given = one.log_probabilities or ()
+        scores[number, : len(given)] = given
+    found = recognition_scores(np.where(unscored[:, None], 0.0, scores), np.array(right), unscored)
+    interval = people_interval(correct, np.array([one.subject for one in questions.recordings]))
+    same = [one.read == chosen for one, chosen in zip(answers, best, strict=True) if chosen is not None]
+    return row | {
+        "log_probability": 100 * float(correct.mean()),
+        "log_probability_recall_at_2": 100 * found["recall_at_2"],
+        "interval": None if interval is None else [100 * value for value in interval],
+        "same_answer": 100 * float(np.mean(same)),
+    }
+
+
+def evaluate_choices(system: System, questions: Questions, out: str | Path, seed: int = 0) -> Iterator[str]:
+    """Asks a system's language model and adds a row to `out/choices/NAME.json`; yields lines to print.
+
+    Args:
+        system: that can `choose`.
+        questions: see `questions_of` and `simulated_questions`; seed: that they were drawn with.
+        out: folder of results.
+
+    Raises:
+        ValueError: the system has no language model; a results file of other weights or another model.
+        OSError: an endpoint fails; what it answered is kept, and the next run goes on there.
+    """
     path, results = open_results(out, TASK, system)
-    found = choice_row(ask(system, windows, rows, seed, options), [windows.recordings[row].subject for row in rows])
-    add_rows(path, results, [{"dataset": windows.dataset, "seed": seed, **found}], ("dataset", "seed", "options"))
+    found = choice_row(questions, system.choose(questions.recordings, questions.options))
+    row = {"dataset": questions.dataset, "seed": seed, **found, "report": system.report()}
+    add_rows(path, results, [row], ("dataset", "seed", "options"))
+    by = found["missing"].get("log_probability") or f"by log-probability {found['log_probability']:.1f}"
     yield (
-        f"{windows.dataset}: {found['options']} options, chance {found['chance']:.1f}; by log-probability "
-        f"{found['log_probability']:.1f}, by generation {found['generation']:.1f} with {found['invalid_rate']:.1f} invalid"
+        f"{questions.dataset}: {found['options']} options, chance {found['chance']:.1f}; {by}, by generation "
+        f"{found['generation']:.1f} with {found['invalid_rate']:.1f} invalid"
     )
     yield f"results: {path}"

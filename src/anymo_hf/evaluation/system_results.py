@@ -48,7 +48,8 @@ def open_results(out: str | Path, task: str, system: System) -> tuple[Path, Task
     found = read_task_results(path)
     if found is None:
         return path, new
-    if (found.task, found.system, found.weights) != (new.task, new.system, new.weights):
+    # the title of an endpoint's system names its model
+    if (found.task, found.title, found.weights) != (new.task, new.title, new.weights):
         raise ValueError(f"{path} is of other weights of {system.name}; move it away or give another --out")
     return path, found
 

@@ -233,18 +233,27 @@ def _length(report: dict[str, Any]) -> str:
 
 
 def _choices(results: Path) -> list[Table]:
-    rows = [
-        (one.title, row["dataset"], f"{row['windows']:,}", f"{row['options']}",
-         *_cells([row[name] for name in ("chance", "log_probability", "log_probability_recall_at_2", "generation",
-                                         "invalid_rate", "same_answer")], 6))
-        for one in task_results(results, "choices") for row in one.rows
-    ]  # fmt: skip
+    names = ("log_probability", "log_probability_recall_at_2", "generation", "invalid_rate", "same_answer")
+    rows = []
+    for one in task_results(results, "choices"):
+        for row in one.rows:
+            why = row["missing"].get("log_probability", NONE)
+            scores = (why if row[name] is None else f"{row[name]:.1f}" for name in names)
+            asked = (row["dataset"], f"{row['windows']:,}", f"{row['options']}", f"{row['chance']:.1f}")
+            rows.append((one.title, *asked, *scores))
+    if not rows:
+        return []
+    scored = {one.system for one in task_results(results, "choices")}
+    for name, kind in systems().items():
+        if kind.can("choose") and name not in scored:
+            rows.append((kind.title, NONE, _MISSING[kind.requires], *[NONE] * 7))
     head = ("System", "Data set", "Windows", "Options", "Chance", "Acc by log-probability", "R@2 by log-probability",
             "Acc by generation", "Invalid", "Same answer")  # fmt: skip
     note = (
-        "In percent. The options are the data set's labels and activities of training, in another order at each window."
+        "In percent. The options are the data set's labels and activities of training, in another order at each window. "
+        "Simulated windows are of people that training never drew, and AnyMo was trained on others of the same generator."
     )
-    return [Table("Multiple choice through the LM head", head, tuple(rows), note)] if rows else []
+    return [Table("Multiple choice to a language model", head, tuple(rows), note)]
 
 
 # systems of the paper that stand under another name here

@@ -47,6 +47,21 @@ def read_ranking(text: str, keys: Sequence[str], labels: Sequence[str]) -> list[
     return [] if index is None else [index]
 
 
+def read_line(text: str, keys: Sequence[str], options: Sequence[str]) -> int | None:
+    """Number of the option that a written line "key. label" names, by both or by one of them; None for none or two."""
+    said = " ".join(text.lower().split()).strip(" .\"'")
+    lower = [option.lower() for option in options]
+    for number, (key, option) in enumerate(zip(keys, lower, strict=True)):
+        if said in (key, option, f"{key}. {option}"):
+            return number
+    head = said.split(".")[0].strip()
+    if "." in said and head in keys:
+        return list(keys).index(head)
+    inside = [number for number, option in enumerate(lower) if option in said]
+    longest = [one for one in inside if not any(one != other and lower[one] in lower[other] for other in inside)]
+    return longest[0] if len(longest) == 1 else None
+
+
 def _objects(text: str) -> list[dict]:
     """Every JSON object in a text, in order; of nested ones the outer."""
     decoder, found, start = json.JSONDecoder(), [], 0
@@ -63,7 +78,11 @@ def _objects(text: str) -> list[dict]:
 
 
 def _plain(text: str) -> str:
-    return " ".join(re.sub(r"[\W_]+", " ", text.lower()).split())
+    return _words(text.lower())
+
+
+def _words(text: str) -> str:
+    return " ".join(re.sub(r"[\W_]+", " ", text).split())
 
 
 def _one(text: str, keys: Sequence[str], labels: Sequence[str]) -> int | None:
@@ -73,10 +92,12 @@ def _one(text: str, keys: Sequence[str], labels: Sequence[str]) -> int | None:
     if plain in by_label:
         return by_label[plain]
     by_key = {key.lower(): index for index, key in enumerate(keys) if key}
+    if len(by_key) < len(list(filter(None, keys))):  # a small letter and its capital are two keys
+        by_key, plain = {key: index for index, key in enumerate(keys) if key}, _words(text)
     if plain in by_key:
         return by_key[plain]
     first, _, rest = plain.partition(" ")
-    if first in by_key and rest == _plain(labels[by_key[first]]):
+    if first in by_key and _plain(rest) == _plain(labels[by_key[first]]):
         return by_key[first]
     return None
 

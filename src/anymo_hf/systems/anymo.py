@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from ..modeling.prompts import option_key
 from ..recordings.imu_recording import ImuRecording
+from .answer_parsing import read_line
 from .captions import generate_captions
 from .checkpoint import load_checkpoint
 from .embeddings import embed_labels, embed_texts, embed_windows
-from .interface import System
+from .interface import Choice, System
 
 CHECKPOINT = "anymo"
+_ANSWER_TOKENS = 24
 
 
 class AnyMo(System):
@@ -62,3 +65,53 @@ class AnyMo(System):
         found = [read(one.signals, sampling_rate=one.sampling_rate, return_tensors="np") for one in recordings]
         codes, places = ([item[name][0] for item in found] for name in ("imu_codes", "imu_placements"))
         return generate_captions(self.model, self.processor, codes, places, min(self.batch_size, 16))
+
+    def choose(self, recordings: Sequence[ImuRecording], options: Sequence[Sequence[str]]) -> list[Choice]:
+        """As `System.choose` (paper §3.3, A.5): log-probabilities are of each option's whole line, summed over its tokens;
+        what is written is greedy. A window longer than the processor takes is refused by it."""
+        self.check_questions(recordings, options)
+        return [self._choose(*question) for question in zip(recordings, options, strict=True)]
+
+    def _choose(self, recording: ImuRecording, options: Sequence[str]) -> Choice:
+        import torch
+
+        model, processor = self.model.eval(), self.processor
+        read = processor.feature_extractor(
+            recording.signals, sampling_rate=recording.sampling_rate, return_tensors="np"
+        )
+        codes, places = read["imu_codes"][0], read["imu_placements"][0]
+        lines = [
+            processor.language_example(codes, places, "multiple_choice", answer=option, candidates=list(options))
+            for option in options
+        ]
+        prompt = processor.generation_inputs(
+            imu_codes=[codes], imu_placements=[places], task="multiple_choice", candidates=list(options)
+        )
+        with torch.inference_mode():
+            scores = _log_probabilities(model, lines)
+            out = model.generate(
+                **prompt, do_sample=False, max_new_tokens=_ANSWER_TOKENS, eos_token_id=processor.tokenizer.eos_token_id,
+                pad_token_id=processor.tokenizer.pad_token_id,
+            )  # fmt: skip
+        new = out[:, prompt["input_ids"].shape[1] :]
+        written = processor.tokenizer.batch_decode(new, skip_special_tokens=True)[0].strip()
+        keys = [option_key(number, processor.prompt_style.option_keys) for number in range(len(options))]
+        return Choice(tuple(scores), written, read_line(written, keys, options))
+
+
+def _log_probabilities(model: Any, lines: Sequence[dict[str, list[int]]]) -> list[float]:
+    """Of the answer's tokens of each line, summed."""
+    import torch
+
+    longest = max(len(line["input_ids"]) for line in lines)
+    ids = torch.zeros(len(lines), longest, dtype=torch.long)
+    targets = torch.full((len(lines), longest), -100)
+    mask = torch.zeros(len(lines), longest, dtype=torch.long)
+    for row, line in enumerate(lines):
+        count = len(line["input_ids"])
+        ids[row, :count], targets[row, :count] = torch.tensor(line["input_ids"]), torch.tensor(line["labels"])
+        mask[row, :count] = 1
+    logits = model(input_ids=ids, attention_mask=mask).logits[:, :-1].float()
+    following = targets[:, 1:]
+    chosen = torch.log_softmax(logits, -1).gather(-1, following.clamp(min=0)[..., None])[..., 0]
+    return (chosen * (following >= 0)).sum(1).tolist()

@@ -9,12 +9,28 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ..modeling.known_names import did_you_mean
 from ..recordings.imu_recording import ImuRecording
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Answer to a multiple-choice question, read in two ways.
+
+    Args:
+        log_probabilities: of each option, in their order; None where the system or its server gives none.
+        written: what it wrote; read: number of the option that this names, None where it names none.
+    """
+
+    log_probabilities: tuple[float, ...] | None
+    written: str
+    read: int | None
+
 
 REQUIRES = ("nothing", "weights", "endpoint", "training", "corpus")
 
@@ -61,7 +77,7 @@ class System:
 
     @classmethod
     def can(cls, method: str) -> bool:
-        """Whether it has `embed_imu`, `embed_text`, `fit` or `caption`; `score` all have."""
+        """Whether it has `embed_imu`, `embed_text`, `fit`, `caption` or `choose`; `score` all have."""
         return getattr(cls, method) is not getattr(System, method)
 
     def check(self, recordings: Sequence[ImuRecording]) -> None:
@@ -108,8 +124,6 @@ class System:
     def score(self, recordings: Sequence[ImuRecording], labels: Sequence[str]) -> np.ndarray:
         """`(n, k)` of every window and label, higher is better; a row does not depend on the other windows.
 
-        A row of NaN is an answer that could not be read.
-
         A row of NaN is an answer that could not be read; it counts as wrong.
 
         Raises:
@@ -140,9 +154,23 @@ class System:
         """
         raise ValueError(f"{self.title} writes no sentences")
 
+    def choose(self, recordings: Sequence[ImuRecording], options: Sequence[Sequence[str]]) -> list[Choice]:
+        """Which of its own options fits each window, asked as a multiple-choice question to a language model.
+
+        Raises:
+            ValueError: the system has no language model that could be asked, see `check`, or lists of different length.
+        """
+        raise ValueError(f"{self.title} has no language model that answers multiple-choice questions")
+
     def report(self) -> dict[str, Any]:
         """What a results file should say of how scores came about, beyond the class attributes; JSON values."""
         return {}
+
+    def check_questions(self, recordings: Sequence[ImuRecording], options: Sequence[Sequence[str]]) -> None:
+        """What `choose` asks first, ValueError as there."""
+        self.check(recordings)
+        if len(options) != len(recordings):
+            raise ValueError(f"{self.title}: need options for each window, got {len(recordings)} and {len(options)}")
 
     def check_training(
         self, recordings: Sequence[ImuRecording], labels: Sequence[str], groups: Sequence[str] | None = None

@@ -15,11 +15,22 @@ from ..annotation.language_client import BudgetReached, Endpoint, LanguageClient
 from ..annotation.stage_cache import StageCache
 from ..recordings.imu_recording import ImuRecording
 from .answer_parsing import read_ranking
-from .interface import System
-from .language_prompts import MOST_OPTIONS, RANKED, RATE, messages, option_keys, prompts_hash, window_picture
+from .interface import Choice, System
+from .language_prompts import (
+    MOST_OPTIONS,
+    RANKED,
+    RATE,
+    choice_keys,
+    messages,
+    option_keys,
+    prompts_hash,
+    window_picture,
+)
 
 KEY = "ANYMO_LM_API_KEY"  # environment variable
 _NUMBER_CHARACTERS = 1.5  # of a token, in lists of numbers; guessed from below, so that no prompt is cut
+_AROUND_KEY = " \n\t\"'(*"
+_TOP_LOGPROBS = 20  # the most that OpenAI's servers give
 _SOURCE = (
     "give --source MODEL@URL, such as some-model@http://127.0.0.1:8080/v1, MODEL alone for Hugging Face's router, or a YAML "
     f"file with model, base_url and options; a key goes in {KEY}"
@@ -161,6 +172,32 @@ class LanguageText(System):
         self.check(recordings)
         return [" ".join(without_thoughts(reply).split()) for reply in self._ask(recordings, [], "caption")]
 
+    def choose(self, recordings: Sequence[ImuRecording], options: Sequence[Sequence[str]]) -> list[Choice]:
+        """As `System.choose`: the reply is the key of one option, and the server's `logprobs` of that token are those of the
+        options; one that is not among the likeliest is half as likely as the least of them.
+
+        Raises:
+            ValueError: also over 52 options, or a prompt longer than the model's context.
+            OSError: as `score`.
+        """
+        self.check_questions(recordings, options)
+        asked = [
+            self._messages(number, one, list(texts), choice=True)
+            for number, (one, texts) in enumerate(zip(recordings, options, strict=True))
+        ]
+        found = []
+        for texts, reply in zip(
+            options, self._replies(asked, "choice", logprobs=True, top_logprobs=_TOP_LOGPROBS), strict=True
+        ):
+            keys = choice_keys(len(texts))
+            text = "" if reply.get("refusal") else reply["text"] or ""
+            named = read_ranking(text, keys, texts)[:1]
+            self.tally.windows += 1
+            self.tally.invalid += not named
+            choice = named[0] if named else None
+            found.append(Choice(key_log_probabilities(reply.get("logprobs") or [], keys, choice), text, choice))
+        return found
+
     def report(self) -> dict[str, Any]:
         """As `System.report`: how it was asked, what it cost, and answers that could not be read."""
         own = {name: value for name, value in vars(self.settings).items() if name != "cache"}
@@ -178,11 +215,14 @@ class LanguageText(System):
 
     def _ask(self, recordings: Sequence[ImuRecording], texts: Sequence[str], stage: str) -> list[str]:
         asked = [self._messages(number, one, texts) for number, one in enumerate(recordings)]
-        sent = {name: getattr(self.settings, name) for name in ("temperature", "top_p", "seed")}
+        return ["" if found.get("refusal") else found["text"] or "" for found in self._replies(asked, stage)]
 
-        def reply(conversation: list[dict[str, Any]]) -> str:
-            found = self.client.reply(self.settings.model, f"{self.name}_{stage}", conversation, **sent)
-            return "" if found.get("refusal") else found["text"] or ""
+    def _replies(self, asked: Sequence[list[dict[str, Any]]], stage: str, **more: Any) -> list[dict[str, Any]]:
+        """To conversations, as they came; `more` is sent with each."""
+        sent = {name: getattr(self.settings, name) for name in ("temperature", "top_p", "seed")} | more
+
+        def reply(conversation: list[dict[str, Any]]) -> dict[str, Any]:
+            return self.client.reply(self.settings.model, f"{self.name}_{stage}", conversation, **sent)
 
         try:
             return self.client.map(reply, asked, self.settings.model)
@@ -191,10 +231,12 @@ class LanguageText(System):
                 f"{self.title}: the budget is reached ({stop}); run the same command again with more: it goes on there"
             ) from stop
 
-    def _messages(self, number: int, recording: ImuRecording, texts: Sequence[str]) -> list[dict[str, Any]]:
+    def _messages(
+        self, number: int, recording: ImuRecording, texts: Sequence[str], choice: bool = False
+    ) -> list[dict[str, Any]]:
         style = self.style if texts else "text"
         picture = window_picture(recording) if self.picture else None
-        conversation = messages(recording, texts, style, picture)
+        conversation = messages(recording, texts, style, picture, choice)
         characters = sum(
             len(part["text"]) if isinstance(part, dict) and part["type"] == "text" else len(part)
             for message in conversation
@@ -208,6 +250,30 @@ class LanguageText(System):
                 f"{self.settings.model} reads {self.settings.context:,}; use shorter windows or fewer placements"
             )
         return conversation
+
+
+def key_log_probabilities(
+    likely: Sequence[Sequence[Any]], keys: Sequence[str], named: int | None = None
+) -> tuple[float, ...] | None:
+    """Log-probability of each key where a reply writes the one that it names, else at its first token.
+
+    Spellings of a key, such as with a space before it, count together; a key that is not among those likeliest there is
+    half as likely as the least of them. None where no key is among them.
+
+    Args:
+        likely: of each place `[token, {token: log-probability}]`, as `LanguageClient.reply` gives it.
+        keys: single letters; named: number of the one that was read from the reply.
+    """
+    own = [parts for token, parts in likely if named is not None and token.strip(_AROUND_KEY) == keys[named]]
+    for parts in [*own[:1], *(parts for _, parts in likely[:1])]:
+        sums = dict.fromkeys(keys, 0.0)
+        for token, value in parts.items():
+            if (key := token.strip(_AROUND_KEY)) in sums:
+                sums[key] += float(np.exp(value))
+        if any(sums.values()):
+            least = min(parts.values()) - np.log(2)
+            return tuple(float(np.log(chance)) if chance else least for chance in sums.values())
+    return None
 
 
 class LanguagePlot(LanguageText):
@@ -228,3 +294,4 @@ class HarGpt(LanguageText):
     name, title = "hargpt", "HARGPT"
     style = "hargpt"
     reply_tokens = 1024
+    choose = System.choose  # its form asks for a name and for steps before it

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
+from string import ascii_letters, ascii_lowercase, ascii_uppercase
 from typing import Any
 
 import numpy as np
@@ -46,14 +47,30 @@ def option_keys(count: int) -> list[str]:
     return (letters + [first + second for first in letters for second in letters])[:count]
 
 
+def choice_keys(count: int) -> list[str]:
+    """A to Z, then a to z: one letter is one token of a model, so its log-probability is the option's.
+
+    Raises:
+        ValueError: over 52 options.
+    """
+    if count > len(ascii_letters):
+        raise ValueError(f"a multiple-choice question takes at most {len(ascii_letters)} options, got {count}")
+    return list(ascii_uppercase + ascii_lowercase)[:count]
+
+
 def messages(
-    recording: ImuRecording, texts: Sequence[str], style: str = "text", picture: bytes | None = None
+    recording: ImuRecording,
+    texts: Sequence[str],
+    style: str = "text",
+    picture: bytes | None = None,
+    choice: bool = False,
 ) -> list[dict[str, Any]]:
     """A conversation that asks which of `texts` fits, or without any for a sentence.
 
     Args:
         style: "text" or "hargpt"; the latter has no letters, asks for steps, and takes no picture.
         picture: PNG in place of the numbers.
+        choice: ask for the key of one option, see `choice_keys`, instead of a ranking.
 
     Raises:
         ValueError: HARGPT's form with a picture, without options or with more than `MOST_OPTIONS`.
@@ -63,10 +80,12 @@ def messages(
     words = prompts()[style]
     kind = "caption" if not texts else "options" if len(texts) <= MOST_OPTIONS else "candidates"
     keys = option_keys(len(texts))
+    if choice:
+        kind, keys = "choice", choice_keys(len(texts))
     signals = low_rate(recording)
     count = len(next(iter(signals.values())))
     block = {"hargpt": _bracketed, "text": _lines}[style](signals) if picture is None else ""
-    mark = ")" if kind == "options" else "."
+    mark = ")" if kind in ("options", "choice") else "."
     user = words[kind].format(
         places=" and ".join(_place(place, signal) for place, signal in signals.items()),
         rate=f"{RATE:g}",
@@ -77,7 +96,7 @@ def messages(
         labels=", ".join(texts),
         options="\n".join(f"{key}{mark} {text}" for key, text in zip(keys, texts, strict=True)),
     )
-    system = prompts()["caption_system"] if kind == "caption" else words["system"]
+    system = prompts().get(f"{kind}_system", words["system"])
     content: Any = user
     if picture is not None:
         import base64
