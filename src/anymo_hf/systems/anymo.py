@@ -100,18 +100,21 @@ class AnyMo(System):
 
 
 def _log_probabilities(model: Any, lines: Sequence[dict[str, list[int]]]) -> list[float]:
-    """Of the answer's tokens of each line, summed."""
+    """Of the answer's tokens of each line, summed; the prompt, which all lines share, is read once."""
     import torch
 
-    longest = max(len(line["input_ids"]) for line in lines)
-    ids = torch.zeros(len(lines), longest, dtype=torch.long)
+    start = next(place for place, target in enumerate(lines[0]["labels"]) if target >= 0)
+    answers = [line["labels"][start:] for line in lines]
+    longest = max(map(len, answers))
     targets = torch.full((len(lines), longest), -100)
-    mask = torch.zeros(len(lines), longest, dtype=torch.long)
-    for row, line in enumerate(lines):
-        count = len(line["input_ids"])
-        ids[row, :count], targets[row, :count] = torch.tensor(line["input_ids"]), torch.tensor(line["labels"])
-        mask[row, :count] = 1
-    logits = model(input_ids=ids, attention_mask=mask).logits[:, :-1].float()
-    following = targets[:, 1:]
-    chosen = torch.log_softmax(logits, -1).gather(-1, following.clamp(min=0)[..., None])[..., 0]
-    return (chosen * (following >= 0)).sum(1).tolist()
+    for row, answer in enumerate(answers):
+        targets[row, : len(answer)] = torch.tensor(answer)
+    prompt = model(input_ids=torch.tensor([lines[0]["input_ids"][:start]]), use_cache=True)
+    past = prompt.past_key_values
+    past.batch_repeat_interleave(len(lines))
+    mask = torch.cat([torch.ones(len(lines), start, dtype=torch.long), (targets >= 0).long()], 1)
+    following = model(input_ids=targets[:, :-1].clamp(min=0), past_key_values=past, attention_mask=mask[:, :-1])
+    first = prompt.logits[:, -1:].expand(len(lines), -1, -1)
+    logits = torch.cat([first, following.logits], 1).float()
+    chosen = torch.log_softmax(logits, -1).gather(-1, targets.clamp(min=0)[..., None])[..., 0]
+    return (chosen * (targets >= 0)).sum(1).tolist()
