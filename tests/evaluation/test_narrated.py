@@ -78,9 +78,9 @@ def test_rows_are_written_and_shown_in_the_tables(tmp_path):
     assert row["subset"] == "all"
     lines = list(evaluate_narrated(Asker(), windows(), tmp_path, subsets=["all"]))
     assert lines == ["Asker has no embeddings: it ranks the 100 windows' texts only", "Asker writes no captions"]
-    (table,) = make_tables("retrieval", tmp_path)
+    table, _ = make_tables("retrieval", tmp_path)
     assert table.rows[0][:7] == ("Reader", "nymeria", "all", "imu to text", "4", "3", "75.0")
-    (table,) = make_tables("captions", tmp_path)
+    table, _ = make_tables("captions", tmp_path)
     shown = dict(zip(table.head, table.rows[0], strict=True))
     assert shown["ROUGE-L"] == "100.0" and shown["BERT-F1"] == "no scorer asked"
     path = tmp_path / "retrieval" / "reader.json"

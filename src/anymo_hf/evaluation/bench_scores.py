@@ -7,6 +7,7 @@ with zeros and cuts, MantisV2 and COMODO interpolate (paper, appendix B).
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,7 +124,8 @@ def evaluate_bench(
         max_train, max_test: at most so many windows, each class by its share; None takes all.
 
     Raises:
-        ValueError: unknown system or setting; a system that refuses the windows; a results file of other weights.
+        ValueError: unknown system or setting; a system that refuses the windows; a results file of other weights or
+            windows.
         OSError: no Bench there, or what the system requires is missing.
     """
     known_system(name)
@@ -136,36 +138,51 @@ def evaluate_bench(
     system = load_system(name, source, seed)
     path, results = open_results(out, "bench", system)
     asked = {"max_train": max_train, "max_test": max_test, "seed": seed}
+    held: tuple[Path, ...] = ()  # files of the training split that was read
     fitted: tuple[Path, ...] = ()
-    labels: tuple[str, ...] = ()
-    trained_on = 0
+    train_hash, labels, trained_on = "", (), 0
     for setting in (one for one in there if settings is None or one.name in settings):
         key = {"setting": setting.name, "simulated": setting.simulated, **asked}
-        if any(key.items() <= row.items() for row in results.rows):
+        if held != setting.train:
+            train, train_ids = read_bench(setting.train)
+            names = {number: str(one.label) for one, number in zip(train, train_ids, strict=True)}
+            labels, held = tuple(names[number] for number in sorted(names)), setting.train
+            train_hash = windows_hash(train)
+        test, ids = read_bench(setting.test)
+        windows = {"train_sha256": train_hash, "test_sha256": windows_hash(test)}
+        done = [row for row in results.rows if key.items() <= row.items()]
+        if any({name: row.get(name) for name in windows} != windows for row in done):
+            raise ValueError(f"{path} has rows of other windows of {setting.name}; move it away or give another --out")
+        if done:
             yield f"{setting.name}: done before"
             continue
-        if fitted != setting.train:
-            train, ids = read_bench(setting.train)
-            names = {number: str(one.label) for one, number in zip(train, ids, strict=True)}
-            labels, fitted = tuple(names[number] for number in sorted(names)), setting.train
-            if system.can("fit"):
-                chosen = stratified_subset(np.array(ids), max_train, seed)
-                system = load_system(name, source, seed)
-                system.fit([train[row] for row in chosen], [names[ids[row]] for row in chosen])
-                trained_on = len(chosen)
-        test, ids = read_bench(setting.test)
+        if system.can("fit") and fitted != setting.train:
+            chosen = stratified_subset(np.array(train_ids), max_train, seed)
+            system = load_system(name, source, seed)
+            system.fit([train[row] for row in chosen], [names[train_ids[row]] for row in chosen])
+            trained_on, fitted = len(chosen), setting.train
         known = [row for row, one in enumerate(test) if one.label in labels]
         if not known:
             raise ValueError(f"{setting.name}: no test window has a class of training; build the Bench again")
         kept = [known[row] for row in stratified_subset(np.array([ids[row] for row in known]), max_test, seed)]
         row = key | bench_row(system, [test[row] for row in kept], labels)
-        row |= {"trained_on": trained_on, "unknown_classes": len(test) - len(known)}
+        row |= windows | {"trained_on": trained_on, "unknown_classes": len(test) - len(known)}
         results = add_rows(path, results, [row], tuple(key))
         yield (
             f"{setting.name}: Acc@1 {row['accuracy_at_1']:.1f}, Acc@5 {row['accuracy_at_5']:.1f}, macro-F1 "
             f"{row['macro_f1']:.1f} ({row['windows']} windows of {row['people']} people, chance {row['chance']:.1f})"
         )
     yield f"results: {path}"
+
+
+def windows_hash(recordings: Sequence[ImuRecording]) -> str:
+    """Of samples, people and labels, whatever files they came in; 16 digits."""
+    digest = hashlib.sha256()
+    for one in recordings:
+        digest.update(f"{one.subject} {one.session} {one.start_time} {one.label} {sorted(one.signals)}".encode())
+        for place in sorted(one.signals):
+            digest.update(np.ascontiguousarray(one.signals[place], dtype=np.float32).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def bench_row(system: System, recordings: Sequence[ImuRecording], labels: Sequence[str]) -> dict[str, Any]:
