@@ -257,7 +257,7 @@ class AnyMoFeatureExtractor(FeatureExtractionMixin):
         """Encoder inputs to `(codes, mask)`, each `(B, 2L)`: `code + size * book`, books interleaved in time."""
         device = self.stgcn.device
         frame_mask = None if frame_mask is None else frame_mask.to(device)
-        latents = self.stgcn(imu.to(device, self.stgcn.dtype), node_mask.to(device), frame_mask)
+        latents = self.stgcn(imu.to(device, self.stgcn.dtype), node_mask.to(device), frame_mask, return_dict=True)
         assert latents.last_hidden_state is not None and latents.attention_mask is not None
         codes = self.pqvae.encode(latents.last_hidden_state, latents.attention_mask)
         books = torch.arange(codes.shape[-1], device=codes.device) * self.pqvae.config.codebook_size

@@ -242,7 +242,9 @@ class AnyMoProcessor(ProcessorMixin):
             raise ValueError("imu_codes needs imu_placements: for each recording a list of segment indices")
         places = _place_rows(imu_placements)
         if len(places) != len(rows):
-            raise ValueError(f"{len(rows)} rows of imu_codes but {len(places)} of imu_placements")
+            raise ValueError(
+                f"{len(rows)} rows of imu_codes but {len(places)} of imu_placements; give a list of segment indices for each row"
+            )
         return rows, places
 
     def _extractor(self) -> AnyMoFeatureExtractor:
@@ -476,6 +478,8 @@ class AnyMoProcessor(ProcessorMixin):
         Raises:
             ValueError: a row of another kind, or without a signal.
         """
+        if not isinstance(row, Mapping):
+            raise ValueError(f"a row must map the names of columns to their values, got {type(row).__name__}")
         if "imu" in row:
             signal = _signal(row, "imu")
             if signal.ndim != 2 or signal.shape[1] != 6 * len(BENCH_SENSORS):
@@ -699,9 +703,9 @@ def _place_rows(placements) -> list:
         raise ValueError("imu_placements is empty; give for each recording a list of segment indices")
     rows = [rows] if np.ndim(rows[0]) == 0 else rows
     for row in rows:
-        if not isinstance(row, Iterable) or not all(
-            isinstance(index, Integral) and not isinstance(index, bool)
-            for index in np.asarray(row, object).ravel().tolist()
+        indices = np.asarray(row, object)
+        if indices.ndim != 1 or not all(
+            isinstance(index, Integral) and not isinstance(index, bool) for index in indices.tolist()
         ):
             raise ValueError(f"imu_placements must hold lists of segment indices, whole numbers, got {row!r}")
     return rows

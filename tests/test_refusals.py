@@ -84,6 +84,17 @@ def test_every_datasets_copy_is_guarded(tmp_path):
         assert getattr(caught.value, "errno", None) is None
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="no endless device here")
+def test_a_link_to_a_device_or_a_pipe_is_refused_before_it_is_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe.bvh")
+    os.symlink("/dev/zero", tmp_path / "endless.bvh")
+    for path in (tmp_path / "pipe.bvh", tmp_path / "endless.bvh"):
+        with pytest.raises(OSError, match=f"{path.name}: a device or a pipe, no file; give a file"):
+            read_motion(path)
+        with pytest.raises(OSError, match="give a file"), refusing(path, "thing"):
+            path.read_bytes()
+
+
 def test_a_link_to_itself_is_refused_in_words(tmp_path):
     os.symlink("walk.bvh", tmp_path / "walk.bvh")
     with pytest.raises(OSError, match=r"walk\.bvh.*;"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,13 +28,15 @@ def refusing(path: str | Path, what: str, mend: str = "fetch it again") -> Itera
         ValueError: the reader's own sentence, or what a library made of the content.
         OSError: the same of a reader's OSError, what the system said, or lack of memory.
     """
+    path = Path(path)
     try:
+        _check_kind(path)
         yield
     except ImportError:  # a package that is missing says so itself
         raise
     except (ValueError, OSError) as error:
         said = str(error)
-        named = str(Path(path)) in said or str(Path(path).parent) in said
+        named = str(path) in said or str(path.parent) in said
         mended = _MEND.search(said) is not None
         # float("x") in a reader is Python's sentence, not the reader's
         if _is_sentence(error) and (named or mended):
@@ -47,6 +50,16 @@ def refusing(path: str | Path, what: str, mend: str = "fetch it again") -> Itera
         raise OSError(f"{path}: asks for more memory than there is, so it is damaged or too large; {mend}") from error
     except Exception as error:
         raise ValueError(shortened(f"{path}: not a readable {what} ({_in_brief(error)}); {mend}")) from error
+
+
+def _check_kind(path: Path) -> None:
+    """OSError for a device, pipe or socket, or a link to one: reading it may never end."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # a member of a zip, a name of the Hub, or nothing: opening it tells
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(f"{path}: a device or a pipe, no file; give a file")
 
 
 def _is_sentence(error: ValueError | OSError) -> bool:

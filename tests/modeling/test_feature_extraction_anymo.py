@@ -311,3 +311,14 @@ def test_a_misspelt_place_is_guessed_at(extractor):
     for wrong, right in (("left_wirst", "left_wrist"), ("wrist_left", "left_wrist"), ("rightpocket", "right_pocket")):
         with pytest.raises(ValueError, match=f"did you mean {right}?"):
             extractor.read({wrong: np.zeros((120, 6))}, sampling_rate=60)
+
+
+@pytest.mark.parametrize("part", ["stgcn", "pqvae"])
+def test_a_configuration_that_asks_for_tuples_changes_no_code(extractor, tmp_path, part):
+    extractor.save_pretrained(tmp_path)
+    path = tmp_path / "imu_tokenizer" / "config.json"
+    config = json.loads(path.read_text())
+    config[f"{part}_config"]["return_dict"] = False
+    path.write_text(json.dumps(config))
+    given = {"imu": {"left_wrist": recording(3)}, "sampling_rate": 60}
+    assert AnyMoFeatureExtractor.from_pretrained(tmp_path)(**given) == extractor(**given)

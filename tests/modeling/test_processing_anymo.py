@@ -149,8 +149,10 @@ def test_generation_prompts_are_padded_on_the_left(processor, tokenizer):
         ({"imu_codes": [[1, 99]], "imu_placements": [[0]]}, r"0\.\.15"),
         ({"imu_codes": [[]], "imu_placements": [[0]]}, "non-empty row"),
         ({"imu_codes": [[1]]}, "imu_placements"),
-        ({"imu_codes": [[1]], "imu_placements": [[0], [1]]}, "1 rows"),
+        ({"imu_codes": [[1]], "imu_placements": [[0], [1]]}, "1 rows .* of imu_placements; give"),
         ({"imu_codes": [[1]], "imu_placements": [[77]]}, "segment indices"),
+        ({"imu_codes": [[1]], "imu_placements": [[[11]]]}, "lists of segment indices"),
+        ({"imu_codes": [[1]], "imu_placements": [["11"]]}, "lists of segment indices"),
         ({"text": "walking", "sampling_rate": 50}, "sampling_rate"),
         ({"imu": {"elbows": np.zeros((100, 6))}, "sampling_rate": 50}, "placement"),
     ],
@@ -158,6 +160,19 @@ def test_generation_prompts_are_padded_on_the_left(processor, tokenizer):
 def test_bad_input_is_named(processor, arguments, message):
     with pytest.raises(ValueError, match=message):
         processor(**arguments)
+
+
+@pytest.mark.parametrize("row", [True, "imu", [1, 2], None])
+def test_a_row_that_maps_no_columns_is_named(processor, row):
+    with pytest.raises(ValueError, match=f"a row must map the names of columns .* got {type(row).__name__}"):
+        processor.from_row(row)
+
+
+def test_placements_may_be_arrays_and_tensors(processor):
+    wanted = processor(imu_codes=[[3], [4]], imu_placements=[[WRIST, HEAD], [HEAD, WRIST]])["imu_input_ids"]
+    for kind in (np.array, torch.tensor):
+        places = kind([[WRIST, HEAD], [HEAD, WRIST]])
+        assert processor(imu_codes=[[3], [4]], imu_placements=places)["imu_input_ids"] == wanted
 
 
 def test_bad_tasks_are_named(processor):

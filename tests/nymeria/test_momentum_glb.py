@@ -246,6 +246,7 @@ FB = ("extensions", "FB_momentum")
         (("nodes", 4, "children"), [3], "two parents"),
         (("nodes", 1, "translation"), [1, 2], "translation"),
         (("nodes", 1, "rotation"), [0, 0, 0, 0], "zero quaternion"),
+        (("nodes", 1, "translation"), [1e9, 0, 0], r"joints hold values .* over 1e\+06 m; download"),
         (("nodes", 1, "name"), "b_spine0", "same name"),
         (("skins", 0, "joints"), [0, 1], "skin of 2"),
         (("skins", 0, "joints", 0), 9, "no Momentum joint"),

@@ -22,7 +22,6 @@ from pathlib import Path
 
 import numpy as np
 from scipy.interpolate import CubicSpline
-from scipy.io import loadmat
 from scipy.signal import butter, sosfiltfilt
 from scipy.spatial.transform import Rotation
 
@@ -32,6 +31,8 @@ from ..modeling.body_segments import SEGMENTS
 from ..motion.body_motion import BodyMotion
 from ..motion.formats.mvnx import read_mvnx
 from ..pictures.trackers import draw_trackers
+from ..recordings.matlab_file import read_matlab
+from ..refusals import refusing
 from ..simulation.kinematics import GRAVITY, angular_velocity, rotation_matrices, second_difference
 from ..simulation.surface import SurfaceTemplate, load_template
 
@@ -197,10 +198,18 @@ def compare_kinect(folder: str | Path) -> KinectSummary:
         match = re.fullmatch(r"a(\d+)_s\d+_t\d+_skeleton", path.stem)
         worn = root / "Inertial" / path.name.replace("_skeleton", "_inertial")
         if match and int(match[1]) <= _LAST_WRIST_ACTION and worn.is_file():
-            rows.append(_kinect_trial(loadmat(path)["d_skel"][_WRIST].T, loadmat(worn)["d_iner"][:, :3] * 9.80665))
+            rows.append(_kinect_trial(_matrix(path, "d_skel")[_WRIST].T, _matrix(worn, "d_iner")[:, :3] * 9.80665))
     if not rows:
         raise OSError(f"{root}: no pairs of Skeleton/a*_skeleton.mat and Inertial/a*_inertial.mat found")
     return KinectSummary(len(rows), *(float(value) for value in np.median(np.array(rows), axis=0)))
+
+
+def _matrix(path: Path, name: str) -> np.ndarray:
+    with refusing(path, "MATLAB file"):
+        content = read_matlab(path.read_bytes())
+        if name not in content:
+            raise ValueError(f"{path}: variable {name!r} is missing; found {sorted(content)}; fetch it again")
+        return content[name]
 
 
 def _kinect_trial(filmed: np.ndarray, worn: np.ndarray, rate: float = 50.0) -> tuple[float, ...]:

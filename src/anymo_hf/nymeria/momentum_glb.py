@@ -22,7 +22,7 @@ from scipy.spatial.transform import Rotation
 
 from ..modeling.body_segments import SEGMENT_INDEX
 from ..motion.posed_mesh import PosedMesh
-from ..refusals import refusing
+from ..refusals import LARGEST_VALUE, refusing
 
 _MIDDLE: dict[str, tuple[str, ...]] = {
     "Pelvis": ("p_pelvis", "p_l_glut", "p_r_glut", "p_l_rect", "p_r_rect", "root"),
@@ -131,8 +131,9 @@ def _read_body(glb: _Glb) -> MomentumBody:
         raise glb.error(f"FB_momentum.fps must be frames per second, got {rate!r}")
     vertices, faces, skin_joints, skin_weights = _read_skin(glb, joints)
     transforms, rest_joints = _pose(joints, parameters, identity)
-    if not np.isfinite(transforms).all():
-        raise glb.error("poses hold values that are not finite; " + _MEND)
+    for what, values in (("vertices", vertices), ("joints", rest_joints), ("poses", transforms)):
+        if not (np.abs(values) <= LARGEST_VALUE).all():  # NaN is not less, either
+            raise glb.error(f"its {what} hold values that are not finite or over {LARGEST_VALUE:g} m; {_MEND}")
     segments = np.array([joint_segment(name) for name in joints.names])
     if (segments < 0).all():
         raise glb.error(f"none of its joints ({', '.join(joints.names[:5])}, ...) is named as in blueman or MHR")

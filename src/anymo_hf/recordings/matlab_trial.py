@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 
 from .download import Download, Member
 from .imu_recording import STANDARD_GRAVITY
+from .matlab_file import read_matlab
 
 
 def read_trial(download: Download, member: Member, key: str) -> np.ndarray:
     """The `(T, 6)` array of a trial in m/s^2 and rad/s; files hold g and degrees a second."""
-    from scipy.io import loadmat
-
-    try:
-        with download.open(member) as file:
-            content = loadmat(io.BytesIO(file.read()))
-    except Exception as error:  # scipy raises many kinds for a cut or foreign file
-        raise OSError(f"{member.source}: not a readable MATLAB file ({error}); download it again") from error
+    with download.open(member) as file:
+        content = read_matlab(file.read())
     if key not in content:
-        found = sorted(name for name in content if name[0] != "_")
-        raise ValueError(f"{member.source}: variable {key!r} is missing; found {found}")
+        raise ValueError(f"{member.source}: variable {key!r} is missing; found {sorted(content)}")
     signal = np.asarray(content[key], dtype=np.float64)
     if signal.ndim != 2 or signal.shape[1] != 6:
         raise ValueError(f"{member.source}: {key!r} must be (T, 6), got {signal.shape}")

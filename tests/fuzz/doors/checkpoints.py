@@ -150,10 +150,12 @@ def _in_memory(name: str, content, read) -> Door:
 
     def open_(path: Path):
         try:
-            value = json.loads(path.read_text(encoding="utf-8"))
+            # a link to an endless device is no values
+            value = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
         except (ValueError, OSError, RecursionError):
             return None  # no values, so nothing to hand over
-        return read(parts[1], value)
+        # keyword arguments and rows are mappings, or Python itself refuses them
+        return read(parts[1], value) if isinstance(value, dict) else None
 
     return Door(name, write, open_, from_file=False)
 
@@ -175,7 +177,7 @@ DOORS = [
     _official("safetensors"),
     _official("bin"),
     _in_memory("codes to the processor", _CODES,
-               lambda processor, value: np.asarray(processor(**value)["input_ids"], float)),
+               lambda processor, value: [np.asarray(ids, float) for ids in processor(**value).values()]),
     _in_memory("rows to the processor", _ROW,
                lambda processor, value: np.asarray(processor.from_row(value)["imu_input_ids"], float)),
 ]  # fmt: skip

@@ -123,10 +123,10 @@ def test_missing_and_damaged_files_are_refused(tmp_path):
     head = b"\x93NUMPY\x01\x00\x10\x00{'descr': '<f8',\n"  # that ends amid its dict
     for broken in (whole[: len(whole) // 2], b"PK cut", b"", head):
         (place / "X_test.npy").write_bytes(broken)
-        with pytest.raises(ValueError, match="X_test.npy: not a whole npy file"):
+        with pytest.raises(ValueError, match="X_test.npy: not a readable npy file"):
             list(read_unimts_bundle(tmp_path, "usc_had"))
     np.save(place / "X_test.npy", np.array([{"a": 1}]), allow_pickle=True)
-    with pytest.raises(ValueError, match="not a whole npy file of numbers"):
+    with pytest.raises(ValueError, match="not a readable npy file of numbers"):
         list(read_unimts_bundle(tmp_path, "usc_had"))
     for text in ('{"label_dictionary": {"0": ["walk"]}}', '{"labels": []}', "{"):
         (place / "USCHAD.json").write_text(text)

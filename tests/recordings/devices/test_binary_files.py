@@ -1,5 +1,10 @@
 """Binary files of actigraphs, written sample by sample from the published layouts, and damaged copies of each."""
 
+import os
+import resource
+import zipfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 from support.binary_device_files import BINARY_FILES, cwa, geneactiv, gt3x
@@ -64,3 +69,21 @@ def test_a_lost_block_is_a_gap(tmp_path):
     export = read_export(cwa(tmp_path, blocks=6, skip=3))
     (gap,) = export.gaps
     assert gap.lost == pytest.approx(40, abs=1) and gap.bridged and export.samples == pytest.approx(240, abs=1)
+
+
+@pytest.mark.parametrize("said", ["Last Sample Time: 637443053030000000", "Last Sample Time: soon", ""])
+def test_times_in_the_head_of_a_gt3x_file_do_not_decide_how_much_memory_is_taken(tmp_path, said):
+    path = gt3x(tmp_path)
+    sound = read_export(path).only()
+    with zipfile.ZipFile(path) as archive:
+        info, log = archive.read("info.txt").decode(), archive.read("log.bin")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("info.txt", info.replace("Last Sample Time: 637433053030000000", said))
+        archive.writestr("log.bin", log)
+    child = os.fork()  # where memory lacks, the compiled reader ends the process
+    if not child:
+        taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (taken + (1 << 29),) * 2)
+        same = np.array_equal(read_export(path).only().signals["sensor"], sound.signals["sensor"])
+        os._exit(0 if same else 1)
+    assert os.waitpid(child, 0)[1] == 0

@@ -14,7 +14,9 @@ from ...modeling.imu_signal import ANGULAR_VELOCITY_UNITS, STANDARD_GRAVITY
 from .device_format import ReadingOptions, Samples
 
 
-def read_actfast(path: Path, options: ReadingOptions, title: str, nominal: str) -> tuple[Samples, dict[str, Any]]:
+def read_actfast(
+    path: Path, options: ReadingOptions, title: str, nominal: str, copy: Path | None = None
+) -> tuple[Samples, dict[str, Any]]:
     """Samples and metadata of a .cwa, .gt3x or .bin file.
 
     Args:
@@ -22,6 +24,7 @@ def read_actfast(path: Path, options: ReadingOptions, title: str, nominal: str) 
         options: `rate` overrules the file.
         title: of the device, for messages.
         nominal: where the metadata name the rate, parts joined by "/".
+        copy: what is read in place of the file.
 
     Raises:
         ImportError: `actfast` is not installed.
@@ -32,7 +35,7 @@ def read_actfast(path: Path, options: ReadingOptions, title: str, nominal: str) 
     except ImportError as error:
         raise ImportError(f"{path}: {title} files need the extra: pip install 'anymo-hf[devices]'") from error
     try:
-        found = actfast.read(str(path))
+        found = actfast.read(str(copy or path))
     except BaseException as error:
         # a panic of the library's Rust code is no Exception, and its class is not to be imported
         if not isinstance(error, ValueError | OSError) and type(error).__name__ != "PanicException":
