@@ -243,7 +243,8 @@ class AnyMoProcessor(ProcessorMixin):
         places = _place_rows(imu_placements)
         if len(places) != len(rows):
             raise ValueError(
-                f"{len(rows)} rows of imu_codes but {len(places)} of imu_placements; give a list of segment indices for each row"
+                f"{len(rows)} rows of imu_codes but {len(places)} of imu_placements; give each row its list of segment "
+                "indices"
             )
         return rows, places
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from anymo_hf import atomic_write
 from anymo_hf.atomic_write import draft_beside, replacing, replacing_folder, write_json, write_text
 
 
@@ -88,3 +89,50 @@ with replacing(sys.argv[1]) as draft:
         assert sorted(path.name for path in tmp_path.iterdir()) == sorted([writing.name, foreign.name, "b.json"])
         other.communicate("")
     assert (tmp_path / "a.json").read_text() == "half" and not writing.exists()
+
+
+REPLACES = """
+import os, shutil, sys
+from anymo_hf import atomic_write
+path, moment, exchanges, alone = sys.argv[1], int(sys.argv[2]), sys.argv[3] == "exchanges", sys.argv[4] == "alone"
+exchange, left = atomic_write._exchanged, moment
+def count(event, arguments):
+    global left
+    if event in ("os.rename", "os.rmdir", "os.remove", "shutil.rmtree", "os.mkdir"):
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), 9)
+def exchange_or_not(*paths):
+    count("os.rename", paths)
+    return exchange(*paths) if exchanges else False
+atomic_write._exchanged = exchange_or_not
+sys.addaudithook(count)
+with atomic_write.replacing_folder(path, alone) as draft:
+    for name in ("a", "b"):
+        (draft / name).write_text("new")
+"""
+
+
+@pytest.mark.parametrize("alone", ["alone", "several"])
+@pytest.mark.parametrize("exchanges", ["exchanges", "renames"])
+def test_a_kill_at_any_step_leaves_the_old_folder_or_the_new_one(tmp_path, exchanges, alone):
+    old, new = {"a": "old", "c": "old"}, {"a": "new", "b": "new"}
+    seen, gone, killed = [], 0, True
+    while killed:
+        folder = tmp_path / str(len(seen))
+        for name, text in old.items():
+            write_text(folder / "made" / name, text)
+        arguments = [str(folder / "made"), str(len(seen)), exchanges, alone]
+        killed = subprocess.run([sys.executable, "-c", REPLACES, *arguments]).returncode == -9
+        gone += not (folder / "made").exists()
+        atomic_write._sweep.cache_clear()
+        if alone == "alone":
+            with draft_beside(folder / "made", alone=True):
+                pass
+        else:
+            write_text(folder / "other", "")
+            (folder / "other").unlink()
+        seen.append(files_of(folder / "made"))
+        assert seen[-1] in (old, new) and [*folder.iterdir()] == [folder / "made"]
+    assert seen[0] == old and seen[-1] == new and len(seen) > 4 and old in seen[1:]
+    assert gone == (exchanges == "renames")

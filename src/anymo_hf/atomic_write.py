@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import platform
@@ -16,6 +17,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+_ASIDE = ".old"  # the ending of a folder that waits for its follower
+_HERE, _EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
 _MACHINE = re.sub(r"[^A-Za-z0-9-]", "-", platform.node())[:32] or "here"
 
 
@@ -34,6 +37,7 @@ def draft_beside(path: str | Path, alone: bool = False) -> Iterator[Path]:
     if not alone:
         _sweep(path.parent.absolute())
     draft = path.with_name(f".{path.name}.part" if alone else f".{path.name}.{_MACHINE}.{os.getpid()}.part")
+    _put_back(draft.with_suffix(_ASIDE), path)
     _remove(draft)
     try:
         yield draft
@@ -53,13 +57,20 @@ def replacing(path: str | Path, alone: bool = False) -> Iterator[Path]:
 def replacing_folder(path: str | Path, alone: bool = False) -> Iterator[Path]:
     """`draft_beside` as an empty folder, which takes the place of the folder `path` at the end.
 
-    After an error in the block the old folder stays as it was.
+    After an error in the block the old folder stays as it was. A kill at any moment leaves the old or the new one; where
+    the system cannot exchange two folders at once, it may leave the old one aside, and the next write puts it back.
     """
+    path = Path(path)
     with draft_beside(path, alone) as draft:
         draft.mkdir()
         yield draft
-        shutil.rmtree(path, ignore_errors=True)
-        os.replace(draft, path)
+        if not path.is_dir() or path.is_symlink():
+            os.replace(draft, path)
+        elif not _exchanged(draft, path):  # else the old one is the draft now, and goes with it
+            aside = draft.with_suffix(_ASIDE)
+            os.replace(path, aside)
+            os.replace(draft, path)
+            _remove(aside)
 
 
 def write_bytes(path: str | Path, data: bytes, alone: bool = False) -> Path:
@@ -82,10 +93,31 @@ def write_json(path: str | Path, value: Any, indent: int = 2) -> Path:
 @lru_cache(maxsize=4096)
 def _sweep(folder: Path) -> None:
     """Removes the drafts of processes that are no more; those of other machines may be of ones that run."""
-    for draft in folder.glob(f".*.{_MACHINE}.*.part"):
-        number = draft.name.split(".")[-2]
-        if number.isdigit() and not _runs(int(number)):
-            _remove(draft)
+    for left in folder.glob(f".*.{_MACHINE}.*.*"):
+        name, number = left.stem[1:].rsplit(f".{_MACHINE}.", 1)
+        if left.suffix not in (".part", _ASIDE) or not number.isdigit() or _runs(int(number)):
+            continue
+        if left.suffix == _ASIDE:
+            _put_back(left, folder / name)
+        else:
+            _remove(left)
+
+
+def _put_back(aside: Path, path: Path) -> None:
+    """What a run that was killed between two renames had moved aside comes back, or goes if its follower has come."""
+    if aside.is_dir() and not path.exists():
+        os.replace(aside, path)
+    else:
+        _remove(aside)
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Whether two folders have taken each other's names in one step, which Linux can on most file systems."""
+    try:
+        rename = ctypes.CDLL(None).renameat2
+        return rename(_HERE, os.fsencode(one.absolute()), _HERE, os.fsencode(other.absolute()), _EXCHANGE) == 0
+    except (AttributeError, OSError, TypeError):  # another system, an older C library
+        return False
 
 
 def _runs(number: int) -> bool:

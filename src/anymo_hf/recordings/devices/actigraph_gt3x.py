@@ -69,7 +69,9 @@ def _copy(path: Path, copy: Path) -> None:
                 )
             for name, most in (("info.txt", _LONGEST_INFO), ("log.bin", _LONGEST_LOG)):
                 if archive.getinfo(name).file_size > most:
-                    raise OSError(f"{path}: {name} in it would be over {most:,} bytes; download it from the device again")
+                    raise OSError(
+                        f"{path}: {name} in it would be over {most:,} bytes; download it from the device again"
+                    )
             info = _SPAN.sub(b"", archive.read("info.txt"))
             whole.writestr("info.txt", _ONE_SECOND + info)
             with archive.open("log.bin") as log, whole.open("log.bin", "w", force_zip64=True) as kept:
