@@ -51,6 +51,31 @@ def test_other_errors_pass():
     assert end.value.code == 3
 
 
+def test_ctrl_c_within_the_end_of_an_object_is_not_forgotten(capsys):
+    class Ends:
+        def __del__(self):
+            raise KeyboardInterrupt if self.interrupted else KeyError("a fault of ours")
+
+        def __init__(self, interrupted):
+            self.interrupted = interrupted
+
+    before = sys.unraisablehook
+    with pytest.raises(SystemExit) as end, ending_in_words("walk"):
+        Ends(interrupted=True)
+        time.sleep(10)
+    said = capsys.readouterr().err
+    assert end.value.code == 130 and said.startswith("\nwalk: interrupted") and len(said.strip().splitlines()) == 1
+    assert sys.unraisablehook is before
+    heard = []
+    sys.unraisablehook = lambda unraisable: heard.append(unraisable.exc_type)
+    try:
+        with ending_in_words("walk"):
+            Ends(interrupted=False)
+    finally:
+        sys.unraisablehook = before
+    assert heard == [KeyError]
+
+
 def test_real_want_of_memory_is_said(tmp_path):
     code = """
 import resource

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import _thread
 import re
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
+_AGAIN = 0.01  # seconds
 INTERRUPTED = 130  # exit code of a program that Ctrl-C ended, as shells have it
 # how torch's allocator, its oneDNN and Python's threads say that there is no memory; none has a class of its own
 _NO_MEMORY = re.compile(
@@ -26,6 +31,8 @@ def ending_in_words(program: str) -> Iterator[None]:
     Raises:
         SystemExit: in both cases; other errors pass.
     """
+    usual = sys.unraisablehook
+    sys.unraisablehook = partial(_hear_again, usual)
     try:
         yield
     except KeyboardInterrupt as error:
@@ -40,6 +47,18 @@ def ending_in_words(program: str) -> Iterator[None]:
             file=sys.stderr,
         )
         raise SystemExit(2) from error
+    finally:
+        sys.unraisablehook = usual
+
+
+def _hear_again(usual: Callable[[Any], object], unraisable: Any) -> None:
+    """Ctrl-C within the end of an object, such as a table of `datasets`, which Python prints and forgets, comes again."""
+    if issubclass(unraisable.exc_type, KeyboardInterrupt):
+        later = threading.Timer(_AGAIN, _thread.interrupt_main)  # at once it would fall into this function
+        later.daemon = True
+        later.start()
+    else:
+        usual(unraisable)
 
 
 @contextmanager

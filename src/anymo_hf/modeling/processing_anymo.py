@@ -243,8 +243,7 @@ class AnyMoProcessor(ProcessorMixin):
         places = _place_rows(imu_placements)
         if len(places) != len(rows):
             raise ValueError(
-                f"{len(rows)} rows of imu_codes but {len(places)} of imu_placements; give each row its list of segment "
-                "indices"
+                f"{len(rows)} rows of imu_codes but {len(places)} of imu_placements; give one for each row"
             )
         return rows, places
 

@@ -18,6 +18,7 @@ from support.dataset_files.two_people import WRITERS
 from support.stratified import check_stratified_split
 
 from anymo_hf.hub.builders import anymo_zeroshot
+from anymo_hf.hub.builders.parquet_repository import files_identity, list_files
 from anymo_hf.hub.dataset_card import check_card
 from anymo_hf.recordings.catalogue import DATASETS, read_windows
 
@@ -223,3 +224,42 @@ def test_real_sets_give_exactly_the_windows_of_the_readers(name, tmp_path):
         anymo_zeroshot.write_repository(source, tmp_path / "repo", name, num_proc=2)
         data = load_dataset(str(tmp_path / "repo"), name, split="test", cache_dir=str(tmp_path / "cache"))
         assert_same(name, data.with_format("numpy"), read_windows(name, source, segments=None))
+
+
+def test_a_file_that_goes_before_its_data_set_is_read_is_missed(tmp_path, monkeypatch, capsys):
+    """What is built is what was there at the start, though finding the data sets has read files since."""
+    WRITERS["usc_had"](tmp_path / "data" / "usc_had")
+    lost = sorted((tmp_path / "data").rglob("*.mat"))[0]
+    find, words = anymo_zeroshot.find_sources, ["--data", str(tmp_path / "data"), "--out", str(tmp_path / "repo")]
+
+    def found_and_lost(*asked):
+        sources = find(*asked)
+        os.replace(lost, tmp_path / "gone")
+        return sources
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as end:
+        patch.setattr(anymo_zeroshot, "find_sources", found_and_lost)
+        anymo_zeroshot.main(words)
+    assert end.value.code == 2 and "the sources changed while they were read; put them back" in capsys.readouterr().err
+    assert not list((tmp_path / "repo").rglob("*.parquet"))
+    os.replace(tmp_path / "gone", lost)
+    anymo_zeroshot.main(words)
+    rows = load_dataset(str(tmp_path / "repo"), "usc_had", split="test", cache_dir=str(tmp_path / "cache"))
+    assert len(rows) == len(list(read_windows("usc_had", tmp_path / "data" / "usc_had", segments=None)))
+
+
+def test_what_was_listed_early_has_the_identity_of_what_is_there(tmp_path):
+    WRITERS["usc_had"](tmp_path / "data" / "usc_had")
+    WRITERS["utd_mhad"](tmp_path / "elsewhere")
+    (tmp_path / "data" / "utd_mhad").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "data" / "usc_had_notes.txt").write_text("not of usc_had")
+    (tmp_path / "data" / "to nothing").symlink_to("nowhere")
+    (tmp_path / "data" / "all.zip").write_bytes(b"zip")
+    listed = list_files(tmp_path / "data")
+    for root in ("data", "data/usc_had", "data/utd_mhad", "data/all.zip", "elsewhere"):
+        assert files_identity(tmp_path / root, listed=listed) == files_identity(tmp_path / root)
+    before = files_identity(tmp_path / "data" / "usc_had", tmp_path / "data" / "all.zip")
+    sorted((tmp_path / "data" / "usc_had").rglob("*.mat"))[0].unlink()
+    (tmp_path / "data" / "all.zip").unlink()
+    roots = (tmp_path / "data" / "usc_had", tmp_path / "data" / "all.zip")
+    assert files_identity(*roots, listed=listed) == before != files_identity(*roots)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,7 +30,7 @@ from ...nymeria.annotations import CLOCKS
 from ...nymeria.imu import DEVICES
 from ...nymeria.imu_grid import has_signals, signals_by_device
 from ...nymeria.sequence import HELD_OUT_SUBJECTS, read_metadata
-from .parquet_repository import files_identity, fill_card, split_files, with_classes, write_config
+from .parquet_repository import files_identity, fill_card, list_files, split_files, with_classes, write_config
 from .window_builder import WindowBuilder
 
 STREAM = "1202-1"
@@ -146,9 +146,10 @@ def write_repository(
     cache = str(out.with_name(out.name + ".signals").resolve())
     named = None if annotations is None else str(Path(annotations).resolve())
     source = NymeriaSource(str(Path(nymeria).resolve()), named, times, resampling, cache)
+    listed = list_source(source)
     names = [folder.name for folder in source.sessions()]
     files = partial(source_files, source, names)
-    known = files()
+    known = files(listed)
     left_out, outside = prepare(source, names, (STREAM,), num_proc, False, strict, progress)
     counts: dict[str, Any] = {"left_out": left_out, "windows_outside": outside}
     counts["splits"] = write_config(
@@ -163,10 +164,18 @@ def write_repository(
     return counts
 
 
-def source_files(source: NymeriaSource, sessions: list[str]) -> str:
+def list_source(source: NymeriaSource) -> dict[str, str]:
+    """As `list_files`, of annotations and sequences; a folder that is not there has none, which its reader tells."""
+    return list_files(source.nymeria, *_tables(source))
+
+
+def source_files(source: NymeriaSource, sessions: list[str], listed: Mapping[str, str] | None = None) -> str:
     """As `files_identity`, of annotations and sequences."""
-    tables = [] if source.annotations is None else [source.annotations]
-    return files_identity(*tables, *(source.folder(name) for name in sessions))
+    return files_identity(*_tables(source), *(source.folder(name) for name in sessions), listed=listed)
+
+
+def _tables(source: NymeriaSource) -> list[str]:
+    return [] if source.annotations is None else [source.annotations]
 
 
 def _count(rows: datasets.Dataset) -> dict[str, Any]:

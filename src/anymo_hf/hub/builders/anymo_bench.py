@@ -39,7 +39,7 @@ from ...nymeria.annotated_windows import NymeriaSource, overlap, prepare
 from ...nymeria.annotations import Annotation
 from ...nymeria.imu_grid import STEP_NS, WINDOW, cut_window
 from ...nymeria.sequence import HELD_OUT_SUBJECTS, read_metadata
-from .anymo_180 import LICENCE, add_source_arguments, left_out, source_files
+from .anymo_180 import LICENCE, add_source_arguments, left_out, list_source, source_files
 from .parquet_repository import SplitFiles, fill_card, read_json, split_files, with_classes, write_config
 from .window_builder import WindowBuilder
 
@@ -253,10 +253,12 @@ def write_repository(
         **options,
     }
     plan = BenchConfig(name=name, **settings)
-    space, source, parts = plan.space(), plan.source(), split_sessions(plan)
+    source = plan.source()
+    listed = list_source(source)
+    space, parts = plan.space(), split_sessions(plan)
     names = [session for sessions in parts.values() for session in sessions]
     files = partial(source_files, source, names)
-    known = files()
+    known = files(listed)
     broken: dict[str, str] = {}
     outside: dict[str, int] = {}
     for side, streams in (("train", ("1202-1",)), ("test", ("1202-1", "1202-2"))):

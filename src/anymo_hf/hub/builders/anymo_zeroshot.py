@@ -13,7 +13,7 @@ import argparse
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,7 +28,7 @@ from ...modeling.known_names import did_you_mean
 from ...recordings.catalogue import DATASETS, in_bundle, read_windows
 from ...recordings.dataset_check import find_datasets
 from ...recordings.imu_recording import ImuRecording, natural_key
-from .parquet_repository import add_counts, files_identity, fill_card, read_json, split_files, write_config
+from .parquet_repository import add_counts, files_identity, fill_card, list_files, read_json, split_files, write_config
 from .window_builder import WindowBuilder
 
 _SIGNAL = datasets.Array2D((None, 6), "float32")
@@ -224,6 +224,7 @@ def write_repository(
     num_proc: int = 1,
     rows_per_file: int | None = None,
     progress: bool = True,
+    listed: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Writes `data/<config>/<split>-00000-of-0000N.parquet` and the card.
 
@@ -236,13 +237,14 @@ def write_repository(
         num_proc: processes that read, a person each, where the dataset has files for each person.
         rows_per_file: rows of a Parquet file; without it files hold about 300 MB.
         progress: show a bar.
+        listed: what `list_files` gave before `source` was found, which has been read for that.
 
     Returns:
         What was counted.
 
     Raises:
         ValueError: an unknown config, or a source that its reader refuses.
-        OSError: no source, one that is damaged, or no room.
+        OSError: no source, one that is damaged or that changed meanwhile, or no room.
     """
     if config not in DATASETS:
         raise ValueError(f"config must be one of {', '.join(DATASETS)}, got {config!r}")
@@ -250,7 +252,7 @@ def write_repository(
     read_json(out / "counts.json")  # a damaged file is found before the work
     if not source.exists():
         raise OSError(f"{source}: no such folder or zip")
-    identity = files_identity(source)
+    identity = files_identity(source, listed=listed)
     settings = {"source": str(source), "identity": identity}
     splits = write_config(
         out,
@@ -360,6 +362,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     failed = []
     try:
+        listed = list_files(args.data)
         sources = find_sources(args.data, args.config)
         if not sources:
             raise OSError(f"{args.data}: none of the datasets found; anymo data check DIR says what is looked for")
@@ -369,7 +372,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 continue
             print(f"[{number}/{len(sources)}] {name}: reading {source}", flush=True)
             try:
-                counts = write_repository(source, args.out, name, args.num_proc)
+                counts = write_repository(source, args.out, name, args.num_proc, listed=listed)
             except (ValueError, OSError) as error:  # the others can still be built
                 failed.append(f"{name}: {error}")
                 print(f"  refused: {error}")

@@ -11,6 +11,7 @@ import errno
 import json
 import os
 import shutil
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -220,17 +221,45 @@ def write_split(
     return {"rows": rows.num_rows, "bytes": rows.data.nbytes, "shards": files}
 
 
-def files_identity(*roots: str | Path) -> str:
-    """Checksum of the names, sizes and times of files, in folders too, which are too many to be read twice."""
-    digest = sha256(__version__.encode())
+def list_files(*roots: str | Path) -> dict[str, str]:
+    """Path -> size and time of every file of folders, taken before anything is read: what goes later has been there."""
+    tops = [top for root in map(Path, roots) for top in (sorted(root.iterdir()) if root.is_dir() else [root])]
+    return {str(path): _state(path) for top in tops for path in _files_of(top)}
+
+
+def files_identity(*roots: str | Path, listed: Mapping[str, str] | None = None) -> str:
+    """Checksum of the names, sizes and times of files, in folders too, which are too many to be read twice.
+
+    Args:
+        roots: files and folders.
+        listed: what `list_files` gave earlier; a root of which it knows nothing is looked at now.
+    """
+    digest, names = sha256(__version__.encode()), sorted(listed or ())
     for root in map(Path, roots):
-        files = (
-            [root] if root.is_file() else sorted(Path(base, name) for base, _, names in os.walk(root) for name in names)
-        )
-        for path in files:
-            state = path.stat()
-            digest.update(f"{path.relative_to(root.parent).as_posix()} {state.st_size} {state.st_mtime_ns}\n".encode())
+        first, end = (bisect_left(names, f"{root}{letter}") for letter in (os.sep, chr(ord(os.sep) + 1)))
+        files = [root] if listed and str(root) in listed else sorted(map(Path, names[first:end]))
+        # os.walk follows no link, and so no reader looks behind one that stands in its folder
+        linked = {top for top in {root / path.relative_to(root).parts[0] for path in files if path != root}
+                  if top.is_symlink() and top.is_dir()}  # fmt: skip
+        known = [path for path in files if not linked or root / path.relative_to(root).parts[0] not in linked]
+        for path in known or _files_of(root):
+            state = listed[str(path)] if known and listed else _state(path)
+            digest.update(f"{path.relative_to(root.parent).as_posix()} {state}\n".encode())
     return digest.hexdigest()
+
+
+def _files_of(root: Path) -> list[Path]:
+    return (
+        [root] if not root.is_dir() else sorted(Path(base, name) for base, _, names in os.walk(root) for name in names)
+    )
+
+
+def _state(path: Path) -> str:
+    try:
+        state = path.stat()
+    except OSError:  # a link to nothing, or gone since it was listed
+        return "gone"
+    return f"{state.st_size} {state.st_mtime_ns}"
 
 
 # -- text files ----------------------------------------------------------------------------------------------------------
