@@ -242,7 +242,9 @@ class AnyMoProcessor(ProcessorMixin):
             raise ValueError("imu_codes needs imu_placements: for each recording a list of segment indices")
         places = _place_rows(imu_placements)
         if len(places) != len(rows):
-            raise ValueError(f"{len(rows)} rows of imu_codes but {len(places)} of imu_placements; give one for each row")
+            raise ValueError(
+                f"{len(rows)} rows of imu_codes but {len(places)} of imu_placements; give one for each row"
+            )
         return rows, places
 
     def _extractor(self) -> AnyMoFeatureExtractor:

@@ -71,3 +71,44 @@ def test_damaged_locked_and_bottomless_zips_are_refused(tmp_path):
     (tmp_path / "x.zip").write_bytes(good[:100])
     with pytest.raises(OSError, match="neither a folder nor a complete zip"):
         Download(tmp_path / "x.zip")
+
+
+def test_a_zip_that_unpacks_to_far_more_than_it_is_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_ALWAYS", 1 << 16)
+    much = bytes(1 << 21)  # packed to a thousandth
+    for name, content, within in (
+        ("one file", {"s1.txt": much}, "outer.zip"),
+        ("many files", {f"s{n}.txt": much[: 1 << 15] for n in range(64)}, "outer.zip"),
+        ("a zip in it", {"inner.zip": _zip({"s1.txt": much})}, "inner.zip"),
+        ("a zip of zeros in it", {"inner.zip": _zip({"s1.txt": "1"}) + much, "s1.txt": "1"}, "outer.zip"),
+    ):
+        (tmp_path / "outer.zip").write_bytes(_zip(content))
+        with (
+            Download(tmp_path / "outer.zip") as download,
+            pytest.raises(
+                OSError, match=rf"{within}: would unpack to 2 MB.*; do not trust this file, or give it unpacked"
+            ),
+        ):
+            download.find(r"s(\d+)\.txt", "X", name, archives="(outer|inner)", every_level=True)
+
+
+def test_a_zip_in_a_zip_is_bounded_by_the_file_on_the_disk(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_ALWAYS", 1 << 16)
+    with zipfile.ZipFile(tmp_path / "inner.zip", "w") as archive:  # large by zeros that the outer one packs
+        archive.writestr("zeros", bytes(1 << 15))
+        archive.writestr("s1.txt", bytes(1 << 21), zipfile.ZIP_DEFLATED)
+    (tmp_path / "outer.zip").write_bytes(_zip({"inner.zip": (tmp_path / "inner.zip").read_bytes()}))
+    assert len(Download(tmp_path / "inner.zip").find(r"s(\d+)\.txt", "X", "s1.txt")) == 1
+    with Download(tmp_path / "outer.zip") as download, pytest.raises(OSError, match="would unpack to 2 MB"):
+        download.find(r"s(\d+)\.txt", "X", "s1.txt")
+
+
+def test_ordinary_text_is_within_the_bound(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_ALWAYS", 0)
+    rng = np.random.default_rng(0)
+    still = "".join(f"{n},0.01,9.81,{rng.normal():.1f},0.00,0.00\n" for n in range(20_000))
+    (tmp_path / "outer.zip").write_bytes(_zip({"s1.txt": still}))
+    with Download(tmp_path / "outer.zip") as download:
+        (member,) = download.find(r"s(\d+)\.txt", "X", "s1.txt")
+        with download.open(member) as file:
+            assert file.read().decode() == still

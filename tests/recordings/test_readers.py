@@ -16,6 +16,7 @@ from anymo_hf.recordings.datasets.uci_har import read_uci_har
 from anymo_hf.recordings.datasets.usc_had import read_usc_had
 from anymo_hf.recordings.datasets.utd_mhad import read_utd_mhad
 from anymo_hf.recordings.datasets.wisdm import read_wisdm
+from anymo_hf.recordings.devices.export import read_export
 from anymo_hf.recordings.devices.table import read_csv
 from anymo_hf.recordings.imu_recording import ImuRecording, unbroken_spans
 
@@ -407,6 +408,29 @@ def test_csv_time_stamps_are_refused_by_row_with_the_mend(tmp_path, row, stamp, 
     with pytest.raises(ValueError, match=message):
         read_csv(_stamped(tmp_path / "x.csv", stamps), "waist")
     assert len(read_csv(_stamped(tmp_path / "x.csv", stamps), "waist", rate=50).signals["waist"]) == 9
+
+
+@pytest.mark.parametrize("dates", [False, True])
+def test_a_time_stamp_that_repeats_here_and_there_costs_its_row_and_a_warning(tmp_path, dates):
+    times = np.arange(400) / 50
+    for repeated in ([200], [5, 100, 101, 399]):
+        slipped = times.copy()
+        slipped[repeated] = slipped[np.array(repeated) - 1]
+        if 101 in repeated:
+            slipped[101] = slipped[99]
+        path = _stamped(tmp_path / "watch.csv", _iso(slipped) if dates else slipped)
+        export = read_export(path, "left_wrist")
+        (said,) = [text for text in export.warnings if "repeat" in text]
+        rows = f"{len(repeated)} rows repeat the time stamp of the row before them (the first is row {repeated[0] + 2})"
+        assert said.startswith(rows)
+        values = export.only().signals["left_wrist"]
+        assert export.sampling_rate == pytest.approx(50, rel=1e-3) and len(values) in (400, 399)
+        # a ramp by rows: what is left out is bridged on the even grid
+        np.testing.assert_allclose(values[:, 0], np.arange(len(values)), atol=1e-3)
+    slipped = times.copy()
+    slipped[10:60:10] = slipped[9:59:10]  # more than one of a hundred
+    with pytest.raises(ValueError, match="row 12: .* repeats .* of row 11; drop the double row"):
+        read_export(_stamped(tmp_path / "bad.csv", _iso(slipped) if dates else slipped), "left_wrist")
 
 
 def test_csv_date_times_are_refused_by_row(tmp_path):

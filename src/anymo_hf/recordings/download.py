@@ -21,6 +21,7 @@ from .imu_recording import natural_key
 CUT_OFF = (zipfile.BadZipFile, zlib.error, EOFError)  # what reading a damaged zip raises
 _DEEPEST = 4  # zips within zips; the deepest public layout has three
 _OPEN_ARCHIVES = 8
+_MOST_PACKED, _ALWAYS = 100, 1 << 26  # times the size of the outermost zip, and bytes beside: text is packed to a tenth
 _IN_MEMORY = 1 << 26  # bytes; a larger inner zip waits in an anonymous temporary file while it is open
 
 
@@ -75,7 +76,7 @@ class Download:
             every_level: searches all levels; the least packed of equal files is taken.
 
         Raises:
-            OSError: nothing matches, or a zip is cut off or locked.
+            OSError: nothing matches, or a zip is cut off, locked or unpacks to far more than it is.
             ValueError: one file twice at the same level, a name that leads out of its zip, or zips too deep.
         """
         ends, enter = re.compile(rf"(?:^|/)(?:{pattern})$", re.I), re.compile(rf"(?:{archives})\.zip$", re.I)
@@ -108,7 +109,7 @@ class Download:
         """The member's bytes, to be read once from start to end; what is raised in the block names the member.
 
         Raises:
-            OSError: unreadable.
+            OSError: unreadable, or in a zip that unpacks to far more than it is.
         """
         with refusing(member.source, "file of this data set", "download it again"):
             path = self._root / member.chain[0]
@@ -148,10 +149,21 @@ class Download:
                 archive = zipfile.ZipFile(spool)
         except CUT_OFF as error:
             raise OSError(f"{self._source(chain)}: not a complete zip ({error}); download it again") from error
+        claimed = sum(info.file_size for info in archive.infolist())  # no member gives more than it claims
+        if claimed > self._most(chain):
+            archive.close()
+            raise OSError(
+                f"{self._source(chain)}: would unpack to {claimed >> 20:,} MB, which no data set's zip of its size holds; "
+                "do not trust this file, or give it unpacked"
+            )
         self._archives[chain] = archive
         while len(self._archives) > _OPEN_ARCHIVES:
             self._archives.popitem(last=False)[1].close()
         return archive
+
+    def _most(self, chain: tuple[str, ...]) -> int:
+        """Bytes that a zip may unpack to, by the size of the file that it lies in."""
+        return _MOST_PACKED * (self._root / chain[0]).stat().st_size + _ALWAYS
 
     def _open_in(self, chain: tuple[str, ...]) -> IO[bytes]:
         try:

@@ -12,6 +12,7 @@ from .device_format import Gap
 
 TIME_UNITS = (1.0, 1e-3, 1e-6, 1e-9)  # seconds
 _RATE_TOLERANCE = 0.05
+_FEW_REPEATS = 0.01  # of the stamps: a slip of the clock; more of them, and no stamp can be trusted
 _NAMES = {1.0: "s", 1e-3: "ms", 1e-6: "us", 1e-9: "ns"}
 _CLOCK_TIMES = ("%H:%M:%S.%f", "%H:%M:%S", "%I:%M:%S.%f %p", "%I:%M:%S %p")
 _DATE_ORDERS = (
@@ -39,16 +40,18 @@ class EvenClock:
     """Samples' times by a clock.
 
     Args:
-        times: `(T,)` rising seconds from the first sample on.
+        times: `(T,)` rising seconds from the first sample on, of the samples that are kept.
         rate: Hz.
         found: how, in words.
         start: seconds on the stamps' own clock at the first sample.
+        repeats: rows, from 0, that repeat the stamp of the row before; they have no time.
     """
 
     times: np.ndarray
     rate: float
     found: str
     start: float = 0.0
+    repeats: tuple[int, ...] = ()
 
 
 def read_stamps(column: pd.Series) -> Stamps:
@@ -195,7 +198,8 @@ def even_clock(
         nominal: Hz that the file's preamble says, which decides between units.
 
     Raises:
-        ValueError: fewer than two, an unreadable one, one that repeats or runs backward, or steps of no known unit.
+        ValueError: fewer than two, an unreadable one, one that runs backward, more than one of a hundred that repeat, or
+            steps of no known unit.
     """
     if len(column) < 2:
         raise ValueError(f"{where}: {len(column)} rows are no recording; at least one second is needed")
@@ -217,7 +221,13 @@ def even_clock(
     if (steps >= 0).all() and (steps == 0).sum() > max(4, 0.1 * len(steps)) and times[-1] > times[0]:
         coarse, unit = _coarse_clock(where, times, unit, nominal, stamps.dates, note)
         return replace(coarse, start=_start(stamps, unit))
-    check_times(where, column, times, first_row)
+    repeats = np.flatnonzero(steps == 0) + 1
+    if (steps >= 0).all() and 0 < len(repeats) <= _FEW_REPEATS * len(times):
+        times = np.delete(times, repeats)
+        steps = np.diff(times)
+    else:
+        check_times(where, column, times, first_row)
+        repeats = repeats[:0]
     step = float(np.median(steps))
     unit = unit or _unit_for(step, nominal, stamps.dates)
     if unit is None:
@@ -226,7 +236,8 @@ def even_clock(
     gaps = np.diff(seconds)
     rate = 1 / float(gaps[gaps <= 1.5 * step * unit].mean())  # rounded stamps are right on average
     said = "dates" if stamps.dates else f"numbers in {_NAMES.get(unit, f'{unit:g} s')}"
-    return EvenClock(seconds, rate, f"from the steps of {where.split(': ')[-1]} ({said})" + note, _start(stamps, unit))
+    found = f"from the steps of {where.split(': ')[-1]} ({said})" + note
+    return EvenClock(seconds, rate, found, _start(stamps, unit), tuple(repeats.tolist()))
 
 
 def _coarse_clock(where: str, times: np.ndarray, unit, nominal, dates: bool, note: str) -> tuple[EvenClock, float]:

@@ -153,7 +153,8 @@ def read_table(path: Path, options: ReadingOptions, hints: TableHints | None = N
     if layout.header_row == 0 and placed is None:
         samples.warnings.append(f"the file names no columns; {', '.join(columns)} were taken by their place")
     _set_units(path, samples, layout, options, hints, channels)
-    _set_clock(path, samples, table, layout, clocks, counter, options, hints)
+    repeats = _set_clock(path, samples, table, layout, clocks, counter, options, hints)
+    samples.values, whole = (np.delete(array, repeats, axis=0) for array in (samples.values, whole))
     _set_left_out(samples, layout, channels)
     if not gyroscope and hints.kind != "gyr":
         samples.notes.append(_NO_GYROSCOPE)
@@ -406,8 +407,8 @@ def preamble_rate(layout: TableLayout) -> float | None:
 def _set_clock(
     path: Path, samples: Samples, table: pd.DataFrame, layout: TableLayout, clocks: list[str], counter: str | None,
     options: ReadingOptions, hints: TableHints,
-) -> None:  # fmt: skip
-    """The rate and the times, by time stamps, by a counter, or by what a user or the preamble says."""
+) -> list[int]:  # fmt: skip
+    """The rate and the times, by time stamps, by a counter, or by what a user or the preamble says; rows without a time."""
     nominal = preamble_rate(layout)
     rate = options.rate
     numbers = [name for name in clocks if table[name].notna().any()]
@@ -419,7 +420,7 @@ def _set_clock(
         samples.rate, samples.rate_found, samples.time_column = float(rate), "as you said", clock
         if not numbers and counter is not None:
             _by_counter(samples, table[counter], counter, rate)
-        return
+        return []
     failures = []
     for clock in numbers:
         named = {name.lower(): unit for name, unit in hints.time.items()}.get(clock.strip().lower(), "")
@@ -435,7 +436,12 @@ def _set_clock(
         samples.start_time, samples.time_column = found.start, clock
         if nominal is not None and abs(found.rate / nominal - 1) > 0.05:
             samples.warnings.append(f"the file's head says {nominal:g} Hz, its time stamps {found.rate:.4g} Hz")
-        return
+        if found.repeats:
+            samples.warnings.append(
+                f"{len(found.repeats)} rows repeat the time stamp of the row before them (the first is row "
+                f"{found.repeats[0] + samples.first_row}) and were left out"
+            )
+        return list(found.repeats)
     if failures and nominal is None:
         raise failures[0]
     nominal = nominal or hints.rate
@@ -446,6 +452,7 @@ def _set_clock(
     samples.rate, samples.rate_found = nominal, "the file's head says it"
     if counter is not None:
         _by_counter(samples, table[counter], counter, nominal)
+    return []
 
 
 def _by_counter(samples: Samples, column: pd.Series, name: str, rate: float) -> None:
