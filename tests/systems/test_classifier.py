@@ -1,5 +1,6 @@
 """`AnyMoClassifier`: learns, is not fooled by a turned device when robust, comes back from disk, and refuses bad input."""
 
+import copy
 import json
 import tempfile
 from pathlib import Path
@@ -258,3 +259,26 @@ def test_bad_input_is_said_in_one_sentence(data, change, message):
 def test_windows_of_another_place_are_refused(fitted):
     with pytest.raises(ValueError, match="learnt waist"):
         fitted.predict([{"left_wrist": shaken(1, 2.0, 1.0, 0)[0]}])
+
+
+def test_trees_answer_beside_the_regression_from_five_windows_a_class(fitted, data, tmp_path):
+    windows, labels, people = data
+    few = AnyMoClassifier(RELEASE, ("waist",)).fit(windows[::4], np.array(labels)[::4], np.array(people)[::4])
+    assert few.trees_ is None
+    alone = copy.copy(fitted)
+    alone.trees_ = None
+    assert not np.allclose(alone.predict_proba(windows), fitted.predict_proba(windows))
+    again = AnyMoClassifier.load(fitted.save(tmp_path / "kept"))
+    assert np.array_equal(again.predict_proba(windows), fitted.predict_proba(windows))
+    settings = json.loads((tmp_path / "kept" / "classifier.json").read_text()) | {"classes": ["running", "walking"]}
+    (tmp_path / "kept" / "classifier.json").write_text(json.dumps(settings))
+    with pytest.raises(OSError, match="damaged"):
+        AnyMoClassifier.load(tmp_path / "kept")
+
+
+def test_a_slow_device_is_taken_for_a_fast_one(data):
+    """What is above 10 Hz is not learned from: a device of 20 Hz loses it."""
+    windows, labels, people = data
+    hum = windows + 0.3 * np.sin(2 * np.pi * 20 * np.arange(100) / 50)[None, :, None]
+    made = AnyMoClassifier(RELEASE, ("waist",), robust=True).fit(hum, labels, people)
+    assert (made.predict(windows) == np.array(labels)).mean() > 0.9

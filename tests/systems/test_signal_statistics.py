@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from anymo_hf.systems.signal_statistics import invariant_columns, signal_statistics, statistics_count
+from anymo_hf.systems.signal_statistics import invariant_columns, signal_statistics, slow_columns, statistics_count
 
 
 @pytest.fixture
@@ -58,3 +58,12 @@ def test_energy_lies_in_the_band_of_a_sine():
     energy = signal_statistics(window, 100)[0, 11 * 7 : 11 * 14].reshape(7, 11)
     assert energy[:, 2].argmax() == 1 and energy[:, 8].argmax() == 1  # 1 to 2 Hz, in the channel and along gravity
     assert np.isfinite(signal_statistics(np.zeros((1, 100, 6)), 50)).all()
+
+
+def test_slow_columns_leave_out_the_energy_of_fast_bands_only(windows):
+    time = np.arange(200) / 50
+    hum = windows + 0.01 * np.sin(2 * np.pi * 22 * time)[None, :, None]
+    moved = np.abs(signal_statistics(hum, 50) - signal_statistics(windows, 50)).max(0)
+    kept = slow_columns(10)
+    assert (~kept).sum() == 2 * 11
+    assert moved[~kept][11:].min() > 10 * moved[kept][77:].max()

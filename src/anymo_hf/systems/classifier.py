@@ -28,25 +28,28 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from ..atomic_write import replacing_folder
 from ..modeling.imu_signal import ACCELERATION_UNITS, ANGULAR_VELOCITY_UNITS, resolve_unit
-from .signal_statistics import invariant_columns, signal_statistics
+from .random_trees import RandomTrees, grow_trees
+from .signal_statistics import invariant_columns, signal_statistics, slow_columns
 
 if TYPE_CHECKING:
     from .window_network import NetworkSettings, WindowNetwork
 
 _SETTINGS, _WEIGHTS = "classifier.json", "classifier.safetensors"
-_VERSION = 2
+_VERSION = 3
 STRENGTHS = (0.01, 0.1, 1.0)  # inverse regularisation, chosen among by cross-validation
 _USUAL = 0.1  # the strength where nothing can be cross-validated
 _CLIP = 3.0  # standard deviations; one wild statistic must not outvote the rest
 _LATENT_SHARE = 0.3  # of the statistics' length: few labels cannot tell which latents matter; set by hand on HAPT
 _PRIOR = 0.1  # exponent of the zero-shot score of a class's name
 _PRIOR_ROBUST = 0.3  # statistics that ignore the device's frame say less, so the name may say more
+_SLOWEST = 20.0  # Hz, of devices that people may use the classifier with: what lies above half of it is not learned from
 _BATCH = 64
-_FEWEST = 5  # windows of the rarest class below which nothing is cross-validated
+_FEWEST = 5  # windows of the rarest class below which nothing is cross-validated and no tree grown
 _MOUNTINGS = 2  # random ways of wearing each training window's device, when robust
 _TESTED = 2  # another random way, in which windows of people left out are tested, when robust
 _NETWORKS = 3  # each leaves out a third of the people
 _SHARES = (0.0, 0.25, 0.5, 0.75)  # of the networks in the answer, chosen among on people left out
+_TREES_SHARE = 0.75  # of the answer; set by hand on HAPT, MobiFall, ClassyGlass and GeoTec, where folds chose no better
 
 
 class AnyMoClassifier(ClassifierMixin, BaseEstimator):
@@ -54,7 +57,7 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
 
     With `method="linear"` a window is described by plain statistics of its signals, by the frozen encoder's latents (mean
     and standard deviation over time) and, where a class has a name, by the model's zero-shot score of that name; logistic
-    regression decides, in seconds. With `method="full"` three networks (`window_network.WindowNetwork`) that begin with the
+    regression decides, in seconds; from five windows of each class on random trees are asked beside it. With `method="full"` three networks (`window_network.WindowNetwork`) that begin with the
     encoder are trained end to end beside it, each without a third of the people, in minutes on one core. How much they
     count in the answer is chosen on the people each has left out, and may be nothing: where labels are too few to leave
     any out, the linear scores answer alone and a warning says so.
@@ -75,6 +78,7 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
     Attributes:
         classes_: the labels, sorted.
         strength_: the regularisation that was used.
+        trees_: the random trees beside the regression, three fourths of the answer; None under five windows of a class.
         networks_: those that were trained; none with `method="linear"`.
         network_share_: their share of the answer, 0 to 1.
     """
@@ -185,6 +189,8 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
             raise OSError(f"{folder} exists and holds no classifier; give a new folder")
         with replacing_folder(folder) as draft:
             arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in _ARRAYS}
+            if self.trees_ is not None:
+                arrays |= {f"trees.{name}": value for name, value in self.trees_.arrays().items()}
             for number, network in enumerate(self.networks_):
                 state = network.state_dict()
                 arrays |= {f"network.{number}.{name}": value.contiguous().numpy() for name, value in state.items()}
@@ -199,6 +205,7 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
                 "classes": self.classes_.tolist(),
                 "places": list(self.places_),
                 "strength": float(self.strength_),
+                "trees": self.trees_ is not None,
                 "networks": len(self.networks_),
                 "network_share": self.network_share_,
                 "encoder": self._fingerprint(),
@@ -228,6 +235,7 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
             made.network_share_, count = settings["network_share"], settings["networks"]
             for name in _ARRAYS:
                 setattr(made, name, arrays[name])
+            made.trees_ = made._loaded_trees(arrays) if settings["trees"] else None
         except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError, KeyError, TypeError) as error:
             raise OSError(
                 f"{folder}: not a saved AnyMoClassifier, or a damaged one ({error}); save it again"
@@ -244,6 +252,14 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
                 f"{folder}: tensors of a network are missing or misshapen ({error}); save it again"
             ) from error
         return made
+
+    def _loaded_trees(self, arrays: Mapping[str, np.ndarray]) -> RandomTrees:
+        """KeyError or TypeError where they are missing or damaged."""
+        named = {name.removeprefix("trees."): value for name, value in arrays.items() if name.startswith("trees.")}
+        try:
+            return RandomTrees.from_arrays(named, self.coefficients_.shape[1], len(self.classes_))
+        except ValueError as error:
+            raise TypeError(str(error)) from error
 
     def _check_settings(self) -> None:
         if self.method not in ("linear", "full"):
@@ -331,7 +347,8 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         """Statistics and latents of windows, and their unit embeddings if asked for."""
         latents, embeddings = self._latents(windows, embed)  # first: it says what is wrong with a window
         signals = self._in_si(windows)
-        keep = invariant_columns() if self.robust else slice(None)
+        keep = slow_columns(_SLOWEST / 2)
+        keep &= invariant_columns() if self.robust else True
         rate = float(self.sampling_rate)
         statistics = [signal_statistics([one[place] for one in signals], rate)[:, keep] for place in self.places_]
         return np.concatenate(statistics, axis=1), latents, embeddings
@@ -429,10 +446,15 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         table = self._table(statistics, latents)
         self.strength_ = self.regularization or self._choose(table, target, people)
         self.coefficients_, self.intercepts_ = _per_class(_logistic(self.strength_).fit(table, target))
+        enough = int(np.bincount(target).min()) >= _FEWEST
+        self.trees_ = grow_trees(table, target, self.random_state) if enough else None
 
     def _linear_scores(self, statistics: np.ndarray, latents: np.ndarray, embeddings: np.ndarray | None) -> np.ndarray:
         """`(n, classes)`, whose softmax are chances."""
-        scores = self._table(statistics, latents) @ self.coefficients_.T + self.intercepts_
+        table = self._table(statistics, latents)
+        scores = table @ self.coefficients_.T + self.intercepts_
+        if self.trees_ is not None:
+            scores = _mixed(scores, _tree_scores(self.trees_, table), _TREES_SHARE)
         if embeddings is not None:
             scores = scores + (_PRIOR_ROBUST if self.robust else _PRIOR) * self._prior(embeddings)
         return scores
@@ -610,17 +632,22 @@ def _mean_chances(scores: Sequence[np.ndarray]) -> np.ndarray:
     return np.log(np.mean([np.exp(_log_chances(one)) for one in scores], axis=0) + 1e-9)
 
 
-def _mixed(linear: np.ndarray, networks: np.ndarray, share: float) -> np.ndarray:
+def _tree_scores(trees: RandomTrees, table: np.ndarray) -> np.ndarray:
+    """Log chances; what no tree has seen stays possible."""
+    return np.log(trees.predict_proba(table) + 1e-3)
+
+
+def _mixed(linear: np.ndarray, others: np.ndarray, share: float) -> np.ndarray:
     """Weighted mean of log chances: a class has to seem possible to both."""
-    return (1 - share) * _log_chances(linear) + share * _log_chances(networks)
+    return (1 - share) * _log_chances(linear) + share * _log_chances(others)
 
 
-def _best_share(linear: np.ndarray, networks: np.ndarray, target: np.ndarray) -> float:
+def _best_share(linear: np.ndarray, others: np.ndarray, target: np.ndarray) -> float:
     """The share that names most windows right; among equals the one that is surest of the truth."""
     rows = np.arange(len(target))
 
     def worth(share: float) -> tuple[int, float]:
-        scores = _log_chances(_mixed(linear, networks, share))
+        scores = _log_chances(_mixed(linear, others, share))
         return int((scores.argmax(1) == target).sum()), float(scores[rows, target].mean())
 
     return max(_SHARES, key=worth)

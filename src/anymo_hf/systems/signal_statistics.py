@@ -46,6 +46,12 @@ def invariant_columns() -> np.ndarray:
     return np.concatenate([np.tile(of_block, _BLOCKS), np.zeros(len(_PAIRS[0]), dtype=bool)])
 
 
+def slow_columns(frequency: float) -> np.ndarray:
+    """Which of the columns are not energies of bands from `frequency` in Hz on, `(180,)` bool."""
+    fast = [False] * (2 + len(PERCENTILES)) + [band >= frequency for band in BANDS] + [False]
+    return np.concatenate([~np.repeat(fast, _CHANNELS), np.ones(len(_PAIRS[0]), dtype=bool)])
+
+
 def _of_one_length(signals: np.ndarray, rate: float) -> np.ndarray:
     if signals.ndim != 3 or signals.shape[2] != 6 or signals.shape[1] < 2:
         raise ValueError(f"windows must be (n, T, 6) with two samples or more, got {signals.shape}")
