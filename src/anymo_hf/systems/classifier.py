@@ -57,10 +57,11 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
 
     With `method="linear"` a window is described by plain statistics of its signals, by the frozen encoder's latents (mean
     and standard deviation over time) and, where a class has a name, by the model's zero-shot score of that name; logistic
-    regression decides, in seconds; from five windows of each class on random trees are asked beside it. With `method="full"` three networks (`window_network.WindowNetwork`) that begin with the
-    encoder are trained end to end beside it, each without a third of the people, in minutes on one core. How much they
-    count in the answer is chosen on the people each has left out, and may be nothing: where labels are too few to leave
-    any out, the linear scores answer alone and a warning says so.
+    regression decides, in seconds, and from five windows of each class on random trees beside it. With `method="full"`
+    three networks (`window_network.WindowNetwork`) that begin with the encoder are trained end to end as well, each without
+    a third of the people, in minutes on one core. How much they count in the answer is chosen on the people each has left
+    out, and may be nothing: where labels are too few to leave any out, the linear scores answer alone and a warning says
+    so.
 
     Args:
         model: the released checkpoint, a folder or a Hub name.
