@@ -69,5 +69,5 @@ def test_slow_columns_leave_out_the_energy_of_fast_bands_only(windows):
     energy = (energy >= 7) & (energy < 14) & device
     kept = slow_columns(10)
     assert (~kept).sum() == 2 * 11
-    assert moved[energy & kept].max() < 1e-6
+    assert moved[energy & kept].max() < 1e-4
     assert moved[11 * 13 : 11 * 13 + 6].min() > 0.1 and not kept[11 * 13 : 11 * 14].any()
