@@ -42,7 +42,9 @@ _CLIP = 3.0  # standard deviations; one wild statistic must not outvote the rest
 _LATENT_SHARE = 0.3  # of the statistics' length: few labels cannot tell which latents matter; set by hand on HAPT
 _PRIOR = 0.1  # exponent of the zero-shot score of a class's name
 _PRIOR_ROBUST = 0.3  # statistics that ignore the device's frame say less, so the name may say more
-_SLOWEST = 20.0  # Hz, of devices that people may use the classifier with: what lies above half of it is not learned from
+_SLOWEST = (
+    20.0  # Hz, of devices that people may use the classifier with: what lies above half of it is not learned from
+)
 _BATCH = 64
 _FEWEST = 5  # windows of the rarest class below which nothing is cross-validated and no tree grown
 _MOUNTINGS = 2  # random ways of wearing each training window's device, when robust

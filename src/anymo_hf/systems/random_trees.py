@@ -66,7 +66,7 @@ class RandomTrees:
             raise ValueError("the arrays of its trees do not go together")
         own, below = np.arange(nodes)[:, None], made.children
         leaf = (below == own).all(1, keepdims=True)
-        inside = [(0 <= array).all() and (array < most).all() for array, most in
+        inside = [(array >= 0).all() and (array < most).all() for array, most in
                   ((made.roots, nodes), (made.column, columns), (below, nodes))]  # fmt: skip
         if not all(inside) or not (leaf | (below > own)).all():
             raise ValueError("its trees lead to nodes or columns that are not there")
