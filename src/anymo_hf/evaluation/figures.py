@@ -70,43 +70,60 @@ def _figure(width: float, height: float) -> Figure:
 # -- radar ---------------------------------------------------------------------------------------------------------------
 
 
-def radar_values(results: Path) -> dict[str, tuple[list[float], int]]:
-    """Of every system here, the nine axes' values in percent (NaN where not measured) and over how many sets."""
-    found: dict[str, tuple[list[float], int]] = {}
+def compared_sets(scored: dict[str, dict[str, Any]]) -> list[str]:
+    """Data sets of the paper's Table 1 that every system here has, less systems that have none of them.
+
+    Args:
+        scored: system -> data set -> its row.
+    """
+    known = set(paper_results("recognition")) - {"average"}
+    shared = [known & set(rows) for rows in scored.values() if known & set(rows)]
+    return sorted(set.intersection(*shared)) if shared else []
+
+
+def radar_values(results: Path) -> tuple[dict[str, list[float]], list[str]]:
+    """Of every zero-shot system here, the nine axes' values in percent (NaN where not measured), and the data sets that
+    recognition is the mean of, see `compared_sets`."""
+    scored: dict[str, dict[str, Any]] = {}
     for one in recognition_results(results):
-        rows = [row for row in one.rows if row.wording == "label"]
-        if rows and part_of_results(one) == "A":
-            scores = [float(np.mean([getattr(row, name) for row in rows])) for *_, name in _AXES[:3]]
-            found[one.title] = (scores + [np.nan] * 6, len(rows))
+        if part_of_results(one) == "A":
+            rows = {row.dataset: vars(row) for row in one.rows if row.wording == "label"}
+            scored[one.title] = rows
     released = read_json(results / "recognition.json")
-    if released is not None and "AnyMo" not in found:
-        rows = released["datasets"]
-        scores = [float(np.mean([row[name] for row in rows])) for *_, name in _AXES[:3]]
-        found["AnyMo"] = (scores + [np.nan] * 6, len(rows))
+    if released is not None and "AnyMo" not in scored:
+        scored["AnyMo"] = {row["dataset"]: row for row in released["datasets"]}
+    sets = compared_sets(scored)
+    found: dict[str, list[float]] = {}
+    for title, rows in scored.items():
+        if sets and set(sets) <= set(rows):
+            means = [float(np.mean([rows[name][score] for name in sets])) for *_, score in _AXES[:3]]
+            found[title] = means + [np.nan] * 6
     for one in task_results(results, "retrieval"):
         for row in one.rows:
             if (row["dataset"], row["subset"]) == ("ego_exo4d", "100"):
-                scores, sets = found.setdefault(one.title, ([np.nan] * 9, 0))
+                scores = found.setdefault(one.title, [np.nan] * 9)
                 scores[3:5] = [row.get(way, {}).get("mrr", np.nan) for way in ("imu_to_text", "text_to_imu")]
     for one in task_results(results, "captions"):
         for row in one.rows:
             if row["dataset"] == "ego_exo4d":
-                scores, sets = found.setdefault(one.title, ([np.nan] * 9, 0))
+                scores = found.setdefault(one.title, [np.nan] * 9)
                 names = ("bleu_1", "rouge_l", "meteor_f_mean", "bert_f1")
                 scores[5:] = [row["scores"].get(name, np.nan) for name in names]
-    return found
+    return found, sets
 
 
 def _radar(results: Path) -> Figure | None:
-    ours = radar_values(results)
+    ours, sets = radar_values(results)
     if not ours:
         return None
     theirs: dict[str, list[float]] = {}
     for number, (_, task, group, score) in enumerate(_AXES):
         column = paper_columns(task).index(score)
-        for system, scores in paper_results(task).get(group, {}).items():
-            theirs.setdefault(system, [np.nan] * 9)[number] = scores[column]
-    every = np.array([values for values, _ in ours.values()] + list(theirs.values()))
+        groups = sets if sets and task == "recognition" else [group]
+        for system in paper_results(task)[groups[0]]:
+            values = [paper_results(task)[name].get(system, [np.nan] * (column + 1))[column] for name in groups]
+            theirs.setdefault(system, [np.nan] * 9)[number] = float(np.mean(values))
+    every = np.array(list(ours.values()) + list(theirs.values()))
     top = 1.1 * np.nanmax(every, axis=0)
     angles = np.linspace(0, 2 * np.pi, len(_AXES), endpoint=False)
     figure = _figure(11, 7.5)
@@ -122,16 +139,15 @@ def _radar(results: Path) -> Figure | None:
         bold = system == "AnyMo"
         draw(values, label=f"{system} (paper)", linestyle="--", linewidth=1.6 if bold else 0.8,
              color="#333333" if bold else None, alpha=0.9 if bold else 0.5)  # fmt: skip
-    for system, (values, sets) in ours.items():
-        draw(values, label=f"{system} (here, mean of {sets} sets)", linewidth=2.4)
+    for system, values in ours.items():
+        draw(values, label=f"{system} (here)", linewidth=2.4)
     axes.set_xticks(angles, [f"{title}\nup to {limit:.0f}" for (title, *_), limit in zip(_AXES, top, strict=True)])
     axes.set_yticklabels([])
     axes.set_ylim(0, 1)
-    axes.tick_params(axis="x", labelsize=8, pad=22)
-    figure.legend(loc="outside right upper", fontsize=8, frameon=False)
-    figure.suptitle(
-        "Each axis has its own scale; a gap was not measured. The paper's means are over its 14 sets.", fontsize=9
-    )
+    axes.tick_params(axis="x", labelsize=8, pad=26)
+    figure.legend(loc="outside right center", fontsize=8, frameon=False)
+    over = f"means over {', '.join(sets)}, the paper's too" if sets else "the paper's means over its 14 sets"
+    figure.supxlabel(f"Each axis has its own scale; a gap was not measured. Recognition: {over}.", fontsize=8)
     return figure
 
 
@@ -225,11 +241,13 @@ def _umap(results: Path) -> Figure | None:
 
 
 def _confusion(results: Path) -> Figure | None:
+    scored = [one for one in recognition_results(results) if one.system not in ("chance", "majority")]
+    own = [one for one in scored if one.system == "anymo"]
     found = [
         (f"{one.title}, {row.dataset}", row.labels, row.confusion)
-        for one in recognition_results(results)
+        for one in own or scored
         for row in one.rows
-        if row.wording == "label" and one.system not in ("chance", "majority")
+        if row.wording == "label"
     ]
     released = read_json(results / "recognition.json")
     if not found and released is not None:
