@@ -167,6 +167,12 @@ def test_every_figure_is_drawn(results, tmp_path):
         path = figures.write_figure(name, results, tmp_path / "out")
         assert path.read_bytes().startswith(b"\x89PNG")
     assert sorted(path.stem for path in (tmp_path / "out").iterdir()) == sorted(figures.FIGURES)
+    before = (tmp_path / "out" / "confusion.png").read_bytes()
+    figures.write_figure("confusion", results, tmp_path / "out", ["anymo"])
+    assert (tmp_path / "out" / "confusion.png").read_bytes() != before  # those of UniMTS stood there
+    for name, match in (("umap", "nothing of unimts for the figure 'umap'"), ("radar", "shows every system")):
+        with pytest.raises(ValueError, match=match):
+            figures.write_figure(name, results, tmp_path / "out", ["unimts"])
     (results / "embeddings" / "anymo.json").write_text('{"vectors": [[1, 2]], "labels": [], "real": []}')
     with pytest.raises(ValueError, match="not a file of anymo evaluate embeddings"):
         figures.write_figure("umap", results, tmp_path)

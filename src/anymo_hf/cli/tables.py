@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from .options import split_names
+
 app = typer.Typer(rich_help_panel="Evaluation")
 
 
@@ -57,6 +59,10 @@ def figures(
     name: Annotated[FigureName, typer.Argument(help="Which figure.")],
     results: Results = Path("results"),
     out: Annotated[Path, typer.Option(help="Folder for NAME.png.")] = Path("figures"),
+    system: Annotated[
+        str | None,
+        typer.Option(help="Only these, comma-separated, for confusion and umap; default there: AnyMo, and all."),
+    ] = None,
 ) -> None:
     """Draw a figure from results files: radar (Figure 1), captions (5), umap (6, real beside simulated) or confusion.
 
@@ -64,4 +70,5 @@ def figures(
     """
     from ..evaluation.figures import write_figure
 
-    typer.echo(f"written: {write_figure(name.value, results, out)}")
+    systems = None if system is None else split_names(system, "--system", "anymo,feature_forest")
+    typer.echo(f"written: {write_figure(name.value, results, out, systems)}")

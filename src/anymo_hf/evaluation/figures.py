@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,13 +34,14 @@ _AXES = (  # title, task, group of the paper's table, score (paper, appendix "ra
 _EXAMPLES = 6
 
 
-def write_figure(name: str, results: str | Path, out: str | Path) -> Path:
+def write_figure(name: str, results: str | Path, out: str | Path, systems: Sequence[str] | None = None) -> Path:
     """Writes `out/NAME.png`, whole or not at all.
 
     Args:
         name: key of `FIGURES`.
         results: folder that `anymo evaluate` wrote.
         out: folder for the picture.
+        systems: names of those that the figure shows; None takes all, for "confusion" AnyMo alone where it has results.
 
     Raises:
         ValueError: unknown name, nothing to show, or a damaged file, by its name.
@@ -52,9 +53,15 @@ def write_figure(name: str, results: str | Path, out: str | Path) -> Path:
     if not Path(results).is_dir():
         raise OSError(f"{results}: no such folder; give the one that anymo evaluate wrote")
     draw, command = FIGURES[name]
-    figure = draw(Path(results))
+    if systems is None:
+        figure = draw(Path(results))
+    elif name in ("confusion", "umap"):
+        figure = draw(Path(results), systems)
+    else:
+        raise ValueError(f"the figure {name!r} shows every system; systems are chosen for confusion and umap")
     if figure is None:
-        raise ValueError(f"{results} holds nothing for the figure {name!r}; run {command} first")
+        of = "" if systems is None else f" of {', '.join(systems)}"
+        raise ValueError(f"{results} holds nothing{of} for the figure {name!r}; run {command} first")
     path = Path(out) / f"{name}.png"
     with replacing(path) as draft:
         figure.savefig(draft, format="png", dpi=150, facecolor="white")
@@ -216,8 +223,9 @@ def plane(vectors: np.ndarray, seed: int = 0) -> tuple[np.ndarray, str]:
     return UMAP(random_state=seed, metric="cosine").fit_transform(vectors), "UMAP"
 
 
-def _umap(results: Path) -> Figure | None:
-    found = [read_embeddings(path) for path in sorted((results / EMBEDDINGS).glob("*.json"))]
+def _umap(results: Path, systems: Sequence[str] | None = None) -> Figure | None:
+    paths = sorted((results / EMBEDDINGS).glob("*.json"))
+    found = [read_embeddings(path) for path in paths if systems is None or path.stem in systems]
     if not found:
         return None
     figure = _figure(6.5 * len(found), 6)
@@ -240,9 +248,11 @@ def _umap(results: Path) -> Figure | None:
 # -- confusion -----------------------------------------------------------------------------------------------------------
 
 
-def _confusion(results: Path) -> Figure | None:
+def _confusion(results: Path, systems: Sequence[str] | None = None) -> Figure | None:
     scored = [one for one in recognition_results(results) if one.system not in ("chance", "majority")]
     own = [one for one in scored if one.system == "anymo"]
+    if systems is not None:
+        own = scored = [one for one in recognition_results(results) if one.system in systems]
     found = [
         (f"{one.title}, {row.dataset}", row.labels, row.confusion)
         for one in own or scored
@@ -250,7 +260,7 @@ def _confusion(results: Path) -> Figure | None:
         if row.wording == "label"
     ]
     released = read_json(results / "recognition.json")
-    if not found and released is not None:
+    if not found and released is not None and "anymo" in (systems or ("anymo",)):
         found = [(f"AnyMo, {row['dataset']}", row["labels"], row["confusion"]) for row in released["datasets"]]
     if not found:
         return None
@@ -279,7 +289,7 @@ def _confusion(results: Path) -> Figure | None:
     return figure
 
 
-FIGURES: dict[str, tuple[Callable[[Path], Any], str]] = {
+FIGURES: dict[str, tuple[Callable[..., Any], str]] = {
     "radar": (_radar, "anymo evaluate recognition --system NAME"),
     "captions": (_captions, "anymo evaluate captioning"),
     "umap": (_umap, "anymo evaluate embeddings"),

@@ -215,7 +215,7 @@ _RECOGNITION_HEAD = (
 
 def _recognition_rows(one: SystemResults) -> Iterator[tuple[str, ...]]:
     for row in one.rows:
-        paper = paper_results("recognition").get(row.dataset, {}).get(one.title)
+        paper = paper_results("recognition").get(row.dataset, {}).get(one.title) if row.wording == "label" else None
         yield (
             one.title, row.dataset, row.wording, row.split, f"{row.windows:,}", f"{row.people}",
             *_cells((row.chance, row.majority, row.accuracy), 3),
