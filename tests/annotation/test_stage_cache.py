@@ -34,6 +34,19 @@ def test_a_damaged_line_is_named(tmp_path):
         StageCache(path)
 
 
+def test_lines_nested_without_end_and_links_to_devices_are_refused_and_the_lock_is_free_again(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text("[" * 100_000 + "\n")
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"a\.jsonl, line 1: damaged \(RecursionError.*delete this line"):
+            StageCache(path)
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    for _ in range(2):
+        with pytest.raises(OSError, match=r"a\.jsonl: a device or a pipe, no file; give a file"):
+            StageCache(path)
+
+
 def test_a_second_user_is_refused(tmp_path):
     with StageCache(tmp_path / "a.jsonl"), pytest.raises(OSError, match="another process works with it"):
         StageCache(tmp_path / "a.jsonl")

@@ -70,6 +70,15 @@ def test_our_layout_and_the_official_one_give_the_papers_settings(repository, tm
         bench_settings(tmp_path / "none")
 
 
+@pytest.mark.parametrize("field", ["imu", "start_time_sec"])
+def test_a_window_without_finite_numbers_is_refused(tmp_path, field):
+    (row,) = rows("x", classes=1, each=1)
+    row[field] = [*row["imu"][:-1], [float("nan")] * 18] if field == "imu" else float("inf")
+    write(tmp_path, "core50", test=[row])
+    with pytest.raises(ValueError, match="x-0-0 holds no finite numbers; build it again"):
+        read_bench([tmp_path / "data" / "core50" / "test-00000-of-00001.parquet"])
+
+
 def test_windows_are_head_and_wrists_and_keep_their_length(repository):
     recordings, ids = read_bench(bench_settings(repository)[0].test)
     assert len(recordings) == 32 and set(recordings[0].signals) == set(PLACES)

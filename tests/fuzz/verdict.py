@@ -63,13 +63,20 @@ class Watch:
             for path in arguments[: 2 if event in ("os.rename", "shutil.move", "os.link") else 1]:
                 if isinstance(path, str | bytes | os.PathLike):
                     self._outside(event, path)
-        elif event in _RUNS:
+        elif event in _RUNS and not _is_own_reader(event, arguments):
             self.seen = f"{event} of what a file said"
 
     def _outside(self, what: str, path: Any) -> None:
         place = os.path.join(os.path.realpath(os.path.dirname(os.fsdecode(path)) or "."), "")
         if not place.startswith(self.allowed) and os.fsdecode(path) != os.devnull:
             self.seen = f"{what} outside its folder"
+
+
+def _is_own_reader(event: str, arguments: tuple) -> bool:
+    """Whether a process is a compiled reader that the package keeps apart."""
+    return event == "subprocess.Popen" and [arguments[1][0], arguments[1][2]] == [
+        sys.executable, f"{SOURCE}nymeria{os.sep}vrs_process.py",
+    ]  # fmt: skip
 
 
 def judge(door: Door, path: Path, folder: Path, watch: Watch) -> Verdict:

@@ -129,3 +129,32 @@ def test_without_a_reader_the_first_row_is_taken(tmp_path, monkeypatch):
     path.touch()
     with pytest.warns(UserWarning, match="a guess"):
         assert find_time_map(folder, files.START_US).source == "first_row"
+
+
+def test_a_reader_that_dies_ends_in_words(tmp_path, package):
+    path = tmp_path / "recording_head" / "data" / "motion.vrs"
+    files.write_imu_vrs(path, {"1202-1": readings(300)})
+    file = open_vrs(path)
+    file._process.kill()  # as a fault in the compiled code would
+    for ask in (lambda: file.imu("1202-1"), file.device_span_ns, lambda: file.timecode_ns(np.zeros(3, np.int64))):
+        with pytest.raises(
+            OSError, match=r"motion\.vrs: not a readable VRS file \(its reader ended.*download it again"
+        ):
+            ask()
+    file.close()
+    for place in range(40, 400, 24):  # heads and descriptions, whose faults end some readers by a signal
+        whole = bytearray(path.read_bytes())
+        whole[place : place + 4] = b"\xff\xff\xff\x7f"
+        (tmp_path / "broken.vrs").write_bytes(whole)
+        try:
+            open_vrs(tmp_path / "broken.vrs").imu("1202-1")
+        except (OSError, ValueError) as error:
+            assert "broken.vrs" in str(error) and "download" in str(error)
+
+
+def test_a_reading_that_no_sensor_gives_is_dropped(tmp_path, package):
+    right = readings(300)
+    right[5, 2] = 1e30
+    files.write_imu_vrs(tmp_path / "recording_head" / "data" / "motion.vrs", {"1202-1": right})
+    imu = read_nymeria_imu(tmp_path, "head")
+    assert imu.dropped == 1 and np.abs(imu.signals).max() < 100

@@ -11,6 +11,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from ..refusals import refusing
+
 
 def key_of(*parts: Any) -> str:
     """Hash of what decides an answer (JSON values), 32 hexadecimal digits."""
@@ -43,14 +45,18 @@ class StageCache:
             ) from error
         self._thread = threading.Lock()
         try:
-            # where each record's line begins; a million replies would not fit beside everything else
-            self._offsets, self._end = self._read()
-            self._file = self.path.open("ab", buffering=0)
-            self._file.truncate(self._end)
-            self._reader = self.path.open("rb")
+            with refusing(self.path, "file of answers", "delete it, or choose another folder"):
+                self._open()
         except BaseException:
             self._process.release()
             raise
+
+    def _open(self) -> None:
+        # where each record's line begins; a million replies would not fit beside everything else
+        self._offsets, self._end = self._read()
+        self._file = self.path.open("ab", buffering=0)
+        self._file.truncate(self._end)
+        self._reader = self.path.open("rb")
 
     def _read(self) -> tuple[dict[str, int], int]:
         offsets: dict[str, int] = {}
@@ -63,7 +69,7 @@ class StageCache:
                     break  # killed while writing it
                 try:
                     offsets[json.loads(line)["key"]] = end
-                except (ValueError, TypeError, KeyError) as error:
+                except (ValueError, TypeError, KeyError, RecursionError) as error:
                     raise ValueError(
                         f"{self.path}, line {number}: damaged ({error!r}); delete this line, its answer is asked for again"
                     ) from error

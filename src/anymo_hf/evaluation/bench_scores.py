@@ -92,6 +92,8 @@ def _read_rows(file: Path) -> Iterator[ImuRecording]:
             values = np.asarray(imu, dtype=float)
             if values.ndim != 2 or not len(values):
                 raise ValueError(f"{file}: {rows['sample_id'][number]} has no samples; build it again")
+            if not (np.isfinite(values).all() and np.isfinite(rows["start_time_sec"][number] or 0)):
+                raise ValueError(f"{file}: {rows['sample_id'][number]} holds no finite numbers; build it again")
             for name in ("label", "label_id", "start_time_sec"):
                 if rows[name][number] is None:
                     raise ValueError(f"{file}: {rows['sample_id'][number]} has no {name}; build it again")

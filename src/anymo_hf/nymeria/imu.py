@@ -1,8 +1,9 @@
 """Real IMU streams and clocks of Nymeria's Aria devices, read from VRS through an optional package.
 
-`projectaria-tools` is used where it is installed, else `vrs` (module `pyvrs`); other packages of similar names on PyPI are
-not those. Each device counts its own DEVICE_TIME; the stream of time codes in its VRS file maps it to TIME_CODE, the clock
-that all devices and the body motion share. Samples are as recorded, in the sensor's own axes, without calibration.
+`projectaria-tools` is used where it is installed, else `vrs` (module `pyvrs`), each in a process of its own; other
+packages of similar names on PyPI are not those. Each device counts its own DEVICE_TIME; the stream of time codes in its VRS
+file maps it to TIME_CODE, the clock that all devices and the body motion share. Samples are as recorded, in the sensor's own
+axes, without calibration.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..refusals import refusing
+from ..refusals import LARGEST_VALUE, refusing
+from .vrs_process import VrsProcess
 
 DEVICES: dict[str, str] = {  # where it is worn -> its folder in a sequence
     "head": "recording_head",
@@ -21,7 +23,6 @@ DEVICES: dict[str, str] = {  # where it is worn -> its folder in a sequence
     "right_wrist": "recording_rwrist",
 }
 STREAMS: dict[str, float] = {"1202-1": 1000.0, "1202-2": 800.0}  # right and left IMU of a device -> Hz
-_TIME_TYPE = "285-"  # VRS stream type of clock readings
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class NymeriaImu:
         time: `(T,)` seconds of TIME_CODE, rising; `xdata.npz` counts its microseconds on the same clock.
         signals: `(T, 6)` acceleration m/s^2 (gravity included) and angular velocity rad/s.
         sampling_rate: nominal rate of the stream, Hz.
-        dropped: samples left out: marked invalid, not finite, or not later than the sample before.
+        dropped: samples left out: marked invalid, not finite, of an impossible size, or not later than the sample before.
     """
 
     time: np.ndarray
@@ -87,7 +88,7 @@ def open_vrs(path: str | Path) -> VrsFile:
         raise ImportError("reading VRS needs a package: pip install projectaria-tools, or pip install vrs")
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; give the path of a VRS file")
-    return _AriaFile(path) if _aria() else _PyvrsFile(path)
+    return VrsProcess(path, "aria" if _aria() else "pyvrs")
 
 
 def read_nymeria_imu(sequence_folder: str | Path, device: str, stream: str = "1202-1") -> NymeriaImu:
@@ -116,7 +117,7 @@ def read_nymeria_imu(sequence_folder: str | Path, device: str, stream: str = "12
 def _read_imu(path: Path, stream: str) -> NymeriaImu:
     file = open_vrs(path)
     device_ns, signals, valid = file.imu(stream)
-    kept = valid & np.isfinite(signals).all(axis=1)
+    kept = valid & (np.abs(signals) <= LARGEST_VALUE).all(axis=1)  # NaN is not less, either
     # a sample is late enough if it comes after every kept one before it
     latest = np.maximum.accumulate(np.where(kept, device_ns, np.iinfo(np.int64).min))
     kept[1:] &= device_ns[1:] > latest[:-1]
@@ -155,89 +156,3 @@ def _pyvrs() -> Any:
     except ImportError:
         return None
     return pyvrs if hasattr(pyvrs, "SyncVRSReader") else None
-
-
-class _AriaFile:
-    def __init__(self, path: Path) -> None:
-        self._core, self._path = _aria(), path
-        try:
-            self._provider = self._core.data_provider.create_vrs_data_provider(str(path))
-        except RuntimeError as error:
-            raise OSError(f"{path}: not a readable VRS file ({error}); download it again") from error
-        if self._provider is None:
-            raise OSError(f"{path}: not a readable VRS file; download it again")
-
-    def timecode_ns(self, device_ns: np.ndarray) -> np.ndarray:
-        convert = self._provider.convert_from_device_time_to_timecode_ns
-        result = np.array([convert(int(time)) for time in device_ns], np.int64)
-        if (result == -1).any():
-            raise _no_timecode(self._path)
-        return result
-
-    def device_span_ns(self) -> tuple[int, int]:
-        domain = self._core.sensor_data.TimeDomain.DEVICE_TIME
-        return (
-            self._provider.get_first_time_ns_all_streams(domain), self._provider.get_last_time_ns_all_streams(domain)
-        )  # fmt: skip
-
-    def imu(self, stream: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        identifier = self._core.stream_id.StreamId(stream)
-        if not self._provider.check_stream_is_active(identifier):
-            raise _no_stream(self._path, stream)
-        count = self._provider.get_num_data(identifier)
-        time, signals, valid = np.empty(count, np.int64), np.empty((count, 6)), np.empty(count, bool)
-        for row in range(count):
-            sample = self._provider.get_imu_data_by_index(identifier, row)
-            time[row] = sample.capture_timestamp_ns
-            signals[row, :3], signals[row, 3:] = sample.accel_msec2, sample.gyro_radsec
-            valid[row] = sample.accel_valid and sample.gyro_valid
-        return time, signals, valid
-
-
-class _PyvrsFile:
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        try:
-            self._reader = _pyvrs().SyncVRSReader(str(path))
-        except (RuntimeError, ValueError, OSError) as error:
-            raise OSError(f"{path}: not a readable VRS file ({error}); download it again") from error
-
-    def _records(self, stream: str, kind: str) -> Any:
-        return self._reader.filtered_by_fields(stream_ids=stream, record_types=kind)
-
-    def device_span_ns(self) -> tuple[int, int]:
-        return int(self._reader.min_timestamp * 1e9), int(self._reader.max_timestamp * 1e9)
-
-    def timecode_ns(self, device_ns: np.ndarray) -> np.ndarray:
-        device_ns = np.asarray(device_ns, np.int64)
-        for stream in sorted(name for name in self._reader.stream_ids if name.startswith(_TIME_TYPE)):
-            configuration = self._records(stream, "configuration")
-            if not len(configuration) or configuration[0].metadata_blocks[0]["mode"].upper() != "TIMECODE":
-                continue
-            blocks = [record.metadata_blocks[0] for record in self._records(stream, "data")]
-            readings = np.array([(block["monotonic_timestamp_ns"], block["real_timestamp_ns"]) for block in blocks])
-            if len(readings):
-                device, shift = readings[:, 0], readings[:, 1] - readings[:, 0]
-                # the difference of the clocks is interpolated and stays as it is at both ends, as Aria's own tool does
-                near = np.clip(device_ns, device[0], device[-1]) - device[0]
-                return device_ns + shift[0] + np.rint(np.interp(near, device - device[0], shift - shift[0])).astype(int)
-        raise _no_timecode(self._path)
-
-    def imu(self, stream: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        if stream not in self._reader.stream_ids:
-            raise _no_stream(self._path, stream)
-        blocks = [record.metadata_blocks[0] for record in self._records(stream, "data")]
-        time = np.array([block["capture_timestamp_ns"] for block in blocks], np.int64)
-        signals = np.array([[*block["accelerometer"], *block["gyroscope"]] for block in blocks], float).reshape(-1, 6)
-        valid = np.array([bool(block["accelerometer_valid"] and block["gyroscope_valid"]) for block in blocks], bool)
-        return time, signals, valid
-
-
-def _no_timecode(path: Path) -> ValueError:
-    return ValueError(
-        f"{path}: holds no time codes, so its clock cannot be aligned; download data.vrs or motion.vrs again"
-    )
-
-
-def _no_stream(path: Path, stream: str) -> ValueError:
-    return ValueError(f"{path}: holds no stream {stream}; download data.vrs or motion.vrs again")
