@@ -1,5 +1,6 @@
 """Ctrl-C and want of memory end a program with one line."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -74,6 +75,25 @@ def test_ctrl_c_within_the_end_of_an_object_is_not_forgotten(capsys):
     finally:
         sys.unraisablehook = before
     assert heard == [KeyError]
+
+
+def a_library_that_swallows_ctrl_c():
+    try:
+        signal.raise_signal(signal.SIGINT)
+    except KeyboardInterrupt:
+        raise ValueError("could not convert the table") from None
+
+
+@pytest.mark.parametrize("refusing", [refusing_bad_input, contextlib.nullcontext])
+def test_an_error_that_a_library_makes_of_ctrl_c_is_ctrl_c(refusing, capsys):
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with pytest.raises(SystemExit) as end, ending_in_words("walk"), refusing():
+        a_library_that_swallows_ctrl_c()
+    said = capsys.readouterr().err
+    assert end.value.code == 130 and said.startswith("\nwalk: interrupted") and len(said.strip().splitlines()) == 1
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with pytest.raises(ValueError, match="no rows"), ending_in_words("walk"):  # the next one has not been interrupted
+        raise ValueError("no rows")
 
 
 def test_real_want_of_memory_is_said(tmp_path):

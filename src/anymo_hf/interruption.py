@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import _thread
 import re
+import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-_AGAIN = 0.01  # seconds
+_AGAIN = 0.05  # seconds
+_interrupted = False
 INTERRUPTED = 130  # exit code of a program that Ctrl-C ended, as shells have it
 # how torch's allocator, its oneDNN and Python's threads say that there is no memory; none has a class of its own
 _NO_MEMORY = re.compile(
@@ -31,10 +34,19 @@ def ending_in_words(program: str) -> Iterator[None]:
     Raises:
         SystemExit: in both cases; other errors pass.
     """
-    usual = sys.unraisablehook
+    global _interrupted
+    usual, handler, _interrupted = sys.unraisablehook, signal.getsignal(signal.SIGINT), False
     sys.unraisablehook = partial(_hear_again, usual)
+    own = handler is signal.default_int_handler and threading.current_thread() is threading.main_thread()
+    if own:
+        signal.signal(signal.SIGINT, _hear)
     try:
-        yield
+        try:
+            yield
+        except Exception as error:
+            if _interrupted:  # a library made an error of its own of Ctrl-C
+                raise KeyboardInterrupt from error
+            raise
     except KeyboardInterrupt as error:
         print(f"\n{program}: interrupted; what was finished is kept, run the same command again", file=sys.stderr)
         raise SystemExit(INTERRUPTED) from error
@@ -49,16 +61,32 @@ def ending_in_words(program: str) -> Iterator[None]:
         raise SystemExit(2) from error
     finally:
         sys.unraisablehook = usual
+        if own:
+            signal.signal(signal.SIGINT, handler)
+
+
+def was_interrupted() -> bool:
+    """Whether Ctrl-C came in the block of `ending_in_words`: an error since then may be what a library made of it."""
+    return _interrupted
+
+
+def _hear(number: int, frame: Any) -> None:
+    global _interrupted
+    _interrupted = True
+    signal.default_int_handler(number, frame)
 
 
 def _hear_again(usual: Callable[[Any], object], unraisable: Any) -> None:
     """Ctrl-C within the end of an object, such as a table of `datasets`, which Python prints and forgets, comes again."""
     if issubclass(unraisable.exc_type, KeyboardInterrupt):
-        later = threading.Timer(_AGAIN, _thread.interrupt_main)  # at once it would fall into this function
-        later.daemon = True
-        later.start()
+        _thread.start_new_thread(_interrupt_later, ())  # at once it would fall into this function
     else:
         usual(unraisable)
+
+
+def _interrupt_later() -> None:
+    time.sleep(_AGAIN)
+    _thread.interrupt_main()
 
 
 @contextmanager
@@ -67,10 +95,13 @@ def refusing_bad_input() -> Iterator[None]:
 
     Raises:
         SystemExit: then; other errors pass.
+        KeyboardInterrupt: the error is what a library made of Ctrl-C.
     """
     try:
         yield
     except (ValueError, OSError) as error:
+        if was_interrupted():
+            raise KeyboardInterrupt from error
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         raise SystemExit(2) from error
 

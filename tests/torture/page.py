@@ -42,10 +42,16 @@ MENDED = """
 - A file of a sequence that went away while `anymo-180` was built was taken for a device that was not worn: other rows, exit
   code 0. Builders now look at their sources again after every part: `tests/hub/builders/test_parquet_repository.py`.
 
-Not mended: the same campaign, run on to trial 58, built `anymo-zeroshot` with two workers from a source of which a file had
-vanished, with exit code 0; the Parquet file of `usc_had`, the card and `counts.json` differed, and with the file back the
-next run built the whole set. The cause was not looked into. It may be a file that is gone before a build lists its source,
-which no build can know.
+- The same campaign, run on to trial 58, built `anymo-zeroshot` from a source of which a file had vanished, with exit code 0.
+  Builders asked what their source holds only after the data sets had been found, which reads files; a file that went in
+  between was missed by nobody. They now list their sources before they read anything, and refuse what is not as listed:
+  `tests/hub/builders/test_anymo_zeroshot.py`. A file that is gone before the command starts no build can know.
+- Ctrl-C in the moment in which an object of `datasets` ends was printed as a traceback and forgotten; it now comes again.
+  Where pyarrow made an error of its own of it, the build was refused and lost its parts; such an error now counts as what
+  it is: `tests/test_interruption.py`, `tests/hub/builders/test_parquet_repository.py`.
+- Ctrl-C in the first second of `anymo`, while it is imported, was a traceback: `tests/test_anymo_command.py`.
+- A kill between the removal of an old folder and the renaming of the new one lost the old. The two are now exchanged in
+  one step, or the old one is moved aside and the next write puts it back: `tests/test_atomic_write.py`.
 """
 
 

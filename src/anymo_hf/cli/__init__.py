@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..interruption import INTERRUPTED, ending_in_words
+from ..interruption import INTERRUPTED, ending_in_words, was_interrupted
 
 PANELS = ("Recordings", "Evaluation", "Data", "Motion and simulation", "Sharing")
 
@@ -113,6 +113,8 @@ def _run() -> None:
             sys.exit(error.exit_code)
         message, code = f"{error.format_message()} {_known(error)}(anymo --help says more)", error.exit_code
     except (ValueError, OSError) as error:
+        if was_interrupted():
+            raise KeyboardInterrupt from error
         message, code = str(error), 2
     except ImportError as error:
         message, code = f"{error}; install the extras: pip install 'anymo-hf[eval,viz,annotate,vrs]'", 2

@@ -38,7 +38,7 @@ class VrsProcess:
         # a group of its own: Ctrl-C is for us to hear, and it ends with our end of its input
         self._process = subprocess.Popen(
             [sys.executable, "-P", __file__, package, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            process_group=0,
+            stderr=subprocess.DEVNULL, process_group=0,
         )  # fmt: skip
         self._answer()
 
@@ -212,7 +212,7 @@ def _no_stream(path: Path, stream: str) -> ValueError:
 
 def _serve(package: str, path: Path) -> None:
     """Answers until the input ends."""
-    # what a library prints must not stand between the answers
+    # what a library prints must not stand between the answers; it would break into progress bars, too
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     made: Any = None

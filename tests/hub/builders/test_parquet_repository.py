@@ -18,6 +18,7 @@ from support.fresh_python import fresh_python
 
 from anymo_hf.hub.builders import parquet_repository as home
 from anymo_hf.hub.dataset_card import check_card
+from anymo_hf.interruption import ending_in_words
 from anymo_hf.nymeria import imu as nymeria_imu
 from anymo_hf.simulation.archive import simulate_archive
 
@@ -267,6 +268,22 @@ def test_a_worker_that_the_system_ends_is_told(sources, tmp_path):
 
         patch.setattr(home, "run_jobs", end)
         write(sources, "anymo_zeroshot", tmp_path / "repo")
+
+
+def test_parts_stay_where_pyarrow_makes_an_error_of_ctrl_c(sources, tmp_path, monkeypatch):
+    before, after = sources["anymo_zeroshot"]
+    module = importlib.import_module("anymo_hf.hub.builders.anymo_zeroshot")
+
+    def interrupted(*given):
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ValueError("Couldn't cast array") from None
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as end, ending_in_words("anymo_zeroshot"):
+        patch.setattr(home, "write_split", interrupted)
+        module.write_repository(*before, tmp_path / "repo", *after, progress=False)
+    assert end.value.code == 130 and list((tmp_path / "repo" / ".usc_had.part" / "rows").glob("*.arrow"))
 
 
 @pytest.mark.parametrize(

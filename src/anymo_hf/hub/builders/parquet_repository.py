@@ -29,6 +29,7 @@ from tqdm import tqdm
 
 from ... import __version__
 from ...atomic_write import replacing, write_json, write_text
+from ...interruption import was_interrupted
 from ...simulation.engines import run_jobs
 from .window_builder import WindowBuilder
 
@@ -99,6 +100,8 @@ def write_config(
             f"finished parts are kept in {work.name}"
         ) from error
     except (ValueError, OSError) as error:
+        if was_interrupted():  # pyarrow ends a conversion that Ctrl-C met with an error of its own
+            raise KeyboardInterrupt from error
         number = getattr(error, "errno", None)
         if number is None:  # not the system's: the source must change first
             shutil.rmtree(work, ignore_errors=True)
