@@ -239,7 +239,9 @@ class AnyMoProcessor(ProcessorMixin):
         if masks is not None:
             rows = [row[np.asarray(mask, dtype=bool)] for row, mask in zip(rows, masks, strict=True)]
         if imu_placements is None:
-            raise ValueError("imu_codes needs imu_placements: for each recording a list of segment indices")
+            raise ValueError(
+                "imu_codes comes without imu_placements; give a list of segment indices for each recording"
+            )
         places = _place_rows(imu_placements)
         if len(places) != len(rows):
             raise ValueError(

@@ -59,12 +59,11 @@ class VrsProcess:
 
     def close(self) -> None:
         """Ends the process."""
-        process = self._process
-        if process.stdin is not None and process.stdout is not None:
-            process.stdin.close()
-            process.stdout.close()
-        process.kill()
-        process.wait()
+        self._process.kill()
+        self._process.wait()
+        for file in filter(None, (self._process.stdin, self._process.stdout)):
+            with contextlib.suppress(OSError):  # what was still to be sent
+                file.close()
 
     def __del__(self) -> None:
         if hasattr(self, "_process"):
@@ -81,9 +80,11 @@ class VrsProcess:
         try:
             told, arrays = _receive(self._process.stdout)
         except (EOFError, ValueError) as error:
-            ended = self._process.poll()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(1)
+            ended = self._process.poll()  # minus the signal's number
             raise OSError(
-                f"{self._path}: not a readable VRS file (its reader ended, {ended}); download it again"
+                f"{self._path}: not a readable VRS file (its reader ended with {ended}); download it again"
             ) from error
         if "error" in told:
             raise _KINDS[told["error"]](told["said"])

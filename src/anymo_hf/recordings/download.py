@@ -25,6 +25,11 @@ _MOST_PACKED, _ALWAYS = 100, 1 << 26  # times the size of the outermost zip, and
 _IN_MEMORY = 1 << 26  # bytes; a larger inner zip waits in an anonymous temporary file while it is open
 
 
+def most_unpacked(path: Path) -> int:
+    """Bytes that a zip, and each zip within it, may unpack to, by its size on the disk."""
+    return _MOST_PACKED * path.stat().st_size + _ALWAYS
+
+
 @dataclass(frozen=True)
 class Member:
     """One file of a download.
@@ -150,7 +155,7 @@ class Download:
         except CUT_OFF as error:
             raise OSError(f"{self._source(chain)}: not a complete zip ({error}); download it again") from error
         claimed = sum(info.file_size for info in archive.infolist())  # no member gives more than it claims
-        if claimed > self._most(chain):
+        if claimed > most_unpacked(self._root / chain[0]):
             archive.close()
             raise OSError(
                 f"{self._source(chain)}: would unpack to {claimed >> 20:,} MB, which no data set's zip of its size holds; "
@@ -160,10 +165,6 @@ class Download:
         while len(self._archives) > _OPEN_ARCHIVES:
             self._archives.popitem(last=False)[1].close()
         return archive
-
-    def _most(self, chain: tuple[str, ...]) -> int:
-        """Bytes that a zip may unpack to, by the size of the file that it lies in."""
-        return _MOST_PACKED * (self._root / chain[0]).stat().st_size + _ALWAYS
 
     def _open_in(self, chain: tuple[str, ...]) -> IO[bytes]:
         try:

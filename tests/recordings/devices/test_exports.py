@@ -1,9 +1,12 @@
 """Exports as devices and apps write them: columns, units, rate and clock are understood without being told."""
 
+import zipfile
+
 import numpy as np
 import pytest
 
 from anymo_hf.recordings.devices.device_format import ReadingOptions
+from anymo_hf.recordings.devices.export import read_export
 from anymo_hf.recordings.devices.read_device import read_device, recognise_device
 
 COUNT = 80
@@ -144,3 +147,17 @@ def test_what_the_user_says_goes_before_the_header(tmp_path):
     (tmp_path / file).write_text(text)
     recording = read_device(tmp_path / file, "waist", options=ReadingOptions(acceleration_unit="mg"))
     assert np.median(np.linalg.norm(recording.signals["waist"], axis=1)) == pytest.approx(G / 1000, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["walk.zip", "walk.gt3x"])
+def test_a_zip_that_unpacks_to_far_more_than_it_is_is_refused_unread(tmp_path, name):
+    with zipfile.ZipFile(tmp_path / name, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("info.txt", "Sample Rate: 30\n")
+        archive.writestr("acc.csv", "time,acc_x,acc_y,acc_z\n0,0,0,9.8\n")
+        with archive.open("log.bin", "w") as file:
+            for _ in range(100):
+                file.write(bytes(1 << 20))
+    with pytest.raises(
+        OSError, match=rf"{name}: (would unpack to 100 MB|log\.bin in it would be over 7\d,...,... bytes); "
+    ):
+        read_export(tmp_path / name)

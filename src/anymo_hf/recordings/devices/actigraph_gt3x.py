@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from ...modeling.imu_signal import STANDARD_GRAVITY
+from ..download import most_unpacked
 from .actfast_file import read_actfast
 from .device_format import DeviceFormat, ReadingOptions, Samples
 
@@ -67,7 +68,7 @@ def _copy(path: Path, copy: Path) -> None:
                 raise OSError(
                     f"{path}: {' and '.join(sorted(missing))} missing in it; download it from the device again"
                 )
-            for name, most in (("info.txt", _LONGEST_INFO), ("log.bin", _LONGEST_LOG)):
+            for name, most in (("info.txt", _LONGEST_INFO), ("log.bin", min(_LONGEST_LOG, most_unpacked(path)))):
                 if archive.getinfo(name).file_size > most:
                     raise OSError(
                         f"{path}: {name} in it would be over {most:,} bytes; download it from the device again"

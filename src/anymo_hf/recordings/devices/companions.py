@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from ..download import most_unpacked
 from ..imu_recording import LONGEST_GAP
 from .device_format import Samples
 
@@ -120,14 +121,18 @@ def unpacked(path: Path) -> Iterator[Path]:
     """A zip's files in a temporary folder, flat.
 
     Raises:
-        OSError: a damaged zip, or one that unpacks to more than 8 GiB.
+        OSError: a damaged zip, or one that unpacks to more than 8 GiB or far more than it is.
     """
     with TemporaryDirectory() as folder:
         try:
             with zipfile.ZipFile(path) as archive:
                 members = [m for m in archive.infolist() if m.filename.lower().endswith(_ENDINGS)]
-                if sum(member.file_size for member in members) > _LARGEST_ZIP:
-                    raise OSError(f"{path}: unpacks to over 8 GiB; unpack it by hand and give the sensor's file")
+                size = sum(member.file_size for member in members)
+                if size > min(_LARGEST_ZIP, most_unpacked(path)):
+                    raise OSError(
+                        f"{path}: would unpack to {size >> 20:,} MB; unpack it by hand, if you trust it, and give the "
+                        "sensor's file"
+                    )
                 for member in members:
                     target = Path(folder) / Path(member.filename).name
                     with archive.open(member) as source, target.open("wb") as sink:
