@@ -125,6 +125,12 @@ def test_missing_and_damaged_files_are_refused(tmp_path):
         (place / "X_test.npy").write_bytes(broken)
         with pytest.raises(ValueError, match="X_test.npy: not a readable npy file"):
             list(read_unimts_bundle(tmp_path, "usc_had"))
+    for target in ("nowhere.npy", "X_test.npy", "/dev/zero"):
+        (place / "X_test.npy").unlink()
+        (place / "X_test.npy").symlink_to(target)
+        with pytest.raises(OSError, match="X_test.npy: .*; (unpack the bundle again|give a file)"):
+            list(read_unimts_bundle(tmp_path, "usc_had"))
+    (place / "X_test.npy").unlink()
     np.save(place / "X_test.npy", np.array([{"a": 1}]), allow_pickle=True)
     with pytest.raises(ValueError, match="not a readable npy file of numbers"):
         list(read_unimts_bundle(tmp_path, "usc_had"))
