@@ -239,12 +239,12 @@ class AnyMoProcessor(ProcessorMixin):
         if masks is not None:
             rows = [row[np.asarray(mask, dtype=bool)] for row, mask in zip(rows, masks, strict=True)]
         if imu_placements is None:
-            raise ValueError("imu_codes comes without imu_placements; give a list of segment indices for each recording")
+            raise ValueError(
+                "imu_codes comes without imu_placements; give a list of segment indices for each recording"
+            )
         places = _place_rows(imu_placements)
         if len(places) != len(rows):
-            raise ValueError(
-                f"{len(rows)} rows of imu_codes but {len(places)} of imu_placements; give one for each row"
-            )
+            raise ValueError(f"{len(rows)} rows of imu_codes but {len(places)} of imu_placements; give as many")
         return rows, places
 
     def _extractor(self) -> AnyMoFeatureExtractor:

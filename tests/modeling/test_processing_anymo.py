@@ -149,7 +149,7 @@ def test_generation_prompts_are_padded_on_the_left(processor, tokenizer):
         ({"imu_codes": [[1, 99]], "imu_placements": [[0]]}, r"0\.\.15"),
         ({"imu_codes": [[]], "imu_placements": [[0]]}, "non-empty row"),
         ({"imu_codes": [[1]]}, "imu_placements"),
-        ({"imu_codes": [[1]], "imu_placements": [[0], [1]]}, "1 rows .* of imu_placements; give"),
+        ({"imu_codes": [[1]], "imu_placements": [[0], [1]]}, "1 rows .* of imu_placements; give as many"),
         ({"imu_codes": [[1]], "imu_placements": [[77]]}, "segment indices"),
         ({"imu_codes": [[1]], "imu_placements": [[[11]]]}, "lists of segment indices"),
         ({"imu_codes": [[1]], "imu_placements": [["11"]]}, "lists of segment indices"),

@@ -244,9 +244,7 @@ class AnyMoProcessor(ProcessorMixin):
             )
         places = _place_rows(imu_placements)
         if len(places) != len(rows):
-            raise ValueError(
-                f"{len(rows)} rows of imu_codes but {len(places)} of imu_placements; give one for each row"
-            )
+            raise ValueError(f"{len(rows)} rows of imu_codes but {len(places)} of imu_placements; give as many")
         return rows, places
 
     def _extractor(self) -> AnyMoFeatureExtractor:
