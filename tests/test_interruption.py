@@ -8,7 +8,9 @@ import sys
 import time
 
 import pytest
+from support.forked import forked_program
 
+from anymo_hf import cli
 from anymo_hf.interruption import ending_in_words, refusing_bad_input
 
 
@@ -113,23 +115,21 @@ with ending_in_words("walk"):
 @pytest.mark.parametrize(
     "words",
     [
-        ["-m", "anymo_hf.training.corpus_command", "--output", "run", "--seeds", "80", "--workers", "1"],
-        ["-c", "from anymo_hf.cli import main; main()", "simulate", "--out", "run", "--procedural", "80"],
+        ["anymo_hf.training.corpus_command", "--output", "run", "--seeds", "80", "--workers", "1"],
+        [cli.main, "simulate", "--out", "run", "--procedural", "80"],
     ],
 )
 def test_a_program_that_is_interrupted_says_so_without_a_traceback(tmp_path, words):
-    with (tmp_path / "said").open("w") as file:
-        process = subprocess.Popen([sys.executable, *words], stdout=file, stderr=file, cwd=tmp_path)
-        stop = time.monotonic() + 120
-        while not list(tmp_path.rglob("*.parquet")) and time.monotonic() < stop:
-            time.sleep(0.02)
-        for _ in range(3):  # Python drops one that comes while an object is being deleted
-            os.kill(process.pid, signal.SIGINT)
-            try:
-                assert process.wait(40) == 130
-                break
-            except subprocess.TimeoutExpired:
-                continue
+    process = forked_program(*words, out=tmp_path / "said", folder=tmp_path)
+    stop = time.monotonic() + 120
+    while not list(tmp_path.rglob("*.parquet")) and time.monotonic() < stop:
+        time.sleep(0.02)
+    for _ in range(3):  # Python drops one that comes while an object is being deleted
+        os.kill(process.pid, signal.SIGINT)
+        process.join(40)
+        if process.exitcode is not None:
+            break
+    assert process.exitcode == 130
     process.kill()
     said = (tmp_path / "said").read_text()
     assert "Traceback" not in said and "interrupted; what was finished is kept" in said

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.fresh_python import fresh_python
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -32,8 +33,12 @@ def clone(tmp_path_factory):
 
 def run(clone, kind, code):
     folder, environment = clone
-    command = [sys.executable, "-c", code] if kind == "python" else ["bash", "-euc", code]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    if kind == "python":
+        done = fresh_python(code, folder=folder, **environment)
+    else:
+        done = subprocess.run(
+            ["bash", "-euc", code], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+        )
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
 

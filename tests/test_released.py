@@ -9,6 +9,7 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+from support.fresh_python import fresh_python
 
 import anymo_hf
 from anymo_hf.released import FOLDER, checkpoint_folder, which_checkpoint
@@ -79,7 +80,7 @@ def test_offline_a_name_that_is_not_here_is_one_line(anymo, tmp_path, monkeypatc
 
 @pytest.mark.slow
 def test_every_auto_class_pipeline_and_the_stream_find_it_in_any_folder(tmp_path):
-    done = run([sys.executable, "-c", ASK_EVERYONE], tmp_path)
+    done = fresh_python(ASK_EVERYONE, folder=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
     assert json.loads(done.stdout.splitlines()[-1])["names"] == ANSWERS
     assert done.stderr.count("checkpoint: anymo, installed with anymo-hf") == 1

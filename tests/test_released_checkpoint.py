@@ -1,14 +1,12 @@
 """The released nano checkpoint in `anymo/`: what the README promises works, and it knows more than chance."""
 
 import filecmp
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from support.fresh_python import fresh_python
 from transformers import (
     AutoConfig,
     AutoFeatureExtractor,
@@ -101,7 +99,7 @@ def test_it_loads_without_the_package():
         "text = processor(text=['walking'], return_tensors='pt')\n"
         "assert model.get_text_features(**text).pooler_output.shape == (1, model.config.projection_dim)\n"
     )
-    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, env=os.environ)
+    result = fresh_python(code, folder=ROOT)
     assert result.returncode == 0, result.stderr[-2000:]
 
 

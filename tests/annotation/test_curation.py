@@ -4,18 +4,18 @@ import itertools
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from support.forked import forked_program, run_program
 
 from anymo_hf.annotation.curation import Curation, Waiting
 from anymo_hf.annotation.language_client import BudgetReached, Endpoint, Limits
+from anymo_hf.cli.annotate import app
 
 # narration -> its window count; free-form labels are what stands before " by "
 TEXTS = {
@@ -166,20 +166,19 @@ def test_a_kill_in_the_middle_loses_nothing_and_asks_nothing_twice(serve, tmp_pa
     server = serve(answers=model_answers())
     server.hold_after = 8
     work, cache = tmp_path / "work", tmp_path / "work" / "replies.jsonl"
-    command = [
-        sys.executable, "-c", "from anymo_hf.cli.annotate import app; app()", "augment", str(work),
-        "--windows", str(windows), "--base-url", server.url, "--workers", "3", "--timeout", "30", "--first-wait", "0.01",
-    ]  # fmt: skip
-    environment = os.environ | {"HF_HUB_OFFLINE": "0", "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = (
+        app, "augment", work, "--windows", windows, "--base-url", server.url, "--workers", 3, "--timeout", 30,
+        "--first-wait", 0.01,
+    )  # fmt: skip
+    process = forked_program(*command)
     try:
         end = time.monotonic() + 60
         while not (cache.is_file() and cache.read_bytes().count(b"\n") >= 8):
-            assert time.monotonic() < end and process.poll() is None
+            assert time.monotonic() < end and process.is_alive()
             time.sleep(0.02)
     finally:
         process.kill()
-        process.wait()
+        process.join()
     assert cache.read_bytes().count(b"\n") == 8 and not (work / "augmentations.parquet").exists()
     with cache.open("ab") as file:
         file.write(b'{"key": "torn')  # as a kill while writing leaves it
@@ -187,7 +186,7 @@ def test_a_kill_in_the_middle_loses_nothing_and_asks_nothing_twice(serve, tmp_pa
     server.hold_after = None
     server.release.set()
     before = len(server.log)
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    done = run_program(*command)
     assert done.returncode == 0, done.stderr
     assert "narrations_with_all_verified" in done.stdout
     asked_later = [entry[1] for entry in server.log[before:]]
@@ -204,21 +203,14 @@ def test_a_kill_in_the_middle_loses_nothing_and_asks_nothing_twice(serve, tmp_pa
 def test_an_interrupt_keeps_what_is_under_way(serve, tmp_path, windows):
     server = serve(delay=1.0)  # a busy machine delivers the signal late
     work = tmp_path / "work"
-    command = [
-        sys.executable, "-c", "from anymo_hf.cli.annotate import app; app()", "label", str(work),
-        "--windows", str(windows), "--base-url", server.url, "--workers", "2",
-    ]  # fmt: skip
-    environment = os.environ | {"HF_HUB_OFFLINE": "0", "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
-    process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background inherit a deaf one
-    )  # fmt: skip
+    process = forked_program(app, "label", work, "--windows", windows, "--base-url", server.url, "--workers", 2)
     end = time.monotonic() + 60
     while not server.log:
-        assert time.monotonic() < end and process.poll() is None
+        assert time.monotonic() < end and process.is_alive()
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=30) != 0
+    os.kill(process.pid, signal.SIGINT)
+    process.join(30)
+    assert process.exitcode
     assert json.loads((work / "reports" / "label.json").read_text())["state"] == "interrupted"
     kept = (work / "replies.jsonl").read_bytes().count(b"\n")
     assert kept == len(server.log) < len(TEXTS)

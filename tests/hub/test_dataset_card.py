@@ -2,14 +2,13 @@
 
 import configparser
 import importlib
-import subprocess
-import sys
 from pathlib import Path
 
 import datasets
 import pytest
 import yaml
 from huggingface_hub import DatasetCard, ModelCard, ModelCardData
+from support.forked import run_program
 
 import anymo_hf
 from anymo_hf.hub import model_card
@@ -108,8 +107,7 @@ def test_templates_are_installed_with_the_package():
 @pytest.mark.slow
 def test_builders_run_from_an_installed_package(tmp_path):
     def run(*arguments):
-        command = [sys.executable, "-m", "anymo_hf.hub.builders", *arguments]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        return run_program("anymo_hf.hub.builders", *arguments, folder=tmp_path)
 
     done = run("anymo-bench", "--help")
     assert done.returncode == 0 and "--drop-held-out" in done.stdout, done.stderr

@@ -1,8 +1,8 @@
 """Python code in a process of its own that has not imported the package, without waiting for torch each time.
 
-One interpreter loads what every such process would load first (torch, scipy, scikit-learn) and forks a child for each
-piece of code. What is tested about imports of transformers and of the package stays as in a new interpreter; for what
-torch itself must not be, start one.
+One interpreter loads what every such process would load from elsewhere (torch, scipy, scikit-learn and what transformers
+needs) and forks a child for each piece of code. What is tested about imports of transformers and of the package stays as
+in a new interpreter; for what torch itself must not be, start one.
 """
 
 import atexit
@@ -16,7 +16,11 @@ from pathlib import Path
 
 _SERVER = """
 import json, os, sys, traceback
-import numpy, scipy.signal, sklearn.metrics, torch
+import importlib
+for name in ("torch", "scipy.signal", "sklearn.metrics", "pandas", "pyarrow.parquet", "yaml", "jinja2", "PIL.Image", "regex",
+             "httpx2", "trio", "tokenizers", "safetensors.torch", "accelerate", "torch._dynamo", "torch.distributed.fsdp",
+             "torch.distributed.tensor"):
+    importlib.import_module(name)
 for line in sys.stdin:
     job = json.loads(line)
     child = os.fork()

@@ -5,13 +5,12 @@ import multiprocessing
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
 from safetensors import safe_open
+from support.forked import forked_program
 
 from anymo_hf.training.settings import ContrastiveSettings, EncoderSettings, LanguageSettings, TokenizerSettings
 from anymo_hf.training.stages.contrastive import tune_contrastive
@@ -133,23 +132,12 @@ def test_the_command_of_a_stage_goes_on_after_being_killed(whole, tmp_path):
     shutil.copytree(root / "corpus", tmp_path / "corpus")
     config = tmp_path / "encoder.yaml"
     config.write_text("steps: 6\nbatch_size: 4\nframes: [32]\ncheckpoint_every: 1\nlog_every: 1\n")
-    command = [
-        sys.executable,
-        "-m",
-        "anymo_hf.training.stage_commands",
-        "encoder",
-        "--config",
-        str(config),
-        "--output",
-        str(tmp_path),
-    ]
-    environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    command = ("anymo_hf.training.stage_commands", "encoder", "--config", config, "--output", tmp_path)
     for _ in range(2):
-        process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
-        while process.poll() is None and not (tmp_path / "encoder" / (f".{CHECKPOINT}.part")).exists():
-            time.sleep(0.0005)
-        process.kill()
-        assert process.wait() == -signal.SIGKILL
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
+        process = forked_program(*command, ACCELERATE_USE_CPU="true")
+        kill_when_saving(process, tmp_path / "encoder" / f".{CHECKPOINT}.part")
+        assert process.exitcode == -signal.SIGKILL
+    last = forked_program(*command, out=tmp_path / "said.txt", ACCELERATE_USE_CPU="true")
+    last.join()
+    assert last.exitcode == 0, (tmp_path / "said.txt").read_text()[-3000:]
     assert_same_bits(tmp_path / "encoder", root / "encoder")

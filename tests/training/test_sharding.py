@@ -1,13 +1,7 @@
-"""A sharded model learns what a plain one learns, and their checkpoints are the same files.
-
-Run as a script, this file is what each of two sharded processes does: `python test_sharding.py FOLDER`.
-"""
+"""A sharded model learns what a plain one learns, and their checkpoints are the same files."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +10,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
+from support.forked import finish_ranks, forked_ranks
 from torch.distributed.tensor import DTensor
 from transformers import AutoModel
 
@@ -71,10 +66,7 @@ def runs(corpus_folder, accelerator, tmp_path_factory, put_teacher_vectors):
         train(stage, SHORT[stage], top / stage / "resumed", accelerator)
         go_on(stage, top / stage / "resumed")
         train(stage, WHOLE[stage], plain, accelerator)
-    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", __file__]
-    environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"} | FSDP
-    done = subprocess.run([*start, str(top)], env=environment, capture_output=True, text=True, timeout=500)
-    assert done.returncode == 0, done.stderr[-3000:]
+    finish_ranks(forked_ranks(train_sharded, top, folder=top, **FSDP), top)
     for stage in WHOLE:
         go_on(stage, top / stage / "stopped")
         train(stage, WHOLE[stage], top / stage / "stopped", accelerator)
@@ -179,10 +171,11 @@ def checked(run_steps):
     return run
 
 
-if __name__ == "__main__":
+def train_sharded(top):
+    """What each of two sharded processes does."""
     for module in (language_stage, contrastive_stage):
         module.run_steps = checked(module.run_steps)
-    top, process = Path(sys.argv[1]), Accelerator(cpu=True)
+    process = Accelerator(cpu=True)
     for stage in WHOLE:
         train(stage, WHOLE[stage], top / stage / "sharded", process)
         train(stage, SHORT[stage], top / stage / "stopped", process)

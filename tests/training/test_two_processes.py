@@ -1,25 +1,19 @@
-"""Two processes learn what one learns at equal global batch, in every stage and in the parts that talk to each other.
-
-Run as a script, this file is what every process does: `python test_two_processes.py FOLDER`.
-"""
+"""Two processes learn what one learns at equal global batch, in every stage and in the parts that talk to each other."""
 
 import json
 import os
 import shutil
 import signal
-import socket
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from unittest import mock
 
 import pytest
 import torch
 from accelerate import Accelerator
 from safetensors.torch import load_file, save_file
+from support.forked import finish_ranks, forked_ranks
 from torch import nn
 
 from anymo_hf.modeling.configuration_anymo import AnyMoPQVAEConfig, AnyMoSTGCNConfig
@@ -32,6 +26,7 @@ from anymo_hf.training.losses.full_view_contrast import FullViewContrast
 from anymo_hf.training.losses.matched_contrast import matched_contrastive_loss
 from anymo_hf.training.processes import average_gradients, gather_rows, local_part
 from anymo_hf.training.settings import ContrastiveSettings, EncoderSettings, LanguageSettings, TokenizerSettings
+from anymo_hf.training.stage_commands import run_stage
 from anymo_hf.training.stages import tokenizer as tokenizer_stage
 from anymo_hf.training.stages.contrastive import tune_contrastive
 from anymo_hf.training.stages.encoder import train_encoder
@@ -117,10 +112,7 @@ def runs(corpus_folder, accelerator, tmp_path_factory, put_teacher_vectors):
         tokenizer_stage._start_codebooks = plain
     shutil.move(one / "contrastive", one / "unchunked")
     shutil.move(one / "chunked", one / "contrastive")
-    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", __file__, str(two)]
-    environment = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(start, env=environment, capture_output=True, text=True, timeout=500)
-    assert done.returncode == 0, done.stderr[-3000:]
+    finish_ranks(forked_ranks(train_in_two, two, folder=two), two)
     return one, two
 
 
@@ -343,52 +335,37 @@ def parts(folder, process):
     save_file({name: value.contiguous().clone() for name, value in found.items()}, folder / f"{rank}-{PARTS}")
 
 
+def train_for_long(config, root):
+    """What the command `anymo_hf.training.stage_commands encoder` does."""
+    run_stage("encoder", ["--config", str(config), "--output", str(root)])
+
+
 def test_when_a_process_is_killed_the_other_stops_and_says_so(corpus_folder, tmp_path):
-    """Started by hand: a launcher would end the other one itself."""
+    """Without a launcher, which would end the other one itself."""
     shutil.copytree(corpus_folder, tmp_path / "corpus")
     config = tmp_path / "encoder.yaml"
     config.write_text("batch_size: 4\nframes: [32]\ncheckpoint_every: 1\nsteps: 100000\n")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    common = {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "WORLD_SIZE": "2",
-              "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}  # fmt: skip
-    runs = [
-        subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "anymo_hf.training.stage_commands",
-                "encoder",
-                "--config",
-                config,
-                "--output",
-                tmp_path,
-            ],
-            env=os.environ | common | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
+    runs = forked_ranks(train_for_long, config, tmp_path, folder=tmp_path)
     try:
         checkpoint, limit = tmp_path / "encoder" / "checkpoint.safetensors", time.monotonic() + 200
-        while not checkpoint.is_file() and time.monotonic() < limit and all(run.poll() is None for run in runs):
+        while not checkpoint.is_file() and time.monotonic() < limit and all(run.is_alive() for run in runs):
             time.sleep(0.05)
         assert checkpoint.is_file()
-        runs[1].send_signal(signal.SIGKILL)
-        _, said = runs[0].communicate(timeout=60)
-        assert runs[0].returncode == 2 and "another process of this run has ended" in said, said[-2000:]
+        os.kill(runs[1].pid, signal.SIGKILL)
+        runs[0].join(60)
+        said = (tmp_path / "0.txt").read_text()
+        assert runs[0].exitcode == 2 and "another process of this run has ended" in said, said[-2000:]
         assert load_file(checkpoint)  # whole
     finally:
         for run in runs:
             run.kill()
-            run.wait()
+            run.join()
 
 
-if __name__ == "__main__":
+def train_in_two(root):
+    """What each of two processes does."""
     tokenizer_stage._start_codebooks = keep_random_codebooks
-    root, process = Path(sys.argv[1]), Accelerator(cpu=True)
+    process = Accelerator(cpu=True)
     parts(root, process)
     for name in STAGES:
         train(name, root / name, process)

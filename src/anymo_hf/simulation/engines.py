@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -39,8 +40,10 @@ def run_jobs(
     elif num_proc == 1 or len(jobs) < 2:
         yield from ((index, function(job)) for index, job in enumerate(jobs))
     else:
-        # spawn: a fork after torch has started threads may hang
-        context = multiprocessing.get_context("spawn")
+        # a fork of this process may hang once torch has started threads, so workers are forked from one that has only
+        # imported what this one has of the package, for seconds, as each of them would have to
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([name for name in list(sys.modules) if name.startswith("anymo_hf.")])
         with ProcessPoolExecutor(min(num_proc, len(jobs)), context, initializer=_end_with_parent) as pool:
             futures = {pool.submit(function, job): index for index, job in enumerate(jobs)}
             try:

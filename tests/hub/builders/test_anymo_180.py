@@ -2,14 +2,13 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
 from datasets import Array2D, load_dataset
+from support.forked import run_program
 from support.stratified import check_stratified_split
 
 from anymo_hf.hub.dataset_card import check_card
@@ -90,9 +89,7 @@ def test_script_names_bad_input(folders, tmp_path):
     base, _, table, _ = folders
     table.assign(label="flying").to_csv(tmp_path / "a.csv", index=False)
     arguments = ["--nymeria", base / "nymeria", "--annotations", tmp_path / "a.csv", "--out", tmp_path / "r"]
-    result = subprocess.run(
-        [sys.executable, str(SCRIPT), *map(str, arguments)], capture_output=True, text=True, check=False
-    )
+    result = run_program(SCRIPT, *arguments)
     assert result.returncode == 2, result.stderr
     assert "unknown label 'flying'" in result.stderr and "a.csv" in result.stderr
     assert not (tmp_path / "r").exists()

@@ -2,14 +2,13 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 from datasets import Array2D, Array3D, load_dataset
+from support.forked import run_program
 
 from anymo_hf.hub.builders import anymo_synthetic
 from anymo_hf.modeling.body_segments import SEGMENTS
@@ -146,16 +145,7 @@ def test_a_damaged_archive_writes_nothing(folders, tmp_path):
 
 def test_the_command_says_what_it_wrote_or_what_is_wrong(folders, tmp_path):
     def run(*arguments):
-        command = [
-            sys.executable,
-            str(SCRIPT),
-            *map(str, arguments),
-            "--out",
-            str(tmp_path / "repo"),
-            "--config",
-            "views",
-        ]
-        return subprocess.run(command, capture_output=True, text=True)
+        return run_program(SCRIPT, *arguments, "--out", tmp_path / "repo", "--config", "views")
 
     done = run("--archive", folders / "archive", "--seconds", 4)
     assert done.returncode == 0, done.stderr

@@ -1,20 +1,21 @@
 """The zero-shot suite as a Hub repository: every config gives exactly the windows of `read_windows`, killed builds too."""
 
 import os
+import runpy
 import shutil
 import signal
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from datasets import Array2D, load_dataset
 from support.dataset_files import mmea as mmea_files
 from support.dataset_files import opportunity as opportunity_files
 from support.dataset_files import unimts_bundle as unimts_bundle_files
 from support.dataset_files.two_people import WRITERS
+from support.forked import run_program
 from support.stratified import check_stratified_split
 
 from anymo_hf.hub.builders import anymo_zeroshot
@@ -161,11 +162,16 @@ def test_other_faults_are_named_and_write_nothing(tmp_path):
         anymo_zeroshot.find_sources(tmp_path)
 
 
-def _command(folder, *arguments, patch="pass"):
-    code = f"import sys, runpy; sys.argv = sys.argv[1:]; {patch}; "
-    code += "runpy.run_path(sys.argv[0], run_name='__main__')"
-    command = [sys.executable, "-c", code, str(SCRIPT), "--data", folder / "data", "--out", folder / "repo", *arguments]
-    return subprocess.run([str(part) for part in command], capture_output=True, text=True)
+def _command(folder, program=SCRIPT):
+    return run_program(program, "--data", folder / "data", "--out", folder / "repo")
+
+
+def _killed_at_utd_mhad():
+    start = pq.ParquetWriter
+    pq.ParquetWriter = lambda path, *a, **k: (
+        os.kill(os.getpid(), signal.SIGKILL) if "utd_mhad" in str(path) else start(path, *a, **k)
+    )
+    runpy.run_path(str(SCRIPT), run_name="__main__")
 
 
 @pytest.mark.slow
@@ -173,9 +179,7 @@ def _command(folder, *arguments, patch="pass"):
 def test_a_killed_build_goes_on_where_it_was(tmp_path):
     for name in ("usc_had", "utd_mhad"):
         WRITERS[name](tmp_path / "data" / name)
-    patch = "import os, pyarrow.parquet as pq; start = pq.ParquetWriter; pq.ParquetWriter = lambda path, *a, **k: "
-    patch += "os.kill(os.getpid(), 9) if 'utd_mhad' in str(path) else start(path, *a, **k)"
-    killed = _command(tmp_path, patch=patch)
+    killed = _command(tmp_path, _killed_at_utd_mhad)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert (tmp_path / "repo" / ".utd_mhad.part" / "rows").is_dir() and not (
         tmp_path / "repo" / "data" / "utd_mhad"

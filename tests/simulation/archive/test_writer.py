@@ -1,9 +1,7 @@
 """The archive as a whole: the same bytes however it is made, resuming, and damage found by name."""
 
 import json
-import os
 import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -12,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from support.forked import forked
 from support.small_bvh import write_small_bvh
 
 from anymo_hf.motion.body_motion import BodyMotion
@@ -98,16 +97,12 @@ def test_without_ray_the_message_says_what_to_install(monkeypatch):
 @pytest.mark.slow
 def test_a_killed_run_leaves_no_half_shard_and_goes_on(made, tmp_path):
     folder = tmp_path / "killed"
-    code = (
-        "from anymo_hf.simulation.archive import simulate_archive; simulate_archive("
-        f"{str(folder)!r}, procedural=2, seconds=12.0, activities={ACTIVITIES}, progress=False)"
-    )
-    process = subprocess.Popen([sys.executable, "-c", code], env=os.environ | {"OMP_NUM_THREADS": "1"})
+    process = forked(build, folder)
     stop = time.monotonic() + 60
     while not list(folder.rglob("*.parquet")) and time.monotonic() < stop:
         time.sleep(0.005)
     process.kill()
-    process.wait()
+    process.join()
     done = list(folder.rglob("*.parquet"))
     assert done
     for path in done:
