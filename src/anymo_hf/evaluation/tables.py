@@ -245,7 +245,7 @@ def _choices(results: Path) -> list[Table]:
         return []
     scored = {one.system for one in task_results(results, "choices")}
     for name, kind in systems().items():
-        if kind.can("choose") and name not in scored:
+        if kind.can("choose") and name not in scored and kind.requires != "corpus":
             rows.append((kind.title, NONE, _MISSING[kind.requires], *[NONE] * 7))
     head = ("System", "Data set", "Windows", "Options", "Chance", "Acc by log-probability", "R@2 by log-probability",
             "Acc by generation", "Invalid", "Same answer")  # fmt: skip
