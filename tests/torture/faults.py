@@ -153,13 +153,11 @@ def vanishing_input(attempt: Attempt) -> list[Ended | None]:
     """A file is taken away when the command begins to read a file, and put back after its end."""
     files = sorted(path for path in (attempt.place / "in").glob(attempt.command.may_vanish) if path.is_file())
     path, gone = files[int(attempt.rng.integers(len(files)))], attempt.place / "gone"
-    at = attempt.pick(attempt.reference.reads) if attempt.reference.reads else 0
+    at = attempt.pick(attempt.reference.reads)
 
     def before(watch: Watch) -> None:
         watch.on_read = lambda number: os.replace(path, gone) if number == at else None
 
-    if not at:  # it reads in a way that is not seen
-        os.replace(path, gone)
     ended = attempt.finish(attempt.start(before))
     if gone.is_file():
         os.replace(gone, path)
@@ -251,6 +249,8 @@ def possible(fault: str, command: Command, reference: Reference) -> bool:
         (fault != "worker killed" or command.workers)
         and (fault != "interrupt at a bar" or bool(reference.bars))
         and (fault not in ("kill at a change", "full disk") or reference.changes > 0)
+        # a file that is gone before the command reads any was never there for it
+        and (fault != "vanishing input" or reference.reads > 0)
     )
 
 

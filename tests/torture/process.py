@@ -55,6 +55,8 @@ class Watch:
             if not isinstance(path, str | os.PathLike):
                 return
             path = os.path.join(self.place, path)
+            if os.path.islink(path):  # a builder reads a part of its source through links elsewhere
+                path = os.path.realpath(path)
             writes = event != "open" or bool((arguments[2] or 0) & _WRITES)
             busy = True
             try:

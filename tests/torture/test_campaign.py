@@ -10,7 +10,7 @@ import pytest
 from torture import campaign
 from torture.commands import COMMANDS, Command, fixed
 from torture.comparison import differences, digest
-from torture.faults import FAULTS
+from torture.faults import FAULTS, possible
 from torture.page import page
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="reads /proc, which Linux has")
@@ -169,3 +169,20 @@ def test_the_page_is_that_of_the_results():
     assert told["total"]["lost"] == told["total"]["different"] == told["total"]["hung"] == 0
     assert set(told["by_command"]) <= set(COMMANDS) and set(told["by_fault"]) <= set(FAULTS)
     assert sum(part["trials"] for part in told["by_fault"].values()) == told["total"]["trials"]
+
+
+def reads_through_a_link(words):
+    """Reads a file by a link that lies elsewhere."""
+    link = Path("elsewhere")
+    link.unlink(missing_ok=True)
+    link.symlink_to(Path("in/0.txt").absolute())
+    Path("out/a.txt").write_text(link.read_text())
+
+
+def test_a_file_vanishes_only_where_readings_are_seen(tmp_path, monkeypatch):
+    report = tortured(reads_through_a_link, ["vanishing input"], tmp_path / "a", monkeypatch, 2)
+    assert report.done == 2 and report.total()["refused"] >= 2 and report.total()["equal"] == 2
+    known = campaign.reference(
+        Command("none", fixed(), three_texts, lambda words: Path("out/a").touch()), tmp_path / "b"
+    )
+    assert known.reads == 0 and not possible("vanishing input", COMMANDS["corpus"], known)

@@ -1,5 +1,6 @@
 """UESTC-MMEA-CL: headerless counts, the folder's number is the class, COMODO's lists; broken clips are refused."""
 
+import time
 import zipfile
 
 import numpy as np
@@ -71,3 +72,15 @@ def test_broken_clips_are_refused(tmp_path, where, text, message):
 def test_a_folder_without_clips_is_refused(tmp_path):
     with pytest.raises(OSError, match="sensor/<number>_<name>/<clip>.csv"):
         list(read_mmea(tmp_path))
+
+
+@pytest.mark.filterwarnings("ignore:.*split is unknown")
+def test_a_line_without_end_is_no_list_and_takes_no_time(tmp_path):
+    files.clip(tmp_path, "25_type_phone/a_1")
+    (tmp_path / "test.txt").write_text("a" * 70_000 + "/b 1 2 3\n")
+    started = time.process_time()
+    assert [r.label for r in read_mmea(tmp_path)] == ["type phone"]
+    (tmp_path / "test.txt").write_text(files.line("25_type_phone/a_1", 24) + "a" * 70_000)
+    with pytest.raises(ValueError, match=r"test\.txt, line 2: 'a+' is cut off"):
+        list(read_mmea(tmp_path))
+    assert time.process_time() - started < 2

@@ -10,6 +10,7 @@ from pathlib import Path
 from ..imu_recording import ImuRecording
 
 SPLITS = ("train", "val", "test")
+_LONGEST = 4096  # letters of a line: a pattern tries a longer one for minutes
 
 
 def read_splits(folder: str | Path, line: re.Pattern[str], known: Container[str]) -> dict[str, dict[str, str]]:
@@ -42,8 +43,12 @@ def read_splits(folder: str | Path, line: re.Pattern[str], known: Container[str]
     return found
 
 
+def _fitted(text: str, line: re.Pattern[str]) -> re.Match[str] | None:
+    return line.fullmatch(text) if len(text) <= _LONGEST else None
+
+
 def _value(text: str, line: re.Pattern[str]) -> str | None:
-    match = line.fullmatch(text)
+    match = _fitted(text, line)
     return " ".join(match["value"].lower().split()) if match else None
 
 
@@ -52,7 +57,7 @@ def _parse(path: Path, lines: list[str], line: re.Pattern[str], known: Container
     for number, text in enumerate(lines, 1):
         if not text:
             continue
-        match, value = line.fullmatch(text), _value(text, line)
+        match, value = _fitted(text, line), _value(text, line)
         if match is None or value is None or value not in known:
             what = "is cut off" if match is None else f"names {match['value']!r}, which is no known class"
             raise ValueError(f"{path}, line {number}: {text[:80]!r} {what}; fetch the list again")
