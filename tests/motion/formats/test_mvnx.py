@@ -147,6 +147,8 @@ DAMAGE = {
                        r"frame index 5: <sensorAcceleration> has 13 numbers, not 12 for the file's 4 sensors"),
     "no number": (_in_frame(6, "position", lambda words: "x" + words), "frame index 6: <position> holds something"),
     "NaN": (_in_frame(7, "position", lambda words: "nan " + words.split(" ", 1)[1]), "index 7: <position> holds NaN"),
+    "huge": (_in_frame(7, "sensorMagneticField", lambda words: "-1e308 " + words.split(" ", 1)[1]),
+             "frame index 7: <sensorMagneticField> holds 1e.308, which no body and no sensor reach; remove or repair"),
     "zero quaternion": (_in_frame(8, "orientation", lambda words: "0 0 0 0 " + words.split(" ", 4)[4]),
                         r"frame index 8: the orientation of Pelvis has norm 0, not 1 \(1 such\)"),
     "zero tracker": (_in_frame(9, "sensorOrientation", lambda words: "0 0 0 0 " + words.split(" ", 4)[4]),

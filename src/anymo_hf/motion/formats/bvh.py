@@ -94,7 +94,7 @@ def _parse_hierarchy(path: Path, text: str) -> list[_Joint]:
                 if not words or words[0] == "{":
                     raise fail(number, f"{word} has no name")
                 if (key == "ROOT") == bool(joints):
-                    raise fail(number, "one ROOT must come first, and only one body can be read")
+                    raise fail(number, "one ROOT must come first, and only one body can be read; export one body")
                 if key == "JOINT" and (not open_blocks or open_blocks[-1] < 0):
                     raise fail(number, "JOINT stands outside the braces of its parent joint")
                 cut = words.index("{") if "{" in words else len(words)

@@ -28,6 +28,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from ...modeling.body_segments import SEGMENT_INDEX, SEGMENTS
+from ...refusals import LARGEST_VALUE
 from ..body_motion import BodyMotion
 from ..motion_report import MotionReport
 from ..rotations import continuous_quaternions, nearest_signed_axes
@@ -170,6 +171,10 @@ class _Content:
             raise ValueError(f"{where} holds something that is not a number; export the file again") from None
         if not np.isfinite(values).all():
             raise ValueError(f"{where} holds NaN or infinity; remove or repair this frame")
+        if values.size and np.abs(values).max() > LARGEST_VALUE:
+            raise ValueError(
+                f"{where} holds {np.abs(values).max():g}, which no body and no sensor reach; remove or repair this frame"
+            )
         return values
 
 
