@@ -58,12 +58,14 @@ retrain-systems: $(VENV)/.train-ready
 	    --source $(or $(OUTPUT),runs/nano)/$$name/model $(ARGS) || exit 1;) \
 	done
 
-# all tests; then those that a change needs at every save: no killed runs, no whole builders, no released weights
+# all tests in WORKERS processes; then those that a change needs at every save: no killed runs, no whole builders, no
+# released weights
+WORKERS ?= 2
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests
 
 test-fast: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m "not slow" tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow" tests
 
 # faults at random moments against every command that leaves results, so many minutes on two cores; a stopped campaign goes
 # on in runs/torture, and results/torture.json and docs/faults.md tell of it

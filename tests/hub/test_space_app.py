@@ -25,10 +25,13 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def page(tiny_release):
     """The running page with a tiny model."""
-    from anymo_hf.hub.space_app import serve
+    from anymo_hf.hub import space_app
 
-    running = serve(str(tiny_release), wait=False)
-    yield running
+    with pytest.MonkeyPatch.context() as patch:  # files wait to be deleted, and a test for that
+        patch.setattr(space_app, "KEPT_SECONDS", 6)
+        patch.setattr(space_app, "SWEEP_SECONDS", 0.5)
+        running = space_app.serve(str(tiny_release), wait=False)
+        yield running
     running.close()
     folder = Path(running.temporary_folder.name)
     running.temporary_folder.cleanup()
@@ -66,7 +69,7 @@ def test_users_at_once_get_their_own_answers_and_no_file_stays(page):
     assert answers[0] == answers[2] and answers[1] == answers[3]
     until = time.monotonic() + 40
     while sent_files(page) and time.monotonic() < until:
-        time.sleep(1)
+        time.sleep(0.2)
     assert not sent_files(page)
 
 

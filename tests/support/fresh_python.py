@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 
 _SERVER = """
-import json, os, sys, traceback
+import json, os, signal, sys, traceback
 import importlib
 for name in ("torch", "scipy.signal", "sklearn.metrics", "pandas", "pyarrow.parquet", "yaml", "jinja2", "PIL.Image", "regex",
              "httpx2", "trio", "tokenizers", "safetensors.torch", "accelerate", "torch._dynamo", "torch.distributed.fsdp",
@@ -27,6 +27,7 @@ for line in sys.stdin:
     if child == 0:
         for number, name in ((1, "out"), (2, "err")):
             os.dup2(os.open(job[name], os.O_WRONLY | os.O_CREAT), number)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background inherit a deaf one
         os.environ.clear()
         os.environ.update(job["environment"])
         os.chdir(job["folder"])

@@ -28,7 +28,10 @@ IMU_DATA: Fields = [
 ]  # fmt: skip
 TIME_CONFIGURATION: Fields = [("stream_id", "uint32_t"), ("sample_rate_hz", "double"), ("mode", "string")]
 TIME_DATA: Fields = [("monotonic_timestamp_ns", "int64_t"), ("real_timestamp_ns", "int64_t")]
+_ARRAYS = {"Bool": "?", "uint32_t": "<u4", "uint64_t": "<u8", "int64_t": "<i8", "double": "<f8", "float": "(3,)<f4"}
 _HEADER = struct.Struct("<IIiIdHBBI")
+_HEADERS = np.dtype("<u4,<u4,<i4,<u4,<f8,<u2,u1,u1,<u4")  # the same, of many records: they are written at once
+_ENTRIES = np.dtype("<f8,<u4,u1,<i4,<u2")  # of the index: time, size, type, kind, instance
 _NO_TIME = 1.7976931348623157e308
 
 
@@ -73,17 +76,17 @@ def write_imu_vrs(
     Returns:
         DEVICE_TIME of every sample, `(T,)` nanoseconds for each stream.
     """
-    row = _packer(IMU_DATA)
     streams, times = [], {}
     for name, signal in samples.items():
         rate = STREAMS[name]
         times[name] = first_ns + np.rint(np.arange(len(signal)) * 1e9 / rate).astype(np.int64)
-        valid = np.isfinite(signal[:, [0, 3]]).tolist()
-        values = np.nan_to_num(signal).tolist()
-        rows = [
-            (ns * 1e-9, row.pack(*good, False, 0.0, ns, 0, *value, 0.0, 0.0, 0.0))
-            for ns, good, value in zip(times[name].tolist(), valid, values, strict=True)
-        ]
+        table = np.zeros(len(signal), [(field, _ARRAYS[kind]) for field, kind in IMU_DATA])
+        for sensor, first in (("accelerometer", 0), ("gyroscope", 3)):
+            table[f"{sensor}_valid"] = np.isfinite(signal[:, first])
+            table[sensor] = np.nan_to_num(signal[:, first : first + 3])
+        table["capture_timestamp_ns"] = times[name]
+        packed = _cut(table)
+        rows = list(zip((times[name] * 1e-9).tolist(), packed, strict=True))
         about = {
             "nominal_rate": rate, "has_accelerometer": True, "has_gyroscope": True, "device_type": "Aria",
             "sensor_model": "imu", "device_serial": "1",
@@ -110,7 +113,8 @@ def write_vrs(path: str | Path, streams: list[VrsStream]) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     description = struct.pack("<I", len(streams))
-    records: list[tuple[float, int, int, int, int, bytes]] = []
+    facts: list[tuple[float, int, int, int, int]] = []  # time, type, kind, instance, version
+    payloads: list[bytes] = []
     for stream in streams:
         tags = {
             "RF:State:0": "empty",
@@ -124,25 +128,38 @@ def write_vrs(path: str | Path, streams: list[VrsStream]) -> None:
         rows = list(stream.rows)
         identity = (stream.kind, stream.instance, stream.version)
         first = rows[0][0] if rows else 0.0
-        records.append((first - 0.001, 2, *identity, _payload(stream.configuration, stream.values)))
-        records += [(second, 3, *identity, payload) for second, payload in rows]
-    records.sort(key=lambda record: (record[0], record[2], record[3]))
+        facts.append((first - 0.001, 2, *identity))
+        facts += [(second, 3, *identity) for second, _ in rows]
+        payloads += [_payload(stream.configuration, stream.values), *(payload for _, payload in rows)]
     description += struct.pack("<I", 0)
+    second, type_, kind, instance, version = np.array(facts).reshape(-1, 5).T
+    size = 32 + np.array([len(payload) for payload in payloads])
+    order = np.lexsort((instance, kind, second))
+    previous = np.concatenate([[32 + len(description)], size[order]])
+    headers, entries = np.zeros(len(facts), _HEADERS), np.zeros(len(facts), _ENTRIES)
+    for field, column in zip(
+        headers.dtype.names, (size, previous[:-1], kind, version, second, instance, type_), strict=False
+    ):
+        headers[field] = column if field == "f1" else column[order]
+    for field, column in zip(entries.dtype.names, (second, size, type_, kind, instance), strict=True):
+        entries[field] = column[order]
     body = [_HEADER.pack(32 + len(description), 0, 2, 2, _NO_TIME, 0, 3, 0, 0), description]
-    index = [struct.pack("<I", len(streams)), *(struct.pack("<iH", s.kind, s.instance) for s in streams)]
-    index.append(struct.pack("<I", len(records)))
-    entry = struct.Struct("<dIBiH")
-    previous = 32 + len(description)
-    for second, type_, kind, instance, version, payload in records:
-        size = 32 + len(payload)
-        body += (_HEADER.pack(size, previous, kind, version, second, instance, type_, 0, 0), payload)
-        index.append(entry.pack(second, size, type_, kind, instance))
-        previous = size
+    for header, row in zip(_cut(headers), order.tolist(), strict=True):
+        body += (header, payloads[row])
+    listing = b"".join([
+        struct.pack("<I", len(streams)), *(struct.pack("<iH", stream.kind, stream.instance) for stream in streams),
+        struct.pack("<I", len(facts)), entries.tobytes(),
+    ])  # fmt: skip
     place = 80 + sum(map(len, body))
-    listing = b"".join(index)
-    body += (_HEADER.pack(32 + len(listing), previous, 1, 2, _NO_TIME, 0, 3, 0, 0), listing)
+    body += (_HEADER.pack(32 + len(listing), int(previous[-1]), 1, 2, _NO_TIME, 0, 3, 0, 0), listing)
     head = b"VisionRe" + struct.pack("<QIIQQQQQQ", 7, 80, 32, place, 80, 0, 0, 0, 0) + b"cordVRS1"
     write_bytes(path, b"".join([head, *body]))
+
+
+def _cut(table: np.ndarray) -> list[bytes]:
+    """The bytes of each row."""
+    size, whole = table.dtype.itemsize, table.tobytes()
+    return [whole[begin : begin + size] for begin in range(0, len(whole), size)]
 
 
 def _packer(fields: Fields) -> struct.Struct:

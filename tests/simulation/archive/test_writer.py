@@ -72,6 +72,7 @@ def test_the_same_bytes_in_one_process_and_in_two(made, tmp_path):
     assert content(tmp_path / "two") == content(made)
 
 
+@pytest.mark.slow
 def test_the_same_bytes_on_ray(made, tmp_path):
     pytest.importorskip("ray")
     build(tmp_path / "ray", engine="ray", num_proc=2)
