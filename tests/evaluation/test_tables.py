@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -160,7 +161,9 @@ def test_every_figure_is_drawn(results, tmp_path):
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(20, 6)) + np.repeat([[0] * 6, [5] * 6], 10, axis=0)
     found = PairedEmbeddings("AnyMo", "uci_hapt", "waist", ("walk",) * 10 + ("sit",) * 10, (True, False) * 10, vectors)
-    write_embeddings(results, "anymo", found)
+    as_encoders_give_them = replace(found, vectors=vectors.astype(np.float32))
+    path = write_embeddings(results, "anymo", as_encoders_give_them)
+    assert path.stat().st_size < 8 * vectors.size + 1000  # four digits, not those of a float32 in decimal
     back = read_embeddings(results / "embeddings" / "anymo.json")
     assert back.labels == found.labels and np.abs(back.vectors - vectors).max() < 1e-4
     for name in figures.FIGURES:

@@ -77,8 +77,8 @@ def paired_embeddings(system: System, windows: WindowsFile, count: int = 100, se
 def write_embeddings(out: str | Path, name: str, found: PairedEmbeddings) -> Path:
     """`out/embeddings/NAME.json`, whole or not at all; numbers have four digits."""
     path = Path(out) / FOLDER / f"{name}.json"
-    content: dict[str, Any] = {**vars(found), "vectors": np.round(found.vectors, 4).tolist()}
-    return write_text(path, json.dumps(content) + "\n")
+    content: dict[str, Any] = {**vars(found), "vectors": np.round(np.asarray(found.vectors, dtype=float), 4).tolist()}
+    return write_text(path, json.dumps(content, separators=(",", ":")) + "\n")
 
 
 def read_embeddings(path: str | Path) -> PairedEmbeddings:
