@@ -44,7 +44,8 @@ def row(dataset, accuracy, **more):
 @pytest.fixture
 def results(tmp_path):
     folder = Path(shutil.copytree(RESULTS, tmp_path / "results"))
-    shutil.rmtree(folder / "recognition", ignore_errors=True)
+    for task in ("recognition", "choices"):
+        shutil.rmtree(folder / task, ignore_errors=True)
     scored = SystemResults(
         "unimts", "UniMTS", "weights", "?", "", "0", None, 0, "0", (row("uci_har", 61.5), row("usc_had", 41))
     )
