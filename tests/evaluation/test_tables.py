@@ -223,3 +223,9 @@ def test_systems_trained_on_our_corpus_have_a_table_of_their_own(results):
     assert "UniMTS objective, re-trained: 1,800 x 32." in ours.note
     assert cells(ours, "AnyMo nano, same budget")[0]["Labels as"] == "not trained on our corpus yet"
     assert not cells(zero, "MantisV2, frozen")  # it learns from labels, so it is no zero-shot system
+
+
+def test_systems_without_a_result_in_table_c_say_why(results):
+    found = {table.title: table for table in tables.make_tables("few-labels", results)}
+    rows = dict(found["Few labels and shifts of the setup: systems without a result"].rows)
+    assert rows["MantisV2, fine-tuned"] == "its weights are not here" and "Feature forest" not in rows

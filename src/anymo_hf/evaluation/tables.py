@@ -196,9 +196,9 @@ def _recognition(results: Path) -> list[Table]:
             lengths = [f"{one.title}: {_length(one.report)}" for one in chosen]
             note += " Training of each, in steps of windows: " + "; ".join(lengths) + "."
         tables.append(_measured(title, _RECOGNITION_HEAD, rows, note))
-    shown = {(row.dataset, one.title) for one in found for row in one.rows}
+    pairs = {(row.dataset, one.title) for one in found for row in one.rows}
     if tables:
-        tables += _paper_table("recognition", "Zero-shot recognition (paper Table 1)", shown)
+        tables += _paper_table("recognition", "Zero-shot recognition (paper Table 1)", pairs)
     return tables + _choices(results)
 
 
@@ -414,7 +414,11 @@ def _bench(results: Path) -> list[Table]:
 
 
 def _few_labels(results: Path) -> list[Table]:
-    tables = [_shift_table(one) for one in setup_shift.by_setup(shift_results(results))]
+    measured = shift_results(results)
+    tables = [_shift_table(one) for one in setup_shift.by_setup(measured)]
+    if left := tuple(_without({one.system for one in measured}, "C")) if measured else ():
+        title = "Few labels and shifts of the setup: systems without a result"
+        tables.append(Table(title, ("System", "Here"), left))
     content = read_json(results / "few_labels.json")
     runs = [] if content is None else content["runs"]
     for name in dict.fromkeys(run["dataset"] for run in runs):
