@@ -335,7 +335,8 @@ def _npy(content: bytes, rng: random.Random) -> bytes:
     array = np.load(io.BytesIO(content), allow_pickle=False)
     how = rng.randrange(8)
     if how == 0:
-        array = array.astype(rng.choice(("f2", "i4", "U8", "c16", "?", ">f8")))
+        kind = rng.choice(("f2", "i4", "U8", "c16", "?", ">f8"))
+        array = array.astype(kind if array.dtype.kind not in "SU" else "S3")  # letters are no numbers
     elif how == 1:
         array = array.reshape(-1)
     elif how == 2:
