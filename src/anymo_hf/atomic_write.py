@@ -105,10 +105,10 @@ def _sweep(folder: Path) -> None:
 
 def _put_back(aside: Path, path: Path) -> None:
     """What a run that was killed between two renames had moved aside comes back, or goes if its follower has come."""
-    if aside.is_dir() and not path.exists():
-        os.replace(aside, path)
-    else:
+    if aside.is_dir() and path.exists():
         _remove(aside)
+    elif aside.is_dir():
+        os.replace(aside, path)
 
 
 def _exchanged(one: Path, other: Path) -> bool:
