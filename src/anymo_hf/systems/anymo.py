@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from ..modeling.prompts import option_key
 from ..recordings.imu_recording import ImuRecording
@@ -70,7 +71,10 @@ class AnyMo(System):
         """As `System.choose` (paper §3.3, A.5): log-probabilities are of each option's whole line, summed over its tokens;
         what is written is greedy. A window longer than the processor takes is refused by it."""
         self.check_questions(recordings, options)
-        return [self._choose(*question) for question in zip(recordings, options, strict=True)]
+        asked = tqdm(
+            list(zip(recordings, options, strict=True)), self.title, unit="question", delay=1, leave=False, disable=None
+        )
+        return [self._choose(*question) for question in asked]
 
     def _choose(self, recording: ImuRecording, options: Sequence[str]) -> Choice:
         import torch
@@ -90,7 +94,8 @@ class AnyMo(System):
         with torch.inference_mode():
             scores = _log_probabilities(model, lines)
             out = model.generate(
-                **prompt, do_sample=False, max_new_tokens=_ANSWER_TOKENS, eos_token_id=processor.tokenizer.eos_token_id,
+                **{name: value.to(model.device) for name, value in prompt.items()}, do_sample=False,
+                max_new_tokens=_ANSWER_TOKENS, eos_token_id=processor.tokenizer.eos_token_id,
                 pad_token_id=processor.tokenizer.pad_token_id,
             )  # fmt: skip
         new = out[:, prompt["input_ids"].shape[1] :]
@@ -109,10 +114,12 @@ def _log_probabilities(model: Any, lines: Sequence[dict[str, list[int]]]) -> lis
     targets = torch.full((len(lines), longest), -100)
     for row, answer in enumerate(answers):
         targets[row, : len(answer)] = torch.tensor(answer)
-    prompt = model(input_ids=torch.tensor([lines[0]["input_ids"][:start]]), use_cache=True)
+    shared = torch.tensor([lines[0]["input_ids"][:start]], device=model.device)
+    targets = targets.to(model.device)
+    prompt = model(input_ids=shared, use_cache=True)
     past = prompt.past_key_values
     past.batch_repeat_interleave(len(lines))
-    mask = torch.cat([torch.ones(len(lines), start, dtype=torch.long), (targets >= 0).long()], 1)
+    mask = torch.cat([shared.new_ones(len(lines), start), (targets >= 0).long()], 1)
     following = model(input_ids=targets[:, :-1].clamp(min=0), past_key_values=past, attention_mask=mask[:, :-1])
     first = prompt.logits[:, -1:].expand(len(lines), -1, -1)
     logits = torch.cat([first, following.logits], 1).float()
