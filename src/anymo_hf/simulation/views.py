@@ -294,7 +294,7 @@ def _soft_attachment(signals: torch.Tensor, generator: torch.Generator, options:
     if not len(soft):  # some FFT libraries refuse an empty batch
         return
     natural, damping = (part[soft, None, None].to(signals) for part in (6.0 + 14.0 * draw[0], 0.1 + 0.5 * draw[1]))
-    acceleration = signals[soft, :3]
+    acceleration = signals[:, :3].index_select(0, soft)
     frames = acceleration.shape[-1]
     # One second of zeros lets the ringing die before the transform wraps around.
     padding = math.ceil(options.frame_rate)
@@ -318,7 +318,7 @@ def _wobble(signals: torch.Tensor, generator: torch.Generator, options: ViewOpti
     size = 0.001 * 15.0 ** _uniform(generator, len(signals), 1, 1)
     loose = (_uniform(generator, len(signals)) < options.wobble).nonzero().flatten()
     matrix = torch.randn(len(signals), 3, 3, generator=generator, device=generator.device) * size
-    moved = signals[loose]
+    moved = signals.index_select(0, loose)
     acceleration, turning = moved.split(3, dim=1)
     angle = matrix[loose].to(signals) @ (acceleration - acceleration.mean(-1, keepdim=True))
     angle.mul_((4 * angle).square_().add_(1).rsqrt_())  # at most 0.25 rad: the pocket ends somewhere
