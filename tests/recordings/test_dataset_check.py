@@ -119,7 +119,7 @@ def test_a_broken_file_ends_its_dataset_only_and_is_named(tmp_path):
     (tmp_path / "usc_had" / "Subject2" / "a5t1.mat").write_bytes(b"MATLAB 5.0 cut")
     wisdm_files.write(tmp_path / "wisdm")
     had, wisdm = check_datasets(tmp_path)
-    assert "a5t1.mat: not a readable MATLAB file" in had.problems[0] and had.counts["recordings"] == 12
+    assert "a5t1.mat: no MATLAB file of level 5" in had.problems[0] and had.counts["recordings"] == 12
     assert not wisdm.problems
 
 

@@ -194,7 +194,7 @@ def test_a_killed_build_goes_on_where_it_was(tmp_path):
     (next((tmp_path / "data" / "utd_mhad").iterdir())).write_bytes(b"cut")
     failed = _command(tmp_path)
     assert failed.returncode == 2 and failed.stderr.splitlines()[-1].startswith("anymo_zeroshot: utd_mhad: ")
-    assert "not a readable MATLAB file" in failed.stderr
+    assert "no MATLAB file of level 5" in failed.stderr
 
 
 def test_a_build_that_stops_before_its_card_is_not_taken_for_whole(tmp_path, monkeypatch):

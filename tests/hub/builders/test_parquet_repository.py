@@ -255,7 +255,7 @@ def test_an_error_of_a_reader_comes_out_as_it_was_raised(processes, sources, tmp
     source = tmp_path / "usc_had"
     shutil.copytree(sources["anymo_zeroshot"][0][0], source)
     next((source / "Subject2").iterdir()).write_bytes(b"cut")
-    with pytest.raises(OSError, match=r"usc_had/Subject2/.*not a readable MATLAB file"):
+    with pytest.raises(OSError, match=r"usc_had/Subject2/.*no MATLAB file of level 5"):
         write({"anymo_zeroshot": ((source,), ("usc_had",))}, "anymo_zeroshot", tmp_path / "repo", num_proc=processes)
     assert not list((tmp_path / "repo").glob("*")) and not list((tmp_path / "repo").glob(".*"))
 

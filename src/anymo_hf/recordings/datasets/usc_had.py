@@ -64,7 +64,7 @@ DATASET = Dataset(
     ),
     person_files=(r"Subject(\d+)/a\d+t\d+\.mat$",) * 2,
     broken=(
-        BrokenCopy("a trial is cut off", r"not a readable MATLAB file"),
+        BrokenCopy("a trial is cut off", r"MATLAB file"),
         BrokenCopy("another variable", r"variable 'sensor_readings' is missing"),
     ),
     note="all 14 people, 5 s; the paper uses the UniMTS test split",

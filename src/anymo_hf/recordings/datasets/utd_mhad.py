@@ -69,7 +69,7 @@ DATASET = Dataset(
     ),
     person_files=(r"a\d+_s(\d+)_t\d+_inertial\.mat$",) * 2,
     broken=(
-        BrokenCopy("a trial is cut off", r"not a readable MATLAB file"),
+        BrokenCopy("a trial is cut off", r"MATLAB file"),
         BrokenCopy("another variable", r"variable 'd_iner' is missing"),
     ),
     note="all 8 people, whole trials; the paper uses the UniMTS test split",
