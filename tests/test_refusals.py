@@ -14,6 +14,8 @@ from anymo_hf.recordings.catalogue import DATASETS
 from anymo_hf.recordings.devices.export import read_export
 from anymo_hf.recordings.imu_recording import ImuRecording
 from anymo_hf.refusals import refusing
+from anymo_hf.simulation.archive.manifest import ShardEntry
+from anymo_hf.simulation.archive.reader import check_file
 
 
 @pytest.mark.parametrize(
@@ -99,3 +101,13 @@ def test_a_link_to_itself_is_refused_in_words(tmp_path):
     os.symlink("walk.bvh", tmp_path / "walk.bvh")
     with pytest.raises(OSError, match=r"walk\.bvh.*;"):
         read_motion(tmp_path / "walk.bvh")
+
+
+def test_a_name_in_a_manifest_that_no_disk_takes_is_refused_in_words(tmp_path):
+    with pytest.raises(
+        OSError, match="not a readable file of an archive .*; run the same `anymo simulate` again"
+    ) as caught:
+        check_file(tmp_path, ShardEntry("x" * 10_000, "0" * 64, 3))
+    assert caught.value.errno is None and len(str(caught.value)) < 700
+    with pytest.raises(OSError, match=r"walk\.safetensors is missing; run the same"):
+        check_file(tmp_path, ShardEntry("walk.safetensors", "0" * 64, 3))

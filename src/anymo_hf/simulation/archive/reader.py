@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ...modeling.known_names import did_you_mean
+from ...refusals import refusing
 from ..surface import load_template
 from .manifest import MANIFEST, PLACEMENTS, ShardEntry, file_sha256, read_manifest, recording_name
 from .shard import Shard
@@ -64,10 +65,11 @@ def check_file(folder: Path, entry: ShardEntry) -> None:
         OSError: it is missing, cut off or altered.
     """
     path = folder / entry.file
-    if not path.is_file():
-        raise OSError(f"{path} is missing; run the same `anymo simulate` again")
-    if path.stat().st_size != entry.bytes or file_sha256(path) != entry.sha256:
-        raise OSError(
-            f"{path} is cut off or altered: its bytes are not those of {MANIFEST}; delete it and run the same "
-            "`anymo simulate` again"
-        )
+    with refusing(path, "file of an archive", "run the same `anymo simulate` again"):
+        if not path.is_file():
+            raise OSError(f"{path} is missing; run the same `anymo simulate` again")
+        if path.stat().st_size != entry.bytes or file_sha256(path) != entry.sha256:
+            raise OSError(
+                f"{path} is cut off or altered: its bytes are not those of {MANIFEST}; delete it and run the same "
+                "`anymo simulate` again"
+            )
