@@ -23,6 +23,7 @@ from .device_format import DeviceFormat, ReadingOptions, Samples
 _LONGEST_INFO, _LONGEST_LOG = 1 << 20, 1 << 32  # bytes; a month at 100 Hz has 1.2 GB
 # by these times actfast asks for memory at once, up to four gigabytes, and where there is less it ends the process
 _SPAN = re.compile(rb"^(?:Start Date|Last Sample Time):[^\n]*\n?", re.M)
+_RATE, _FASTEST = re.compile(rb"Sample Rate:\s*(\d+)"), 1000
 _ONE_SECOND = b"Start Date: 637433053000000000\nLast Sample Time: 637433053010000000\n"
 _UNSCALED = 256.0  # what actfast multiplies counts by where it finds no scale
 
@@ -74,6 +75,8 @@ def _copy(path: Path, copy: Path) -> None:
                         f"{path}: {name} in it would be over {most:,} bytes; download it from the device again"
                     )
             info = _SPAN.sub(b"", archive.read("info.txt"))
+            if any(int(rate[:20]) > _FASTEST for rate in _RATE.findall(info)):  # memory is taken by it, too
+                raise OSError(f"{path}: info.txt in it says over {_FASTEST} Hz; download it from the device again")
             whole.writestr("info.txt", _ONE_SECOND + info)
             with archive.open("log.bin") as log, whole.open("log.bin", "w", force_zip64=True) as kept:
                 shutil.copyfileobj(log, kept, 1 << 20)
