@@ -89,12 +89,13 @@ def test_times_in_the_head_of_a_gt3x_file_do_not_decide_how_much_memory_is_taken
     assert os.waitpid(child, 0)[1] == 0
 
 
-def test_a_gt3x_file_of_an_impossible_rate_is_refused(tmp_path):
+@pytest.mark.parametrize("rate", ["0", "2147483648"])
+def test_a_gt3x_file_of_an_impossible_rate_is_refused(tmp_path, rate):
     path = gt3x(tmp_path)
     with zipfile.ZipFile(path) as archive:
         info, log = archive.read("info.txt").decode(), archive.read("log.bin")
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("info.txt", info.replace("Sample Rate: 30", "Sample Rate: 2147483648"))
+        archive.writestr("info.txt", info.replace("Sample Rate: 30", f"Sample Rate: {rate}"))
         archive.writestr("log.bin", log)
-    with pytest.raises(OSError, match="says over 1000 Hz; download it from the device again"):
+    with pytest.raises(OSError, match="says 0 Hz or over 1000; download it from the device again"):
         read_export(path)

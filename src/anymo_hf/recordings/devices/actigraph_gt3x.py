@@ -75,8 +75,8 @@ def _copy(path: Path, copy: Path) -> None:
                         f"{path}: {name} in it would be over {most:,} bytes; download it from the device again"
                     )
             info = _SPAN.sub(b"", archive.read("info.txt"))
-            if any(int(rate[:20]) > _FASTEST for rate in _RATE.findall(info)):  # memory is taken by it, too
-                raise OSError(f"{path}: info.txt in it says over {_FASTEST} Hz; download it from the device again")
+            if not all(1 <= int(rate[:20]) <= _FASTEST for rate in _RATE.findall(info)):  # memory is taken by it, too
+                raise OSError(f"{path}: info.txt in it says 0 Hz or over {_FASTEST}; download it from the device again")
             whole.writestr("info.txt", _ONE_SECOND + info)
             with archive.open("log.bin") as log, whole.open("log.bin", "w", force_zip64=True) as kept:
                 shutil.copyfileobj(log, kept, 1 << 20)
