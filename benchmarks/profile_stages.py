@@ -1,6 +1,6 @@
 """Profile of the four training stages: where a step's time goes, its top operators, and waits for the device.
 
-    python benchmarks/profile_stages.py [--steps 6] [--threads 2] [--output results/stage_profile.json]
+    python benchmarks/profile_stages.py [--steps 6] [--threads 2] [--mixed-precision bf16] [--output results/stage_profile.json]
 
 The stages run as they do in training, with the nano settings, on a small simulated corpus in a temporary folder; the
 sentence teacher, which needs a download, is left out. *Reads* are calls that would make a GPU wait: `.item()`, `.tolist()`,
@@ -107,9 +107,9 @@ class Watch:
                 setattr(torch.Tensor, name, method)
 
 
-def run_stage(module, train: Callable[[Accelerator], object], steps: int) -> Watch:
+def run_stage(module, train: Callable[[Accelerator], object], steps: int, precision: str) -> Watch:
     """Runs one stage with a watch on its steps."""
-    watch, accelerator = Watch(steps), Accelerator(cpu=True)
+    watch, accelerator = Watch(steps), Accelerator(cpu=True, mixed_precision=precision)
     loop, backward, optimize = module.run_steps, accelerator.backward, torch.optim.AdamW.step
 
     def enter(*_) -> None:
@@ -144,7 +144,7 @@ def run_stage(module, train: Callable[[Accelerator], object], steps: int) -> Wat
     return watch
 
 
-def measure(root: Path, steps: int) -> dict[str, dict]:
+def measure(root: Path, steps: int, precision: str) -> dict[str, dict]:
     """One entry for each stage."""
     build_corpus(root / "corpus", 3, 180, ACTIVITIES, workers=1, progress=False)
     kinds = {
@@ -162,7 +162,7 @@ def measure(root: Path, steps: int) -> dict[str, dict]:
         if isinstance(settings, (LanguageSettings, ContrastiveSettings)):
             settings.teacher_weight = 0.0
         more = (root / "release",) if name == "contrastive" else ()
-        watch = run_stage(module, lambda a, s=settings, m=more, t=train: t(s, root, *m, a), steps)
+        watch = run_stage(module, lambda a, s=settings, m=more, t=train: t(s, root, *m, a), steps, precision)
         kept = steps - 3
         parts = {part: watch.seconds[part] / kept for part in ("forward", "backward", "optimizer")}
         whole = (watch.seconds["step"] + watch.seconds["optimizer"]) / kept
@@ -200,6 +200,7 @@ def main() -> None:
         "--steps", type=int, default=8, help="of each stage, 4 or more; two warm up, the last is profiled"
     )
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--mixed-precision", choices=("no", "bf16"), default="no")
     parser.add_argument("--output", type=Path, default=Path("results/stage_profile.json"))
     args = parser.parse_args()
     if args.steps < 4:
@@ -207,7 +208,8 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     described = machine()
     with tempfile.TemporaryDirectory() as folder:
-        result = {"machine": described, "stages": measure(Path(folder), args.steps)}
+        stages = measure(Path(folder), args.steps, args.mixed_precision)
+    result = {"machine": described, "mixed_precision": args.mixed_precision, "stages": stages}
     print(markdown(result))
     write_json(args.output, result)
     print(f"\nwritten: {args.output}")
