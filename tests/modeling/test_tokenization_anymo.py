@@ -1,5 +1,7 @@
 """AnyMoTokenizer: code ids, training, extension of a text tokenizer, saving."""
 
+import json
+
 import pytest
 from transformers import PreTrainedTokenizerFast
 
@@ -53,3 +55,26 @@ def test_extending_a_text_tokenizer_keeps_its_ids(tokenizer):
 def test_impossible_sizes_are_refused(arguments):
     with pytest.raises(ValueError, match="num_codes|vocab_size"):
         AnyMoTokenizer.train_from_texts(TEXTS, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("tokenizer_config.json", lambda file: file | {"model_max_length": "512"}, "model_max_length .* positive number"),
+        ("tokenizer_config.json", lambda file: file | {"model_max_length": -1}, "model_max_length .* positive number"),
+        ("tokenizer.json", lambda file: _with_an_id(file, 2**31), "token of id 2147483648"),
+    ],
+)
+def test_spoiled_sizes_are_refused(tokenizer, tmp_path, name, change, message):
+    tokenizer.save_pretrained(tmp_path)
+    file = json.loads((tmp_path / name).read_text())
+    (tmp_path / name).write_text(json.dumps(change(file)))
+    with pytest.raises(ValueError, match=message) as error:
+        AnyMoTokenizer.from_pretrained(tmp_path)("a person walks")
+    assert str(tmp_path) in str(error.value) and "again" in str(error.value)
+
+
+def _with_an_id(file, number):
+    words = file["model"]["vocab"]
+    words[next(iter(words))] = number
+    return file

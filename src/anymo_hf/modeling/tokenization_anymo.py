@@ -45,7 +45,9 @@ class AnyMoTokenizer(PreTrainedTokenizerFast):
     def from_pretrained(cls, pretrained_model_name_or_path, *args, **kwargs):
         """As `PreTrainedTokenizerFast.from_pretrained`; ValueError or OSError that names the folder where it is damaged."""
         with loading(pretrained_model_name_or_path):
-            return super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
+            made = super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
+            _check_sizes(made, pretrained_model_name_or_path)
+            return made
 
     def save_pretrained(self, save_directory, *args, push_to_hub: bool = False, **kwargs) -> tuple[str, ...]:
         """As `PreTrainedTokenizerFast.save_pretrained`, with the code that loads it elsewhere; so has an upload."""
@@ -133,3 +135,19 @@ class AnyMoTokenizer(PreTrainedTokenizerFast):
         )
         backend.train_from_iterator(texts, trainer)
         return cls._wrap(backend, num_codes, CHAT_TOKENS[2], CHAT_TOKENS[0])
+
+
+def _check_sizes(tokenizer: AnyMoTokenizer, source) -> None:
+    """ValueError for a length that is no number, or token ids that no vocabulary of this size has."""
+    longest = tokenizer.model_max_length
+    if isinstance(longest, bool) or not isinstance(longest, int | float) or not longest > 0:
+        raise ValueError(
+            f"{source}: model_max_length in tokenizer_config.json must be a positive number, got {longest!r}; "
+            "copy the file again"
+        )
+    vocabulary = tokenizer.get_vocab()
+    largest = max(vocabulary.values(), default=0)
+    if largest > 2 * len(vocabulary):
+        raise ValueError(
+            f"{source}: tokenizer.json has a token of id {largest} where there are {len(vocabulary)}; copy the file again"
+        )
