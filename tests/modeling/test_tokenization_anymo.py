@@ -60,7 +60,11 @@ def test_impossible_sizes_are_refused(arguments):
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("tokenizer_config.json", lambda file: file | {"model_max_length": "512"}, "model_max_length .* positive number"),
+        (
+            "tokenizer_config.json",
+            lambda file: file | {"model_max_length": "512"},
+            "model_max_length .* positive number",
+        ),
         ("tokenizer_config.json", lambda file: file | {"model_max_length": -1}, "model_max_length .* positive number"),
         ("tokenizer.json", lambda file: _with_an_id(file, 2**31), "token of id 2147483648"),
     ],
