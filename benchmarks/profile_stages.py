@@ -1,6 +1,6 @@
 """Profile of the four training stages: where a step's time goes, its top operators, and waits for the device.
 
-    python benchmarks/profile_stages.py [--steps 6] [--threads 2] [--mixed-precision bf16] [--output results/stage_profile.json]
+    python benchmarks/profile_stages.py [--steps 6] [--threads 2] [--mixed-precision bf16] [--output FILE]
 
 The stages run as they do in training, with the nano settings, on a small simulated corpus in a temporary folder; the
 sentence teacher, which needs a download, is left out. *Reads* are calls that would make a GPU wait: `.item()`, `.tolist()`,
