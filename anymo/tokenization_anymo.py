@@ -140,9 +140,9 @@ class AnyMoTokenizer(PreTrainedTokenizerFast):
 def _check_sizes(tokenizer: AnyMoTokenizer, source) -> None:
     """ValueError for a length that is no number, or token ids that no vocabulary of this size has."""
     longest = tokenizer.model_max_length
-    if isinstance(longest, bool) or not isinstance(longest, int | float) or not longest > 0:
+    if isinstance(longest, bool) or not isinstance(longest, int | float):
         raise ValueError(
-            f"{source}: model_max_length in tokenizer_config.json must be a positive number, got {longest!r}; "
+            f"{source}: model_max_length in tokenizer_config.json must be a number, got {longest!r}; "
             "copy the file again"
         )
     vocabulary = tokenizer.get_vocab()

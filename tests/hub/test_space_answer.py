@@ -31,6 +31,7 @@ from anymo_hf.systems.known_motions import nearest_motions
 from anymo_hf.systems.recognizer import recognize
 
 WALK = Path(__file__).parents[1] / "data" / "walk_left_wrist.csv"
+WITHOUT_TIMES = b"\n".join(b",".join(row.split(b",")[:6]) for row in WALK.read_bytes().splitlines())
 UPLOAD = Upload(WALK.name, WALK.read_bytes(), reading_options(rate=104))
 
 
@@ -79,7 +80,7 @@ def test_near_motions_are_those_of_the_library_made_anew(space):
         ("nothing.csv", b"", "the file is empty"),
         ("photo.jpg", b"\xff\xd8\xff\xe0" + bytes(200), "no known export"),
         ("half.zip", b"PK\x03\x04" + bytes(50), ""),
-        (WALK.name, WALK.read_bytes(), "“Samples per second”"),
+        (WALK.name, WITHOUT_TIMES, "“Samples per second”"),
         ("../../away.csv", b"hello\nworld\n", "away.csv: no row"),
         ("short.csv", b"t,ax,ay,az\n0,0,0,9.8\n0.1,0,0,9.8\n0.2,0,0,9.8\n", "one second"),
     ],
