@@ -260,7 +260,7 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         """KeyError or TypeError where they are missing or damaged."""
         named = {name.removeprefix("trees."): value for name, value in arrays.items() if name.startswith("trees.")}
         try:
-            return RandomTrees.from_arrays(named, self.coefficients_.shape[1], len(self.classes_))
+            return RandomTrees.from_arrays(named, len(self.statistics_mean_), len(self.classes_))
         except ValueError as error:
             raise TypeError(str(error)) from error
 
@@ -450,14 +450,15 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         self.strength_ = self.regularization or self._choose(table, target, people)
         self.coefficients_, self.intercepts_ = _per_class(_logistic(self.strength_).fit(table, target))
         enough = int(np.bincount(target).min()) >= _FEWEST
-        self.trees_ = grow_trees(table, target, self.random_state) if enough else None
+        plain = table[:, : statistics.shape[1]]  # on latents, too, the trees named fewer windows of ClassyGlass right
+        self.trees_ = grow_trees(plain, target, self.random_state) if enough else None
 
     def _linear_scores(self, statistics: np.ndarray, latents: np.ndarray, embeddings: np.ndarray | None) -> np.ndarray:
         """`(n, classes)`, whose softmax are chances."""
         table = self._table(statistics, latents)
         scores = table @ self.coefficients_.T + self.intercepts_
         if self.trees_ is not None:
-            scores = _mixed(scores, _tree_scores(self.trees_, table), _TREES_SHARE)
+            scores = _mixed(scores, _tree_scores(self.trees_, table[:, : statistics.shape[1]]), _TREES_SHARE)
         if embeddings is not None:
             scores = scores + (_PRIOR_ROBUST if self.robust else _PRIOR) * self._prior(embeddings)
         return scores
