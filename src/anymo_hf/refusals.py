@@ -45,11 +45,11 @@ def refusing(path: str | Path, what: str, mend: str = "fetch it again") -> Itera
             whole = (said if named else f"{path}: {said}") + ("" if mended else f"; {mend}")
             raise type(error)(shortened(whole)) from error
         kind = ValueError if isinstance(error, ValueError) else OSError
-        raise kind(shortened(f"{path}: not a readable {what} ({_in_brief(error)}); {mend}")) from error
+        raise kind(shortened(f"{_name(path)}: not a readable {what} ({_in_brief(error)}); {mend}")) from error
     except MemoryError as error:
         raise OSError(f"{path}: asks for more memory than there is, so it is damaged or too large; {mend}") from error
     except Exception as error:
-        raise ValueError(shortened(f"{path}: not a readable {what} ({_in_brief(error)}); {mend}")) from error
+        raise ValueError(shortened(f"{_name(path)}: not a readable {what} ({_in_brief(error)}); {mend}")) from error
 
 
 def _check_kind(path: Path) -> None:
@@ -79,6 +79,12 @@ def _is_sentence(error: ValueError | OSError) -> bool:
 def _in_brief(error: Exception) -> str:
     said = " ".join(str(error).split())[:200]
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def _name(path: Path) -> str:
+    """The path; of an endless one both ends, so that what is said of it is not left out."""
+    text = str(path)
+    return text if len(text) <= _LONGEST // 3 else f"{text[: _LONGEST // 6]}...{text[-_LONGEST // 9 :]}"
 
 
 def shortened(said: str) -> str:

@@ -354,7 +354,7 @@ def test_every_import_is_declared_and_every_requirement_imported():
     folders = ("dataset_scripts", "benchmarks", "examples", "training")
     scripts = [path for folder in folders for path in (ROOT / folder).glob("*.py")]
     # "tests" is the folder of transformers' source in which support/transformers_mixins.py runs
-    ours = {"support", "fuzz", "torture", "benchmarks", "tests", *(path.stem for path in scripts)}
+    ours = {"anymo_command", "support", "fuzz", "torture", "benchmarks", "tests", *(path.stem for path in scripts)}
     assert {module for module in _imported("tests") - ours if not owner(module) & developers} == set()
     pinned = _declared((ROOT / "constraints.txt").read_text())
     assert developers - pinned == {"torch"}  # torch is installed first and by itself

@@ -1,6 +1,5 @@
 """`AnyMoClassifier`: learns, is not fooled by a turned device when robust, comes back from disk, and refuses bad input."""
 
-import copy
 import json
 import tempfile
 from pathlib import Path
@@ -215,6 +214,7 @@ def test_one_window_of_a_class_and_one_person_are_enough_for_linear(data):
     [
         ({"method": "tree"}, "method must be 'linear' or 'full', got 'tree'"),
         ({"steps": 0}, "steps must be a whole number"),
+        ({"trees": -1}, "trees must be a whole number"),
         ({"regularization": -1}, "regularization must be above 0"),
         ({"placements": None}, "placements is missing"),
         ({"sampling_rate": 2}, "sampling_rate"),
@@ -265,8 +265,8 @@ def test_trees_answer_beside_the_regression_from_five_windows_a_class(fitted, da
     windows, labels, people = data
     few = AnyMoClassifier(RELEASE, ("waist",)).fit(windows[::4], np.array(labels)[::4], np.array(people)[::4])
     assert few.trees_ is None
-    alone = copy.copy(fitted)
-    alone.trees_ = None
+    alone = AnyMoClassifier(RELEASE, ("waist",), trees=0).fit(windows, labels, people)
+    assert alone.trees_ is None
     assert not np.allclose(alone.predict_proba(windows), fitted.predict_proba(windows))
     again = AnyMoClassifier.load(fitted.save(tmp_path / "kept"))
     assert np.array_equal(again.predict_proba(windows), fitted.predict_proba(windows))

@@ -28,7 +28,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from ..atomic_write import replacing_folder
 from ..modeling.imu_signal import ACCELERATION_UNITS, ANGULAR_VELOCITY_UNITS, resolve_unit
-from .random_trees import RandomTrees, grow_trees
+from .random_trees import TREES, RandomTrees, grow_trees
 from .signal_statistics import invariant_columns, signal_statistics, slow_columns
 
 if TYPE_CHECKING:
@@ -75,13 +75,14 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         robust: for people whose device will be worn turned another way: only statistics that ignore the device's own axes,
             and training windows worn at random turns as well. Without it networks see small turns only.
         regularization: inverse strength of the penalty; None chooses it by cross-validation over `groups`.
+        trees: how many random trees; 0 leaves them out.
         steps: of training each network, `method="full"`.
         random_state: seed of the random turns, the folds and the networks.
 
     Attributes:
         classes_: the labels, sorted.
         strength_: the regularisation that was used.
-        trees_: the random trees beside the regression, three fourths of the answer; None under five windows of a class.
+        trees_: the random trees beside the regression, three fourths of the answer; None without any or under five windows of a class.
         networks_: those that were trained; none with `method="linear"`.
         network_share_: their share of the answer, 0 to 1.
     """
@@ -100,6 +101,7 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         method: str = "linear",
         robust: bool = False,
         regularization: float | None = None,
+        trees: int = TREES,
         steps: int = 400,
         random_state: int = 0,
     ):
@@ -111,6 +113,7 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         self.method = method
         self.robust = robust
         self.regularization = regularization
+        self.trees = trees
         self.steps = steps
         self.random_state = random_state
 
@@ -208,7 +211,7 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
                 "classes": self.classes_.tolist(),
                 "places": list(self.places_),
                 "strength": float(self.strength_),
-                "trees": self.trees_ is not None,
+                "grown": self.trees_ is not None,
                 "networks": len(self.networks_),
                 "network_share": self.network_share_,
                 "encoder": self._fingerprint(),
@@ -238,7 +241,7 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
             made.network_share_, count = settings["network_share"], settings["networks"]
             for name in _ARRAYS:
                 setattr(made, name, arrays[name])
-            made.trees_ = made._loaded_trees(arrays) if settings["trees"] else None
+            made.trees_ = made._loaded_trees(arrays) if settings["grown"] else None
         except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError, KeyError, TypeError) as error:
             raise OSError(
                 f"{folder}: not a saved AnyMoClassifier, or a damaged one ({error}); save it again"
@@ -269,6 +272,8 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"method must be 'linear' or 'full', got {self.method!r}")
         if not isinstance(self.steps, int | np.integer) or self.steps < 1:
             raise ValueError(f"steps must be a whole number of at least 1, got {self.steps!r}")
+        if not isinstance(self.trees, int | np.integer) or self.trees < 0:
+            raise ValueError(f"trees must be a whole number, 0 or more, got {self.trees!r}")
         if self.regularization is not None and not self.regularization > 0:
             raise ValueError(f"regularization must be above 0, or None, got {self.regularization!r}")
 
@@ -449,9 +454,9 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         table = self._table(statistics, latents)
         self.strength_ = self.regularization or self._choose(table, target, people)
         self.coefficients_, self.intercepts_ = _per_class(_logistic(self.strength_).fit(table, target))
-        enough = int(np.bincount(target).min()) >= _FEWEST
+        enough = self.trees > 0 and int(np.bincount(target).min()) >= _FEWEST
         plain = table[:, : statistics.shape[1]]  # on latents, too, the trees named fewer windows of ClassyGlass right
-        self.trees_ = grow_trees(plain, target, self.random_state) if enough else None
+        self.trees_ = grow_trees(plain, target, self.random_state, int(self.trees)) if enough else None
 
     def _linear_scores(self, statistics: np.ndarray, latents: np.ndarray, embeddings: np.ndarray | None) -> np.ndarray:
         """`(n, classes)`, whose softmax are chances."""
