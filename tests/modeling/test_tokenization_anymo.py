@@ -65,7 +65,11 @@ def test_impossible_sizes_are_refused(arguments):
             lambda file: file | {"model_max_length": "512"},
             "model_max_length .* must be a number",
         ),
-        ("tokenizer_config.json", lambda file: file | {"model_max_length": True}, "model_max_length .* must be a number"),
+        (
+            "tokenizer_config.json",
+            lambda file: file | {"model_max_length": True},
+            "model_max_length .* must be a number",
+        ),
         ("tokenizer.json", lambda file: _with_an_id(file, 2**31), "token of id 2147483648"),
     ],
 )

@@ -20,7 +20,14 @@ class TableClassifier(AnyMoClassifier):
     """
 
     def __init__(
-        self, model=RELEASE, placements=("waist",), method="linear", regularization=0.1, trees=3, steps=1, random_state=0
+        self,
+        model=RELEASE,
+        placements=("waist",),
+        method="linear",
+        regularization=0.1,
+        trees=3,
+        steps=1,
+        random_state=0,
     ):
         super().__init__(
             model, placements, method=method, regularization=regularization, trees=trees, steps=steps,

@@ -82,7 +82,8 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
     Attributes:
         classes_: the labels, sorted.
         strength_: the regularisation that was used.
-        trees_: the random trees beside the regression, three fourths of the answer; None without any or under five windows of a class.
+        trees_: the random trees beside the regression, three fourths of the answer; None without any, or under five windows
+            of a class.
         networks_: those that were trained; none with `method="linear"`.
         network_share_: their share of the answer, 0 to 1.
     """
