@@ -11,7 +11,7 @@ import pytest
 from support.forked import forked_program
 
 from anymo_hf import cli
-from anymo_hf.interruption import ending_in_words, refusing_bad_input
+from anymo_hf.interruption import ending_in_words, refusing_bad_input, was_interrupted
 
 
 @pytest.mark.parametrize(
@@ -133,3 +133,11 @@ def test_a_program_that_is_interrupted_says_so_without_a_traceback(tmp_path, wor
     process.kill()
     said = (tmp_path / "said").read_text()
     assert "Traceback" not in said and "interrupted; what was finished is kept" in said
+
+
+def test_an_interruption_is_forgotten_after_its_block():
+    with pytest.raises(SystemExit), ending_in_words("first"):
+        signal.raise_signal(signal.SIGINT)
+    assert not was_interrupted()
+    with pytest.raises(ValueError, match="of another run"), ending_in_words("second"):
+        raise ValueError("of another run")

@@ -7,7 +7,6 @@ import re
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -36,7 +35,8 @@ def ending_in_words(program: str) -> Iterator[None]:
     """
     global _interrupted
     usual, handler, _interrupted = sys.unraisablehook, signal.getsignal(signal.SIGINT), False
-    sys.unraisablehook = partial(_hear_again, usual)
+    ended = threading.Event()
+    sys.unraisablehook = partial(_hear_again, usual, ended)
     own = handler is signal.default_int_handler and threading.current_thread() is threading.main_thread()
     if own:
         signal.signal(signal.SIGINT, _hear)
@@ -60,7 +60,8 @@ def ending_in_words(program: str) -> Iterator[None]:
         )
         raise SystemExit(2) from error
     finally:
-        sys.unraisablehook = usual
+        sys.unraisablehook, _interrupted = usual, False
+        ended.set()
         if own:
             signal.signal(signal.SIGINT, handler)
 
@@ -76,17 +77,17 @@ def _hear(number: int, frame: Any) -> None:
     signal.default_int_handler(number, frame)
 
 
-def _hear_again(usual: Callable[[Any], object], unraisable: Any) -> None:
+def _hear_again(usual: Callable[[Any], object], ended: threading.Event, unraisable: Any) -> None:
     """Ctrl-C within the end of an object, such as a table of `datasets`, which Python prints and forgets, comes again."""
     if issubclass(unraisable.exc_type, KeyboardInterrupt):
-        _thread.start_new_thread(_interrupt_later, ())  # at once it would fall into this function
+        _thread.start_new_thread(_interrupt_later, (ended,))  # at once it would fall into this function
     else:
         usual(unraisable)
 
 
-def _interrupt_later() -> None:
-    time.sleep(_AGAIN)
-    _thread.interrupt_main()
+def _interrupt_later(ended: threading.Event) -> None:
+    if not ended.wait(_AGAIN):  # after the block it would hit what has nothing to do with it
+        _thread.interrupt_main()
 
 
 @contextmanager
