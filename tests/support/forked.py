@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 _FORK = multiprocessing.get_context("fork")
@@ -56,9 +57,13 @@ def forked_ranks(function, *arguments, folder, **environment):
 
 
 def finish_ranks(ranks, folder):
-    """Waits for ranks; one that fails ends the other, and what they said is shown."""
+    """Waits for ranks; one that fails ends the other, and what they said is shown, as it is after five minutes."""
+    end = time.monotonic() + 300
     while any(rank.is_alive() for rank in ranks) and not any(rank.exitcode for rank in ranks):
-        multiprocessing.connection.wait([rank.sentinel for rank in ranks if rank.exitcode is None])
+        # asked again every second: what else the test's process starts meanwhile may keep a sentinel open
+        multiprocessing.connection.wait([rank.sentinel for rank in ranks if rank.exitcode is None], timeout=1)
+        if time.monotonic() > end:
+            break
     for rank in ranks:
         rank.kill()
         rank.join()
