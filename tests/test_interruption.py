@@ -141,3 +141,13 @@ def test_an_interruption_is_forgotten_after_its_block():
     assert not was_interrupted()
     with pytest.raises(ValueError, match="of another run"), ending_in_words("second"):
         raise ValueError("of another run")
+
+
+def test_ctrl_c_while_the_block_is_entered_is_a_line_too(monkeypatch, capsys):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("anymo_hf.interruption.threading.Event", interrupted)
+    with pytest.raises(SystemExit) as end, ending_in_words("walk"):
+        pass
+    assert end.value.code == 130 and "walk: interrupted" in capsys.readouterr().err

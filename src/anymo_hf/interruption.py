@@ -34,15 +34,18 @@ def ending_in_words(program: str) -> Iterator[None]:
         SystemExit: in both cases; other errors pass.
     """
     global _interrupted
-    usual, handler, _interrupted = sys.unraisablehook, signal.getsignal(signal.SIGINT), False
-    ended = threading.Event()
-    sys.unraisablehook = partial(_hear_again, usual, ended)
-    own = handler is signal.default_int_handler and threading.current_thread() is threading.main_thread()
-    if own:
-        signal.signal(signal.SIGINT, _hear)
+    usual, handler, own = sys.unraisablehook, signal.getsignal(signal.SIGINT), False
     try:
         try:
-            yield
+            _interrupted, ended = False, threading.Event()
+            sys.unraisablehook = partial(_hear_again, usual, ended)
+            own = handler is signal.default_int_handler and threading.current_thread() is threading.main_thread()
+            if own:
+                signal.signal(signal.SIGINT, _hear)
+            try:
+                yield
+            finally:
+                ended.set()
         except Exception as error:
             if _interrupted:  # a library made an error of its own of Ctrl-C
                 raise KeyboardInterrupt from error
@@ -61,7 +64,6 @@ def ending_in_words(program: str) -> Iterator[None]:
         raise SystemExit(2) from error
     finally:
         sys.unraisablehook, _interrupted = usual, False
-        ended.set()
         if own:
             signal.signal(signal.SIGINT, handler)
 

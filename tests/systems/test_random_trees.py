@@ -42,3 +42,10 @@ def test_damaged_arrays_are_refused(rows, name, change, message):
     arrays = grow_trees(*rows, seed=0, trees=3).arrays()
     with pytest.raises(ValueError, match=message):
         RandomTrees.from_arrays(arrays | {name: change(arrays[name])}, columns=7, classes=3)
+
+
+def test_a_missing_array_is_named(rows):
+    arrays = grow_trees(*rows, seed=0, trees=3).arrays()
+    del arrays["threshold"]
+    with pytest.raises(ValueError, match="of its trees threshold is missing"):
+        RandomTrees.from_arrays(arrays, columns=7, classes=3)

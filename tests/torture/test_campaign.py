@@ -156,13 +156,9 @@ def test_every_pair_comes_before_any_comes_again():
 @pytest.mark.parametrize("name", ["tables", "recognize --manifest", "corpus", "train encoder", "build anymo-zeroshot"])
 def test_nothing_is_lost_in_a_short_slice(tmp_path, monkeypatch, name):
     monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
-    for number in range(
-        2
-    ):  # moments differ from run to run: one rare finding belongs to the campaign, two in a row are a fault
-        seed = np.random.default_rng(len(name)).integers(1000).item()
-        report = campaign.run(tmp_path / str(number), 5, seed, [name], most=4, say=False)
-        if not report.findings:
-            break
+    report = campaign.run(
+        tmp_path, 5, np.random.default_rng(len(name)).integers(1000).item(), [name], most=4, say=False
+    )
     assert report.findings == [] and report.total()["equal"] == report.done == 4
 
 

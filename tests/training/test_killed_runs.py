@@ -53,9 +53,9 @@ def whole(corpus_folder, accelerator, tmp_path_factory):
     return root, seconds
 
 
-def kill_when_saving(process, draft):
-    """SIGKILL as soon as a checkpoint is being written."""
-    while process.is_alive() and not draft.exists():
+def kill_when_saving(process, folder):
+    """SIGKILL as soon as the process writes a checkpoint there; drafts of those before it are not its own."""
+    while process.is_alive() and not list(folder.glob(f".{CHECKPOINT}.*.{process.pid}.part")):
         time.sleep(0.0005)
     kill(process)
 
@@ -109,7 +109,7 @@ def test_a_killed_stage_ends_with_the_bits_of_a_whole_one(whole, accelerator, tm
         process = FORK.Process(target=STAGES[stage][0], args=arguments(stage, run, accelerator))
         process.start()
         if number % 2 == 0:
-            kill_when_saving(process, run / stage / (f".{CHECKPOINT}.part"))
+            kill_when_saving(process, run / stage)
         else:  # at any moment
             process.join(rng.uniform(0, 0.7 * seconds[stage]))
             kill(process)
@@ -135,7 +135,7 @@ def test_the_command_of_a_stage_goes_on_after_being_killed(whole, tmp_path):
     command = ("anymo_hf.training.stage_commands", "encoder", "--config", config, "--output", tmp_path)
     for _ in range(2):
         process = forked_program(*command, ACCELERATE_USE_CPU="true")
-        kill_when_saving(process, tmp_path / "encoder" / f".{CHECKPOINT}.part")
+        kill_when_saving(process, tmp_path / "encoder")
         assert process.exitcode == -signal.SIGKILL
     last = forked_program(*command, out=tmp_path / "said.txt", ACCELERATE_USE_CPU="true")
     last.join()

@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+from support.forked import forked
 from torch import nn
 
 from anymo_hf.training import training_loop
@@ -447,3 +448,15 @@ def test_a_folder_is_replaced_only_by_a_complete_one(tmp_path):
     assert [path.name for path in target.iterdir()] == ["a"]
     replace_folder(target, lambda draft: (draft / "c").write_text("new"))
     assert [path.name for path in target.iterdir()] == ["c"] and [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_second_run_at_the_same_time_takes_no_draft_away(tmp_path):
+    def write(draft):
+        (draft / "a").write_text("first")
+        second = forked(replace_folder, tmp_path / "model", lambda own: (own / "a").write_text("second"))
+        second.join()
+        assert second.exitcode == 0 and (tmp_path / "model" / "a").read_text() == "second"
+
+    replace_folder(tmp_path / "model", write)
+    assert (tmp_path / "model" / "a").read_text() == "first"
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]

@@ -42,9 +42,7 @@ _CLIP = 3.0  # standard deviations; one wild statistic must not outvote the rest
 _LATENT_SHARE = 0.3  # of the statistics' length: few labels cannot tell which latents matter; set by hand on HAPT
 _PRIOR = 0.1  # exponent of the zero-shot score of a class's name
 _PRIOR_ROBUST = 0.3  # statistics that ignore the device's frame say less, so the name may say more
-_SLOWEST = (
-    20.0  # Hz, of devices that people may use the classifier with: what lies above half of it is not learned from
-)
+_SLOWEST = 20.0  # Hz, of devices that may be used with it: what lies above half of that is not learned from
 _BATCH = 64
 _FEWEST = 5  # windows of the rarest class below which nothing is cross-validated and no tree grown
 _MOUNTINGS = 2  # random ways of wearing each training window's device, when robust
@@ -242,7 +240,7 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
             made.network_share_, count = settings["network_share"], settings["networks"]
             for name in _ARRAYS:
                 setattr(made, name, arrays[name])
-            made.trees_ = made._loaded_trees(arrays) if settings["grown"] else None
+            grown = settings["grown"]
         except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError, KeyError, TypeError) as error:
             raise OSError(
                 f"{folder}: not a saved AnyMoClassifier, or a damaged one ({error}); save it again"
@@ -253,20 +251,17 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
                 f"{folder}: fitted on another release than {made.model!r} is now; fit it again, or give the old checkpoint"
             )
         try:
+            trees = {name.removeprefix("trees."): array for name, array in arrays.items() if name.startswith("trees.")}
+            columns, classes = len(made.statistics_mean_), len(made.classes_)
+            made.trees_ = RandomTrees.from_arrays(trees, columns, classes) if grown else None
             made.networks_ = [made._loaded_network(arrays, number) for number in range(count)]
+        except ValueError as error:
+            raise OSError(f"{folder}: {error}; save it again") from error
         except (RuntimeError, KeyError) as error:
             raise OSError(
                 f"{folder}: tensors of a network are missing or misshapen ({error}); save it again"
             ) from error
         return made
-
-    def _loaded_trees(self, arrays: Mapping[str, np.ndarray]) -> RandomTrees:
-        """KeyError or TypeError where they are missing or damaged."""
-        named = {name.removeprefix("trees."): value for name, value in arrays.items() if name.startswith("trees.")}
-        try:
-            return RandomTrees.from_arrays(named, len(self.statistics_mean_), len(self.classes_))
-        except ValueError as error:
-            raise TypeError(str(error)) from error
 
     def _check_settings(self) -> None:
         if self.method not in ("linear", "full"):

@@ -53,9 +53,10 @@ class RandomTrees:
             columns, classes: of the tables and answers that they must fit.
 
         Raises:
-            KeyError: an array is missing.
-            ValueError: arrays that are no trees of such tables.
+            ValueError: an array is missing, or they are no trees of such tables.
         """
+        if missing := [field.name for field in fields(cls) if field.name not in arrays]:
+            raise ValueError(f"of its trees {', '.join(missing)} is missing")
         made = cls(**{field.name: arrays[field.name] for field in fields(cls)})
         nodes = len(made.column)
         shapes = (made.column.shape, made.threshold.shape, made.children.shape, made.chances.shape)

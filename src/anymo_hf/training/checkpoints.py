@@ -92,7 +92,7 @@ def _in_our_words(target: Path) -> Iterator[None]:
 def replace_folder(target: str | Path, write: Callable[[Path], object]) -> Path:
     """Lets `write` fill a temporary folder, then puts it in the place of `target`; OSError when it cannot."""
     target = Path(target)
-    with _in_our_words(target), replacing_folder(target, alone=True) as draft:
+    with _in_our_words(target), replacing_folder(target) as draft:
         write(draft)
     return target
 
@@ -100,7 +100,7 @@ def replace_folder(target: str | Path, write: Callable[[Path], object]) -> Path:
 def write_metrics(folder: Path, metrics: dict) -> None:
     """metrics.json, whole or not at all."""
     with _in_our_words(folder / METRICS):
-        write_bytes(folder / METRICS, (json.dumps(metrics, indent=2) + "\n").encode(), alone=True)
+        write_bytes(folder / METRICS, (json.dumps(metrics, indent=2) + "\n").encode())
 
 
 def finished_metrics(folder: str | Path, fingerprint: str, *results: Path) -> dict | None:
@@ -157,7 +157,7 @@ def save_checkpoint(
         )
     notes = {"step": str(log.step), "seconds": repr(log.seconds), "fingerprint": fingerprint}
     notes |= {"averages": json.dumps(log.averages), "history": json.dumps(log.history)}
-    with _in_our_words(path), draft_beside(path, alone=True) as draft:
+    with _in_our_words(path), draft_beside(path) as draft:
         draft.mkdir()  # safetensors writes to a name of its own beside the file, which a killed run leaves behind
         save_file(tensors, draft / path.name, notes)
         os.replace(draft / path.name, path)

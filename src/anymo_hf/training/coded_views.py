@@ -80,5 +80,5 @@ def load_codes(path: str | Path) -> CodedViews:
 
 def save_codes(path: Path, views: CodedViews) -> None:
     """Writes what `load_codes` reads, by way of a temporary name."""
-    with replacing(path, alone=True) as draft, draft.open("wb") as file:
+    with replacing(path) as draft, draft.open("wb") as file:
         np.savez(file, **vars(views))
