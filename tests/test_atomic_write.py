@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from anymo_hf import atomic_write
-from anymo_hf.atomic_write import draft_beside, replacing, replacing_folder, write_json, write_text
+from anymo_hf.atomic_write import replacing, replacing_folder, write_json, write_text
 
 
 def test_what_is_written_is_there_and_nothing_else(tmp_path):
@@ -43,18 +43,6 @@ def test_a_folder_is_replaced_whole_or_stays_as_it_was(tmp_path):
         (draft / "a").write_text("half")
         raise RuntimeError
     assert files_of(tmp_path) == {"new/made/a": "3"} and len([*tmp_path.rglob("*")]) == 3
-
-
-@pytest.mark.parametrize("kind", ["file", "folder"])
-def test_the_only_writer_clears_what_a_killed_run_left(tmp_path, kind):
-    with draft_beside(tmp_path / "a", alone=True) as left:
-        pass
-    (left if kind == "file" else left / "half").parent.mkdir(exist_ok=True)
-    (left if kind == "file" else left / "half").write_text("half")
-    with replacing(tmp_path / "a", alone=True) as draft:
-        assert draft == left and not draft.exists()
-        draft.write_text("whole")
-    assert files_of(tmp_path) == {"a": "whole"}
 
 
 def test_writers_at_a_time_have_a_name_each(tmp_path, monkeypatch):
@@ -92,7 +80,7 @@ with replacing(sys.argv[1]) as draft:
     assert (tmp_path / "a.json").read_text() == "half" and not writing.exists()
 
 
-def killed_at(moment: int, path: Path, exchanges: bool, alone: bool) -> bool:
+def killed_at(moment: int, path: Path, exchanges: bool) -> bool:
     """Whether a process that replaces the folder meets SIGKILL after so many changes of the disk; False if it ends."""
     child = os.fork()
     if child:
@@ -115,7 +103,7 @@ def killed_at(moment: int, path: Path, exchanges: bool, alone: bool) -> bool:
     try:
         atomic_write._exchanged = exchange_or_not
         sys.addaudithook(count)
-        with replacing_folder(path, alone) as draft:
+        with replacing_folder(path) as draft:
             for name in ("a", "b"):
                 (draft / name).write_text("new")
         os._exit(0)
@@ -124,23 +112,18 @@ def killed_at(moment: int, path: Path, exchanges: bool, alone: bool) -> bool:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.parametrize("alone", [True, False])
 @pytest.mark.parametrize("exchanges", [True, False])
-def test_a_kill_at_any_step_leaves_the_old_folder_or_the_new_one(tmp_path, exchanges, alone):
+def test_a_kill_at_any_step_leaves_the_old_folder_or_the_new_one(tmp_path, exchanges):
     old, new = {"a": "old", "c": "old"}, {"a": "new", "b": "new"}
     seen, gone, killed = [], 0, True
     while killed:
         folder = tmp_path / str(len(seen))
         for name, text in old.items():
             write_text(folder / "made" / name, text)
-        killed = killed_at(len(seen), folder / "made", exchanges, alone)
+        killed = killed_at(len(seen), folder / "made", exchanges)
         gone += not (folder / "made").exists()
         atomic_write._sweep.cache_clear()  # as a later process begins
-        if alone:
-            with draft_beside(folder / "made", alone=True):
-                pass
-        else:
-            write_text(folder / "other", "").unlink()
+        write_text(folder / "other", "").unlink()
         seen.append(files_of(folder / "made"))
         assert seen[-1] in (old, new) and [*folder.iterdir()] == [folder / "made"]
     assert seen[0] == old and seen[-1] == new and len(seen) > 4 and old in seen[1:]

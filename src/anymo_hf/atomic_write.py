@@ -23,20 +23,19 @@ _MACHINE = re.sub(r"[^A-Za-z0-9-]", "-", platform.node())[:32] or "here"
 
 
 @contextmanager
-def draft_beside(path: str | Path, alone: bool = False) -> Iterator[Path]:
+def draft_beside(path: str | Path) -> Iterator[Path]:
     """A free temporary name beside `path`, whose folder is made; nothing is left of it after the block.
+
+    Each process has a name of its own, so that two that write `path` at once take nothing from each other; what killed ones
+    of this machine left in the folder is removed by the first write there.
 
     Args:
         path: of a file or a folder.
-        alone: only one process at a time writes `path`. The temporary name is then always the same, so that what a killed
-            run left there is removed; without, each process has a name of its own, and what killed ones of this machine
-            left in the folder is removed by the first write there.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not alone:
-        _sweep(path.parent.absolute())
-    draft = path.with_name(f".{path.name}.part" if alone else f".{path.name}.{_MACHINE}.{os.getpid()}.part")
+    _sweep(path.parent.absolute())
+    draft = path.with_name(f".{path.name}.{_MACHINE}.{os.getpid()}.part")
     _put_back(draft.with_suffix(_ASIDE), path)
     _remove(draft)
     try:
@@ -46,22 +45,22 @@ def draft_beside(path: str | Path, alone: bool = False) -> Iterator[Path]:
 
 
 @contextmanager
-def replacing(path: str | Path, alone: bool = False) -> Iterator[Path]:
+def replacing(path: str | Path) -> Iterator[Path]:
     """`draft_beside`; the file written there takes its place at the end. After an error `path` stays as it was."""
-    with draft_beside(path, alone) as draft:
+    with draft_beside(path) as draft:
         yield draft
         os.replace(draft, path)
 
 
 @contextmanager
-def replacing_folder(path: str | Path, alone: bool = False) -> Iterator[Path]:
+def replacing_folder(path: str | Path) -> Iterator[Path]:
     """`draft_beside` as an empty folder, which takes the place of the folder `path` at the end.
 
     After an error in the block the old folder stays as it was. A kill at any moment leaves the old or the new one; where
     the system cannot exchange two folders at once, it may leave the old one aside, and the next write puts it back.
     """
     path = Path(path)
-    with draft_beside(path, alone) as draft:
+    with draft_beside(path) as draft:
         draft.mkdir()
         yield draft
         if not path.is_dir() or path.is_symlink():
@@ -73,9 +72,9 @@ def replacing_folder(path: str | Path, alone: bool = False) -> Iterator[Path]:
             _remove(aside)
 
 
-def write_bytes(path: str | Path, data: bytes, alone: bool = False) -> Path:
-    """A file of these bytes; `alone` as in `draft_beside`."""
-    with replacing(path, alone) as draft:
+def write_bytes(path: str | Path, data: bytes) -> Path:
+    """A file of these bytes."""
+    with replacing(path) as draft:
         draft.write_bytes(data)
     return Path(path)
 

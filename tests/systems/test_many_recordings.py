@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import sys
 import types
 
@@ -10,6 +11,8 @@ import pytest
 from datasets import load_dataset
 from support.program import refused, samples, write_csv
 
+from anymo_hf import atomic_write
+from anymo_hf.atomic_write import draft_beside
 from anymo_hf.recordings.devices.read_device import read_device
 from anymo_hf.systems.many_recordings import RecognizeSettings, read_manifest, recognize_manifest
 from anymo_hf.systems.recognizer import load_recognizer, recognize
@@ -70,7 +73,12 @@ def test_what_is_there_stays_and_what_has_changed_is_worked_out_again(study, tin
     (kept,) = (out / "data").glob("a.csv-*.parquet")
     (lost,) = (out / "data").glob("day_two-*.parquet")
     lost.unlink()
-    (out / "data" / f".{lost.name}.part").write_bytes(b"cut off")  # as a killed run leaves it
+    if (child := os.fork()) == 0:
+        draft_beside(lost).__enter__().write_bytes(b"cut off")
+        os._exit(0)  # as a killed run leaves it
+    os.waitpid(child, 0)
+    assert len(list((out / "data").glob("*.part"))) == 1
+    atomic_write._sweep.cache_clear()  # as a later process begins
     before = kept.stat().st_mtime_ns
     recognize_manifest(read_manifest(study), out, settings)
     assert contents(out) == whole and kept.stat().st_mtime_ns == before

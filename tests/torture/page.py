@@ -54,8 +54,9 @@ MENDED = """
 - Ctrl-C in the first second of `anymo`, while it is imported, was a traceback: `tests/test_anymo_command.py`.
 - A kill between the removal of an old folder and the renaming of the new one lost the old. The two are now exchanged in
   one step, or the old one is moved aside and the next write puts it back: `tests/test_atomic_write.py`.
-- Two trainings at once in one folder had drafts of one name and deleted each other's, so that both were refused; each process
-  has names of its own now: `tests/training/test_training_loop.py`.
+- Two commands at once in one folder had drafts of one name: two trainings deleted each other's, so that both were refused,
+  and of two corpora one put the other's half shard in place. Each process has names of its own now:
+  `tests/test_atomic_write.py`, `tests/training/test_training_loop.py`.
 - Ctrl-C while a program's own handling of it began was a traceback: `tests/test_interruption.py`.
 """
 

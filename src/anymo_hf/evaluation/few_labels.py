@@ -110,7 +110,7 @@ def load_windows(name: str, data: Path, processor: Any, tokenizer_hash: str, cac
         columns["subject"] = [recording.subject for recording in recordings]
         places = sorted({place for recording in recordings for place in recording.signals})
         columns["features"] = window_features(recordings, places).tolist()
-        with replacing_folder(kept, alone=True) as draft:
+        with replacing_folder(kept) as draft:
             Dataset.from_dict(columns).save_to_disk(str(draft))
     train, test = split_people(load_from_disk(str(kept)))
     test = test.select(stratified_subset(np.array(test["labels"]), TEST_WINDOWS, seed=0))

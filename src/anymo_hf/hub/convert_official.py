@@ -143,7 +143,7 @@ def convert_official(
     }
     say(f"writing {out}")
     try:
-        with replacing_folder(target, alone=True) as draft:
+        with replacing_folder(target) as draft:
             save_release(draft, model, processor)
             if any(name.startswith("predictor.") for name in files["encoder"].tensors):
                 stgcn.save_pretrained(draft / PRETRAINING_FOLDER)

@@ -219,7 +219,7 @@ def _answer(job: _Job) -> dict[str, Any]:
     }  # fmt: skip
     facts = {"made_of": job.facts, "row": row}
     table = _table(one, stretches[0], entries, answers).replace_schema_metadata({_FACTS: json.dumps(facts)})
-    with replacing(job.path, alone=True) as draft:
+    with replacing(job.path) as draft:
         pq.write_table(table, draft, compression="zstd")
     return facts
 

@@ -163,7 +163,7 @@ def _unchanged(sources: Callable[[], str], known: str) -> None:
 def _write_part(job: tuple[WindowBuilder, dict[str, Any], Path, Callable[[], None]]) -> None:
     builder, arguments, path, check = job
     features, size = builder.info.features, builder.DEFAULT_WRITER_BATCH_SIZE
-    with replacing(path, alone=True) as draft:
+    with replacing(path) as draft:
         with ArrowWriter(path=str(draft), features=features, writer_batch_size=size) as writer:
             for _, row in builder._generate_examples(**arguments):
                 writer.write(features.encode_example(row))
@@ -218,7 +218,7 @@ def write_split(
             continue
         part = rows.select(range(index * size, min((index + 1) * size, rows.num_rows))).with_format("arrow")
         # small row groups: whoever streams or shuffles holds one at a time
-        with replacing(path, alone=True) as draft, pq.ParquetWriter(draft, schema, compression="zstd") as file:
+        with replacing(path) as draft, pq.ParquetWriter(draft, schema, compression="zstd") as file:
             for batch in part.iter(_ROW_GROUP):
                 file.write_table(table_cast(batch, schema))
     return {"rows": rows.num_rows, "bytes": rows.data.nbytes, "shards": files}

@@ -128,7 +128,7 @@ class _Job:
 def _make(task: tuple[Path, _Job]) -> ShardEntry:
     _, job = task
     write = _write_dense if job.kind == "dense" else _write_views
-    with replacing(job.out / job.file, alone=True) as draft:
+    with replacing(job.out / job.file) as draft:
         write(job, draft)
     return job.entry()
 

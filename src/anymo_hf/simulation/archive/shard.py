@@ -88,7 +88,7 @@ def write_shard(path: str | Path, pieces: Iterable[Poses], info: RecordingInfo) 
         ValueError: pieces that `pose_track` or the codec refuse, or fewer than 3 frames.
     """
     start = 0
-    with replacing(path, alone=True) as draft, pq.ParquetWriter(
+    with replacing(path) as draft, pq.ParquetWriter(
         draft, _SCHEMA, compression="zstd", compression_level=9, use_dictionary=False,
         write_statistics=False, write_page_checksum=True, store_schema=False,
     ) as writer:  # fmt: skip

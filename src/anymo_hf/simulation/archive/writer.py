@@ -161,7 +161,7 @@ def write_archive(
     for entry in entries:
         info = Shard(folder / entry.file).info
         clips += [(recording_name(entry.file), clip) for clip in info.clips]
-    write_bytes(folder / CLIPS, clips_table(clips), alone=True)
+    write_bytes(folder / CLIPS, clips_table(clips))
     tables = entry_of(folder, CLIPS), entry_of(folder, PLACEMENTS)
     manifest = Manifest("kinematics", __version__, recipe, tuple(entries), tables, left_out, counts(left_out))
     write_manifest(folder, manifest)
@@ -225,7 +225,7 @@ def write_once(path: Path, data: bytes, otherwise: str) -> None:
     """Writes a file that the whole archive rests on, or makes sure that it is the same."""
     if path.is_file() and path.read_bytes() != data:
         raise ValueError(f"{path} is {otherwise}; give a new folder")
-    write_bytes(path, data, alone=True)
+    write_bytes(path, data)
 
 
 def _finished(folder: Path, job: RecordingJob) -> tuple[ShardEntry, ...] | None:
