@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.few_activities import FEW_ACTIVITIES
 
 from anymo_hf.cli.reading import summary_lines
 from anymo_hf.hub import space_answer
@@ -27,6 +28,7 @@ from anymo_hf.hub.space_answer import (
 from anymo_hf.hub.space_app import answer_parts
 from anymo_hf.recordings.devices.device_format import ReadingOptions
 from anymo_hf.recordings.devices.export import read_export
+from anymo_hf.systems import known_motions
 from anymo_hf.systems.known_motions import nearest_motions
 from anymo_hf.systems.recognizer import recognize
 
@@ -66,8 +68,8 @@ def test_the_answer_is_that_of_the_commands(space):
     np.testing.assert_array_equal(answer.window.codes, codes[0][0])
 
 
-@pytest.mark.slow
-def test_near_motions_are_those_of_the_library_made_anew(space):
+def test_near_motions_are_those_of_the_library_made_anew(space, monkeypatch):
+    monkeypatch.setattr(known_motions, "ACTIVITIES", FEW_ACTIVITIES)
     embedding = answer_upload(space, UPLOAD, "left_wrist").window.embedding
     (anew,) = nearest_motions(*space.loaded, embedding[None], [13], 5, (0,))
     assert space.nearest("left_wrist", embedding) == anew == space.nearest("left_forearm", embedding)

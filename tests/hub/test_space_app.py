@@ -1,33 +1,38 @@
 """The page as a server on loopback: two users at once, limits, and no file that stays."""
 
-import os
 import socket
-import subprocess
-import sys
+import tempfile
 import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("gradio", reason="needs gradio: pip install 'anymo-hf[space]'")
+from support.few_activities import FEW_ACTIVITIES
+from support.forked import forked
 
 from anymo_hf.hub.space_answer import FIELDS
+from anymo_hf.systems import known_motions
 
 ROOT = Path(__file__).parents[2]
 WALK = ROOT / "tests" / "data" / "walk_left_wrist.csv"
 POCKET = ROOT / "tests" / "data" / "walk_left_pocket.csv"
 
-pytestmark = pytest.mark.slow
+# looked for, not imported: every process of the tests would wait for it
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("gradio") is None, reason="needs gradio: pip install 'anymo-hf[space]'"),
+]
 
 
 @pytest.fixture(scope="module")
 def page(tiny_release):
-    """The running page with a tiny model."""
+    """The running page with a tiny model and few known motions, each of which takes time to simulate."""
     from anymo_hf.hub import space_app
 
     with pytest.MonkeyPatch.context() as patch:  # files wait to be deleted, and a test for that
+        patch.setattr(known_motions, "ACTIVITIES", FEW_ACTIVITIES)
         patch.setattr(space_app, "KEPT_SECONDS", 6)
         patch.setattr(space_app, "SWEEP_SECONDS", 0.5)
         running = space_app.serve(str(tiny_release), wait=False)
@@ -155,21 +160,25 @@ def test_the_space_names_the_versions_that_the_tests_have():
     assert copy.read_bytes() == WALK.read_bytes()
 
 
+def start_server(model):
+    from anymo_hf.hub.space_app import serve
+
+    tempfile.tempdir = None  # asked for again: the variable is this process's own
+    serve(model)
+
+
 def test_a_server_that_is_told_to_end_takes_its_folder_along(tiny_release, tmp_path):
-    code = f"from anymo_hf.hub.space_app import serve; serve({str(tiny_release)!r})"
-    server = subprocess.Popen(
-        [sys.executable, "-u", "-c", code],
-        env=os.environ | {"TMPDIR": str(tmp_path)},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    said = tmp_path / "said"
+    server = forked(start_server, str(tiny_release), out=said, TMPDIR=str(tmp_path))
     try:
-        while "Running on local URL" not in (line := server.stdout.readline()):
-            assert line, "the server ended before it ran"
+        until = time.monotonic() + 120
+        while "Running on local URL" not in (said.read_text() if said.exists() else ""):
+            assert server.is_alive() and time.monotonic() < until, "the server ended before it ran"
+            time.sleep(0.1)
         assert list(tmp_path.glob("anymo-space-*"))
         time.sleep(1)
         server.terminate()
-        server.communicate(timeout=30)
+        server.join(30)
     finally:
         server.kill()
     assert not list(tmp_path.glob("anymo-space-*"))

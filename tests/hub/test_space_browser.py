@@ -7,20 +7,22 @@ import base64
 import os
 import shutil
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-pytest.importorskip("gradio", reason="needs gradio: pip install 'anymo-hf[space]'")
 selenium = pytest.importorskip("selenium", reason="needs selenium: pip install selenium")
 
 from selenium import webdriver  # noqa: E402
 from selenium.webdriver.common.by import By  # noqa: E402
 from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
+from support.few_activities import FEW_ACTIVITIES  # noqa: E402
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.skipif(find_spec("gradio") is None, reason="needs gradio: pip install 'anymo-hf[space]'"),
     pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs a browser: apt-get install chromium chromium-driver"),
 ]
 WALK = Path(__file__).parents[1] / "data" / "walk_left_wrist.csv"
@@ -29,11 +31,14 @@ DESK, PHONE = (1280, 900), (390, 844)
 
 @pytest.fixture(scope="module")
 def page(tiny_release):
-    """The running page with a tiny model."""
+    """The running page with a tiny model and few known motions, each of which takes time to simulate."""
     from anymo_hf.hub.space_app import serve
+    from anymo_hf.systems import known_motions
 
-    running = serve(str(tiny_release), wait=False)
-    yield running
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(known_motions, "ACTIVITIES", FEW_ACTIVITIES)
+        running = serve(str(tiny_release), wait=False)
+        yield running
     running.close()
     running.temporary_folder.cleanup()
 
