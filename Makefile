@@ -58,14 +58,17 @@ retrain-systems: $(VENV)/.train-ready
 	    --source $(or $(OUTPUT),runs/nano)/$$name/model $(ARGS) || exit 1;) \
 	done
 
-# all tests in WORKERS processes; then those that a change needs at every save: no killed runs, no whole builders, no
-# released weights
+# all tests in WORKERS processes; then those that a change needs at every save: no killed runs, no whole trainings and
+# builders, no released weights. Bytecode is kept, so that not every process rewrites the assertions anew; and no plugin
+# but xdist is loaded, for pytest rewrites those, too
 WORKERS ?= 2
+PYTEST = OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(BIN)/python -m pytest -q -p xdist \
+	-n $(WORKERS) --dist loadfile --no-loadscope-reorder
 test: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder tests
+	$(PYTEST) tests
 
 test-fast: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not slow" tests
+	$(PYTEST) -m "not slow" tests
 
 # faults at random moments against every command that leaves results, so many minutes on two cores; a stopped campaign goes
 # on in runs/torture, and results/torture.json and docs/faults.md tell of it

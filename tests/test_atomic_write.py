@@ -55,6 +55,7 @@ def test_writers_at_a_time_have_a_name_each(tmp_path, monkeypatch):
     assert files_of(tmp_path) == {"a": "first"}
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_left_goes_with_the_next_write_and_what_another_writes_stays(tmp_path):
     code = """
 import os, sys

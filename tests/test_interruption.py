@@ -98,6 +98,7 @@ def test_an_error_that_a_library_makes_of_ctrl_c_is_ctrl_c(refusing, capsys):
         raise ValueError("no rows")
 
 
+@pytest.mark.slow
 def test_real_want_of_memory_is_said(tmp_path):
     code = """
 import resource

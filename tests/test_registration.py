@@ -24,6 +24,7 @@ def run_forked(code, *arguments):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_importing_loads_no_torch_and_leaves_the_import_system_alone():
     code = (
         "import sys, anymo_hf\n"

@@ -141,6 +141,7 @@ def test_from_windows_to_labels(serve, tmp_path, windows, faulty):
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "work" / "annotated.parquet"), table)
 
 
+@pytest.mark.slow
 def test_a_budget_in_small_steps_asks_the_same_as_one_run(serve, tmp_path, windows):
     server = serve(answers=model_answers())
     steps = 0

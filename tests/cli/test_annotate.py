@@ -57,6 +57,7 @@ def test_run_stops_for_people_and_goes_on(server, tmp_path, windows):
     assert re.search(r"windows_labelled +10\n", second.output)
 
 
+@pytest.mark.slow
 def test_stages_one_by_one_with_anymo180(server, tmp_path, windows):
     work, where = tmp_path / "work", ("--base-url", server.url, "--model", "m", "--api-key", "k")
     assert run("augment", work, "--windows", windows, *where).exit_code == 0
@@ -86,6 +87,7 @@ def test_the_budget_ends_with_code_3_and_says_how_far(server, tmp_path, windows)
     assert report["asked"]["cost"] == pytest.approx((10 * 0.1 + 5 * 0.5) / 1e6, abs=1e-6) and len(server.log) == 2
 
 
+@pytest.mark.slow
 def test_windows_of_nymeria_are_its_annotations_up_to_the_wearers_name(tmp_path):
     annotations = pd.read_parquet(write_mini_nymeria(tmp_path / "mini", people=1, sessions=2, seconds=8.0))
     broken = next(path for path in sorted((tmp_path / "mini").iterdir()) if path.is_dir())

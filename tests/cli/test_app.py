@@ -230,6 +230,7 @@ def test_evaluate_recognition_keeps_what_is_done_and_adds_what_is_named(anymo, t
     assert (saved["segments"], saved["label_case"]) == ("paper", "own")
 
 
+@pytest.mark.slow
 def test_a_wrist_is_the_segment_that_is_asked_for(anymo, tiny_release, walk, tmp_path, few_activities, monkeypatch):
     seen, encode = [], AnyMoFeatureExtractor.encode
 
@@ -250,6 +251,7 @@ def test_a_wrist_is_the_segment_that_is_asked_for(anymo, tiny_release, walk, tmp
     refused(anymo("caption", *common, "--wrist", "elbow"), "--wrist", "forearm", "hand")
 
 
+@pytest.mark.slow
 def test_demo_shows_a_person_and_draws(anymo, tiny_release, tmp_path, few_activities):
     picture = tmp_path / "demo.png"
     code, out, err = anymo("demo", "--model", tiny_release, "--out", picture, "--activity", "walking")
@@ -325,7 +327,12 @@ def _imported(folder):
     """Top-level modules that the sources import from elsewhere."""
     names = set()
     for path in (ROOT / folder).rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        statements = [ast.parse(path.read_text(encoding="utf-8"))]
+        while statements:
+            node = statements.pop()
+            for part in ("body", "orelse", "finalbody", "handlers", "cases"):  # no import stands in an expression
+                inner = getattr(node, part, [])
+                statements += inner if isinstance(inner, list) else []
             if isinstance(node, ast.Import):
                 names |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level and node.module:

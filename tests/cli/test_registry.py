@@ -87,6 +87,7 @@ def test_examples_can_be_parsed_by_their_own_command():
         command.make_context(words, parts[len(words.split()) :])  # refuses unknown options and what is missing
 
 
+@pytest.mark.slow
 def test_help_and_version_wait_for_nothing_slow():
     program = "import sys; from anymo_hf.cli import main\ntry: main()\nexcept SystemExit as end: code = end.code\n"
     program += "slow = {'torch', 'datasets', 'scipy', 'pandas', 'matplotlib'} & set(sys.modules)\n"

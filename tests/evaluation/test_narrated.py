@@ -112,6 +112,7 @@ def test_the_hundred_of_nymeria_are_five_a_recording():
         windows().hundred()
 
 
+@pytest.mark.slow
 def test_held_out_people_of_mini_nymeria_are_read_with_real_streams_and_scored(
     mini_nymeria, light_reader, tiny_release, tmp_path
 ):

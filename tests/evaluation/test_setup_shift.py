@@ -120,6 +120,7 @@ def data(monkeypatch):
     return held
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on(data, tmp_path, monkeypatch):
     fits = []
     plain = setup_shift.measure

@@ -65,6 +65,7 @@ def test_a_sensor_of_another_segment_is_found_out(walk):
     assert row.turn_deviation > 5 and row.gyro_correlation < 0.9
 
 
+@pytest.mark.slow
 def test_table_and_picture(walk, tmp_path):
     pytest.importorskip("matplotlib")
     rows = compare_trackers(walk, *trackers(walk, np.zeros((3, 3)), [Rotation.identity()] * 3))

@@ -157,6 +157,7 @@ def test_a_system_without_the_compared_sets_is_not_in_the_radar(results):
     assert "Chance" not in figures.radar_values(results)[0]
 
 
+@pytest.mark.slow
 def test_every_figure_is_drawn(results, tmp_path):
     pytest.importorskip("matplotlib")
     rng = np.random.default_rng(0)

@@ -313,6 +313,7 @@ def assert_tokens(paper, processor, ids, expected):
     assert ours == paper.tokenizer.encode(expected).tokens
 
 
+@pytest.mark.slow
 def test_every_prompt_is_the_official_one(paper):
     processor = AutoProcessor.from_pretrained(paper.out)
     given = {"imu_codes": [[3, 2125]], "imu_placements": [[6, 8, 13]]}
@@ -353,6 +354,7 @@ def test_every_prompt_is_the_official_one(paper):
         processor.generation_inputs(imu_placements=[[6]], task="motion")
 
 
+@pytest.mark.slow
 def test_labels_are_lower_case_and_narrations_are_not(paper):
     processor = AutoProcessor.from_pretrained(paper.out)
     for kind, text, content in (
@@ -481,6 +483,7 @@ def test_a_tensor_that_does_not_fit_is_named_and_nothing_is_written(small, tmp_p
     assert sorted(path.name for path in tmp_path.iterdir()) == ["official"]
 
 
+@pytest.mark.slow
 def test_pickles_swaps_damage_and_an_existing_folder(small, tmp_path):
     out = tmp_path / "out"
 

@@ -66,6 +66,7 @@ def test_the_official_graph_knows_distances_of_one_bone_only():
         spatial_partitions("uniform")
 
 
+@pytest.mark.slow
 def test_the_body_needs_no_torch():
     code = "import sys, anymo_hf.modeling.body_segments; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

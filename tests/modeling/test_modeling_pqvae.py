@@ -62,6 +62,7 @@ def test_dead_codes_become_batch_vectors(model):
     assert quantizer.cluster_size[0, 3] == pytest.approx(quantizer.cluster_size[0].mean().item(), rel=0.1)
 
 
+@pytest.mark.slow
 def test_training_recovers_clusters():
     torch.manual_seed(0)
     model = AnyMoPQVAEModel(AnyMoPQVAEConfig(input_dim=12, bottleneck_dim=8, codebook_size=16, decoder_dim=24)).train()

@@ -79,6 +79,7 @@ LOAD = WITHOUT + (
 )
 
 
+@pytest.mark.slow
 def test_the_encoder_alone_and_the_quantizer_alone_load_without_the_package(tiny_parts, tmp_path):
     model, _ = tiny_parts
     for kind, config, auto in (
@@ -90,10 +91,12 @@ def test_the_encoder_alone_and_the_quantizer_alone_load_without_the_package(tiny
         assert run(LOAD, tmp_path, tmp_path / kind.__name__, auto).split() == [kind.__name__]
 
 
+@pytest.mark.slow
 def test_the_imu_tokenizer_of_a_release_is_a_model_without_the_package(tiny_release, tmp_path):
     assert run(LOAD, tmp_path, tiny_release, "AutoModel:imu_tokenizer").split() == ["AnyMoIMUTokenizerModel"]
 
 
+@pytest.mark.slow
 def test_a_saved_pipeline_runs_without_the_package(tiny_release, tmp_path):
     pipeline("imu-text-retrieval", model=tiny_release).save_pretrained(tmp_path / "saved")
     code = WITHOUT + (

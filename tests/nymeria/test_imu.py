@@ -131,6 +131,7 @@ def test_without_a_reader_the_first_row_is_taken(tmp_path, monkeypatch):
         assert find_time_map(folder, files.START_US).source == "first_row"
 
 
+@pytest.mark.slow
 def test_a_reader_that_dies_ends_in_words(tmp_path, package):
     path = tmp_path / "recording_head" / "data" / "motion.vrs"
     files.write_imu_vrs(path, {"1202-1": readings(300)})

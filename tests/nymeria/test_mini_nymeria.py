@@ -66,6 +66,7 @@ def test_annotations_are_the_narrations(folder):
         assert first_row.timecode_seconds(0.0) == pytest.approx(sequence.time_map.timecode_seconds(0.0), abs=1e-3)
 
 
+@pytest.mark.slow
 @needs_vrs
 def test_gyroscopes_turn_as_their_segments(folder):
     path = sequence_folders(folder)[0]

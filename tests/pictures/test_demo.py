@@ -88,7 +88,7 @@ def test_a_real_recording_comes_from_the_folder(tmp_path, monkeypatch):
         demo.real_recording(tmp_path / "none")
 
 
-@pytest.mark.parametrize("real", [False, True])
+@pytest.mark.parametrize("real", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_the_demo_answers_and_draws(tiny_parts, few, tmp_path, real):
     if real:  # without a gyroscope and without a known pose
         body = demo.load_template()

@@ -55,6 +55,7 @@ def test_the_body_has_every_segment(tmp_path):
     assert all(f"</b>{name}</li>" in page for name in SEGMENTS) and "1.60 m" in page
 
 
+@pytest.mark.slow
 def test_a_seed_decides_the_height_and_repeats(tmp_path):
     heights = []
     for number, seed in enumerate((1, 1, 2)):
@@ -129,6 +130,7 @@ def test_windows_that_cannot_be_shown(tmp_path, arguments, message):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_motion_with_its_own_mesh_shows_that(tmp_path):
     from anymo_hf.simulation.body_surface import posed_body
 

@@ -65,6 +65,7 @@ def test_windows_may_be_arrays_lists_or_placements(fitted):
         np.testing.assert_allclose(fitted.predict_proba(same), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_units_are_the_users(data):
     windows, labels, people = data
     scaled = windows * np.repeat([1 / 9.80665, 180 / np.pi], 3)
@@ -73,6 +74,7 @@ def test_units_are_the_users(data):
     np.testing.assert_allclose(other.fit(scaled, labels, people).predict_proba(scaled), same, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_robust_is_unmoved_when_the_device_is_turned(data):
     windows, labels, people = data
     other_axis = np.concatenate(
@@ -83,6 +85,7 @@ def test_robust_is_unmoved_when_the_device_is_turned(data):
     assert (robust.predict(other_axis) == truth).all()
 
 
+@pytest.mark.slow
 def test_the_strength_is_chosen_over_people_only_where_there_are_enough(data, fitted):
     windows, labels, _ = data
     assert fitted.strength_ in (0.01, 0.1, 1.0)
@@ -156,6 +159,7 @@ def test_the_share_of_the_networks_is_that_which_is_right_most_often():
     np.testing.assert_allclose(mixed[:, 0], mixed[:, 1])
 
 
+@pytest.mark.slow
 def test_full_is_linear_and_says_so_where_labels_are_too_few(data):
     windows, labels, people = (part[::4] for part in data)
     with pytest.warns(
@@ -200,6 +204,7 @@ def test_a_save_that_fails_leaves_what_was_there(fitted, data, tmp_path, monkeyp
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
+@pytest.mark.slow
 def test_one_window_of_a_class_and_one_person_are_enough_for_linear(data):
     windows, labels, _ = data
     few = AnyMoClassifier(RELEASE, ("waist",)).fit(windows[::12], labels[::12], ["ann"] * 3)
@@ -261,6 +266,7 @@ def test_windows_of_another_place_are_refused(fitted):
         fitted.predict([{"left_wrist": shaken(1, 2.0, 1.0, 0)[0]}])
 
 
+@pytest.mark.slow
 def test_trees_answer_beside_the_regression_from_five_windows_a_class(fitted, data, tmp_path):
     windows, labels, people = data
     few = AnyMoClassifier(RELEASE, ("waist",)).fit(windows[::4], np.array(labels)[::4], np.array(people)[::4])
@@ -276,6 +282,7 @@ def test_trees_answer_beside_the_regression_from_five_windows_a_class(fitted, da
         AnyMoClassifier.load(tmp_path / "kept")
 
 
+@pytest.mark.slow
 def test_a_slow_device_is_taken_for_a_fast_one(data):
     """What is above 10 Hz is not learned from: a device of 20 Hz loses it."""
     windows, labels, people = data

@@ -58,6 +58,7 @@ def test_a_held_out_window_does_not_depend_on_other_activities(tiny_parts, few, 
         assert np.mean(np.array(many[text][0]) == np.array(row)) > 0.99  # batches round differently
 
 
+@pytest.mark.slow
 def test_a_hundred_windows_spread_evenly_over_activities_and_have_their_own_texts(monkeypatch):
     shown = []
     monkeypatch.setattr(

@@ -63,7 +63,11 @@ def ready(small_system, name, train):
     return system
 
 
-@pytest.mark.parametrize("name", systems())
+def with_released_weights_slow(names):
+    return [pytest.param(name, marks=[pytest.mark.slow] * name.startswith("anymo")) for name in names]
+
+
+@pytest.mark.parametrize("name", with_released_weights_slow(systems()))
 def test_every_system_keeps_the_contract(name, small_system):
     kind = systems()[name]
     assert kind.name == name and kind.title and kind.licence and kind.requires in REQUIRES and kind.__doc__

@@ -167,6 +167,7 @@ def contents(root, *places):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lost", LOST)
 def test_lost_results_are_written_again_from_the_checkpoint(run, finished, accelerator, monkeypatch, lost):
     shutil.rmtree(run / lost) if (run / lost).is_dir() else (run / lost).unlink()
@@ -180,6 +181,7 @@ def test_lost_results_are_written_again_from_the_checkpoint(run, finished, accel
     assert [name for name in ours.keys() - numbers if ours[name] != theirs[name]] == []
 
 
+@pytest.mark.slow
 def test_without_its_checkpoint_a_stage_starts_again(run, finished, accelerator):
     shutil.rmtree(run / "encoder" / "model")
     (run / "encoder" / "checkpoint.safetensors").unlink()
@@ -188,6 +190,7 @@ def test_without_its_checkpoint_a_stage_starts_again(run, finished, accelerator)
     assert ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
+@pytest.mark.slow
 def test_damaged_metrics_stop_the_stage_and_say_so(run, accelerator):
     path = run / "language" / "metrics.json"
     half = path.read_text()[:40]
@@ -200,6 +203,7 @@ def test_damaged_metrics_stop_the_stage_and_say_so(run, accelerator):
     assert metrics["steps"] == LANGUAGE.steps and metrics["history"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["encoder", "tokenizer", "language", "contrastive"])
 def test_a_stage_stopped_after_two_steps_ends_where_the_whole_one_does(run, finished, accelerator, monkeypatch, stage):
     """The stage is stopped by its third batch; a checkpoint after every step lets it go on."""
@@ -234,6 +238,7 @@ def test_a_stage_stopped_after_two_steps_ends_where_the_whole_one_does(run, fini
         assert torch.equal(ours[name], theirs[name]), name
 
 
+@pytest.mark.slow
 def test_grad_cache_trains_as_one_piece_does(run, finished, accelerator):
     shutil.rmtree(run / "contrastive")
     metrics = tune_contrastive(replace(CONTRASTIVE, chunk_size=2), run, run / "other", accelerator)
@@ -243,6 +248,7 @@ def test_grad_cache_trains_as_one_piece_does(run, finished, accelerator):
             assert ours[name] == pytest.approx(theirs[name], rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk_size", [1, 4, 6])
 def test_grad_cache_gives_the_gradients_of_one_graph_with_dropout_on(run, accelerator, monkeypatch, chunk_size):
     shutil.rmtree(run / "contrastive")
@@ -330,6 +336,7 @@ EMBEDDING_LOSS = AddedLoss("toy", lambda context: MappedTexts(context.config.pro
 '''
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["language", "contrastive"])
 def test_one_new_file_is_a_new_loss_of_the_language_stages(stage, finished, run, accelerator, tmp_path, monkeypatch):
     folder = tmp_path / "losses"
@@ -355,6 +362,7 @@ def test_one_new_file_is_a_new_loss_of_the_language_stages(stage, finished, run,
     assert histories[1000.0][-1]["toy"] < histories[0.0][-1]["toy"]
 
 
+@pytest.mark.slow
 def test_a_teacher_takes_part_in_both_language_stages(run, accelerator, put_teacher_vectors):
     for stage in ("language", "contrastive", "anymo"):
         shutil.rmtree(run / stage)
@@ -367,6 +375,7 @@ def test_a_teacher_takes_part_in_both_language_stages(run, accelerator, put_teac
         assert 0 < metrics["losses"]["teacher"] < 4  # a gap of cosines is at most 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weight_decay", [0.0, 0.5])
 def test_frozen_words_stay_and_codes_learn(run, accelerator, weight_decay):
     for stage in ("language", "contrastive"):
@@ -388,6 +397,7 @@ def test_frozen_words_stay_and_codes_learn(run, accelerator, weight_decay):
         assert not torch.equal(old[first:], new[first:])
 
 
+@pytest.mark.slow
 def test_the_tokenizer_counts_as_many_books_as_it_has(run, accelerator, monkeypatch):
     class OneBook(tokenizer_stage.AnyMoPQVAEConfig):
         @classmethod
@@ -413,6 +423,7 @@ def test_stages_name_what_is_missing(corpus_folder, accelerator, tmp_path):
         train_encoder(EncoderSettings(frames=[300]), tmp_path, accelerator)
 
 
+@pytest.mark.slow
 def test_a_bad_clip_stops_the_encoder_and_is_named(run, accelerator, monkeypatch):
     """A clip of NaN in the third batch; the checkpoint of the second stays."""
     shutil.rmtree(run / "encoder")

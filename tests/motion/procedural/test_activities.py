@@ -56,9 +56,14 @@ def _joint_degrees(motion):
     return {joint: np.degrees(np.concatenate(angles)) for joint, angles in joints.items()}
 
 
+# one person at every save, two more with all tests
+PEOPLE = [(0,), pytest.param((1, 2), marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("people", PEOPLE)
 @pytest.mark.parametrize("name", sorted(ACTIVITIES))
-def test_no_joint_bends_further_than_a_person_can(name):
-    for seed in range(3):
+def test_no_joint_bends_further_than_a_person_can(name, people):
+    for seed in people:
         motion = simulate_activity(name, seed, duration=5.0)
         np.testing.assert_allclose(np.linalg.norm(motion.orientations, axis=-1), 1, atol=1e-9)
         for joint, angles in _joint_degrees(motion).items():
@@ -66,9 +71,10 @@ def test_no_joint_bends_further_than_a_person_can(name):
             assert least <= angles.min() and angles.max() <= most, (joint, seed, angles.min(), angles.max())
 
 
+@pytest.mark.parametrize("people", PEOPLE)
 @pytest.mark.parametrize("name", sorted(ACTIVITIES))
-def test_impacts_are_as_hard_as_measured_ones_and_decay_up_the_body(name):
-    for seed in range(3):
+def test_impacts_are_as_hard_as_measured_ones_and_decay_up_the_body(name, people):
+    for seed in people:
         rng = np.random.default_rng([seed, 1])
         pose = Pose(np.arange(1200) / 240, 240.0, rng, SubjectStyle.draw(rng))
         ACTIVITIES[name].build(pose)
@@ -178,6 +184,7 @@ def test_a_gait_never_repeats_itself_exactly():
     assert 0.4 < max(lags) < 0.995, "steps are alike, yet not equal"
 
 
+@pytest.mark.slow
 def test_adding_and_removing_activities_changes_no_other_ones_motion(monkeypatch):
     before = {name: simulate_activity(name, 5, 2.0) for name in ACTIVITIES}
     monkeypatch.setitem(ACTIVITIES, "aerobics", ACTIVITIES["jumping"])  # first in the list
