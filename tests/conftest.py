@@ -56,11 +56,40 @@ def tiny_release(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def mini_nymeria(tmp_path_factory):
-    """Folder and annotations of `support.mini_nymeria`; not to be changed."""
+    """Folder and annotations of `support.mini_nymeria`, one for all processes; not to be changed."""
+    from filelock import FileLock
     from support.mini_nymeria import write_held_out_nymeria
 
     pytest.importorskip("pyvrs", reason="needs vrs: pip install vrs")
-    return write_held_out_nymeria(tmp_path_factory.mktemp("mini") / "nymeria")
+    folder = _shared(tmp_path_factory) / "nymeria"
+    with FileLock(f"{folder}.lock"):
+        return write_held_out_nymeria(folder)
+
+
+@pytest.fixture(scope="session")
+def nymeria_signals(mini_nymeria, tmp_path_factory):
+    """The folder in which builders keep the signals of `mini_nymeria` at 60 Hz, which take seconds to read from VRS.
+
+    A builder finds them where they lie beside its output under the name `<out>.signals`.
+    """
+    from anymo_hf.nymeria import imu
+    from anymo_hf.nymeria.imu_grid import read_signals
+    from filelock import FileLock
+
+    folder = _shared(tmp_path_factory) / "nymeria.signals"
+    with FileLock(f"{folder}.lock"), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(imu, "_aria", lambda: None)
+        folder.mkdir(exist_ok=True)
+        for sequence in sorted(mini_nymeria[0].glob("2023*")):
+            for stream in imu.STREAMS:
+                read_signals(sequence, stream, cache=folder)
+    return folder
+
+
+def _shared(tmp_path_factory):
+    """A folder for all processes of this run."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 @pytest.fixture

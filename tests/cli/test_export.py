@@ -10,7 +10,7 @@ pytestmark = pytest.mark.slow
 def test_onnx_is_written(anymo, tmp_path):
     for name in ("onnx", "onnxscript"):
         pytest.importorskip(name)
-    make_shallow_tokenizer().save_pretrained(tmp_path / "checkpoint")
+    make_shallow_tokenizer(channels=(8, 16), strides=(2, 2)).save_pretrained(tmp_path / "checkpoint")
     code, out, err = anymo("export", "onnx", tmp_path / "checkpoint", tmp_path / "out")
     assert code == 0, err
     assert out == f"written: {tmp_path / 'out/tokenizer.onnx'}\n"

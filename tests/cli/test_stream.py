@@ -5,12 +5,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
+from support.forked import forked
 from support.program import COLUMNS, refused, samples, write_csv
 
-from anymo_hf import AnyMoStream
+from anymo_hf import AnyMoStream, cli
 
 PROGRAM = "from anymo_hf.cli import main; main()"
 USUAL = ["--placement", "left_wrist", "--rate", 50, "--window", 2, "--hop", 1.5, "--labels", "walking, sitting"]
@@ -101,24 +103,39 @@ def test_columns_without_names_are_taken_by_place_and_said(anymo, tiny_release, 
     assert "names no columns" in err and err.count("\n") == 1
 
 
+def stream_from(pipe, other_end, *words):
+    """`anymo stream -` that reads a pipe and writes what it prints in blocks, as to a file, unless it is flushed."""
+    os.close(other_end)
+    os.dup2(pipe, 0)
+    sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)
+    sys.argv = ["anymo", "stream", "-", *map(str, words)]
+    cli.main()
+
+
 @pytest.mark.slow
-def test_answers_come_while_samples_arrive(tiny_release, walk):
+def test_answers_come_while_samples_arrive(tiny_release, walk, tmp_path):
     lines = walk.read_text().splitlines(keepends=True)
-    command = [sys.executable, "-c", PROGRAM, "stream", "-", *map(str, USUAL), "--model", tiny_release]
-    names = os.environ | {"PYTHONUNBUFFERED": ""}
-    live = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=names
-    )
+    out, err = tmp_path / "out", tmp_path / "err"
+    pipe, write_end = os.pipe()
+    live = forked(stream_from, pipe, write_end, *USUAL, "--model", tiny_release, out=out, err=err)
+    os.close(pipe)
     try:
-        live.stdin.writelines(lines[:101])
-        live.stdin.flush()
-        assert live.stdout.readline().startswith("0.00-2.00 s  ")  # while the pipe is still open
-        live.stdin.writelines(lines[101:151])
-        rest, err = live.communicate(timeout=120)
+        with open(write_end, "w") as samples_now:
+            samples_now.writelines(lines[:101])
+            samples_now.flush()
+            until = time.monotonic() + 120
+            while (
+                not (out.exists() and out.read_text().endswith("\n")) and live.is_alive() and time.monotonic() < until
+            ):
+                time.sleep(0.02)
+            assert out.read_text().startswith("0.00-2.00 s  "), err.read_text()  # while the pipe is still open
+            samples_now.writelines(lines[101:151])
+        live.join(120)
     finally:
         live.kill()
-    assert live.returncode == 0, err
-    assert rest.startswith("1.50-3.00 s  ") and rest.count("\n") == 1
+    assert live.exitcode == 0, err.read_text()
+    first, rest = out.read_text().splitlines()
+    assert rest.startswith("1.50-3.00 s  ")
 
 
 @pytest.mark.slow

@@ -173,11 +173,12 @@ def test_a_simulated_bench_has_two_devices_and_no_person_twice(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("light_reader")
-def test_the_bench_of_mini_nymeria_runs_whole(mini_nymeria, tmp_path, monkeypatch):
+def test_the_bench_of_mini_nymeria_runs_whole(mini_nymeria, nymeria_signals, tmp_path, monkeypatch):
     from anymo_hf.hub.builders import anymo_bench
 
     monkeypatch.setattr(nymeria_imu, "_aria", lambda: None)
     nymeria, annotations = mini_nymeria
+    (tmp_path / "repo.signals").symlink_to(nymeria_signals)
     for config in ("fine150", "core50"):
         anymo_bench.write_repository(nymeria, annotations, tmp_path / "repo", config, progress=False)
     for name in ("feature_forest", "majority", "chance"):

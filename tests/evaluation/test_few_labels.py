@@ -17,7 +17,7 @@ CHECKPOINT = str(Path(__file__).parents[2] / "anymo")
 
 
 @pytest.fixture
-def short(tmp_path, monkeypatch):
+def short(tmp_path, monkeypatch, tiny_release):
     """Arguments of a short run; `full` and `linear_random` differ from what is left in settings only."""
     write_small_usc_had(tmp_path / "data" / "usc_had", people=4)
     monkeypatch.setattr(few_labels, "NAMES", ("usc_had",))
@@ -25,7 +25,7 @@ def short(tmp_path, monkeypatch):
     monkeypatch.setattr(few_labels, "STEPS", {0.01: 2, 1.0: 2})
     monkeypatch.setattr(few_labels, "SEEDS", {0.01: 2, 1.0: 1})
     monkeypatch.chdir(tmp_path)
-    return ["evaluate", "few-labels", "--data", "data", "--model", CHECKPOINT, "--cache", "cache",
+    return ["evaluate", "few-labels", "--data", "data", "--model", tiny_release, "--cache", "cache",
             "--output", "out/few.json"]  # fmt: skip
 
 

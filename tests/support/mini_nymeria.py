@@ -10,7 +10,9 @@ HELD_OUT = "alec_meza"
 
 
 def write_held_out_nymeria(folder: Path) -> tuple[Path, Path]:
-    """Folder of the sequences and the file of their annotated windows."""
+    """Folder of the sequences and the file of their annotated windows; both may be there already."""
+    if (folder / "annotations.parquet").is_file():
+        return folder, folder / "annotations.parquet"
     annotations = write_mini_nymeria(folder, people=4, sessions=1, progress=False)
     first = sorted(folder.glob("2023*"))[0]
     name = first.name.replace("ada_alder", HELD_OUT)

@@ -51,11 +51,13 @@ def make_tiny_parts(layers: int = 2, positions: int = 1024, **changes):
     return model.eval(), AnyMoProcessor(extractor, tokenizer)
 
 
-def make_shallow_tokenizer(wrist: str = "forearm") -> AnyMoFeatureExtractor:
-    """A feature extractor of four layers with dropout: for exports, which trace every layer of an encoder."""
+def make_shallow_tokenizer(
+    wrist: str = "forearm", channels: tuple[int, ...] = (8, 8, 16, 16), strides: tuple[int, ...] = (1, 2, 1, 2)
+) -> AnyMoFeatureExtractor:
+    """A feature extractor of few layers with dropout: for exports, which trace every layer of an encoder."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        encoder = AnyMoSTGCNModel(AnyMoSTGCNConfig(channels=[8, 8, 16, 16], strides=[1, 2, 1, 2], dropout=0.1))
+        encoder = AnyMoSTGCNModel(AnyMoSTGCNConfig(channels=[*channels], strides=[*strides], dropout=0.1))
         pqvae = AnyMoPQVAEModel(AnyMoPQVAEConfig(input_dim=16, bottleneck_dim=12, codebook_size=64, decoder_dim=8))
     return AnyMoFeatureExtractor(encoder, pqvae, wrist=wrist)
 

@@ -21,7 +21,7 @@ SCRIPT = Path(__file__).parents[3] / "dataset_scripts" / "anymo_180.py"
 
 
 @pytest.fixture(scope="module")
-def folders(mini_nymeria, tmp_path_factory):
+def folders(mini_nymeria, nymeria_signals, tmp_path_factory):
     """A copy in which one person has no head recording and one row no label, the annotations, and the repository."""
     from anymo_hf.hub.builders import anymo_180
 
@@ -33,6 +33,7 @@ def folders(mini_nymeria, tmp_path_factory):
     table = pd.read_parquet(mini_nymeria[1])
     table.loc[table.index[-1], "label"] = None
     table.to_parquet(base / "annotations.parquet")
+    shutil.copytree(nymeria_signals, base / "repo.signals")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(nymeria_imu, "_aria", lambda: None)
         counts = anymo_180.write_repository(

@@ -57,14 +57,13 @@ def sources(tmp_path_factory, mini_nymeria):
 
 
 @pytest.fixture(scope="module")
-def built(sources, tmp_path_factory):
+def built(sources, nymeria_signals, tmp_path_factory):
     """name -> the repository, built in this process; a build each on first use."""
     base, done = tmp_path_factory.mktemp("built"), {}
 
     def build(name):
         if name not in done:
-            if name == "anymo_bench":  # reads what the other reads, and the second IMU of a person
-                shutil.copytree(build("anymo_180").with_name("anymo_180.signals"), base / "anymo_bench.signals")
+            give_signals(nymeria_signals, name, base / name)
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(nymeria_imu, "_aria", lambda: None)
                 done[name] = write(sources, name, base / name)
@@ -78,24 +77,16 @@ def arguments(sources, name, out):
     return [*before, str(out), *after]
 
 
-def give_signals(built, name, out):
+def give_signals(nymeria_signals, name, out):
     """Real signals at 60 Hz, which take longest to read, are there from an earlier build."""
     if name in ("anymo_180", "anymo_bench"):
-        shutil.copytree(built(name).with_name(f"{name}.signals"), out.with_name(f"{out.name}.signals"))
+        shutil.copytree(nymeria_signals, out.with_name(f"{out.name}.signals"))
 
 
 def write(sources, name, out, **options):
     module = importlib.import_module(f"anymo_hf.hub.builders.{name}")
     module.write_repository(*arguments(sources, name, out), rows_per_file=4, progress=False, **options)
     return out
-
-
-def apart(code, name, given, before=(), **environment):
-    """Runs START and `code` in a fresh process."""
-    command = [*before, sys.executable, "-c", START + code, json.dumps([name, given])]
-    return subprocess.run(
-        list(map(str, command)), capture_output=True, text=True, timeout=400, env=os.environ | environment
-    )
 
 
 def parquet(out):
@@ -105,6 +96,7 @@ def parquet(out):
 def test_two_processes_do_not_hang_after_torch_has_started_threads(sources, built, tmp_path):
     code = """
 import torch
+torch.set_num_threads(2)  # as every test, it would run with one
 torch.nn.Conv1d(64, 64, 9)(torch.zeros(16, 64, 4096)).sum().backward()
 torch.randn(800, 800) @ torch.randn(800, 800)
 assert torch.get_num_threads() == 2
@@ -116,8 +108,7 @@ import multiprocess
 print(multiprocess.get_start_method(allow_none=True))
 """
     name = "anymo_synthetic"
-    # as every test, it would run with one thread
-    done = apart(code, name, arguments(sources, name, tmp_path / "repo"), OMP_NUM_THREADS="2")
+    done = fresh_python(START + code, json.dumps([name, arguments(sources, name, tmp_path / "repo")]))
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-2:] == ["{'train': 2, 'test': 1}", "None"]
     assert parquet(tmp_path / "repo") == parquet(built(name))
@@ -153,7 +144,9 @@ def test_streaming_gives_the_rows_of_the_files(name, built, tmp_path):
     ("name", "ending"), [("anymo_synthetic", ".arrow"), ("anymo_zeroshot", ".parquet"), ("anymo_180", ".arrow"),
                          ("anymo_bench", ".parquet")],
 )  # fmt: skip
-def test_a_killed_build_goes_on_and_keeps_what_was_finished(name, ending, sources, built, tmp_path, monkeypatch):
+def test_a_killed_build_goes_on_and_keeps_what_was_finished(
+    name, ending, sources, built, nymeria_signals, tmp_path, monkeypatch
+):
     code = f"""
 replace, seen = os.replace, []
 def kill_at_the_second(source, target):
@@ -165,7 +158,7 @@ os.replace = kill_at_the_second
 module.write_repository(*arguments, rows_per_file=4, progress=False)
 """
     out = tmp_path / "repo"
-    give_signals(built, name, out)
+    give_signals(nymeria_signals, name, out)
     killed = fresh_python(START + code, json.dumps([name, arguments(sources, name, out)]))
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not (out / "data").exists() and not (out / "README.md").exists()
@@ -200,9 +193,11 @@ def test_other_options_or_another_source_do_not_go_on_with_old_parts(sources, tm
 
 @pytest.mark.parametrize("name", CONFIGS)
 @pytest.mark.parametrize("moment", ["ArrowWriter", "ParquetWriter"])
-def test_a_full_disk_is_told_and_leaves_nothing_half_written(name, moment, sources, built, tmp_path, monkeypatch):
+def test_a_full_disk_is_told_and_leaves_nothing_half_written(
+    name, moment, sources, built, nymeria_signals, tmp_path, monkeypatch
+):
     out = tmp_path / "repo"
-    give_signals(built, name, out)
+    give_signals(nymeria_signals, name, out)
     kind, method = {
         "ArrowWriter": (home.ArrowWriter, "finalize"),
         "ParquetWriter": (home.pq.ParquetWriter, "write_table"),

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -17,15 +18,22 @@ import pytest
 from anymo_hf.simulation.archive import simulate_archive
 from anymo_hf.simulation.archive.manifest import verify_archive
 
-pytest.importorskip("ray", reason="needs Ray: pip install 'anymo-hf[ray]'")
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="reads /proc")]
+# looked for, not imported: every process of the tests would wait for it
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path("/proc/self/stat").is_file(), reason="reads /proc"),
+    pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: pip install 'anymo-hf[ray]'"),
+]
 PORTS = ("node-manager", "object-manager", "runtime-env-agent", "dashboard-agent-grpc", "dashboard-agent-listen",
          "metrics-export")  # fmt: skip
 OPTIONS = {"procedural": 12, "seconds": 6.0, "activities": ["walking", "sitting"], "progress": False}
 # a driver of its own: a test process must not be tied to a cluster
 DRIVER = """
 import sys
+import ray
 from anymo_hf.simulation.archive import simulate_archive
+ray.init(log_to_driver=False)
+print(sum(node["Alive"] for node in ray.nodes()), flush=True)
 simulate_archive(sys.argv[1], engine="ray", num_proc=3, **{options!r})
 """
 
@@ -52,7 +60,7 @@ def cluster(tmp_path):
             "--min-worker-port=0", "--max-worker-port=0"]  # fmt: skip
 
     def start(*more):
-        """A node with ports of its own; the next one is started when it runs."""
+        """A node with ports of its own, and the file that says when it runs."""
         path = tmp_path / f"node{len(nodes)}.txt"
         ports = [f"--{name}-port={free_port()}" for name in PORTS]
         with path.open("w") as said:
@@ -61,15 +69,18 @@ def cluster(tmp_path):
                     [*ray, *ports, *more], env=environment, stdout=said, stderr=said, start_new_session=True
                 )
             )
+        return path
+
+    def wait(path):
         stop = time.monotonic() + 150
         while "Ray runtime started" not in path.read_text():
-            assert nodes[-1].poll() is None and time.monotonic() < stop, path.read_text()[-2000:]
+            assert all(node.poll() is None for node in nodes) and time.monotonic() < stop, path.read_text()[-2000:]
             time.sleep(0.2)
 
     try:
-        start("--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={short}")
-        for _ in range(2):
-            start(f"--address=127.0.0.1:{port}")
+        wait(start("--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={short}"))
+        for path in [start(f"--address=127.0.0.1:{port}") for _ in range(2)]:
+            wait(path)
         yield environment | {"RAY_ADDRESS": f"127.0.0.1:{port}"}, nodes
     finally:
         for node in reversed(nodes):
@@ -100,20 +111,13 @@ def below(pid):
     return found
 
 
-def nodes_alive(environment):
-    """How many nodes the cluster has."""
-    code = "import ray; ray.init(log_to_driver=False); print(sum(node['Alive'] for node in ray.nodes()))"
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
-    return int(done.stdout.split()[-1]) if done.returncode == 0 and done.stdout.split() else 0
-
-
 def test_a_node_that_is_killed_in_the_middle_costs_nothing(cluster, tmp_path):
     environment, nodes = cluster
-    assert nodes_alive(environment) == 3
     driver = subprocess.Popen(
         [sys.executable, "-c", DRIVER.format(options=OPTIONS), str(tmp_path / "ray")], env=environment,
-        stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
+    assert driver.stdout.readline() == "3\n"
     while len(list((tmp_path / "ray").rglob("*.parquet"))) < 3 and driver.poll() is None:
         time.sleep(0.02)
     assert driver.poll() is None, "it ended before a node could be killed"
