@@ -72,9 +72,10 @@ def nymeria_signals(mini_nymeria, tmp_path_factory):
 
     A builder finds them where they lie beside its output under the name `<out>.signals`.
     """
+    from filelock import FileLock
+
     from anymo_hf.nymeria import imu
     from anymo_hf.nymeria.imu_grid import read_signals
-    from filelock import FileLock
 
     folder = _shared(tmp_path_factory) / "nymeria.signals"
     with FileLock(f"{folder}.lock"), pytest.MonkeyPatch.context() as patch:

@@ -107,7 +107,7 @@ def stream_from(pipe, other_end, *words):
     """`anymo stream -` that reads a pipe and writes what it prints in blocks, as to a file, unless it is flushed."""
     os.close(other_end)
     os.dup2(pipe, 0)
-    sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)
+    sys.stdin, sys.stdout = os.fdopen(0, closefd=False), os.fdopen(1, "w", closefd=False)
     sys.argv = ["anymo", "stream", "-", *map(str, words)]
     cli.main()
 
