@@ -68,9 +68,9 @@ def mini_nymeria(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def nymeria_signals(mini_nymeria, tmp_path_factory):
-    """The folder in which builders keep the signals of `mini_nymeria` at 60 Hz, which take seconds to read from VRS.
+    """The folder in which builders keep what they read from VRS, for seconds: the first IMUs of `mini_nymeria` at 60 Hz.
 
-    A builder finds them where they lie beside its output under the name `<out>.signals`.
+    A builder finds it where it lies beside its output under the name `<out>.signals`.
     """
     from filelock import FileLock
 
@@ -82,8 +82,7 @@ def nymeria_signals(mini_nymeria, tmp_path_factory):
         patch.setattr(imu, "_aria", lambda: None)
         folder.mkdir(exist_ok=True)
         for sequence in sorted(mini_nymeria[0].glob("2023*")):
-            for stream in imu.STREAMS:
-                read_signals(sequence, stream, cache=folder)
+            read_signals(sequence, cache=folder)
     return folder
 
 

@@ -63,7 +63,8 @@ def built(sources, nymeria_signals, tmp_path_factory):
 
     def build(name):
         if name not in done:
-            give_signals(nymeria_signals, name, base / name)
+            if name in ("anymo_180", "anymo_bench"):
+                shutil.copytree(nymeria_signals, base / f"{name}.signals")
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(nymeria_imu, "_aria", lambda: None)
                 done[name] = write(sources, name, base / name)
@@ -77,10 +78,10 @@ def arguments(sources, name, out):
     return [*before, str(out), *after]
 
 
-def give_signals(nymeria_signals, name, out):
+def give_signals(built, name, out):
     """Real signals at 60 Hz, which take longest to read, are there from an earlier build."""
     if name in ("anymo_180", "anymo_bench"):
-        shutil.copytree(nymeria_signals, out.with_name(f"{out.name}.signals"))
+        shutil.copytree(built(name).with_name(f"{name}.signals"), out.with_name(f"{out.name}.signals"))
 
 
 def write(sources, name, out, **options):
@@ -144,9 +145,7 @@ def test_streaming_gives_the_rows_of_the_files(name, built, tmp_path):
     ("name", "ending"), [("anymo_synthetic", ".arrow"), ("anymo_zeroshot", ".parquet"), ("anymo_180", ".arrow"),
                          ("anymo_bench", ".parquet")],
 )  # fmt: skip
-def test_a_killed_build_goes_on_and_keeps_what_was_finished(
-    name, ending, sources, built, nymeria_signals, tmp_path, monkeypatch
-):
+def test_a_killed_build_goes_on_and_keeps_what_was_finished(name, ending, sources, built, tmp_path, monkeypatch):
     code = f"""
 replace, seen = os.replace, []
 def kill_at_the_second(source, target):
@@ -158,7 +157,7 @@ os.replace = kill_at_the_second
 module.write_repository(*arguments, rows_per_file=4, progress=False)
 """
     out = tmp_path / "repo"
-    give_signals(nymeria_signals, name, out)
+    give_signals(built, name, out)
     killed = fresh_python(START + code, json.dumps([name, arguments(sources, name, out)]))
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not (out / "data").exists() and not (out / "README.md").exists()
@@ -193,11 +192,9 @@ def test_other_options_or_another_source_do_not_go_on_with_old_parts(sources, tm
 
 @pytest.mark.parametrize("name", CONFIGS)
 @pytest.mark.parametrize("moment", ["ArrowWriter", "ParquetWriter"])
-def test_a_full_disk_is_told_and_leaves_nothing_half_written(
-    name, moment, sources, built, nymeria_signals, tmp_path, monkeypatch
-):
+def test_a_full_disk_is_told_and_leaves_nothing_half_written(name, moment, sources, built, tmp_path, monkeypatch):
     out = tmp_path / "repo"
-    give_signals(nymeria_signals, name, out)
+    give_signals(built, name, out)
     kind, method = {
         "ArrowWriter": (home.ArrowWriter, "finalize"),
         "ParquetWriter": (home.pq.ParquetWriter, "write_table"),
