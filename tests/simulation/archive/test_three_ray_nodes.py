@@ -60,7 +60,7 @@ def cluster(tmp_path):
             "--min-worker-port=0", "--max-worker-port=0"]  # fmt: skip
 
     def start(*more):
-        """A node with ports of its own, and the file that says when it runs."""
+        """A node with ports of its own; the next one is started when it runs."""
         path = tmp_path / f"node{len(nodes)}.txt"
         ports = [f"--{name}-port={free_port()}" for name in PORTS]
         with path.open("w") as said:
@@ -69,18 +69,15 @@ def cluster(tmp_path):
                     [*ray, *ports, *more], env=environment, stdout=said, stderr=said, start_new_session=True
                 )
             )
-        return path
-
-    def wait(path):
         stop = time.monotonic() + 150
         while "Ray runtime started" not in path.read_text():
-            assert all(node.poll() is None for node in nodes) and time.monotonic() < stop, path.read_text()[-2000:]
+            assert nodes[-1].poll() is None and time.monotonic() < stop, path.read_text()[-2000:]
             time.sleep(0.2)
 
     try:
-        wait(start("--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={short}"))
-        for path in [start(f"--address=127.0.0.1:{port}") for _ in range(2)]:
-            wait(path)
+        start("--head", f"--port={port}", "--include-dashboard=false", f"--temp-dir={short}")
+        for _ in range(2):
+            start(f"--address=127.0.0.1:{port}")
         yield environment | {"RAY_ADDRESS": f"127.0.0.1:{port}"}, nodes
     finally:
         for node in reversed(nodes):
