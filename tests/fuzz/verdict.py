@@ -98,9 +98,10 @@ def judge(door: Door, path: Path, folder: Path, watch: Watch) -> Verdict:
 
 
 def _refusal(error: BaseException, folder: Path, from_file: bool) -> Verdict:
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = [frame for frame in frames if frame.filename.startswith(SOURCE)]
-    where = f"{ours[-1].filename.removeprefix(SOURCE)}, {ours[-1].name}" if ours else "outside the package"
+    # without the lines of the source, which take longer to find than most refusals take
+    frames = [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
+    ours = [code for code in frames if code.co_filename.startswith(SOURCE)]
+    where = f"{ours[-1].co_filename.removeprefix(SOURCE)}, {ours[-1].co_name}" if ours else "outside the package"
     message = str(error).replace(str(folder), "FOLDER")[:400]
 
     def finding(what: str) -> Verdict:
@@ -111,7 +112,7 @@ def _refusal(error: BaseException, folder: Path, from_file: bool) -> Verdict:
     if not isinstance(error, ValueError | OSError) or type(error).__module__ != "builtins":
         return finding(f"{type(error).__name__} instead of a refusal")
     if not ours or frames[-1] is not ours[-1]:
-        return finding(f"{type(error).__name__} from inside {_library(frames[-1].filename)}")
+        return finding(f"{type(error).__name__} from inside {_library(frames[-1].co_filename)}")
     if isinstance(error, UnicodeError) or (isinstance(error, OSError) and error.errno is not None):
         return finding(f"{type(error).__name__} in the system's words")
     named = str(error)

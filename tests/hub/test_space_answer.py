@@ -37,6 +37,16 @@ WITHOUT_TIMES = b"\n".join(b",".join(row.split(b",")[:6]) for row in WALK.read_b
 UPLOAD = Upload(WALK.name, WALK.read_bytes(), reading_options(rate=104))
 
 
+def _zip() -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("walk.csv", UPLOAD.content)
+    return packed.getvalue()
+
+
+ZIP = _zip()
+
+
 @pytest.fixture(scope="module")
 def space(tiny_release):
     return SpaceModel(str(tiny_release))
@@ -82,6 +92,7 @@ def test_near_motions_are_those_of_the_library_made_anew(space, monkeypatch):
         ("nothing.csv", b"", "the file is empty"),
         ("photo.jpg", b"\xff\xd8\xff\xe0" + bytes(200), "no known export"),
         ("half.zip", b"PK\x03\x04" + bytes(50), ""),
+        ("list.zip", ZIP.replace(b"PK\x01\x02", b"PK\x01\x00"), "export it again"),
         (WALK.name, WITHOUT_TIMES, "“Samples per second”"),
         ("../../away.csv", b"hello\nworld\n", "away.csv: no row"),
         ("short.csv", b"t,ax,ay,az\n0,0,0,9.8\n0.1,0,0,9.8\n0.2,0,0,9.8\n", "one second"),
@@ -96,10 +107,7 @@ def test_a_bad_file_gives_the_readers_sentence_and_leaves_nothing(space, tempora
 
 
 def test_a_good_file_leaves_nothing(temporary):
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("walk.csv", UPLOAD.content)
-    export = read_upload(replace(UPLOAD, name="walk.zip", content=packed.getvalue()), "left_wrist")
+    export = read_upload(replace(UPLOAD, name="walk.zip", content=ZIP), "left_wrist")
     assert export.samples == read_upload(UPLOAD, "left_wrist").samples
     assert not list(temporary.iterdir())
 

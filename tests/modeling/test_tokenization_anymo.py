@@ -86,3 +86,15 @@ def _with_an_id(file, number):
     words = file["model"]["vocab"]
     words[next(iter(words))] = number
     return file
+
+
+def test_a_panic_of_the_library_is_a_sentence(tokenizer, tmp_path):
+    """A prefix longer than a token that it should begin: the compiled code ends in what is no Exception in Python."""
+    tokenizer.save_pretrained(tmp_path)
+    path = tmp_path / "tokenizer.json"
+    file = json.loads(path.read_text())
+    assert file["model"]["merges"]
+    file["model"]["continuing_subword_prefix"] = "a" * 100
+    path.write_text(json.dumps(file))
+    with pytest.raises(ValueError, match=f"{tmp_path}: its files do not fit each other or are damaged .*again"):
+        AnyMoTokenizer.from_pretrained(tmp_path)

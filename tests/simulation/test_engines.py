@@ -1,9 +1,13 @@
 """Jobs in processes: one that the system ends is told, and none outlives a parent that is killed."""
 
+import multiprocessing
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
@@ -55,3 +59,47 @@ def test_workers_end_with_a_parent_that_is_killed(tmp_path):
     while any(_runs(pid) for pid in pids):
         assert time.monotonic() < end, "the workers still run"
         time.sleep(0.1)
+
+
+def held_back(_):
+    """Signals that a worker holds back."""
+    return {int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, [])}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="asks /proc what a process holds back")
+def test_ctrl_c_comes_to_workers_and_not_to_what_they_are_forked_from():
+    assert [found for _, found in run_jobs(held_back, range(2), num_proc=2)] == [set(), set()]
+    assert signal.SIGINT not in held_back(None)
+    status = Path(f"/proc/{forkserver._forkserver._forkserver_pid}/status").read_text()
+    (blocked,) = (line.split()[1] for line in status.splitlines() if line.startswith("SigBlk"))
+    assert int(blocked, 16) >> signal.SIGINT - 1 & 1
+
+
+@pytest.mark.slow
+def test_what_workers_are_forked_from_may_end_too(monkeypatch):
+    def gone(sentinel):
+        raise EOFError("unexpected EOF")
+
+    monkeypatch.setattr(forkserver, "read_signed", gone)
+    with pytest.raises(ChildProcessError, match="ended a process"):
+        list(run_jobs(held_back, range(2), num_proc=2))
+
+
+@pytest.mark.slow
+def test_no_worker_stays_where_memory_is_too_small_for_a_thread(monkeypatch):
+    start = threading.Thread.start
+
+    def refuse(thread):
+        if "Executor" in type(thread).__name__:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    before = set(multiprocessing.active_children())
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        list(run_jobs(held_back, range(2), num_proc=2))
+    end = time.monotonic() + 20
+    while set(multiprocessing.active_children()) - before and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not set(multiprocessing.active_children()) - before

@@ -29,6 +29,7 @@ class Reference:
         seconds, changes, reads, memory: what it took; `changes` and `reads` count events, `memory` is in bytes.
         bytes: of its results, and `largest` of the largest file.
         bars: steps of every progress bar.
+        listed: folders of the input that it looked into.
     """
 
     digest: dict[str, str]
@@ -39,6 +40,7 @@ class Reference:
     bytes: int
     largest: int
     bars: dict[str, int]
+    listed: list[str]
 
 
 @dataclass
@@ -150,13 +152,23 @@ def read_only_folder(attempt: Attempt) -> list[Ended | None]:
 
 
 def vanishing_input(attempt: Attempt) -> list[Ended | None]:
-    """A file is taken away when the command begins to read a file, and put back after its end."""
+    """A file that the command has seen is taken away when it begins to read a file, and put back after its end."""
     files = sorted(path for path in (attempt.place / "in").glob(attempt.command.may_vanish) if path.is_file())
     path, gone = files[int(attempt.rng.integers(len(files)))], attempt.place / "gone"
     at = attempt.pick(attempt.reference.reads)
 
     def before(watch: Watch) -> None:
-        watch.on_read = lambda number: os.replace(path, gone) if number == at else None
+        def reading(number: int, read: str) -> None:
+            # one that goes before its folder is looked into was never there for the command
+            seen = (
+                str(path.parent) in watch.listed
+                or str(path.parent) not in attempt.reference.listed
+                or read == str(path)
+            )
+            if number >= at and seen and path.is_file():
+                os.replace(path, gone)
+
+        watch.on_read = reading
 
     ended = attempt.finish(attempt.start(before))
     if gone.is_file():

@@ -18,6 +18,7 @@ from typing import Any
 from torture.commands import Command
 
 _CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.link", "os.symlink"}
+_LISTINGS = ("os.listdir", "os.scandir")
 _WRITES = os.O_WRONLY | os.O_RDWR
 _BEGINNING = 0.005  # seconds of a command in which a process of its own would still be importing it, in Python's words
 
@@ -28,17 +29,18 @@ class Watch:
 
     Args:
         place: the folder of the trial.
-        on_change, on_read: called with the number of the event, from 1, before it happens.
+        on_change, on_read: called with the number of the event, from 1, before it happens; `on_read` with the path, too.
         on_bar: called with the words of a bar and the number of its step, when it has made that.
     """
 
     place: Path
     on_change: Callable[[int], None] = lambda number: None
-    on_read: Callable[[int], None] = lambda number: None
+    on_read: Callable[[int, str], None] = lambda number, path: None
     on_bar: Callable[[str, int], None] = lambda bar, number: None
     changes: int = 0
     reads: int = 0
     bars: dict[str, int] = field(default_factory=dict)
+    listed: set[str] = field(default_factory=set)  # folders below `in/` that it has looked into
 
     def start(self) -> None:
         """Looks from now on; cannot be ended."""
@@ -47,7 +49,7 @@ class Watch:
 
         def hook(event: str, arguments: tuple) -> None:
             nonlocal busy
-            if busy or not arguments or event != "open" and event not in _CHANGES:
+            if busy or not arguments or event not in ("open", *_LISTINGS) and event not in _CHANGES:
                 return
             path = arguments[0]
             if isinstance(path, bytes):
@@ -60,12 +62,15 @@ class Watch:
             writes = event != "open" or bool((arguments[2] or 0) & _WRITES)
             busy = True
             try:
-                if writes and path.startswith(out):
+                if event in _LISTINGS:
+                    if f"{path}/".startswith(below):
+                        self.listed.add(os.path.normpath(path))
+                elif writes and path.startswith(out):
                     self.changes += 1
                     self.on_change(self.changes)
                 elif event == "open" and path.startswith(below):
                     self.reads += 1
-                    self.on_read(self.reads)
+                    self.on_read(self.reads, path)
             finally:
                 busy = False
 
@@ -154,7 +159,10 @@ class Running:
         return None if late else Ended(code, text[-6000:], time.monotonic() - self.started)
 
     def workers(self) -> list[int]:
-        """Processes of its group besides itself."""
+        """Processes of its group besides itself that do its work: Python's own tracker of resources does none."""
+        return [pid for pid in self._others() if b"resource_tracker" not in _words_of(pid)]
+
+    def _others(self) -> list[int]:
         found = []
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit() and int(entry.name) != self.pid:
@@ -168,7 +176,7 @@ class Running:
 
     def _end_workers(self, seconds: float) -> None:
         stop = time.monotonic() + seconds
-        while (left := self.workers()) and time.monotonic() < stop:
+        while (left := self._others()) and time.monotonic() < stop:
             time.sleep(0.02)
         for pid in left:  # a resource tracker, or an orphan
             with contextlib.suppress(ProcessLookupError):
@@ -213,7 +221,7 @@ def start(
         if tell is not None:
             tell.write_text(
                 json.dumps({"changes": watch.changes, "reads": watch.reads, "bars": watch.bars,
-                            "memory": max(0, _memory("VmPeak") - grown)})
+                            "listed": sorted(watch.listed), "memory": max(0, _memory("VmPeak") - grown)})
             )  # fmt: skip
     except BaseException:
         traceback.print_exc()
@@ -272,6 +280,13 @@ def in_a_process(work: Callable[[], Any]) -> Any:
     if "failed" in answer:
         raise RuntimeError(answer["failed"])
     return answer["value"]
+
+
+def _words_of(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def limit_memory(more: int) -> None:

@@ -186,3 +186,16 @@ def test_a_file_vanishes_only_where_readings_are_seen(tmp_path, monkeypatch):
         Command("none", fixed(), three_texts, lambda words: Path("out/a").touch()), tmp_path / "b"
     )
     assert known.reads == 0 and not possible("vanishing input", COMMANDS["corpus"], known)
+
+
+def looks_late(words):
+    """Reads a file of its own first, and only then looks for the others and reads them."""
+    assert Path("in/0.txt").read_text()
+    names = [path for path in sorted(Path("in").iterdir()) if path.name != "0.txt"]
+    Path("out/all.txt").write_text("".join(path.read_text() for path in names))
+
+
+def test_a_file_does_not_vanish_before_the_command_has_seen_it(tmp_path, monkeypatch):
+    report = tortured(looks_late, ["vanishing input"], tmp_path, monkeypatch, 8)
+    assert {one["kind"] for one in report.findings} == {"unclear"}  # it lets the error through, and never skips a file
+    assert report.total()["refused"] > 3 and report.total()["equal"] == report.done == 8

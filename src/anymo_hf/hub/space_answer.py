@@ -25,6 +25,7 @@ from ..recordings.devices.device_format import ReadingOptions
 from ..recordings.devices.export import DeviceExport, read_export
 from ..recordings.devices.read_report import report_rows
 from ..recordings.imu_recording import ImuRecording
+from ..refusals import refusing
 from ..systems.captions import generate_captions
 from ..systems.checkpoint import load_checkpoint
 from ..systems.known_motions import KnownMotions, known_motions
@@ -243,7 +244,7 @@ def read_upload(upload: Upload, placement: str) -> DeviceExport:
         path.write_bytes(upload.content)
         try:
             if zipfile.is_zipfile(path):
-                with zipfile.ZipFile(path) as archive:
+                with refusing(path, "zip", "export it again"), zipfile.ZipFile(path) as archive:
                     unpacked = sum(member.file_size for member in archive.infolist())
                 if unpacked > LARGEST_UNPACKED:
                     raise ValueError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -40,29 +41,58 @@ def run_jobs(
     elif num_proc == 1 or len(jobs) < 2:
         yield from ((index, function(job)) for index, job in enumerate(jobs))
     else:
-        # a fork of this process may hang once torch has started threads, so workers are forked from one that has only
-        # imported what this one has of the package, for seconds, as each of them would have to
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload([name for name in list(sys.modules) if name.startswith("anymo_hf.")])
-        with ProcessPoolExecutor(min(num_proc, len(jobs)), context, initializer=_end_with_parent) as pool:
+        yield from _with_processes(function, jobs, num_proc)
+
+
+def _with_processes(function, jobs, num_proc) -> Iterator[tuple[int, Any]]:
+    # a fork of this process may hang once torch has started threads, so workers are forked from one that has only
+    # imported what this one has of the package, for seconds, as each of them would have to
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([name for name in list(sys.modules) if name.startswith("anymo_hf.")])
+    _start_server()
+    others = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(min(num_proc, len(jobs)), context, initializer=_begin)
+    try:
+        try:
             futures = {pool.submit(function, job): index for index, job in enumerate(jobs)}
-            try:
-                for future in as_completed(futures):
-                    yield futures[future], future.result()
-            except BrokenProcessPool as error:
-                raise ChildProcessError(
-                    "the system ended a process, for want of memory perhaps; run it again with fewer (--num-proc), it goes "
-                    "on where it was"
-                ) from error
-            finally:
-                pool.shutdown(cancel_futures=True)
+        except (EOFError, ConnectionError) as error:  # the one that they are forked from was ended
+            raise BrokenProcessPool(str(error)) from error
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    except BrokenProcessPool as error:
+        raise ChildProcessError(
+            "the system ended a process, for want of memory perhaps; run it again with fewer (--num-proc), it goes "
+            "on where it was"
+        ) from error
+    finally:
+        try:
+            pool.shutdown(cancel_futures=True)
+        except RuntimeError:  # its thread was not started, for want of memory; the workers would wait for it for ever
+            for worker in set(multiprocessing.active_children()) - others:
+                worker.kill()
 
 
-def _end_with_parent() -> None:
-    """Ends this process when the one that started it is killed, which it would not notice by itself."""
+def _start_server() -> None:
+    """Starts what workers are forked from; Ctrl-C, which would end its imports with a traceback, does not reach it."""
+    from multiprocessing import forkserver, resource_tracker  # Windows has neither
+
+    resource_tracker.ensure_running()  # it sets the mask itself, and would set it back
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+
+
+def _begin() -> None:
+    """Lets Ctrl-C come to this worker again, and ends it when its parent is killed, which it would not notice by itself."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+    try:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    except KeyboardInterrupt:  # it came meanwhile, to the parent too
+        os._exit(130)
 
 
 def _with_ray(function, jobs, num_proc) -> Iterator[tuple[int, Any]]:

@@ -1,9 +1,11 @@
 """The zero-shot suite as a Hub repository: every config gives exactly the windows of `read_windows`, killed builds too."""
 
+import json
 import os
 import runpy
 import shutil
 import signal
+import time
 import warnings
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from support.dataset_files import mmea as mmea_files
 from support.dataset_files import opportunity as opportunity_files
 from support.dataset_files import unimts_bundle as unimts_bundle_files
 from support.dataset_files.two_people import WRITERS
-from support.forked import run_program
+from support.forked import forked, run_program
 from support.stratified import check_stratified_split
 
 from anymo_hf.hub.builders import anymo_zeroshot
@@ -267,3 +269,39 @@ def test_what_was_listed_early_has_the_identity_of_what_is_there(tmp_path):
     (tmp_path / "data" / "all.zip").unlink()
     roots = (tmp_path / "data" / "usc_had", tmp_path / "data" / "all.zip")
     assert files_identity(*roots, listed=listed) == before != files_identity(*roots)
+
+
+def test_of_two_builds_of_one_repository_the_second_waits(tmp_path):
+    """The first holds still at its end, where the second would take its files away; both end with the whole."""
+    for name in ("usc_had", "utd_mhad"):
+        WRITERS[name](tmp_path / "data" / name)
+    words = "--data", str(tmp_path / "data"), "--out", str(tmp_path / "repo")
+    first = forked(_build_and_stay, words, tmp_path / "go", out=tmp_path / "first.txt")
+    _until(lambda: (tmp_path / "repo" / "data" / "usc_had").is_dir())
+    second = forked(anymo_zeroshot.main, words, out=tmp_path / "second.txt")
+    said = tmp_path / "second.txt"
+    _until(lambda: said.is_file() and "waiting for its end" in said.read_text())
+    (tmp_path / "go").touch()
+    for process in (first, second):
+        process.join()
+        assert process.exitcode == 0
+    assert set(json.loads((tmp_path / "repo" / "counts.json").read_text())) == {"usc_had", "utd_mhad"}
+    assert len(list((tmp_path / "repo" / "data").rglob("*.parquet"))) == 2 and not check_card(tmp_path / "repo")
+
+
+def _build_and_stay(words, go):
+    counted = anymo_zeroshot.add_counts
+
+    def stay(*given):
+        _until(go.is_file)
+        counted(*given)
+
+    anymo_zeroshot.add_counts = stay
+    anymo_zeroshot.main(words)
+
+
+def _until(true):
+    stop = time.monotonic() + 60
+    while not true() and time.monotonic() < stop:
+        time.sleep(0.01)
+    assert true()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from support.dataset_files import mmea as files
 
-from anymo_hf.recordings.datasets.mmea import CLIPS, LABELS, read_mmea
+from anymo_hf.recordings.datasets.mmea import _LINE, CLIPS, LABELS, read_mmea
 
 G = 9.80665
 
@@ -84,3 +84,11 @@ def test_a_line_without_end_is_no_list_and_takes_no_time(tmp_path):
     with pytest.raises(ValueError, match=r"test\.txt, line 2: 'a+' is cut off"):
         list(read_mmea(tmp_path))
     assert time.process_time() - started < 2
+
+
+def test_a_line_names_the_last_two_parts_of_its_path_and_a_long_one_takes_no_time():
+    for path in ("a_1/b_1", "x/y/a_1/b_1", "/data/a_1/b_1.csv", "a_1/b_1.csv"):
+        assert _LINE.fullmatch(f"{path} 0 61 7").group("key", "value") == ("a_1/b_1", "7")
+    began = time.process_time()
+    assert not _LINE.match("a" * 200_000) and not _LINE.match("a/" * 100_000)
+    assert time.process_time() - began < 1

@@ -1,12 +1,16 @@
 """Every device's layout, written by an independent writer: units, sign, rate, joined files, and a broken copy of each."""
 
+import random
+import re
 import shutil
+import time
 import zipfile
 
 import numpy as np
 import pytest
 from support.device_files import TEXT_FILES, X, Y, Z
 
+from anymo_hf.recordings.devices.arduino import _pairs
 from anymo_hf.recordings.devices.device_format import ReadingOptions
 from anymo_hf.recordings.devices.export import read_export
 from anymo_hf.recordings.devices.read_device import device_formats
@@ -106,3 +110,34 @@ def test_no_format_takes_the_file_of_another(tmp_path):
         takers = [f.name for f in device_formats().values() if f.recognise(path, lines) and f.name != "table"]
         assert takers == [known.format], name
         shutil.rmtree(folder)
+
+
+def test_a_word_of_thousands_of_letters_takes_no_time(tmp_path):
+    """Time goes with the length of a line, not with its square."""
+    path = tmp_path / "walk.csv"
+    path.write_text(f"time,acc_x,{'a' * 300_000},acc_z\n" + f"0,{'1' * 300_000},sampl\n" + "freq" * 100_000 + "\n")
+    began = time.process_time()
+    with pytest.raises((ValueError, OSError), match=r"walk\.csv"):
+        read_export(path, "waist").only()
+    assert time.process_time() - began < 3
+
+
+def test_names_and_values_of_a_line_are_those_of_one_expression():
+    pattern = re.compile(r"([A-Za-z_][A-Za-z_. ]*?)\s*[:=]\s*([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)")
+    rng, parts = random.Random(0), ["aX", "g_z", ".", " ", "=", ": ", "-0.5", "1e3", "7", "|", "\t", "acc x", "e", "-"]
+    texts = ["".join(rng.choices(parts, k=12)) for _ in range(3000)]
+    wanted = [[(name.strip(), value) for name, value in pattern.findall(text)] for text in texts]
+    assert [_pairs(text) for text in texts] == wanted and sum(map(len, wanted)) > 300
+
+
+@pytest.mark.parametrize("damage", [(b"PK\x01\x02", b"PK\x01\x00"), (b"walk.csv", b"w\xff\xfe.csv")])
+def test_a_damaged_zip_is_refused_by_its_name(tmp_path, damage):
+    path = tmp_path / "walk.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        info = zipfile.ZipInfo("walk.csv")
+        info.flag_bits |= 0x800  # its name is UTF-8, it says
+        archive.writestr(info, "0,0,9.81\n" * 500)
+    held = path.read_bytes()
+    path.write_bytes(held.replace(*damage).replace(b"\x00\x00\x21\x00walk", b"\x00\x08\x21\x00walk"))
+    with pytest.raises((OSError, ValueError), match=r"walk\.zip: .*again"):
+        read_export(path, "waist").only()

@@ -30,7 +30,15 @@ from ...nymeria.annotations import CLOCKS
 from ...nymeria.imu import DEVICES
 from ...nymeria.imu_grid import has_signals, signals_by_device
 from ...nymeria.sequence import HELD_OUT_SUBJECTS, read_metadata
-from .parquet_repository import files_identity, fill_card, list_files, split_files, with_classes, write_config
+from .parquet_repository import (
+    files_identity,
+    fill_card,
+    list_files,
+    one_at_a_time,
+    split_files,
+    with_classes,
+    write_config,
+)
 from .window_builder import WindowBuilder
 
 STREAM = "1202-1"
@@ -112,6 +120,7 @@ class AnyMo180(WindowBuilder):
                 }  # fmt: skip
 
 
+@one_at_a_time
 def write_repository(
     nymeria: str | Path,
     annotations: str | Path | None,

@@ -40,7 +40,7 @@ from ...nymeria.annotations import Annotation
 from ...nymeria.imu_grid import STEP_NS, WINDOW, cut_window
 from ...nymeria.sequence import HELD_OUT_SUBJECTS, read_metadata
 from .anymo_180 import LICENCE, add_source_arguments, left_out, list_source, source_files
-from .parquet_repository import SplitFiles, fill_card, read_json, split_files, with_classes, write_config
+from .parquet_repository import SplitFiles, fill_card, one_at_a_time, read_json, split_files, with_classes, write_config
 from .window_builder import WindowBuilder
 
 ROWS_PER_FILE = 5000
@@ -207,6 +207,7 @@ def split_sessions(config: BenchConfig) -> dict[str, list[str]]:
     return parts
 
 
+@one_at_a_time
 def write_repository(
     nymeria: str | Path,
     annotations: str | Path | None,

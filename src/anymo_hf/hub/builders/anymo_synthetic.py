@@ -26,7 +26,7 @@ from ...nymeria.sequence import read_captured
 from ...simulation.archive import Archive, simulate_archive
 from ...simulation.archive.manifest import MANIFEST, file_sha256, verify_archive
 from ...simulation.archive.rows import ROWS
-from .parquet_repository import add_counts, fill_card, split_files, write_config
+from .parquet_repository import add_counts, fill_card, one_at_a_time, split_files, write_config
 from .window_builder import WindowBuilder
 
 _COMMON = {
@@ -126,6 +126,7 @@ def test_subjects(subjects: set[str], share: float) -> set[str]:
     return set(ordered[: min(max(1, round(share * len(subjects))), len(subjects) - 1)])
 
 
+@one_at_a_time
 def write_repository(
     archive: str | Path,
     out: str | Path,

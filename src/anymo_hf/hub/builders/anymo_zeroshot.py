@@ -28,7 +28,16 @@ from ...modeling.known_names import did_you_mean
 from ...recordings.catalogue import DATASETS, in_bundle, read_windows
 from ...recordings.dataset_check import find_datasets
 from ...recordings.imu_recording import ImuRecording, natural_key
-from .parquet_repository import add_counts, files_identity, fill_card, list_files, read_json, split_files, write_config
+from .parquet_repository import (
+    add_counts,
+    files_identity,
+    fill_card,
+    list_files,
+    one_at_a_time,
+    read_json,
+    split_files,
+    write_config,
+)
 from .window_builder import WindowBuilder
 
 _SIGNAL = datasets.Array2D((None, 6), "float32")
@@ -217,6 +226,7 @@ def find_sources(data: str | Path, configs: list[str] | None = None) -> dict[str
 # -- the repository ------------------------------------------------------------------------------------------------------
 
 
+@one_at_a_time
 def write_repository(
     source: str | Path,
     out: str | Path,

@@ -14,8 +14,9 @@ import shutil
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import partial, wraps
 from hashlib import sha256
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from datasets.arrow_writer import ArrowWriter
 from datasets.table import table_cast
+from filelock import FileLock, Timeout
 from huggingface_hub import DatasetCard, DatasetCardData
 from tqdm import tqdm
 
@@ -37,6 +39,31 @@ TEMPLATE = Path(__file__).parents[1] / "templates" / "dataset_card.md"
 PARTS = 256  # of a split, at most
 BYTES_PER_FILE = 300e6  # as Arrow data
 _ROW_GROUP = 256
+LOCK = ".lock"  # in a repository, while a build writes it
+
+
+def one_at_a_time(build: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """A function with an argument `out`, a repository that it writes: of two at once the second waits for the first.
+
+    Both would replace the same files and add to the same counts, each from what it read before the other wrote.
+    """
+
+    @wraps(build)
+    def alone(*args: Any, **kwargs: Any) -> dict[str, Any]:
+        out = Path(signature(build).bind(*args, **kwargs).arguments["out"])
+        out.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(out / LOCK)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            print(f"{out}: another build writes into it; waiting for its end", flush=True)
+            lock.acquire()
+        try:
+            return build(*args, **kwargs)
+        finally:
+            lock.release()
+
+    return alone
 
 
 def write_config(

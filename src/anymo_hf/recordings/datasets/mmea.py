@@ -27,7 +27,7 @@ RATE = 25.0  # nominal: the files hold no time stamps
 CLIPS = {"train": 4552, "val": 652, "test": 1315}  # lines of COMODO's lists
 _COUNTS_PER_G, _COUNTS_PER_DEGREE = 16384.0, 16.4  # ranges of 2 g and 2,000 deg/s in 16 bits
 # .../data/<folder>/<clip> <frames> <IMU rows> <label>; the folder is right where the label is not
-_LINE = re.compile(r"\S*?(?P<key>[^/\s]+/[^/\s]+?)(?:\.csv)?\s+\d+\s+\d+\s+(?P<value>\d+)")
+_LINE = re.compile(r"(?:\S*/)?(?P<key>[^/\s]+/[^/\s]+?)(?:\.csv)?\s+\d+\s+\d+\s+(?P<value>\d+)")
 
 
 def read_mmea(

@@ -7,6 +7,7 @@ guessed. Layout: the serial monitor of the Arduino IDE (https://docs.arduino.cc/
 from __future__ import annotations
 
 import re
+import string
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,7 +16,20 @@ from .read_device import decoded
 from .table import TableHints, read_table
 
 _STAMP = re.compile(r"^\s*(\d{1,2}:\d{2}:\d{2}\.\d{1,6})\s*->\s*(.*)$")
-_PAIR = re.compile(r"([A-Za-z_][A-Za-z_. ]*?)\s*[:=]\s*([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)")
+_VALUE = re.compile(r"[:=]\s*([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)")
+_OF_A_NAME = string.ascii_letters + "_. "
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    """Names and values; a name ends at its sign and begins after what no name holds, so no letter is looked at twice."""
+    found, end = [], 0
+    for value in _VALUE.finditer(text):
+        before = text[end : value.start()].rstrip()
+        name = before[len(before.rstrip(_OF_A_NAME)) :].lstrip(". ")
+        if name:
+            found.append((name, value[1]))
+        end = value.end()
+    return found
 
 
 def _parse(line: str) -> dict[str, str] | None:
@@ -23,14 +37,14 @@ def _parse(line: str) -> dict[str, str] | None:
     stamp = _STAMP.match(line)
     rest = stamp[2] if stamp else line
     row = {"time": stamp[1]} if stamp else {}
-    pairs = _PAIR.findall(rest)
+    pairs = _pairs(rest)
     if len(pairs) >= 3:
-        return row | {name.strip().replace(" ", "_"): value for name, value in pairs}
+        return row | {name.replace(" ", "_"): value for name, value in pairs}
     values = [cell for cell in re.split(r"[,;\t ]+", rest.strip()) if cell]
     if (
         stamp
         and len(values) in (3, 6)
-        and all(re.fullmatch(r"[-+]?\d*\.?\d+(?:[eE][-+]?\d+)?", cell) for cell in values)
+        and all(re.fullmatch(r"[-+]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?", cell) for cell in values)
     ):
         names = ["ax", "ay", "az", "gx", "gy", "gz"][: len(values)]
         return row | dict(zip(names, values, strict=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -116,6 +117,10 @@ def recording_file(folder: Path) -> Path:
     raise OSError(f"{folder} is a folder that {said} sensor")
 
 
+# what `zipfile` makes of bytes that are no zip or no names, or that are locked
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, UnicodeDecodeError)
+
+
 @contextmanager
 def unpacked(path: Path) -> Iterator[Path]:
     """A zip's files in a temporary folder, flat.
@@ -138,6 +143,6 @@ def unpacked(path: Path) -> Iterator[Path]:
                     with archive.open(member) as source, target.open("wb") as sink:
                         while block := source.read(1 << 20):
                             sink.write(block)
-        except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        except _DAMAGED as error:
             raise OSError(f"{path}: damaged or locked zip ({error}); export it again") from error
         yield Path(folder)

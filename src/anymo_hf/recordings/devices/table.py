@@ -39,7 +39,7 @@ _PLACES = {
     "hand",
     "back",
 }
-_RATE = re.compile(r"(?:rate|freq\w*|at|sampl\w*)\b[^\d\n]{0,24}?(\d+(?:[.,]\d+)?)\s*hz", re.I)
+_RATE = re.compile(r"(?:rate|freq\w{0,20}|at|sampl\w{0,20})\b[^\d\n]{0,24}?(\d+(?:[.,]\d+)?)\s*hz", re.I)
 
 
 @dataclass(frozen=True)
