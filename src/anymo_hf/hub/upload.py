@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .dataset_card import CARD, Kind, card_data, check_card, data_patterns
 
-_LEFT_BEHIND = ["*.part", "*.part/*", ".lock", "*__pycache__/*"]  # by builds, and by Python
+_LEFT_BEHIND = ["*.part", "*.part/*", "*__pycache__/*"]  # by builds that were killed, and by Python
 
 
 def push_folder(

@@ -13,6 +13,7 @@ import os
 import shutil
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial, wraps
 from hashlib import sha256
@@ -25,7 +26,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from datasets.arrow_writer import ArrowWriter
 from datasets.table import table_cast
-from filelock import FileLock, Timeout
 from huggingface_hub import DatasetCard, DatasetCardData
 from tqdm import tqdm
 
@@ -39,31 +39,53 @@ TEMPLATE = Path(__file__).parents[1] / "templates" / "dataset_card.md"
 PARTS = 256  # of a split, at most
 BYTES_PER_FILE = 300e6  # as Arrow data
 _ROW_GROUP = 256
-LOCK = ".lock"  # in a repository, while a build writes it
 
 
 def one_at_a_time(build: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
     """A function with an argument `out`, a repository that it writes: of two at once the second waits for the first.
 
-    Both would replace the same files and add to the same counts, each from what it read before the other wrote.
+    Both would replace the same files and add to the same counts, each from what it read before the other wrote. The folder
+    itself is locked, so that no file is left in it; where that is not possible, as on Windows, nobody waits.
     """
 
     @wraps(build)
     def alone(*args: Any, **kwargs: Any) -> dict[str, Any]:
         out = Path(signature(build).bind(*args, **kwargs).arguments["out"])
+        new = not out.exists()
         out.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(out / LOCK)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            print(f"{out}: another build writes into it; waiting for its end", flush=True)
-            lock.acquire()
+        held = _lock(out)
         try:
             return build(*args, **kwargs)
         finally:
-            lock.release()
+            if new:
+                with suppress(OSError):  # it holds something
+                    out.rmdir()
+            if held is not None:
+                os.close(held)
 
     return alone
+
+
+def _lock(folder: Path) -> int | None:
+    """A descriptor to close at the end."""
+    try:
+        from fcntl import LOCK_EX, LOCK_NB, flock
+    except ImportError:
+        return None
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            flock(held, LOCK_EX | LOCK_NB)
+        except BlockingIOError:
+            print(f"{folder}: another build writes into it; waiting for its end", flush=True)
+            flock(held, LOCK_EX)
+    except OSError:  # a file system that locks no folder
+        os.close(held)
+        return None
+    except BaseException:
+        os.close(held)
+        raise
+    return held
 
 
 def write_config(
