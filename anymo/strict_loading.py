@@ -35,7 +35,9 @@ def loading(name) -> Iterator[None]:
             raise
         raise ValueError(f"{name}: {error}; {mend}") from error
     except BaseException as error:  # tokenizers, safetensors and configurations end in a dozen ways
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":  # Rust's, which is no Exception
+        if (
+            not isinstance(error, Exception) and type(error).__name__ != "PanicException"
+        ):  # Rust's, which is no Exception
             raise
         raise ValueError(f"{name}: its files do not fit each other or are damaged ({error!r}); {mend}") from error
 
