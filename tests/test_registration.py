@@ -38,14 +38,20 @@ def test_importing_loads_no_torch_and_leaves_the_import_system_alone():
 
 @pytest.mark.slow
 def test_importing_an_auto_class_costs_little_more_with_the_package():
-    # processor seconds, the least of three: other processes disturb them less than seconds on the clock
+    # processor seconds, the least of two, or of six where that is not enough: other processes only ever add to them
     code = (
         "import time{}\n"
         "start = time.process_time()\n"
         "from transformers import AutoModel\n"
         "print(time.process_time() - start)"
     )
-    alone, with_us = (min(float(run(code.format(more))) for _ in range(3)) for more in ("", ", anymo_hf"))
+    seconds = {"": [], ", anymo_hf": []}
+    for turn in range(6):
+        for more, found in seconds.items():
+            found.append(float(run(code.format(more))))
+        alone, with_us = map(min, seconds.values())
+        if turn > 0 and with_us < alone + 0.3:
+            break
     assert with_us < alone + 0.3
 
 

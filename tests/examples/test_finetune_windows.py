@@ -3,14 +3,14 @@
 from pathlib import Path
 
 import pytest
-from support.fresh_python import fresh_python
+from support.forked import run_program
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
 def test_the_example_learns_and_its_result_answers(tmp_path):
-    done = fresh_python((ROOT / "examples" / "finetune_windows.py").read_text(), folder=tmp_path)
+    done = run_program(ROOT / "examples" / "finetune_windows.py", folder=tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]
     *_, right, answer = done.stdout.splitlines()
     assert int(right.rpartition(" ")[2].rstrip("%")) >= 90 and "'label': 'running'" in answer

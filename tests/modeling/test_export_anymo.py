@@ -1,5 +1,7 @@
 """The exported IMU tokenizer gives PyTorch's codes for any batch and length, and ONNX runs where there is no PyTorch."""
 
+import contextlib
+import io
 import json
 import resource
 import subprocess
@@ -11,6 +13,7 @@ import pytest
 import torch
 from support.tiny_release import make_shallow_tokenizer
 
+from anymo_hf import cli
 from anymo_hf.modeling import export_anymo
 from anymo_hf.modeling.body_segments import SEGMENT_INDEX
 from anymo_hf.modeling.export_anymo import INPUTS, export_onnx, export_program, export_torch
@@ -59,10 +62,17 @@ def traced_before(program, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def exported(folder, tmp_path_factory):
+def exported(folder, program, tmp_path_factory):
+    """What `anymo export onnx` writes."""
     pytest.importorskip("onnx")
     pytest.importorskip("onnxscript")
-    return export_onnx(folder, tmp_path_factory.mktemp("out") / "program")
+    out, said = tmp_path_factory.mktemp("out") / "program", io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said), pytest.raises(SystemExit) as stopped:
+        patch.setattr(export_anymo, "export_program", lambda _: program)
+        patch.setattr(sys, "argv", ["anymo", "export", "onnx", str(folder), str(out)])
+        cli.main()
+    assert stopped.value.code == 0 and said.getvalue() == f"written: {out / 'tokenizer.onnx'}\n"
+    return out
 
 
 def windows(batch: int, frames: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
