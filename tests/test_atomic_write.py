@@ -112,6 +112,7 @@ def killed_at(moment: int, path: Path, exchanges: bool) -> bool:
         os._exit(1)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("exchanges", [True, False])
 def test_a_kill_at_any_step_leaves_the_old_folder_or_the_new_one(tmp_path, exchanges):

@@ -25,7 +25,10 @@ def csv(tmp_path):
     [
         ("body", "--height", 1.6),
         ("placements", "--segment", "head", "--segment", "L_Foot", "--frames"),
-        ("window", "--activity", "squats", "--seed", 3, "--placement", "chest", "--seconds", 1),
+        pytest.param(
+            ("window", "--activity", "squats", "--seed", 3, "--placement", "chest", "--seconds", 1),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_commands_write_both_files_and_say_so(tmp_path, arguments):

@@ -63,11 +63,13 @@ def ready(small_system, name, train):
     return system
 
 
-def with_released_weights_slow(names):
-    return [pytest.param(name, marks=[pytest.mark.slow] * name.startswith("anymo")) for name in names]
+def with_slow_ones(names):
+    """Those with released weights, and one that draws every window."""
+    slow = [name for name in names if name.startswith("anymo") or name == "language_plot"]
+    return [pytest.param(name, marks=[pytest.mark.slow] * (name in slow)) for name in names]
 
 
-@pytest.mark.parametrize("name", with_released_weights_slow(systems()))
+@pytest.mark.parametrize("name", with_slow_ones(systems()))
 def test_every_system_keeps_the_contract(name, small_system):
     kind = systems()[name]
     assert kind.name == name and kind.title and kind.licence and kind.requires in REQUIRES and kind.__doc__

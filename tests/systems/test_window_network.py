@@ -37,6 +37,7 @@ def learned(encoder):
     return [train_network(encoder, windows, target, 2, settings, seed) for seed in (3, 3, 4)]
 
 
+@pytest.mark.slow
 def test_it_learns_and_the_seed_decides(learned, encoder):
     fresh = shaken(8, 1.5, 7) + shaken(8, 4, 8)
     first, again, other = (class_scores(network, fresh) for network in learned)
@@ -48,6 +49,7 @@ def test_it_learns_and_the_seed_decides(learned, encoder):
     assert after is not before and not torch.equal(before, after)  # the encoder's copy learned, the checkpoint did not
 
 
+@pytest.mark.slow
 def test_a_window_does_not_mind_longer_ones_beside_it(learned):
     short, long = shaken(1, 4, 5, frames=66), shaken(1, 4, 6, frames=150)
     np.testing.assert_allclose(class_scores(learned[0], short + long)[0], class_scores(learned[0], short)[0], atol=1e-4)

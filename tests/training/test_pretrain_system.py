@@ -56,6 +56,7 @@ def test_each_has_one_settings_file_with_the_same_budget(path):
     assert {one.stem for one in CONFIGS.glob("*.yaml")} == set(retrained_systems())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("system", [name for name in SMALL if name != "imu2clip_objective"])
 def test_a_stopped_run_goes_on_as_if_it_had_not(system, root, accelerator):
     metrics = train_system(settings(system, 3), root, accelerator)

@@ -286,6 +286,7 @@ def test_a_file_that_goes_away_meanwhile_is_not_taken_for_one_that_never_was(
 ):
     before, after = sources[name]
     shutil.copytree(before[0], tmp_path / "source")
+    give_signals(built, name, tmp_path / "repo")
     path, gone = sorted((tmp_path / "source").glob(pattern))[-1], tmp_path / "gone"
     start = home.ArrowWriter
 
