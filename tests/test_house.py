@@ -152,7 +152,7 @@ def test_nothing_is_unpickled_and_no_import_path_is_edited(folder):
         ("import numpy as np\nnp.load('x', allow_pickle=True)", "allow_pickle"),
         ("import torch\ntorch.load('x')", "weights_only"),
         ("import sys\nsys.path.insert(0, 'x')", "sys.path.insert"),
-
+        ("import sys\nsys.path[:0] = ['x']", "sys.path is assigned"),
         ("eval('1')", "eval"),
         ("exec(text)", "exec"),
         ("from os import system\nsystem('ls')", "os.system"),
@@ -164,7 +164,7 @@ def test_nothing_is_unpickled_and_no_import_path_is_edited(folder):
 )
 def test_each_trick_would_be_seen(tmp_path, line, what):
     (tmp_path / "file.py").write_text(line)
-    (seen,) = tricks(tmp_path / "file.py")
+    (seen,) = [*tricks(tmp_path / "file.py"), *path_edits(tmp_path / "file.py")]
     assert what in seen
 
 

@@ -13,6 +13,7 @@ def test_a_table_is_printed_and_written(anymo, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["retrieval.csv", "retrieval.md", "retrieval.tex"]
 
 
+@pytest.mark.slow
 def test_a_figure_is_written(anymo, tmp_path):
     pytest.importorskip("matplotlib")
     code, out, err = anymo("figures", "confusion", "--results", RESULTS, "--out", tmp_path)

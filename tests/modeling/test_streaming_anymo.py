@@ -119,7 +119,7 @@ def test_events_equal_the_offline_answer_on_the_same_samples(folder, rate, worn,
         assert 0 < event.latency < 60 and event.skipped == 0
 
 
-@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 6))])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 6))])
 @pytest.mark.parametrize("stamped", [False, True])
 def test_how_samples_are_split_does_not_matter(parts, seed, stamped):
     rng = np.random.default_rng(seed)

@@ -89,6 +89,7 @@ def test_segment_colours_differ():
     assert len(set(SEGMENT_COLOURS)) == len(SEGMENTS)
 
 
+@pytest.mark.slow
 def test_a_window_shows_bodies_sensors_and_signals(tmp_path):
     motion = simulate_activity("walking", 1, 4.0)
     _, scene, page = opened(show.show_window(tmp_path / "w", motion, ["left_wrist", "chest"], 1.0, 2.0))

@@ -40,7 +40,7 @@ def windows_of(name, folder):
 
 
 @pytest.fixture(scope="module")
-def done(configs, corpus_folder, tmp_path_factory):
+def done(configs, corpus_folder, small_nano, tmp_path_factory):
     """A whole run without data, then the same one with data."""
     root = tmp_path_factory.mktemp("ablations")
     (root / "data" / "usc_had").mkdir(parents=True)

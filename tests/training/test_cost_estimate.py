@@ -8,13 +8,14 @@ from anymo_hf.modeling.configuration_anymo import AnyMoConfig
 from anymo_hf.training import cost_estimate as cost
 
 
-@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("checkpointing", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_predicted_activations_and_states_are_what_a_real_step_takes(checkpointing):
     found = cost.validate(checkpointing)
     assert found["states_predicted"] == found["states_measured"]
     assert found["predicted"] == pytest.approx(found["measured"], rel=0.2)
 
 
+@pytest.mark.slow
 def test_checkpointing_saves_memory_as_measured_too():
     plain, again = cost.validate(False, 4, 60), cost.validate(True, 4, 60)
     assert again["predicted"] < 0.7 * plain["predicted"] and again["measured"] < 0.7 * plain["measured"]

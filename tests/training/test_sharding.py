@@ -52,7 +52,7 @@ def go_on(stage, root):
 
 
 @pytest.fixture(scope="module")
-def runs(corpus_folder, accelerator, tmp_path_factory, put_teacher_vectors):
+def runs(corpus_folder, accelerator, small_nano, tmp_path_factory, put_teacher_vectors):
     """`plain`: 2 steps; by two sharded processes: `sharded` 2, `stopped` 1 and then 1 plain, `resumed` 1 after 1 plain."""
     top = tmp_path_factory.mktemp("sharded")
     plain = top / "plain"

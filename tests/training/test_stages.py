@@ -51,7 +51,7 @@ def run_all(root, accelerator):
 
 
 @pytest.fixture(scope="module")
-def finished(corpus_folder, accelerator, tmp_path_factory):
+def finished(corpus_folder, accelerator, small_nano, tmp_path_factory):
     root = tmp_path_factory.mktemp("run")
     shutil.copytree(corpus_folder, root / "corpus")
     return root, run_all(root, accelerator)

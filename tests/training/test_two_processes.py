@@ -92,7 +92,7 @@ def train_stage(stage, root, accelerator):
 
 
 @pytest.fixture(scope="module")
-def runs(corpus_folder, accelerator, tmp_path_factory, put_teacher_vectors):
+def runs(corpus_folder, accelerator, small_nano, tmp_path_factory, put_teacher_vectors):
     """Folders of the stages trained by one process and by two, and of what each of the two found in `parts`."""
     top = tmp_path_factory.mktemp("runs")
     one, two = top / "one", top / "two"

@@ -52,7 +52,9 @@ def assert_same(name, rows, windows):
             np.testing.assert_array_equal(row[placement], wanted.astype(np.float32))
 
 
-@pytest.mark.parametrize("name", DATASETS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name not in ("uci_har", "wisdm"))) for name in DATASETS]
+)
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_every_config_holds_the_windows_of_the_evaluation(name, tmp_path):
     WRITERS[name](tmp_path / name)

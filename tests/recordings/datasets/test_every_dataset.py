@@ -15,6 +15,9 @@ from anymo_hf.recordings import catalogue, dataset_check, datasets
 from anymo_hf.recordings.catalogue import DATASETS, add_datasets, read_windows
 from anymo_hf.recordings.dataset_check import check_datasets
 
+# VRS is read in processes of their own
+EACH = [pytest.param(name, marks=[pytest.mark.slow] * (name == "ego_exo4d")) for name in DATASETS]
+
 
 @pytest.mark.parametrize("name", list(DATASETS))
 def test_the_declaration_is_complete(name):
@@ -31,7 +34,7 @@ def test_the_declaration_is_complete(name):
         assert set(dataset.paper_segments) == set(dataset.placements)
 
 
-@pytest.mark.parametrize("name", list(DATASETS))
+@pytest.mark.parametrize("name", EACH)
 @pytest.mark.parametrize("wrist", ["forearm", "hand"])
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_sensors_worn_at_once_have_a_segment_each(name, wrist, tmp_path):
@@ -44,7 +47,7 @@ def test_sensors_worn_at_once_have_a_segment_each(name, wrist, tmp_path):
                 assert set(window.signals) <= set(SEGMENTS)
 
 
-@pytest.mark.parametrize("name", list(DATASETS))
+@pytest.mark.parametrize("name", EACH)
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_small_original_files_give_what_is_declared(name, tmp_path):
     dataset = DATASETS[name]
@@ -69,7 +72,12 @@ def test_small_original_files_give_what_is_declared(name, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "fault"), [(name, broken.fault) for name, dataset in DATASETS.items() for broken in dataset.broken]
+    ("name", "fault"),
+    [
+        pytest.param(name, broken.fault, marks=[pytest.mark.slow] * (name == "ego_exo4d"))
+        for name, dataset in DATASETS.items()
+        for broken in dataset.broken
+    ],
 )
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_every_declared_fault_is_recognised(name, fault, tmp_path):
