@@ -35,8 +35,8 @@ def accelerator():
 def small_nano():
     """The preset `nano` with fewer blocks and layers, for tests that train it again and again; forks have it, too."""
     encoder = {
-        "channels": [16, 16, 48, 48], "strides": [1, 2, 1, 2], "predictor_layers": 2, "predictor_heads": 4,
-        "predictor_mlp_dim": 96, "dropout": 0.0,
+        "channels": [16, 16, 16, 48, 48, 48], "strides": [1, 1, 2, 1, 2, 1], "predictor_layers": 3,
+        "predictor_heads": 4, "predictor_mlp_dim": 96, "dropout": 0.0,
     }  # fmt: skip
     text = configuration_anymo._NANO_TEXT | {"hidden_size": 96, "intermediate_size": 192, "num_hidden_layers": 2}
     with pytest.MonkeyPatch.context() as patch:
