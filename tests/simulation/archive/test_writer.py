@@ -118,6 +118,19 @@ def test_a_killed_run_leaves_no_half_shard_and_goes_on(made, tmp_path):
     assert all(path.stat().st_mtime_ns == when for path, when in times.items())
 
 
+def test_what_a_node_that_was_killed_left_is_gone_at_the_end(copy, made, monkeypatch):
+    original = archive_module._make_shards
+
+    def make(task):
+        (copy / "recordings/procedural/.walking-0.parquet.node.30495.part").write_bytes(b"half")
+        return original(task)
+
+    monkeypatch.setattr(archive_module, "_make_shards", make)
+    (copy / "recordings/procedural/walking-0.parquet").unlink()
+    build(copy)
+    assert verify_archive(copy) == [] and content(copy) == content(made)
+
+
 def test_a_second_run_makes_nothing_and_an_altered_shard_again(copy, made, monkeypatch):
     made_again = []
     original = archive_module._make_shards

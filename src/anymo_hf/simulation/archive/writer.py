@@ -205,9 +205,9 @@ def refuse_strangers(folder: Path, expected: Collection[str], folders: Collectio
 
 
 def _remove_others(folder: Path, files: set[str]) -> None:
-    """Shards of sources that gave more recordings, or others, in an earlier run."""
-    for path in (folder / RECORDINGS).rglob("*.parquet"):
-        if path.is_file() and path.relative_to(folder).as_posix() not in files:
+    """Shards of sources that gave more recordings, or others, in an earlier run, and halves that a killed node left."""
+    for path in sorted((folder / RECORDINGS).rglob("*")):
+        if path.suffix in (".parquet", ".part") and path.is_file() and path.relative_to(folder).as_posix() not in files:
             path.unlink()
 
 
