@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from datasets import load_dataset
 from scipy.io import savemat
+from support.forked import forked
 from support.fresh_python import fresh_python
 
 from anymo_hf.hub.builders import parquet_repository as home
@@ -140,26 +141,31 @@ def test_streaming_gives_the_rows_of_the_files(name, built, tmp_path):
                 np.testing.assert_array_equal(one[column], other[column])
 
 
+def build_until_killed(sources, name, out, ending):
+    """A build that is killed when the second file with this ending is about to take its place."""
+    replace, seen = os.replace, []
+
+    def kill_at_the_second(source, target):
+        seen.append(str(target).endswith(ending))
+        if sum(seen) == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        replace(source, target)
+
+    os.replace = kill_at_the_second
+    write(sources, name, out)
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill on this system")
 @pytest.mark.parametrize(
     ("name", "ending"), [("anymo_synthetic", ".arrow"), ("anymo_zeroshot", ".parquet"), ("anymo_180", ".arrow"),
                          ("anymo_bench", ".parquet")],
 )  # fmt: skip
 def test_a_killed_build_goes_on_and_keeps_what_was_finished(name, ending, sources, built, tmp_path, monkeypatch):
-    code = f"""
-replace, seen = os.replace, []
-def kill_at_the_second(source, target):
-    seen.append(str(target).endswith({ending!r}))
-    if sum(seen) == 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-    replace(source, target)
-os.replace = kill_at_the_second
-module.write_repository(*arguments, rows_per_file=4, progress=False)
-"""
     out = tmp_path / "repo"
     give_signals(built, name, out)
-    killed = fresh_python(START + code, json.dumps([name, arguments(sources, name, out)]))
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    killed = forked(build_until_killed, sources, name, out, ending, out=tmp_path / "said")
+    killed.join()
+    assert killed.exitcode == -signal.SIGKILL, (tmp_path / "said").read_text()
     assert not (out / "data").exists() and not (out / "README.md").exists()
     work = out / f".{CONFIGS[name]}.part"
     finished = {path for path in work.rglob("*") if path.suffix in (".arrow", ".parquet")}
