@@ -63,6 +63,7 @@ def test_a_window_of_a_dataset_folder(tmp_path, monkeypatch):
     assert "no known dataset; give --dataset" in str(run("recording", other).exception)
 
 
+@pytest.mark.slow
 def test_a_motion_file_is_read(tmp_path, monkeypatch):
     from anymo_hf.motion import read_motion
     from anymo_hf.motion.procedural import simulate_activity

@@ -67,6 +67,7 @@ def test_a_seed_decides_the_height_and_repeats(tmp_path):
         show.show_body(tmp_path / "body", 1.7, 1)
 
 
+@pytest.mark.slow
 def test_all_placements_are_shown_in_their_colours(tmp_path):
     _, scene, page = opened(show.show_placements(tmp_path / "all", frames=True))
     for index, (name, count) in enumerate((name, CANDIDATE_COUNTS[name]) for name in SEGMENTS):

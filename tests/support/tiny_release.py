@@ -37,17 +37,13 @@ def make_tiny_parts(layers: int = 2, positions: int = 1024, **changes):
             "num_hidden_layers": layers, "num_attention_heads": 4, "num_key_value_heads": 2,
             "max_position_embeddings": positions, "tie_word_embeddings": False,
         }  # fmt: skip
-        stgcn = AnyMoSTGCNConfig(
-            channels=[16, 16, 48, 48], strides=[1, 2, 1, 2], predictor_layers=2, predictor_heads=4, predictor_mlp_dim=96,
-            dropout=0.0,
-        )  # fmt: skip
         settings = {
-            "stgcn_config": stgcn, "pqvae_config": pqvae, "text_config": text, "pooler_latents": 4, "projection_dim": 24,
+            "pqvae_config": pqvae, "text_config": text, "pooler_latents": 4, "projection_dim": 24,
             "projector_hidden": 16, "imu_token_offset": tokenizer.imu_token_offset,
             "imu_bos_token_id": tokenizer.imu_bos_token_id, "imu_eos_token_id": tokenizer.imu_eos_token_id,
         }  # fmt: skip
         config = AnyMoConfig.from_preset("nano", **(settings | changes))
-        encoder = AnyMoSTGCNModel(stgcn)
+        encoder = AnyMoSTGCNModel(AnyMoSTGCNConfig.from_preset("nano"))
         extractor = AnyMoFeatureExtractor(encoder, AnyMoPQVAEModel(pqvae))
         model = AnyMoForConditionalGeneration(config)
         model.set_codebook(extractor.pqvae)
