@@ -2,11 +2,13 @@
 
 import resource
 import shutil
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from support.forked import forked
 from support.fresh_python import fresh_python
 from support.tiny_release import make_tiny_parts
 from transformers import (
@@ -20,6 +22,7 @@ from transformers import (
 )
 
 import anymo_hf
+from anymo_hf.modeling import release
 from anymo_hf.modeling.feature_extraction_anymo import resample
 from anymo_hf.modeling.modeling_anymo import (
     info_nce_loss,
@@ -221,6 +224,37 @@ def test_a_save_that_is_cut_off_leaves_the_old_release_whole(tiny_release, tmp_p
     with pytest.raises(KeyboardInterrupt):
         save_release(folder, model, processor)
     assert files(folder) == before and [path.name for path in tmp_path.iterdir()] == ["anymo"]
+
+
+def _save_and_wait(folder, parts, go):
+    write = release._write_release
+
+    def stay(*given):
+        (go.parent / "begun").touch()
+        while not go.is_file():
+            time.sleep(0.01)
+        write(*given)
+
+    release._write_release = stay
+    save_release(folder, *parts)
+
+
+def test_two_saves_at_once_take_nothing_from_each_other_and_drafts_of_killed_ones_go(tiny_release, tmp_path):
+    folder, parts, flags = tmp_path / "anymo", make_tiny_parts(), tmp_path / "flags"
+    flags.mkdir()
+    first = forked(_save_and_wait, folder, parts, flags / "go")
+    while not (flags / "begun").is_file():
+        assert first.is_alive()
+        time.sleep(0.01)
+    (draft,) = tmp_path.glob(".anymo.*.part")  # of a process that runs
+    left = tmp_path / draft.name.replace(f".{first.pid}.", ".999999999.")  # of one that does not
+    left.mkdir()
+    save_release(folder, *parts)
+    assert draft.is_dir() and not left.exists()
+    (flags / "go").touch()
+    first.join()
+    assert first.exitcode == 0 and sorted(path.name for path in tmp_path.iterdir()) == ["anymo", "flags"]
+    assert files(folder) == files(save_release(tmp_path / "alone", *parts))
 
 
 def test_a_full_disk_is_told_and_leaves_the_old_release_whole(tiny_release, tmp_path):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
+import platform
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,12 +63,19 @@ def save_release(folder: str | os.PathLike, model: AnyMoModel, processor: AnyMoP
 
 @contextmanager
 def draft_folder(target: Path) -> Iterator[Path]:
-    """An empty folder beside `target`, whatever a killed run left there; gone at the end.
+    """An empty folder beside `target` of this process's own, since two may write one release at once; gone at the end.
+
+    What killed processes of this machine left there is removed.
 
     Raises:
         OSError: the disk is full, or the like.
     """
-    draft = target.with_name(f".{target.name}.part")
+    machine = re.sub(r"[^A-Za-z0-9-]", "-", platform.node())[:32] or "here"
+    for left in target.parent.glob(f".{glob.escape(target.name)}.{machine}.*.part"):
+        number = left.name.split(".")[-2]
+        if number.isdigit() and not _runs(int(number)):
+            shutil.rmtree(left, ignore_errors=True)
+    draft = target.with_name(f".{target.name}.{machine}.{os.getpid()}.part")
     shutil.rmtree(draft, ignore_errors=True)
     try:
         draft.mkdir(parents=True)
@@ -74,6 +84,18 @@ def draft_folder(target: Path) -> Iterator[Path]:
         raise OSError(f"could not write {target} ({error}); make room there, or give another folder") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _runs(number: int) -> bool:
+    if os.name == "nt":  # there signal 0 is Ctrl-C
+        return True
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        return True
+    return True
 
 
 def _write_release(folder: Path, model: AnyMoModel, processor: AnyMoProcessor) -> None:

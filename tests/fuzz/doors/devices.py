@@ -65,6 +65,8 @@ def _zipped(folder: Path) -> Path:
 
 
 def _upload(path: Path) -> dict:
+    if not path.is_file():  # a browser sends the bytes of a file, and a link to a folder has none
+        return {}
     export = read_upload(Upload(path.name, path.read_bytes()), "left_wrist")
     return {"signals": [part.signals["left_wrist"] for part in export.stretches], "rate": export.sampling_rate}
 
