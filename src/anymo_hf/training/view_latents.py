@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 
+from ..atomic_write import replacing_folder
 from ..modeling.modeling_stgcn import AnyMoSTGCNModel
 from ..simulation.surface import load_template
 from ..simulation.views import body_for, sample_views
@@ -44,7 +46,6 @@ def export_latents(
     accelerator.wait_for_everyone()  # all have seen what is missing
     if done:
         return
-    draft = target.with_name(target.name + ".part")
     total, steps = len(corpus) * settings.views_per_clip, -(-max(settings.frames) // 4)
     columns = {
         "latents": (np.float16, (total, steps, encoder.config.latent_dim)),
@@ -52,19 +53,18 @@ def export_latents(
         "clip": (np.int32, (total,)),
         "placements": (np.int8, (total, MOST_SENSORS)),
     }
-    if accelerator.is_main_process:
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True)
-        for name, (kind, shape) in columns.items():
-            np.lib.format.open_memmap(draft / f"{name}.npy", mode="w+", dtype=kind, shape=shape).flush()
-    accelerator.wait_for_everyone()
-    views = {name: np.load(draft / f"{name}.npy", mmap_mode="r+", allow_pickle=False) for name in columns}
-    _write_latents(settings, corpus, encoder, views, accelerator)
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        (draft / "fingerprint.txt").write_text(fingerprint)
-        shutil.rmtree(target, ignore_errors=True)
-        draft.replace(target)
+    # the processes of one run share a draft, and two runs at once do not
+    with replacing_folder(target) if accelerator.is_main_process else nullcontext() as own:
+        draft = Path(broadcast_object_list([str(own)])[0])
+        if accelerator.is_main_process:
+            for name, (kind, shape) in columns.items():
+                np.lib.format.open_memmap(draft / f"{name}.npy", mode="w+", dtype=kind, shape=shape).flush()
+        accelerator.wait_for_everyone()
+        views = {name: np.load(draft / f"{name}.npy", mmap_mode="r+", allow_pickle=False) for name in columns}
+        _write_latents(settings, corpus, encoder, views, accelerator)
+        accelerator.wait_for_everyone()
+        if accelerator.is_main_process:
+            (draft / "fingerprint.txt").write_text(fingerprint)
     accelerator.wait_for_everyone()
 
 
