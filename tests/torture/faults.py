@@ -29,7 +29,7 @@ class Reference:
         seconds, changes, reads, memory: what it took; `changes` and `reads` count events, `memory` is in bytes.
         bytes: of its results, and `largest` of the largest file.
         bars: steps of every progress bar.
-        listed: folders of the input that it looked into.
+        listed: folders of the input that it looked into, from the trial's.
     """
 
     digest: dict[str, str]
@@ -155,16 +155,12 @@ def vanishing_input(attempt: Attempt) -> list[Ended | None]:
     """A file that the command has seen is taken away when it begins to read a file, and put back after its end."""
     files = sorted(path for path in (attempt.place / "in").glob(attempt.command.may_vanish) if path.is_file())
     path, gone = files[int(attempt.rng.integers(len(files)))], attempt.place / "gone"
-    at = attempt.pick(attempt.reference.reads)
+    at, folder = attempt.pick(attempt.reference.reads), str(path.parent.relative_to(attempt.place))
 
     def before(watch: Watch) -> None:
         def reading(number: int, read: str) -> None:
             # one that goes before its folder is looked into was never there for the command
-            seen = (
-                str(path.parent) in watch.listed
-                or str(path.parent) not in attempt.reference.listed
-                or read == str(path)
-            )
+            seen = folder in watch.listed or folder not in attempt.reference.listed or read == str(path)
             if number >= at and seen and path.is_file():
                 os.replace(path, gone)
 

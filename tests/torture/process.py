@@ -40,7 +40,7 @@ class Watch:
     changes: int = 0
     reads: int = 0
     bars: dict[str, int] = field(default_factory=dict)
-    listed: set[str] = field(default_factory=set)  # folders below `in/` that it has looked into
+    listed: set[str] = field(default_factory=set)  # folders below `in/` that it has looked into, from `place`
 
     def start(self) -> None:
         """Looks from now on; cannot be ended."""
@@ -64,7 +64,7 @@ class Watch:
             try:
                 if event in _LISTINGS:
                     if f"{path}/".startswith(below):
-                        self.listed.add(os.path.normpath(path))
+                        self.listed.add(os.path.relpath(path, self.place))
                 elif writes and path.startswith(out):
                     self.changes += 1
                     self.on_change(self.changes)
