@@ -177,7 +177,6 @@ RENAMES = {  # who puts a temporary name in place without `atomic_write.replacin
     "modeling/saved_code.py": "travels with a checkpoint",
     "nymeria/annotations.py": "whoever is first wins: others may read that folder already",
     "training/checkpoints.py": "safetensors leaves a file of its own beside the draft, so the draft is in a folder",
-    "training/view_latents.py": "several processes fill one draft",
 }
 
 
