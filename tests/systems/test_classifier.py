@@ -129,7 +129,7 @@ def test_a_classifier_of_another_release_or_a_damaged_one_is_refused(fitted, tmp
 
 @pytest.fixture(scope="module", params=[False, True], ids=["as worn", "robust"])
 def full(data, request):
-    return AnyMoClassifier(RELEASE, ("waist",), method="full", robust=request.param, steps=12).fit(*data)
+    return AnyMoClassifier(RELEASE, ("waist",), method="full", robust=request.param, steps=6).fit(*data)
 
 
 @pytest.mark.slow
@@ -151,7 +151,7 @@ def test_full_trains_networks_without_some_people_and_is_saved_with_them(full, d
 @pytest.mark.slow
 @pytest.mark.parametrize("full", [True], indirect=True, ids=["robust"])  # a network as worn: test_window_network.py
 def test_the_same_windows_make_the_same_networks(full, data):
-    again = AnyMoClassifier(RELEASE, ("waist",), method="full", robust=full.robust, steps=12).fit(*data)
+    again = AnyMoClassifier(RELEASE, ("waist",), method="full", robust=full.robust, steps=6).fit(*data)
     again.network_share_ = full.network_share_ = 0.5
     np.testing.assert_array_equal(again.predict_proba(data[0]), full.predict_proba(data[0]))
 
