@@ -64,7 +64,7 @@ def test_files_are_named_by_what_they_do_and_end():
     assert {path.name for path in SOURCE.iterdir() if (path / "__init__.py").is_file()} == set(ROOMS)
 
 
-PROGRAMS = ("src", "training", "dataset_scripts", "benchmarks", "examples", "tests")
+PROGRAMS = ("tests", "training", "dataset_scripts", "benchmarks", "examples", "src")  # the last is asked about again
 UNPICKLERS = {
     "pickle.load", "pickle.loads", "pickle.Unpickler", "dill.load", "dill.loads", "joblib.load", "shelve.open",
     "pd.read_pickle", "pandas.read_pickle", "torch.jit.load", "cloudpickle.load", "cloudpickle.loads", "marshal.load",
@@ -78,16 +78,15 @@ FETCHERS = {
 PATH_EDITS = {f"sys.path.{verb}" for verb in ("insert", "append", "extend")} | {"site.addsitedir"}
 
 
+@lru_cache(512)
 def calls(path):
     """Dotted names of what a file calls, with the call; other imports are followed to their names."""
     short = {
         alias.asname or alias.name: f"{node.module}.{alias.name}"
         for node in nodes(path) if isinstance(node, ast.ImportFrom) and not node.level for alias in node.names
     }  # fmt: skip
-    for node in nodes(path):
-        if isinstance(node, ast.Call):
-            name = dotted(node.func)
-            yield short.get(name, name), node
+    found = [(dotted(node.func), node) for node in nodes(path) if isinstance(node, ast.Call)]
+    return [(short.get(name, name), node) for name, node in found]
 
 
 def keyword(call, name):

@@ -20,6 +20,7 @@ def day(make, hours=1.0, seed=3):
     return endurance.endure(make, lambda *_: endurance.checksum, same, hours, seed)
 
 
+@pytest.mark.slow
 def test_every_event_is_a_window_of_a_sound_stretch_and_none_is_missing(make):
     told = day(make)
     assert told["wrong"] == [] and told["counts"]["events"] == told["counts"]["windows of sound stretches"] > 500

@@ -20,6 +20,7 @@ def _run(monkeypatch, capsys, *arguments):
     return stop.value.code, printed.out, printed.err
 
 
+@pytest.mark.slow
 @needs_vrs
 def test_mini_nymeria_has_the_asked_recordings_and_refuses_a_folder_in_use(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(nymeria_imu, "_aria", lambda: None)  # the light reader

@@ -111,6 +111,7 @@ def test_scores_are_those_of_sklearn_and_unread_answers_are_wrong():
     assert bench_row(Fixed(), windows, LABELS)["accuracy_at_1"] == pytest.approx(row["accuracy_at_1"] - 10)
 
 
+@pytest.mark.slow
 def test_a_fit_serves_both_settings_and_what_is_done_stays(repository, tmp_path):
     lines = list(evaluate_bench("feature_forest", repository, tmp_path))
     first, second = read_task_results(tmp_path / "bench" / "feature_forest.json").rows

@@ -273,6 +273,7 @@ def test_embeddings_and_logits_equal_the_equations(paper):
     assert_near(ours[:, moved], official[:, list(vocabulary.values())])
 
 
+@pytest.mark.slow
 def test_report_settings_and_pipelines(paper):
     report = json.loads((paper.out / "conversion_report.json").read_text())
     assert report == paper.report

@@ -89,6 +89,7 @@ def test_data_vrs_comes_first(tmp_path):
         find_vrs(tmp_path, "ankle")
 
 
+@pytest.mark.slow
 def test_refuses_what_it_cannot_trust(tmp_path, package):
     path = tmp_path / "recording_head" / "data" / "motion.vrs"
     files.write_imu_vrs(path, {"1202-1": readings(50) / 9.8, "1202-2": np.full((50, 6), np.nan)})

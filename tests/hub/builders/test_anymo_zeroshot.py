@@ -75,6 +75,7 @@ def test_every_config_holds_the_windows_of_the_evaluation(name, tmp_path):
     assert f"`{name}` (partial): " in text and DATASETS[name].licence_text in text
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_train_is_the_official_training_split(tmp_path):
     for name, sessions in (

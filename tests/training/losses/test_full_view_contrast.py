@@ -72,6 +72,7 @@ def test_the_encoder_is_saved_and_the_projector_is_not(model, views, tmp_path):
     assert not torch.equal(again.projector[0].weight, model.projector[0].weight)
 
 
+@pytest.mark.slow
 def test_the_encoder_stage_trains_it_and_goes_on_from_it(corpus_folder, accelerator, tmp_path):
     settings = {"objective": "full_view", "batch_size": 4, "frames": [64], "steps": 2}
     for name, start in (("one", None), ("two", str(tmp_path / "one" / "encoder" / "model"))):

@@ -63,6 +63,7 @@ def test_a_run_without_added_losses_goes_on_from_before_there_were_any():
     assert settings.fingerprint("data") == hashlib.sha256((earlier + "data").encode()).hexdigest()[:16]
 
 
+@pytest.mark.slow
 def test_a_new_file_is_a_new_objective_and_a_new_added_loss(toy, corpus_folder, accelerator, tmp_path):
     found = {}
     for weight in (0.0, 1000.0):
