@@ -109,7 +109,8 @@ DOORS = [
     _narrated("jsonl"),
     _narrated("csv"),
     _narrated("parquet"),
-    Door("replies of a language model", _replies, _read_replies, leaves=frozenset({"replies.jsonl.lock"})),
+    # a file of answers that is a link to none yet is begun where the link says
+    Door("replies of a language model", _replies, _read_replies, leaves=frozenset({"replies.jsonl.lock", "missing"})),
     Door("windows file", _windows, _read_windows),
     Door("rows of AnyMo Bench", _bench, _read_bench),
     Door("settings in YAML", _settings, lambda path: astuple(load_settings(path, EncoderSettings)), largest=1e300),
