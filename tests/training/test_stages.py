@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoModelForCausalLM, AutoProcessor
 
 import anymo_hf  # noqa: F401  (registers the Auto classes)
@@ -23,7 +23,13 @@ from anymo_hf.training.collators import pad_examples, text_examples
 from anymo_hf.training.corpus import MotionCorpus
 from anymo_hf.training.language_model import build_language_model
 from anymo_hf.training.losses.next_token import token_loss
-from anymo_hf.training.settings import ContrastiveSettings, EncoderSettings, LanguageSettings, TokenizerSettings
+from anymo_hf.training.settings import (
+    ContrastiveSettings,
+    EncoderSettings,
+    LanguageSettings,
+    ResidualSettings,
+    TokenizerSettings,
+)
 from anymo_hf.training.stages import contrastive as contrastive_stage
 from anymo_hf.training.stages import encoder as encoder_stage
 from anymo_hf.training.stages import language as language_stage
@@ -31,6 +37,7 @@ from anymo_hf.training.stages import tokenizer as tokenizer_stage
 from anymo_hf.training.stages.contrastive import tune_contrastive
 from anymo_hf.training.stages.encoder import train_encoder
 from anymo_hf.training.stages.language import train_language
+from anymo_hf.training.stages.residual import ResidualTraining, tune_residual
 from anymo_hf.training.stages.tokenizer import train_tokenizer
 
 ENCODER = EncoderSettings(steps=3, batch_size=4, frames=[64], worn_share=0.5, views={"soft_attachment": 0.5})
@@ -515,3 +522,84 @@ def test_a_start_that_is_not_there_is_named(run, stage, accelerator, tmp_path):
         else:
             function, settings = work[stage]
             function(replace(settings, start_from=str(tmp_path / "nowhere")), run, accelerator)
+
+
+def residual_settings(run, **changes):
+    values = {"steps": 4, "batch_size": 16, "latents": 12, "start_from": str(run / "anymo")}
+    return ResidualSettings(**values | changes)
+
+
+def both_parts(folder, views):
+    """Mean lengths of the language model's part and of the scaled residual over all views, from the model's own pieces."""
+    model, processor = AutoModel.from_pretrained(folder), AutoProcessor.from_pretrained(folder)
+    codes = [views.tokens(row, 12) for row in range(len(views.length))]
+    worn = [views.worn(row) for row in range(len(codes))]
+    batch = processor(imu_codes=codes, imu_placements=worn, return_tensors="pt")
+    mask = batch["imu_pooling_mask"].bool()
+    with torch.no_grad():
+        states = model.get_imu_features(**batch).last_hidden_state
+        language = model.imu_embedding_head(model.imu_pooler(states, mask))
+        embeds = model.get_input_embeddings()(batch["imu_input_ids"])
+        mean = torch.stack([rows[chosen].mean(0) for rows, chosen in zip(embeds, mask, strict=True)])
+        residual = model.imu_residual_head(model.imu_residual_norm(mean)) * model.imu_residual_scale
+    return language.norm(dim=-1).mean(), residual.norm(dim=-1).mean()
+
+
+def test_a_tuned_release_has_another_residual_as_long_as_asked_and_nothing_else_has_changed(run, accelerator):
+    metrics = tune_residual(residual_settings(run, residual_share=3.0), run, run / "tuned", accelerator)
+    assert metrics["stage"] == "residual" and metrics["steps"] == 4
+    assert metrics["history"][0]["label"] == pytest.approx(np.log(3), abs=0.6)
+    before, after = (load_file(run / name / "model.safetensors") for name in ("anymo", "tuned"))
+    assert before.keys() == after.keys()
+    changed = {name for name in before if not torch.equal(before[name].float(), after[name].float())}
+    assert changed == {"imu_residual_norm.weight", "imu_residual_head.weight", "imu_residual_scale"}
+    language, residual = both_parts(run / "tuned", load_codes(run / "tokenizer" / "codes.npz"))
+    assert residual / language == pytest.approx(3.0, rel=0.05)
+    scale = json.loads((run / "tuned" / "config.json").read_text())["imu_residual_scale"]
+    assert scale == pytest.approx(after["imu_residual_scale"].item(), rel=1e-6)
+    imu, _ = embeddings(run / "tuned")
+    assert not torch.allclose(imu, embeddings(run / "anymo")[0])
+    changed_at = (run / "tuned" / "model.safetensors").stat().st_mtime_ns
+    again = tune_residual(residual_settings(run, residual_share=3.0), run, run / "tuned", accelerator)
+    assert again["finished"] and (run / "tuned" / "model.safetensors").stat().st_mtime_ns == changed_at
+
+
+def test_a_residual_learns_what_codes_say_of_activities(run, accelerator):
+    """Every activity has a code of its own and words in a direction of their own, so the loss must nearly vanish."""
+    model = AnyMoForConditionalGeneration.from_pretrained(run / "anymo").requires_grad_(False)
+    corpus, views = MotionCorpus(run / "corpus"), load_codes(run / "tokenizer" / "codes.npz")
+    training = ResidualTraining(
+        residual_settings(run), model, AutoProcessor.from_pretrained(run / "anymo"), corpus, views, accelerator
+    )
+    activity = training.activity[views.clip]
+    training.views = replace(views, codes=np.broadcast_to(activity[:, None, None], views.codes.shape).astype(np.int16))
+    for number, rows in enumerate(training.phrases):
+        training.words[rows] = torch.eye(training.words.shape[1])[number]
+    optimizer, rng = torch.optim.Adam(training.residual.parameters(), 0.05), np.random.default_rng(0)
+    for _ in range(250):
+        loss = training.losses(rng)["label"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss < 0.05
+    rows = np.array([0, 5])
+    with torch.no_grad():
+        mean = torch.stack([model.get_input_embeddings().project_codes(torch.tensor([a, a + 512])).mean(0) for a in activity[rows]])
+        own = torch.nn.functional.normalize(model.imu_residual_head(model.imu_residual_norm(mean)), dim=-1)
+        torch.testing.assert_close(training.embeds(rows, 9), own)
+
+
+def test_a_residual_without_a_release_or_with_other_codes_is_refused(run, accelerator):
+    with pytest.raises(ValueError, match="start_from: name the folder"):
+        tune_residual(residual_settings(run, start_from=None), run, run / "tuned", accelerator)
+    with pytest.raises(OSError, match="no release in .*nowhere"):
+        tune_residual(residual_settings(run, start_from=str(run / "nowhere")), run, run / "tuned", accelerator)
+    weights = run / "tokenizer" / "feature_extractor" / "imu_tokenizer" / "model.safetensors"
+    tensors = load_file(weights)
+    name = next(name for name in tensors if name.endswith("quantizer.embedding"))
+    tensors[name] = tensors[name] + 1
+    weights.unlink()  # a link to the finished run's
+    save_file(tensors, weights, metadata={"format": "pt"})
+    with pytest.raises(ValueError, match="different codebooks"):
+        tune_residual(residual_settings(run), run, run / "tuned", accelerator)
+    assert not (run / "tuned").exists()

@@ -16,7 +16,7 @@ from ..simulation.archive.clips import Clip
 from .coded_views import CodedViews
 from .collators import LabelPhrases, multiple_choice
 from .corpus import WORDS, MotionCorpus, corpus_texts, read_texts
-from .settings import ContrastiveSettings, TextSettings
+from .settings import ContrastiveSettings, ResidualSettings, TextSettings
 
 TEXTS = "texts.txt"
 
@@ -36,7 +36,7 @@ def teacher_texts(texts: list[str], corpus: MotionCorpus, count: int, seed: int)
     return labels + [rest[int(index)] for index in order[: max(0, count - len(labels))]]
 
 
-def crop_length(settings: TextSettings, rng: np.random.Generator) -> int:
+def crop_length(settings: TextSettings | ResidualSettings, rng: np.random.Generator) -> int:
     """Most latent steps of this batch's windows, between `shortest_crop` and all of `latents`."""
     return int(rng.integers(max(1, round(settings.shortest_crop * settings.latents)), settings.latents + 1))
 

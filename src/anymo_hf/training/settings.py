@@ -51,7 +51,7 @@ class StageSettings:
     start_from: str | None = setting(
         None,
         "folder of this stage's model from an earlier run, to go on from it in place of random weights; for the language "
-        "stage a whole release; contrastive tuning always starts from the language stage",
+        "stage and the residual a whole release; contrastive tuning always starts from the language stage",
         resumable=True,
     )
     batch_per_process: bool = setting(
@@ -257,6 +257,25 @@ class ContrastiveSettings(TextSettings):
             raise ValueError(
                 "lm_weight, narration_weight and label_weight are all 0; one must be above 0 to learn from"
             )
+
+
+@dataclass
+class ResidualSettings(StageSettings):
+    """The residual of motion embeddings, tuned after contrastive tuning on many windows a step; not in the paper."""
+
+    batch_size: int = setting(256, "windows per step over all processes", least=1)
+    latents: int = setting(75, "most latent steps of a code sequence; longer ones lose their end", least=1)
+    shortest_crop: float = setting(
+        0.35, "a batch is cropped to between this share and all of latents; 1 leaves it alone", least=0, most=1
+    )
+    temperature: float = setting(0.1, "of both losses", above=0)
+    narration_weight: float = setting(0.3, "weight of the narration contrast beside that of activities", least=0)
+    broader_activities: bool = setting(
+        True, "the words of a procedural activity's wider one count as neither right nor wrong (jogging: running)"
+    )
+    residual_share: float = setting(
+        2.0, "length of the residual in the finished embedding, that of the language model's part being 1", above=0
+    )
 
 
 def _check_names(chosen: dict[str, float], known: dict[str, Any]) -> None:

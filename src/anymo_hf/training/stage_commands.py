@@ -1,4 +1,4 @@
-"""Command lines of the four stages: arguments, the accelerator, one line about where the result is."""
+"""Command lines of the stages: arguments, the accelerator, one line about where the result is."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from .settings import (
     ContrastiveSettings,
     EncoderSettings,
     LanguageSettings,
+    ResidualSettings,
     StageSettings,
     TokenizerSettings,
     load_settings,
@@ -26,6 +27,7 @@ from .settings import (
 from .stages.contrastive import tune_contrastive
 from .stages.encoder import train_encoder
 from .stages.language import train_language
+from .stages.residual import tune_residual
 from .stages.tokenizer import train_tokenizer
 
 # how gloo and NCCL say that the other side of an exchange is gone; not all of their errors have a class of their own
@@ -66,6 +68,12 @@ STAGES = {
         "Stage 4: contrastive instruction tuning; writes the finished checkpoint.",
         ContrastiveSettings,
         tune_contrastive,
+        release=True,
+    ),
+    "residual": StageCommand(
+        "After stage 4: tunes the residual of motion embeddings of a release; writes it again.",
+        ResidualSettings,
+        tune_residual,
         release=True,
     ),
 }
