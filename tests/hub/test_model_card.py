@@ -94,6 +94,12 @@ def root(made, tmp_path):
 def card(root):
     path = write_model_card(root / "anymo", root / "results", root / "run")
     assert path == root / "anymo/README.md" and not list(path.parent.glob("*.part"))
+    return split(root)
+
+
+def split(root):
+    """Front matter and text of the card."""
+    path = root / "anymo/README.md"
     head, body = re.fullmatch(r"---\n(.*?)\n---\n(.*)", path.read_text(encoding="utf-8"), re.DOTALL).groups()
     return yaml.safe_load(head), body
 
@@ -205,6 +211,48 @@ def test_licence_follows_the_sources_of_motion(root):
     head, body = card(root)
     check_front_matter(head)
     assert head["license"] == "other" and "those of bvh are not known" in body and "ask its owner" in body
+
+
+def test_an_owner_that_a_format_does_not_tell_can_be_named(root, capsys, monkeypatch):
+    relabel(root, ["procedural", "asf/amc", "asf/amc", "procedural"])
+    words = [
+        "model_card",
+        "--model",
+        str(root / "anymo"),
+        "--results",
+        str(root / "results"),
+        "--run",
+        str(root / "run"),
+    ]
+
+    def run(*more):
+        monkeypatch.setattr(sys, "argv", [*words, *more])
+        main()
+
+    run("--owner", "asf/amc=cmu")
+    head, body = split(root)
+    assert head["license"] == "apache-2.0" and "2 clips of `cmu`" in body and "NSF EIA-0196217" in body
+    for pair, message in (
+        ("asf/amc", "--owner must be SOURCE=OWNER"),
+        ("bvh=cmu", "no clip of the corpus is of 'bvh'; its sources are asf/amc, procedural"),
+        ("asf/amc=hdm5", "unknown source 'hdm5'; did you mean hdm05"),
+    ):
+        with pytest.raises(SystemExit) as stopped:
+            run("--owner", pair)
+        assert stopped.value.code == 2 and message in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_stage_that_not_every_run_has_is_shown_where_it_was_run(root):
+    assert "| residual |" not in card(root)[1]
+    losses = {"label": 3.125, "narration": 3.75}
+    write(
+        root / "run/residual/metrics.json",
+        {"stage": "residual", "steps": 1500, "train_seconds": 30.0, "processes": 1, "device": "cpu", "losses": losses,
+         "history": [], "fingerprint": "f", "finished": True},
+    )  # fmt: skip
+    body = card(root)[1]
+    assert "| residual | 1,500 | 0.5 | 1 x cpu | label 3.125, narration 3.750 |" in body
+    assert "6 minutes of training in all" in body  # four stages of 90 s each and this one's 30 s, 6.5 rounded to even
 
 
 def test_other_sentences_are_counted(root):

@@ -16,6 +16,7 @@ from anymo_hf.modeling.feature_extraction_anymo import AnyMoFeatureExtractor
 from anymo_hf.modeling.modeling_anymo import AnyMoForConditionalGeneration
 from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNForPreTraining
 from anymo_hf.modeling.processing_anymo import IGNORED
+from anymo_hf.training import average_releases
 from anymo_hf.training import losses as losses_package
 from anymo_hf.training.batches import stage_texts
 from anymo_hf.training.coded_views import load_codes
@@ -584,7 +585,9 @@ def test_a_residual_learns_what_codes_say_of_activities(run, accelerator):
     assert loss < 0.05
     rows = np.array([0, 5])
     with torch.no_grad():
-        mean = torch.stack([model.get_input_embeddings().project_codes(torch.tensor([a, a + 512])).mean(0) for a in activity[rows]])
+        mean = torch.stack(
+            [model.get_input_embeddings().project_codes(torch.tensor([a, a + 512])).mean(0) for a in activity[rows]]
+        )
         own = torch.nn.functional.normalize(model.imu_residual_head(model.imu_residual_norm(mean)), dim=-1)
         torch.testing.assert_close(training.embeds(rows, 9), own)
 
@@ -603,3 +606,38 @@ def test_a_residual_without_a_release_or_with_other_codes_is_refused(run, accele
     with pytest.raises(ValueError, match="different codebooks"):
         tune_residual(residual_settings(run), run, run / "tuned", accelerator)
     assert not (run / "tuned").exists()
+
+
+def test_an_average_lies_between_two_releases_of_a_run(run, accelerator):
+    tune_residual(residual_settings(run), run, run / "tuned", accelerator)
+    average_releases.main([str(run / "anymo"), str(run / "tuned"), "--share", "0.25", "--output", str(run / "between")])
+    first, second, found = (load_file(run / name / "model.safetensors") for name in ("anymo", "tuned", "between"))
+    assert found.keys() == first.keys()
+    for name, tensor in found.items():
+        torch.testing.assert_close(tensor.double(), 0.75 * first[name].double() + 0.25 * second[name].double())
+    assert not torch.equal(found["imu_residual_head.weight"], first["imu_residual_head.weight"])
+    imu, text = embeddings(run / "between")
+    torch.testing.assert_close(text, embeddings(run / "anymo")[1])
+    assert not torch.allclose(imu, embeddings(run / "anymo")[0])
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["anymo", "nowhere"], "nowhere is no release"),
+        (["anymo", "anymo", "--share", "1.5"], "share must be between 0 and 1, got 1.5"),
+        (["anymo", "other"], "different motion codes"),
+    ],
+)
+def test_what_cannot_be_averaged_is_refused(run, capsys, monkeypatch, words, message):
+    shutil.copytree(run / "anymo", run / "other")
+    for name, key in (("", "codebook"), ("imu_tokenizer", "quantizer.embedding")):
+        weights = run / "other" / name / "model.safetensors"
+        tensors = load_file(weights)
+        found = next(tensor for tensor in tensors if tensor.endswith(key))
+        save_file(tensors | {found: tensors[found] + 1}, weights, metadata={"format": "pt"})
+    monkeypatch.chdir(run)
+    with pytest.raises(SystemExit) as stopped:
+        average_releases.main([*words, "--output", "between"])
+    assert stopped.value.code == 2 and message in capsys.readouterr().err
+    assert not (run / "between").exists()

@@ -11,7 +11,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +22,23 @@ from ..evaluation.paper_results import paper_columns, paper_results
 from ..evaluation.recognition import RecognitionRow, markdown_table
 from ..interruption import ending_in_words, refusing_bad_input
 from ..markdown import table
+from ..modeling.known_names import did_you_mean
 from ..motion.motion_sources import SOURCES, MotionSource
 from ..training.captured_clips import FRAME_RATE
 from ..training.corpus import MotionCorpus, read_texts
 
 TEMPLATE = Path(__file__).parent / "templates" / "model_card.md"
 STAGES = ("encoder", "tokenizer", "language", "contrastive")
+_FURTHER = ("residual",)  # stages that a run may have or not
 
 
-def write_model_card(folder: str | Path, results_dir: str | Path, run_dir: str | Path, note: str = "") -> Path:
+def write_model_card(
+    folder: str | Path,
+    results_dir: str | Path,
+    run_dir: str | Path,
+    note: str = "",
+    owners: Mapping[str, str] | None = None,
+) -> Path:
     """Fills `templates/model_card.md` and writes it as `folder/README.md`.
 
     Args:
@@ -38,16 +46,18 @@ def write_model_card(folder: str | Path, results_dir: str | Path, run_dir: str |
         results_dir: what `anymo evaluate ... --out` wrote; a missing file is called not measured, with its command.
         run_dir: the training run of this release: `corpus/` and `metrics.json` of every stage.
         note: what else to say of the training.
+        owners: source of clips as the corpus names it -> key of `SOURCES`, where a file's format alone told no owner.
 
     Raises:
         OSError: no release, no corpus, or no metrics of a stage.
-        ValueError: a stage has not finished, or a file is not what it should be.
+        ValueError: a stage has not finished, a file is not what it should be, or `owners` names an unknown source.
     """
     folder, results, run = Path(folder), Path(results_dir), Path(run_dir)
     if not (folder / "model.safetensors").is_file():
         raise OSError(f"{folder} is no release: it has no model.safetensors; train one with training/train_nano.py")
     metrics = {stage: _stage_metrics(run / stage / "metrics.json") for stage in STAGES}
-    counts, hours = _corpus_sources(run / "corpus")
+    metrics |= {name: _stage_metrics(path) for name in _FURTHER if (path := run / name / "metrics.json").is_file()}
+    counts, hours = _corpus_sources(run / "corpus", owners or {})
     rows, sections = _measured(results)
     tag, words, reason = _weights_licence(counts)
     data = ModelCardData(
@@ -147,11 +157,21 @@ def _stage_metrics(path: Path) -> dict[str, Any]:
     return metrics
 
 
-def _corpus_sources(folder: Path) -> tuple[dict[str, int], float]:
+def _corpus_sources(folder: Path, owners: Mapping[str, str]) -> tuple[dict[str, int], float]:
     """Clips of every source, the commonest first, and hours in all."""
 
     corpus = MotionCorpus(folder)
-    counts = Counter(clip.source for clip in corpus.clips)
+    found = {clip.source for clip in corpus.clips}
+    for name, owner in owners.items():
+        if name not in found:
+            raise ValueError(
+                f"--owner: no clip of the corpus is of {name!r}; its sources are {', '.join(sorted(found))}"
+            )
+        if owner not in SOURCES:
+            raise ValueError(
+                f"--owner: unknown source {owner!r}{did_you_mean([owner], SOURCES)}; known: {', '.join(SOURCES)}"
+            )
+    counts = Counter(owners.get(clip.source, clip.source) for clip in corpus.clips)
     return dict(counts.most_common()), len(corpus) * corpus.frames / FRAME_RATE / 3600
 
 
@@ -351,13 +371,23 @@ def main() -> None:
     parser.add_argument("--model", default="anymo", help="release folder; the card becomes its README.md")
     parser.add_argument("--results", default="results", help="folder of `anymo evaluate ... --out`")
     parser.add_argument("--run", help="training run of this release; without it only the measured sections are filled")
+    parser.add_argument(
+        "--owner",
+        action="append",
+        default=[],
+        metavar="SOURCE=OWNER",
+        help="whose the clips of a source are that a file's format alone does not tell, such as asf/amc=cmu; may come again",
+    )
     parser.add_argument("--note", default="", help="what else to say of the training")
     arguments = parser.parse_args()
     with refusing_bad_input():
         if arguments.run is None:
             path = refresh_model_card(arguments.model, arguments.results)
         else:
-            path = write_model_card(arguments.model, arguments.results, arguments.run, arguments.note)
+            if wrong := [pair for pair in arguments.owner if "=" not in pair]:
+                raise ValueError(f"--owner must be SOURCE=OWNER, such as asf/amc=cmu, got {wrong[0]!r}")
+            owners = dict(pair.split("=", 1) for pair in arguments.owner)
+            path = write_model_card(arguments.model, arguments.results, arguments.run, arguments.note, owners)
     print(f"written: {path}")
 
 

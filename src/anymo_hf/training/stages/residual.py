@@ -40,9 +40,7 @@ _TEXTS_AT_ONCE = 64
 _MEASURED = 512  # windows on which the lengths of both parts are measured
 
 
-def tune_residual(
-    settings: ResidualSettings, root: str | Path, release: str | Path, accelerator: Accelerator
-) -> dict:
+def tune_residual(settings: ResidualSettings, root: str | Path, release: str | Path, accelerator: Accelerator) -> dict:
     """Reads `root/corpus`, `root/tokenizer` and the release `start_from`; writes `root/residual` and `release`.
 
     Raises:
