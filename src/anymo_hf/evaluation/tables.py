@@ -421,6 +421,7 @@ def _few_labels(results: Path) -> list[Table]:
         tables.append(Table(title, ("System", "Here"), left))
     content = read_json(results / "few_labels.json")
     runs = [] if content is None else content["runs"]
+    weights = "" if content is None else content["settings"]["weights_sha256"]["model.safetensors"][:8]
     for name in dict.fromkeys(run["dataset"] for run in runs):
         own = [run for run in runs if run["dataset"] == name]
         shares = sorted({run["share"] for run in own} - {0.0})
@@ -428,9 +429,10 @@ def _few_labels(results: Path) -> list[Table]:
         for way in dict.fromkeys(run["way"] for run in own):
             of = [[run for run in own if (run["way"], run["share"]) == (way, share)] for share in (0.0, *shares)]
             rows.append((way, *(_spread(part) for part in of)))
+        note = f"Accuracy / macro-F1 in percent, from the weights whose SHA-256 begins with {weights}."
         head = (name, "no labels", *(f"{100 * share:g} % of the people" for share in shares))
         tables.append(
-            Table(f"Fine-tuning with few labels: {name}", head, tuple(rows), "Accuracy / macro-F1 in percent.")
+            Table(f"Fine-tuning with few labels: {name}", head, tuple(rows), note)
         )
     return tables
 

@@ -63,11 +63,7 @@ def _recognition(content: dict[str, Any]) -> str:
 
 def _training(content: dict[str, Any]) -> str:
     head = ["stage", "steps", "minutes", "processes", "losses at the end"]
-    parts = []
-    if "earlier_run" in content:
-        parts += ["From nothing:", table(head, _stages(content["earlier_run"]))]
-        parts.append("Then, on better motion, from the models of the first run (`--start-from`):")
-    return "\n\n".join([*parts, table(head, _stages(content))])
+    return "\n\n".join(part for run in content["runs"] for part in (run["title"], table(head, _stages(run))))
 
 
 def _stages(content: dict[str, Any]) -> list[list[str]]:
