@@ -431,9 +431,7 @@ def _few_labels(results: Path) -> list[Table]:
             rows.append((way, *(_spread(part) for part in of)))
         note = f"Accuracy / macro-F1 in percent, from the weights whose SHA-256 begins with {weights}."
         head = (name, "no labels", *(f"{100 * share:g} % of the people" for share in shares))
-        tables.append(
-            Table(f"Fine-tuning with few labels: {name}", head, tuple(rows), note)
-        )
+        tables.append(Table(f"Fine-tuning with few labels: {name}", head, tuple(rows), note))
     return tables
 
 
