@@ -150,7 +150,7 @@ def favourite(messages, times):
     return json.dumps({"ranking": sorted(options, key=lambda key: liking(options[key]))[:2]})
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # a whole session would leave the Hub open to the tests behind it
 def small_system(tmp_path_factory):
     """Name -> the system at a size for tests; those that need nothing as they are."""
     languages = {"language_text": LanguageText, "language_plot": LanguagePlot, "hargpt": HarGpt}
