@@ -6,20 +6,32 @@ Helpers that are plain functions stand in `tests/support/` and are imported as `
 import os
 import signal
 import sys
+import threading
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a shell starts what it puts in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # two test processes share the cores, so each computes on one thread
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+from tqdm import tqdm
 
 FOLDERS = {  # marker -> variable that names the folder, what it holds
     "realdata": ("ANYMO_DATA", "real recordings"),
     "mocap": ("ANYMO_MOTION", "motion-capture clips"),
 }
+
+
+def _own_lock_of_progress_bars():
+    """A lock that processes do not share: one killed within a bar would keep every other one waiting for ever."""
+    tqdm.set_lock(threading.RLock())
+
+
+_own_lock_of_progress_bars()
+os.register_at_fork(after_in_child=_own_lock_of_progress_bars)
 
 
 def pytest_collection_modifyitems(items):
