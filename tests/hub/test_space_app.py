@@ -176,9 +176,9 @@ def test_a_server_that_is_told_to_end_takes_its_folder_along(tiny_release, tmp_p
             assert server.is_alive() and time.monotonic() < until, "the server ended before it ran"
             time.sleep(0.1)
         assert list(tmp_path.glob("anymo-space-*"))
-        time.sleep(1)
+        time.sleep(4)  # it says so a little before it listens for the end
         server.terminate()
-        server.join(30)
+        server.join(90)
     finally:
         server.kill()
     assert not list(tmp_path.glob("anymo-space-*"))
