@@ -87,6 +87,7 @@ def draft_folder(target: Path) -> Iterator[Path]:
 
 
 def _runs(number: int) -> bool:
+    # as in `atomic_write`, which does not travel with a checkpoint
     if os.name == "nt":  # there signal 0 is Ctrl-C
         return True
     try:
