@@ -27,14 +27,15 @@ SHAPES = [(1, 60), (1, 61), (2, 62), (3, 122), (5, 123), (1, 360), (4, 300), (2,
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A shallow tokenizer whose statistics, mask token and graph weights are not those of the start."""
-    extractor = make_shallow_tokenizer(wrist="hand")
+    """A shallow tokenizer, a branch beside its graph, whose statistics and weights are not those of the start."""
+    extractor = make_shallow_tokenizer(wrist="hand", signal_channels=(6, 8, 8))
     stgcn, pqvae = extractor.stgcn, extractor.pqvae
     torch.manual_seed(0)
     with torch.no_grad():
         stgcn.mask_token.normal_()
         for weight in stgcn.edge_importance:
             weight.uniform_(0.5, 1.5)
+        stgcn.signal_branch.segments.normal_()
         stgcn.train()
         for _ in range(5):
             stgcn(windows(8, 100)[0])

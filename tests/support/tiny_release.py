@@ -52,13 +52,21 @@ def make_tiny_parts(layers: int = 2, positions: int = 1024, **changes):
 
 
 def make_shallow_tokenizer(
-    wrist: str = "forearm", channels: tuple[int, ...] = (8, 8, 16, 16), strides: tuple[int, ...] = (1, 2, 1, 2)
+    wrist: str = "forearm",
+    channels: tuple[int, ...] = (8, 8, 16, 16),
+    strides: tuple[int, ...] = (1, 2, 1, 2),
+    signal_channels: tuple[int, ...] = (),
 ) -> AnyMoFeatureExtractor:
     """A feature extractor of few layers with dropout: for exports, which trace every layer of an encoder."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        encoder = AnyMoSTGCNModel(AnyMoSTGCNConfig(channels=[*channels], strides=[*strides], dropout=0.1))
-        pqvae = AnyMoPQVAEModel(AnyMoPQVAEConfig(input_dim=16, bottleneck_dim=12, codebook_size=64, decoder_dim=8))
+        config = AnyMoSTGCNConfig(
+            channels=[*channels], strides=[*strides], dropout=0.1, signal_channels=[*signal_channels]
+        )
+        encoder = AnyMoSTGCNModel(config)
+        pqvae = AnyMoPQVAEModel(
+            AnyMoPQVAEConfig(input_dim=config.latent_dim, bottleneck_dim=12, codebook_size=64, decoder_dim=8)
+        )
     return AnyMoFeatureExtractor(encoder, pqvae, wrist=wrist)
 
 

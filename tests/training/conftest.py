@@ -6,6 +6,7 @@ import torch
 from accelerate import Accelerator
 
 from anymo_hf.modeling import configuration_anymo
+from anymo_hf.training.activity_words import ActivityWords
 from anymo_hf.training.batches import stage_texts, teacher_texts
 from anymo_hf.training.build_corpus import build_corpus
 from anymo_hf.training.corpus import MotionCorpus
@@ -64,5 +65,20 @@ def put_teacher_vectors():
         path.parent.mkdir(exist_ok=True)
         rows = torch.randn(len(texts), 7, generator=torch.Generator().manual_seed(0))
         np.save(path, torch.nn.functional.normalize(rows, dim=-1).numpy())
+
+    return put
+
+
+@pytest.fixture(scope="session")
+def put_activity_vectors():
+    """Puts random sentence vectors where the stages of a run look that tell windows apart by activities' words."""
+
+    def put(root, stages=("signal", "tokenizer")):
+        texts = ActivityWords(MotionCorpus(root / "corpus").clips, True).texts
+        rows = torch.randn(len(texts), 9, generator=torch.Generator().manual_seed(0))
+        for stage in stages:
+            path = cache_file(texts, root / stage)
+            path.parent.mkdir(exist_ok=True)
+            np.save(path, torch.nn.functional.normalize(rows, dim=-1).numpy())
 
     return put

@@ -12,6 +12,8 @@ from anymo_hf.training.settings import (
     ContrastiveSettings,
     EncoderSettings,
     LanguageSettings,
+    ResidualSettings,
+    SignalSettings,
     StageSettings,
     TokenizerSettings,
     check_views,
@@ -21,9 +23,11 @@ from anymo_hf.training.settings import (
 CONFIGS = Path(__file__).parents[2] / "training" / "configs"
 KINDS = {
     "encoder": EncoderSettings,
+    "signal": SignalSettings,
     "tokenizer": TokenizerSettings,
     "language": LanguageSettings,
     "contrastive": ContrastiveSettings,
+    "residual": ResidualSettings,
 }
 
 
@@ -33,11 +37,16 @@ def written(tmp_path, text):
     return path
 
 
-@pytest.mark.parametrize("preset", ["nano", "small", "paper"])
-@pytest.mark.parametrize("stage", KINDS)
-def test_shipped_configurations_load_and_keep_every_value(preset, stage):
-    path = CONFIGS / preset / f"{stage}.yaml"
-    settings = load_settings(path, KINDS[stage])
+@pytest.mark.parametrize("folder", ["nano", "small", "paper", "nano_continued"])
+def test_shipped_configurations_load_and_keep_every_value(folder):
+    paths = sorted((CONFIGS / folder).glob("*.yaml"))
+    assert {path.stem for path in paths} >= {"encoder", "tokenizer", "language", "contrastive"}
+    for path in paths:
+        check_shipped(path, folder.removesuffix("_continued"))
+
+
+def check_shipped(path, preset):
+    settings = load_settings(path, KINDS[path.stem])
     values = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert settings.preset == preset and {name: getattr(settings, name) for name in values} == values
 
@@ -89,14 +98,15 @@ LIMITS = {
     **dict.fromkeys(("steps", "batch_size", "checkpoint_every", "log_every", "views_per_clip", "rows_per_call"), (1,)),
     **dict.fromkeys(("vocab_size", "latents", "text_batch_size", "lm_batch_size", "chunk_size"), (1,)),
     **dict.fromkeys(("weight_decay", "gradient_clip", "text_weight", "lm_weight", "narration_weight"), (0,)),
-    **dict.fromkeys(("label_weight", "teacher_weight", "teacher_texts"), (0,)),
+    **dict.fromkeys(("label_weight", "teacher_weight", "teacher_texts", "activity_weight"), (0,)),
     **dict.fromkeys(("final_rate", "worn_share", "shortest_crop", "everyday_share"), (0, 1)),
-    **dict.fromkeys(("multiple_choice_share", "augmented_share"), (0, 1)),
+    **dict.fromkeys(("multiple_choice_share", "augmented_share", "even_share"), (0, 1)),
     "candidates": (2,),
+    "sensors": (1, 17),
     "views_per_window": (2, 16),
     "seed": (0, 2**63 - 1),
 }
-ABOVE_ZERO = ("learning_rate", "max_minutes", "temperature")
+ABOVE_ZERO = ("learning_rate", "max_minutes", "temperature", "residual_share")
 
 
 @pytest.mark.parametrize("kind", KINDS.values())

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModel, AutoModelForCausalLM, AutoProcessor
+from transformers import AutoModel, AutoModelForCausalLM, AutoModelForSequenceClassification, AutoProcessor
 
 import anymo_hf  # noqa: F401  (registers the Auto classes)
 from anymo_hf.modeling.feature_extraction_anymo import AnyMoFeatureExtractor
@@ -29,6 +29,7 @@ from anymo_hf.training.settings import (
     EncoderSettings,
     LanguageSettings,
     ResidualSettings,
+    SignalSettings,
     TokenizerSettings,
 )
 from anymo_hf.training.stages import contrastive as contrastive_stage
@@ -39,6 +40,7 @@ from anymo_hf.training.stages.contrastive import tune_contrastive
 from anymo_hf.training.stages.encoder import train_encoder
 from anymo_hf.training.stages.language import train_language
 from anymo_hf.training.stages.residual import ResidualTraining, tune_residual
+from anymo_hf.training.stages.signal import train_signal
 from anymo_hf.training.stages.tokenizer import train_tokenizer
 
 ENCODER = EncoderSettings(steps=3, batch_size=4, frames=[64], worn_share=0.5, views={"soft_attachment": 0.5})
@@ -503,6 +505,23 @@ def test_a_run_may_go_on_from_the_models_of_an_earlier_one(run, tmp_path, accele
     assert codebook.shape == extractor.shape
 
 
+def test_a_release_goes_on_with_codes_of_an_encoder_that_has_a_branch(run, accelerator, put_activity_vectors):
+    put_activity_vectors(run, ["signal"])
+    signal = SignalSettings(steps=2, batch_size=4, frames=[32], channels=[6, 12], sensors=2)
+    train_signal(signal, run, accelerator)
+    for stage in ("tokenizer", "language", "contrastive"):
+        shutil.rmtree(run / stage)
+    train_tokenizer(replace(TOKENIZER, encoder="signal"), run, accelerator)
+    train_language(replace(LANGUAGE, start_from=str(run / "anymo")), run, accelerator)
+    tune_contrastive(CONTRASTIVE, run, run / "wider", accelerator)
+    imu, _ = embeddings(run / "wider")
+    torch.testing.assert_close(imu.norm(dim=-1), torch.ones(2))
+    both = AutoModelForSequenceClassification.from_pretrained(run / "wider", num_labels=2, classifier_input="imu")
+    assert both.config.pqvae_config.input_dim == both.config.stgcn_config.latent_dim == 60
+    extractor = AutoProcessor.from_pretrained(run / "wider").feature_extractor
+    assert torch.equal(both.imu_tokenizer.stgcn.signal_branch.segments, extractor.stgcn.signal_branch.segments)
+
+
 def test_a_language_model_of_another_depth_is_no_start(run, tmp_path):
     model = AnyMoForConditionalGeneration.from_pretrained(run / "anymo")
     text = model.config.text_config
@@ -572,9 +591,9 @@ def test_a_residual_learns_what_codes_say_of_activities(run, accelerator):
     training = ResidualTraining(
         residual_settings(run), model, AutoProcessor.from_pretrained(run / "anymo"), corpus, views, accelerator
     )
-    activity = training.activity[views.clip]
+    activity = training.activities.activity[views.clip]
     training.views = replace(views, codes=np.broadcast_to(activity[:, None, None], views.codes.shape).astype(np.int16))
-    for number, rows in enumerate(training.phrases):
+    for number, rows in enumerate(training.activities.phrases):
         training.words[rows] = torch.eye(training.words.shape[1])[number]
     optimizer, rng = torch.optim.Adam(training.residual.parameters(), 0.05), np.random.default_rng(0)
     for _ in range(250):

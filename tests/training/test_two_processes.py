@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from unittest import mock
 
+import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
@@ -20,25 +21,37 @@ from anymo_hf.modeling.configuration_anymo import AnyMoPQVAEConfig, AnyMoSTGCNCo
 from anymo_hf.modeling.modeling_pqvae import ProductQuantizer
 from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNForPreTraining
 from anymo_hf.training import embedding_losses, settings
+from anymo_hf.training.activity_words import ActivityContrast, ActivityWords
+from anymo_hf.training.corpus import MotionCorpus
 from anymo_hf.training.grad_cache import cached_backward
 from anymo_hf.training.losses import AddedLoss
 from anymo_hf.training.losses.full_view_contrast import FullViewContrast
 from anymo_hf.training.losses.matched_contrast import matched_contrastive_loss
 from anymo_hf.training.processes import average_gradients, gather_rows, local_part
-from anymo_hf.training.settings import ContrastiveSettings, EncoderSettings, LanguageSettings, TokenizerSettings
+from anymo_hf.training.settings import (
+    ContrastiveSettings,
+    EncoderSettings,
+    LanguageSettings,
+    SignalSettings,
+    TokenizerSettings,
+)
 from anymo_hf.training.stage_commands import run_stage
 from anymo_hf.training.stages import tokenizer as tokenizer_stage
 from anymo_hf.training.stages.contrastive import tune_contrastive
 from anymo_hf.training.stages.encoder import train_encoder
 from anymo_hf.training.stages.language import train_language
+from anymo_hf.training.stages.signal import train_signal
 from anymo_hf.training.stages.tokenizer import train_tokenizer
 from anymo_hf.training.synchronized_norm import synchronize_norms
 
 TEACHER = {"teacher_weight": 1.0, "teacher_texts": 20}
 # 12 windows do not divide into shares of 8, the windows that share a random source
 ENCODER = EncoderSettings(steps=4, batch_size=12, frames=[32, 48], worn_share=0.5, views={"soft_attachment": 0.5}, log_every=1)  # fmt: skip  # noqa: E501
+SIGNAL = SignalSettings(steps=4, batch_size=24, frames=[32, 48], channels=[6, 12], sensors=3, log_every=1)
 # several lengths: processes hold unequal numbers of latent steps
-TOKENIZER = TokenizerSettings(steps=3, batch_size=8, frames=[64, 96], views_per_clip=4, rows_per_call=4, log_every=1)
+TOKENIZER = TokenizerSettings(
+    steps=3, batch_size=8, frames=[64, 96], views_per_clip=4, rows_per_call=4, log_every=1, encoder="signal"
+)
 LANGUAGE = LanguageSettings(
     steps=3, batch_size=4, text_batch_size=4, vocab_size=400, latents=12, log_every=1, **TEACHER
 )
@@ -46,7 +59,7 @@ CONTRASTIVE = ContrastiveSettings(
     steps=3, batch_size=8, lm_batch_size=4, candidates=3, latents=12, chunk_size=2, log_every=1, **TEACHER
 )
 pytestmark = pytest.mark.slow
-STAGES = ("encoder", "tokenizer", "language", "contrastive", "unchunked")
+STAGES = ("encoder", "signal", "tokenizer", "language", "contrastive", "unchunked")
 OBJECTIVES = (AnyMoSTGCNForPreTraining, FullViewContrast)
 ROWS, PARTS = 12, "parts.safetensors"
 
@@ -81,6 +94,8 @@ def train(stage, root, accelerator):
 def train_stage(stage, root, accelerator):
     if stage == "encoder":
         train_encoder(ENCODER, root, accelerator)
+    elif stage == "signal":
+        train_signal(SIGNAL, root, accelerator)
     elif stage == "tokenizer":
         train_tokenizer(TOKENIZER, root, accelerator)
     elif stage == "language":
@@ -92,12 +107,13 @@ def train_stage(stage, root, accelerator):
 
 
 @pytest.fixture(scope="module")
-def runs(corpus_folder, accelerator, small_nano, tmp_path_factory, put_teacher_vectors):
+def runs(corpus_folder, accelerator, small_nano, tmp_path_factory, put_teacher_vectors, put_activity_vectors):
     """Folders of the stages trained by one process and by two, and of what each of the two found in `parts`."""
     top = tmp_path_factory.mktemp("runs")
     one, two = top / "one", top / "two"
     shutil.copytree(corpus_folder, one / "corpus")
     put_teacher_vectors(one, LANGUAGE)
+    put_activity_vectors(one, ["signal"])
     plain, tokenizer_stage._start_codebooks = tokenizer_stage._start_codebooks, keep_random_codebooks
     try:
         for stage in STAGES:  # two processes get each stage's inputs from the one
@@ -131,13 +147,13 @@ def test_two_processes_equal_one(runs):
         for first, second in zip(alone["history"], both["history"], strict=True):
             for name in set(first) - {"step", "seconds", "codes_in_batch"}:
                 # the encoder's cosines are divided by a small temperature, so its float noise is the largest
-                close = 1e-4 if stage == "encoder" else 1e-5
+                close = 1e-4 if stage in ("encoder", "signal") else 1e-5
                 assert second[name] == pytest.approx(first[name], rel=close), (stage, name)
         if stage == "tokenizer":  # the views it coded, byte for byte as one process makes them
             for name in ("latents", "length", "clip", "placements"):
                 made = [(folder / "latents" / f"{name}.npy").read_bytes() for folder in (one / stage, theirs)]
                 assert made[0] == made[1], name
-        if stage == "encoder":
+        if stage in ("encoder", "signal"):
             # a bias before batch normalisation has a gradient of float noise, of which Adam makes a whole step; the
             # gradients are compared in float64 below
             continue
@@ -244,6 +260,34 @@ def test_the_encoder_loss_and_gradients_are_of_the_whole_batch(ranks, accelerato
             )
 
 
+def activity_step(root, accelerator):
+    """Loss and averaged gradients of the contrast with activities' words in float64, on this process's share of rows."""
+    clips = MotionCorpus(root / "signal" / "corpus").clips
+    torch.manual_seed(0)
+    contrast = ActivityContrast(ActivityWords(clips, True), 4, 0.1, root / "signal" / "signal", accelerator).double()
+    states = torch.randn(ROWS, 7, 4, dtype=torch.float64)
+    mask = torch.arange(7) < torch.randint(1, 8, (ROWS, 1))
+    if accelerator.num_processes > 1:
+        synchronize_norms(contrast)
+    own = local_part(range(ROWS), accelerator)
+    rows = slice(own.start, own.stop)
+    chosen = np.arange(ROWS)[rows] % len(clips)
+    loss = contrast(states[rows], mask[rows], chosen, np.random.default_rng(5))
+    loss.backward()
+    average_gradients(list(contrast.parameters()), accelerator)
+    return {name: value.grad for name, value in contrast.named_parameters()} | {
+        "loss": gather_rows(loss.detach()[None], accelerator).mean()
+    }
+
+
+def test_activities_are_told_apart_by_the_whole_batch(runs, ranks, accelerator):
+    expected = activity_step(runs[1], accelerator)
+    assert expected["head.weight"].abs().max() > 1e-3
+    for found in ranks:
+        for name, value in expected.items():
+            torch.testing.assert_close(found[f"activity.{name}"], value, rtol=1e-7, atol=1e-9, msg=name)
+
+
 def small_quantizer():
     torch.manual_seed(0)
     quantizer = ProductQuantizer(AnyMoPQVAEConfig.from_preset("nano", codebook_size=6))
@@ -323,6 +367,7 @@ def parts(folder, process):
     found |= {f"norm.uneven.{name}": value for name, value in network.state_dict().items()}
     for kind in OBJECTIVES:
         found |= {f"{kind.__name__}.{name}": value for name, value in encoder_step(process, kind).items()}
+    found |= {f"activity.{name}": value for name, value in activity_step(folder, process).items()}
     quantizer, rows = small_quantizer()
     torch.manual_seed(rank)  # processes draw differently
     share = local_part(rows, process)

@@ -29,7 +29,7 @@ from ..training.corpus import MotionCorpus, read_texts
 
 TEMPLATE = Path(__file__).parent / "templates" / "model_card.md"
 STAGES = ("encoder", "tokenizer", "language", "contrastive")
-_FURTHER = ("residual",)  # stages that a run may have or not
+_FURTHER = ("signal", "residual")  # stages that a run may have or not
 
 
 def write_model_card(

@@ -87,6 +87,8 @@ def build_language_model(
             wider = AnyMoTokenizer.train_from_texts(_with_templates(texts), settings.vocab_size, tokenizer.num_codes)
             model, tokenizer = with_words_of(model, tokenizer, wider), wider
         model.set_codebook(extractor.pqvae)
+        # codes may come from another encoder than those it was trained on
+        model.config.stgcn_config, model.config.pqvae_config = extractor.stgcn.config, extractor.pqvae.config
         return model, tokenizer
     pqvae = extractor.pqvae.config
     num_codes = pqvae.num_codebooks * pqvae.codebook_size

@@ -153,11 +153,48 @@ class EncoderSettings(ViewSettings):
 
 
 @dataclass
+class SignalSettings(ViewSettings):
+    """A branch of plain convolutions beside the trained graph encoder; not in the paper."""
+
+    channels: list[int] = setting(
+        factory=lambda: [32, 64, 96, 48], doc="width of each layer; the last is that of the added latents", least=1
+    )
+    sensors: int = setting(4, "single sensors that are simulated on each window of a step", least=1, most=17)
+    temperature: float = setting(0.07, "divides the cosines with activities' words", above=0)
+    even_share: float = setting(
+        0.5, "share of batches that take every activity equally often, not as the corpus has them", least=0, most=1
+    )
+    broader_activities: bool = setting(
+        True, "the words of a procedural activity's wider one count as neither right nor wrong (jogging: running)"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.channels:
+            raise ValueError("channels must hold at least one width, such as [32, 64, 96, 48]")
+
+
+@dataclass
 class TokenizerSettings(ViewSettings):
     """PQ-VAE on latents of the frozen encoder, then codes of many sparse views (paper §3.2, A.3)."""
 
+    encoder: str = setting(
+        "encoder",
+        "whose model is read: that of stage 1, or the one to which a branch was added",
+        choices=("encoder", "signal"),
+    )
     views_per_clip: int = setting(6, "sparse views of each clip that are encoded", least=1)
     rows_per_call: int = setting(32, "windows that share one setup and length while latents are made", least=1)
+    activity_weight: float = setting(
+        0.0,
+        "weight, beside Eq. 4, of telling windows apart by what their codes say of activities; 0 in the paper",
+        least=0,
+    )
+    temperature: float = setting(0.1, "of that loss", above=0)
+    broader_activities: bool = setting(
+        True,
+        "there, the words of a procedural activity's wider one count as neither right nor wrong (jogging: running)",
+    )
 
 
 @dataclass

@@ -20,6 +20,7 @@ from .settings import (
     EncoderSettings,
     LanguageSettings,
     ResidualSettings,
+    SignalSettings,
     StageSettings,
     TokenizerSettings,
     load_settings,
@@ -28,6 +29,7 @@ from .stages.contrastive import tune_contrastive
 from .stages.encoder import train_encoder
 from .stages.language import train_language
 from .stages.residual import tune_residual
+from .stages.signal import train_signal
 from .stages.tokenizer import train_tokenizer
 
 # how gloo and NCCL say that the other side of an exchange is gone; not all of their errors have a class of their own
@@ -55,6 +57,9 @@ class StageCommand:
 STAGES = {
     "encoder": StageCommand(
         "Stage 1: trains the encoder by masked cross-view prediction.", EncoderSettings, train_encoder
+    ),
+    "signal": StageCommand(
+        "After stage 1: adds a branch of plain convolutions to the trained encoder.", SignalSettings, train_signal
     ),
     "tokenizer": StageCommand(
         "Stage 2: trains the PQ-VAE on frozen latents and exports motion codes.", TokenizerSettings, train_tokenizer

@@ -31,6 +31,13 @@ def draw_setup(rng: np.random.Generator) -> list[int]:
     return sorted(int(index) for index in rng.choice(len(SEGMENTS), count, replace=False))
 
 
+def draw_segments(rng: np.random.Generator, count: int) -> list[int]:
+    """Indices of different segments, each as likely as a lone sensor sits there; `count` of them, at most all 17."""
+    weights = np.array(list(_SINGLE.values()), dtype=float)
+    chosen = rng.choice(list(_SINGLE), min(count, len(_SINGLE)), replace=False, p=weights / weights.sum())
+    return [SEGMENT_INDEX[str(name)] for name in chosen]
+
+
 def visible_masks(rng: np.random.Generator, batch: int, worn_share: float) -> torch.Tensor:
     """`(batch, 23)` bool: rows of `draw_setup` with chance `worn_share`, else any 1 to 5 segments (paper §3.2)."""
     mask = torch.zeros(batch, len(SEGMENTS), dtype=torch.bool)

@@ -20,15 +20,13 @@ from ...modeling.embedding import check_same_codebook
 from ...modeling.feature_extraction_anymo import AnyMoFeatureExtractor
 from ...modeling.modeling_anymo import AnyMoForConditionalGeneration
 from ...modeling.processing_anymo import AnyMoProcessor
-from ...modeling.prompts import normalize_text
 from ...modeling.release import save_release
 from ...modeling.word_and_code_embedding import own_embedding
-from ...motion.procedural import broader_activities
+from ..activity_words import ActivityWords
 from ..batches import crop_length
 from ..checkpoints import MODEL_FILES, file_hash, finished_metrics, write_metrics
 from ..coded_views import CODES, CodedViews, load_codes
-from ..collators import LabelPhrases
-from ..corpus import WORDS, MotionCorpus
+from ..corpus import MotionCorpus
 from ..losses.matched_contrast import equal_pairs, matched_contrastive_loss
 from ..processes import gather_rows, local_part
 from ..settings import ResidualSettings
@@ -113,23 +111,10 @@ class ResidualTraining:
         self.processor = processor
         self.residual = nn.ModuleDict({"norm": model.imu_residual_norm, "head": model.imu_residual_head})
         self.residual.requires_grad_(True)
-        phrases = LabelPhrases(corpus.clips, broader_activities() if settings.broader_activities else {})
-        self.names = sorted(phrases.phrases)
-        if len(self.names) < 2:
-            raise ValueError(f"the corpus names {len(self.names)} activities, two are needed to tell apart; {WORDS}")
-        number = {name: index for index, name in enumerate(self.names)}
-        self.activity = np.array([number.get(clip.activity, -1) for clip in corpus.clips])
-        self.rows = np.flatnonzero(self.activity[views.clip] >= 0)
-        narrations = [[normalize_text(text) for text in clip.narrations] for clip in corpus.clips]
-        texts = sorted({text for words in (*phrases.phrases.values(), *narrations) for text in words})
-        index = {text: row for row, text in enumerate(texts)}
-        self.words = self._embed(texts)
-        self.phrases = [np.array([index[text] for text in phrases.phrases[name]]) for name in self.names]
-        self.narrations = [np.array([index[text] for text in words]) for words in narrations]
-        # a wider activity's words are neither right nor wrong for a narrower one, and the other way round
-        self.unsaid = torch.zeros(len(self.names), len(self.names), dtype=torch.bool, device=accelerator.device)
-        for narrower, wider in phrases.broader.items():
-            self.unsaid[number[narrower], number[wider]] = self.unsaid[number[wider], number[narrower]] = True
+        self.activities = ActivityWords(corpus.clips, settings.broader_activities)
+        self.rows = np.flatnonzero(self.activities.activity[views.clip] >= 0)
+        self.words = self._embed(self.activities.texts)
+        self.unsaid = self.activities.unsaid.to(accelerator.device)
         embedding = own_embedding(model.get_input_embeddings())
         with torch.no_grad():
             self.table = embedding.project_codes(torch.arange(embedding.num_codes, device=accelerator.device))
@@ -161,19 +146,19 @@ class ResidualTraining:
         settings, device = self.settings, self.table.device
         rows = rng.choice(self.rows, settings.batch_size)
         most = crop_length(settings, rng)
-        spoken = self.words[torch.from_numpy(np.array([rng.choice(words) for words in self.phrases])).to(device)]
-        clips = self.views.clip[rows]
-        drawn = np.array([rng.choice(self.narrations[clip]) if len(self.narrations[clip]) else -1 for clip in clips])
+        spoken = self.words[self.activities.draw(rng).to(device)]
+        told = [self.activities.narrations[clip] for clip in self.views.clip[rows]]
+        drawn = np.array([rng.choice(texts) if len(texts) else -1 for texts in told])
         own = np.asarray(local_part(rows, self.accelerator))
-        target = torch.from_numpy(self.activity[self.views.clip[own]]).to(device)
+        target = torch.from_numpy(self.activities.activity[self.views.clip[own]]).to(device)
         embeds = self.embeds(own, most)
         scores = (embeds @ spoken.T / settings.temperature).masked_fill(self.unsaid[target], -torch.inf)
         losses = {"label": F.cross_entropy(scores, target), "narration": embeds.new_zeros(())}
         if settings.narration_weight > 0 and (drawn >= 0).any():
-            told = np.flatnonzero(drawn >= 0)
-            windows = gather_rows(embeds, self.accelerator)[told]
-            texts = torch.from_numpy(drawn[told]).to(device)
-            pairs = equal_pairs([str(text) for text in drawn[told]]).to(device)
+            spoken_of = np.flatnonzero(drawn >= 0)
+            windows = gather_rows(embeds, self.accelerator)[spoken_of]
+            texts = torch.from_numpy(drawn[spoken_of]).to(device)
+            pairs = equal_pairs([str(text) for text in drawn[spoken_of]]).to(device)
             losses["narration"] = matched_contrastive_loss(
                 windows, self.words[texts], pairs, None, settings.temperature
             )
