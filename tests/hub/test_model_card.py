@@ -252,7 +252,23 @@ def test_a_stage_that_not_every_run_has_is_shown_where_it_was_run(root):
     )  # fmt: skip
     body = card(root)[1]
     assert "| residual | 1,500 | 0.5 | 1 x cpu | label 3.125, narration 3.750 |" in body
+    rows = [line.split("|")[1].strip() for line in body.splitlines() if line.startswith("| ") and "x cpu" in line]
+    assert rows == ["encoder", "tokenizer", "language", "contrastive", "residual"]
     assert "6 minutes of training in all" in body  # four stages of 90 s each and this one's 30 s, 6.5 rounded to even
+
+
+def test_the_signal_branch_stands_after_the_encoder_that_it_was_added_to(root):
+    write(
+        root / "run/signal/metrics.json",
+        {"stage": "signal", "steps": 6000, "train_seconds": 60.0, "processes": 1, "device": "cpu", "losses": {"loss": 3.5},
+         "history": [], "fingerprint": "f", "finished": True},
+    )  # fmt: skip
+    body = card(root)[1]
+    assert (
+        body.index("| encoder |")
+        < body.index("| signal | 6,000 | 1.0 | 1 x cpu | loss 3.500 |")
+        < body.index("| tokenizer |")
+    )
 
 
 def test_other_sentences_are_counted(root):

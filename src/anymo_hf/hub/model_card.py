@@ -29,7 +29,14 @@ from ..training.corpus import MotionCorpus, read_texts
 
 TEMPLATE = Path(__file__).parent / "templates" / "model_card.md"
 STAGES = ("encoder", "tokenizer", "language", "contrastive")
-_FURTHER = ("signal", "residual")  # stages that a run may have or not
+_ORDER = (
+    "encoder",
+    "signal",
+    "tokenizer",
+    "language",
+    "contrastive",
+    "residual",
+)  # those besides are in some runs only
 
 
 def write_model_card(
@@ -55,8 +62,8 @@ def write_model_card(
     folder, results, run = Path(folder), Path(results_dir), Path(run_dir)
     if not (folder / "model.safetensors").is_file():
         raise OSError(f"{folder} is no release: it has no model.safetensors; train one with training/train_nano.py")
-    metrics = {stage: _stage_metrics(run / stage / "metrics.json") for stage in STAGES}
-    metrics |= {name: _stage_metrics(path) for name in _FURTHER if (path := run / name / "metrics.json").is_file()}
+    files = {stage: run / stage / "metrics.json" for stage in _ORDER}
+    metrics = {name: _stage_metrics(path) for name, path in files.items() if name in STAGES or path.is_file()}
     counts, hours = _corpus_sources(run / "corpus", owners or {})
     rows, sections = _measured(results)
     tag, words, reason = _weights_licence(counts)
