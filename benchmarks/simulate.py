@@ -37,7 +37,7 @@ from anymo_hf.simulation.surface import load_template
 from anymo_hf.simulation.views import ViewOptions, sample_views
 from anymo_hf.training.corpus import MotionCorpus
 from anymo_hf.training.settings import EncoderSettings
-from anymo_hf.training.stages.encoder import batch_views, draw_batch
+from anymo_hf.training.stages.encoder import VIEW_ROWS, batch_views, draw_batch
 
 FRAMES, RATE, BATCH, VIEWS = 300, 60.0, 32, 2
 CLEAN = ViewOptions(noise=False)
@@ -106,8 +106,8 @@ def measure_views(folder: Path) -> dict[str, np.ndarray]:
     number = BATCH * VIEWS
 
     def views(options: ViewOptions) -> None:
-        for begin in range(0, BATCH, 8):  # as training calls it
-            part = slice(begin, begin + 8)
+        for begin in range(0, BATCH, VIEW_ROWS):  # as training calls it
+            part = slice(begin, begin + VIEW_ROWS)
             sample_views(terms[part], template, generator, options, scale=scale[part], views=VIEWS)
 
     for name, options in (

@@ -103,3 +103,20 @@ def test_no_worker_stays_where_memory_is_too_small_for_a_thread(monkeypatch):
     while set(multiprocessing.active_children()) - before and time.monotonic() < end:
         time.sleep(0.01)
     assert not set(multiprocessing.active_children()) - before
+
+
+def test_a_pool_whose_own_thread_ended_is_told_and_leaves_no_worker(monkeypatch):
+    """Where memory is too small for the thread that feeds the queue, the pool's thread dies and says nothing."""
+
+    def fails(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(multiprocessing.queues.Queue, "_start_thread", fails)
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    before = set(multiprocessing.active_children())
+    with pytest.raises(ChildProcessError, match="run it again with fewer"):
+        list(run_jobs(abs, range(-6, 0), num_proc=2))
+    limit = time.monotonic() + 20
+    while set(multiprocessing.active_children()) - before and time.monotonic() < limit:
+        time.sleep(0.05)
+    assert not set(multiprocessing.active_children()) - before

@@ -45,8 +45,8 @@ from anymo_hf.training.stages.tokenizer import train_tokenizer
 from anymo_hf.training.synchronized_norm import synchronize_norms
 
 TEACHER = {"teacher_weight": 1.0, "teacher_texts": 20}
-# 12 windows do not divide into shares of 8, the windows that share a random source
-ENCODER = EncoderSettings(steps=4, batch_size=12, frames=[32, 48], worn_share=0.5, views={"soft_attachment": 0.5}, log_every=1)  # fmt: skip  # noqa: E501
+# 20 windows do not divide into shares of 16, the windows that share a random source
+ENCODER = EncoderSettings(steps=4, batch_size=20, frames=[32, 48], worn_share=0.5, views={"soft_attachment": 0.5}, log_every=1)  # fmt: skip  # noqa: E501
 SIGNAL = SignalSettings(steps=4, batch_size=24, frames=[32, 48], channels=[6, 12], sensors=3, log_every=1)
 # several lengths: processes hold unequal numbers of latent steps
 TOKENIZER = TokenizerSettings(

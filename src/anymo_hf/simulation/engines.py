@@ -8,8 +8,9 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, InvalidStateError, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from typing import Any
 
 ENGINES = ("local", "ray")
@@ -57,6 +58,7 @@ def _with_processes(function, jobs, num_proc) -> Iterator[tuple[int, Any]]:
             futures = {pool.submit(function, job): index for index, job in enumerate(jobs)}
         except (EOFError, ConnectionError) as error:  # the one that they are forked from was ended
             raise BrokenProcessPool(str(error)) from error
+        threading.Thread(target=_end_with, args=(_manager(pool), list(futures)), daemon=True).start()
         for future in as_completed(futures):
             yield futures[future], future.result()
     except BrokenProcessPool as error:
@@ -65,11 +67,30 @@ def _with_processes(function, jobs, num_proc) -> Iterator[tuple[int, Any]]:
             "on where it was"
         ) from error
     finally:
+        manager = _manager(pool)
+        orphaned = manager is not None and not manager.is_alive()
         try:
             pool.shutdown(cancel_futures=True)
-        except RuntimeError:  # its thread was not started, for want of memory; the workers would wait for it for ever
+        except RuntimeError:  # its thread was not started, for want of memory
+            orphaned = True
+        if orphaned:  # the workers would wait for that thread for ever
             for worker in set(multiprocessing.active_children()) - others:
                 worker.kill()
+
+
+def _manager(pool: ProcessPoolExecutor) -> threading.Thread | None:
+    """The thread that hands jobs to the pool's workers and takes their results; None before the first job."""
+    return getattr(pool, "_executor_manager_thread", None)
+
+
+def _end_with(manager: threading.Thread | None, futures: list[Future]) -> None:
+    """Fails what is not done once the pool's thread has ended: without memory for another thread it does so in silence."""
+    if manager is None:
+        return
+    manager.join()
+    for future in futures:
+        with suppress(InvalidStateError):  # done or cancelled
+            future.set_exception(BrokenProcessPool("the thread of the pool ended"))
 
 
 def _start_server() -> None:

@@ -22,7 +22,7 @@ from ...training.corpus import MotionCorpus
 from ...training.processes import gather_rows, local_part
 from ...training.sentence_vectors import shared_vectors
 from ...training.settings import check_views
-from ...training.stages.encoder import EncoderBatch, batch_views
+from ...training.stages.encoder import VIEW_ROWS, EncoderBatch, batch_views
 from ...training.training_loop import run_steps
 from ...training.worn_setups import visible_masks
 from ..retrained import CONFIG, FILES, WEIGHTS, Retrained, VirtualForest, retrained_systems
@@ -31,7 +31,6 @@ from ..virtual_windows import FEATURES, PIECE, VirtualBank, window_features
 from .settings import SystemSettings
 
 MODEL = "model"
-_VIEW_ROWS = 8
 
 
 def train_system(settings: SystemSettings, root: str | Path, accelerator: Accelerator) -> dict:
@@ -92,7 +91,7 @@ class _WordedWindows:
             rows,
             rng.integers(0, self.corpus.frames - length + 1, size),
             float(rng.uniform(*settings.height_range)),
-            rng.integers(2**62, size=-(-size // _VIEW_ROWS)),
+            rng.integers(2**62, size=-(-size // VIEW_ROWS)),
             torch.stack([visible_masks(rng, size, settings.worn_share) for _ in range(views)]),
         )
         return batch, np.array(texts)

@@ -24,7 +24,7 @@ from ..training_loop import run_steps, step_generator
 from ..worn_setups import visible_masks
 
 WEIGHTS = "model"
-_VIEW_ROWS = 8  # windows that share a random source: a process makes the ones it needs, and draws as one alone would
+VIEW_ROWS = 16  # windows that share a random source: a process makes the ones it needs, and draws as one alone would
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class EncoderBatch:
         frames: of every window.
         rows, starts: `(batch,)` corpus clips and their first frames.
         height: metres, of the body that carries the sensors.
-        seeds: one per `_VIEW_ROWS` windows, of their placements, mountings and noise.
+        seeds: one per `VIEW_ROWS` windows, of their placements, mountings and noise.
         visible: `(views, batch, 23)` bool, worn sensors of each view.
     """
 
@@ -55,7 +55,7 @@ def draw_batch(settings: EncoderSettings, corpus: MotionCorpus, rng: np.random.G
         rng.choice(len(corpus), size, replace=len(corpus) < size),
         rng.integers(0, corpus.frames - frames + 1, size),
         float(rng.uniform(*settings.height_range)),
-        rng.integers(2**62, size=-(-size // _VIEW_ROWS)),
+        rng.integers(2**62, size=-(-size // VIEW_ROWS)),
         torch.stack([visible_masks(rng, size, settings.worn_share) for _ in range(settings.views_per_window)]),
     )
 
@@ -65,9 +65,9 @@ def batch_views(
 ) -> torch.Tensor:
     """Views `(views, len(own), frames, 23, 6)` of windows `own` of the batch, the same whoever makes them."""
     body, parts = body_for(template, batch.height, options, int(batch.seeds[0])), []
-    for block in range(own.start // _VIEW_ROWS, -(-own.stop // _VIEW_ROWS)):
-        begin = block * _VIEW_ROWS
-        rows = slice(begin, begin + _VIEW_ROWS)
+    for block in range(own.start // VIEW_ROWS, -(-own.stop // VIEW_ROWS)):
+        begin = block * VIEW_ROWS
+        rows = slice(begin, begin + VIEW_ROWS)
         terms = corpus.read(batch.rows[rows], batch.starts[rows], batch.frames).to(device)
         generator = torch.Generator(device).manual_seed(int(batch.seeds[block]))
         views = sample_views(terms, body, generator, options, views=len(batch.visible))

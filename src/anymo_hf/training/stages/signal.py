@@ -25,9 +25,8 @@ from ..settings import SignalSettings, check_views
 from ..synchronized_norm import synchronize_norms
 from ..training_loop import run_steps
 from ..worn_setups import draw_segments
-from .encoder import WEIGHTS
+from .encoder import VIEW_ROWS, WEIGHTS
 
-_VIEW_ROWS = 16  # windows that share a random source: a process makes the ones it needs, and draws as one alone would
 _MEASURED = 256  # windows on which the spread of both kinds of latents is measured
 
 
@@ -121,13 +120,13 @@ class SignalTraining(nn.Module):
         starts = rng.integers(0, self.corpus.frames - frames + 1, len(clips))
         height, seeds = (
             float(rng.uniform(*settings.height_range)),
-            rng.integers(2**62, size=-(-len(clips) // _VIEW_ROWS)),
+            rng.integers(2**62, size=-(-len(clips) // VIEW_ROWS)),
         )
         body, parts = body_for(self.template, height, self.options, int(seeds[0])), []
         own = local_part(range(len(clips)), self.accelerator)
-        for block in range(own.start // _VIEW_ROWS, -(-own.stop // _VIEW_ROWS)):
-            begin = block * _VIEW_ROWS
-            rows = slice(begin, begin + _VIEW_ROWS)
+        for block in range(own.start // VIEW_ROWS, -(-own.stop // VIEW_ROWS)):
+            begin = block * VIEW_ROWS
+            rows = slice(begin, begin + VIEW_ROWS)
             terms = self.corpus.read(clips[rows], starts[rows], frames).to(device)
             generator = torch.Generator(device).manual_seed(int(seeds[block]))
             signals = sample_views(terms, body, generator, self.options, segments)
