@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+from pyarrow.lib import ArrowException
 from support.forked import forked_program
 
 from anymo_hf import cli
@@ -26,6 +27,7 @@ from anymo_hf.interruption import ending_in_words, refusing_bad_input, was_inter
             "walk: not enough memory",
         ),
         (RuntimeError("could not create a primitive"), 2, "walk: not enough memory"),  # oneDNN's
+        (ArrowException("Unknown error: Failed to launch worker thread: not now"), 2, "walk: not enough memory"),
     ],
 )
 def test_the_end_is_one_line(error, code, words, capsys):

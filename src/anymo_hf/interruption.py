@@ -15,9 +15,9 @@ from typing import Any
 _AGAIN = 0.05  # seconds
 _interrupted = False
 INTERRUPTED = 130  # exit code of a program that Ctrl-C ended, as shells have it
-# how torch's allocator, its oneDNN and Python's threads say that there is no memory; none has a class of its own
+# how torch's allocator, its oneDNN, Python's threads and pyarrow's say that there is no memory; none has a class of its own
 _NO_MEMORY = re.compile(
-    "can(?:'t|not) allocate memory|not enough memory|can't start new thread|bad_alloc"
+    "can(?:'t|not) allocate memory|not enough memory|can't start new thread|bad_alloc|launch worker thread"
     "|could not create a (?:primitive(?! desc)|memory)",
     re.IGNORECASE,
 )
@@ -53,7 +53,7 @@ def ending_in_words(program: str) -> Iterator[None]:
     except KeyboardInterrupt as error:
         print(f"\n{program}: interrupted; what was finished is kept, run the same command again", file=sys.stderr)
         raise SystemExit(INTERRUPTED) from error
-    except (MemoryError, RuntimeError) as error:
+    except Exception as error:
         if not lacks_memory(error):
             raise
         print(
@@ -111,6 +111,5 @@ def refusing_bad_input() -> Iterator[None]:
 
 def lacks_memory(error: BaseException) -> bool:
     """Whether an error says that the system refused memory."""
-    return (
-        isinstance(error, MemoryError) or isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error)) is not None
-    )
+    unnamed = isinstance(error, RuntimeError) or type(error).__name__ == "ArrowException"
+    return isinstance(error, MemoryError) or unnamed and _NO_MEMORY.search(str(error)) is not None

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .interruption import lacks_memory
+
 LARGEST_VALUE = 1e6  # in any unit of a signal or a body: no sensor reads it and nobody moves so far
 _MEND = re.compile(r"; |\bmust\b|\bgive\b|\bknown are\b")
 _LONGEST = 600  # letters of a sentence: a hostile file may hold a name of thousands
@@ -46,9 +48,11 @@ def refusing(path: str | Path, what: str, mend: str = "fetch it again") -> Itera
             raise type(error)(shortened(whole)) from error
         kind = ValueError if isinstance(error, ValueError) else OSError
         raise kind(shortened(f"{_name(path)}: not a readable {what} ({_in_brief(error)}); {mend}")) from error
-    except MemoryError as error:
-        raise OSError(f"{path}: asks for more memory than there is, so it is damaged or too large; {mend}") from error
     except Exception as error:
+        if lacks_memory(error):
+            raise OSError(
+                f"{path}: asks for more memory than there is, so it is damaged or too large; {mend}"
+            ) from error
         raise ValueError(shortened(f"{_name(path)}: not a readable {what} ({_in_brief(error)}); {mend}")) from error
 
 

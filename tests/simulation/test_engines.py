@@ -120,3 +120,46 @@ def test_a_pool_whose_own_thread_ended_is_told_and_leaves_no_worker(monkeypatch)
     while set(multiprocessing.active_children()) - before and time.monotonic() < limit:
         time.sleep(0.05)
     assert not set(multiprocessing.active_children()) - before
+
+
+def interrupted_at_locks(number):
+    """From now on Ctrl-C comes to this worker whenever it has taken a lock of the pool's queues."""
+    take = multiprocessing.synchronize.SemLock.__enter__
+
+    def interrupted(lock):
+        taken = take(lock)
+        os.kill(os.getpid(), signal.SIGINT)
+        return taken
+
+    multiprocessing.synchronize.SemLock.__enter__ = interrupted
+    return number
+
+
+@pytest.mark.slow
+def test_ctrl_c_breaks_no_lock_of_the_pool():
+    code = (
+        "from anymo_hf.simulation.engines import run_jobs; from test_engines import interrupted_at_locks\n"
+        "if __name__ == '__main__': print(next(run_jobs(interrupted_at_locks, range(6), num_proc=2))[0] in range(6))"
+    )
+    paths = os.pathsep.join([os.path.dirname(__file__), *sys.path])
+    ended = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True, timeout=60
+    )
+    assert (ended.stdout, ended.returncode) == ("True\n", 0)
+    assert "Traceback" not in ended.stderr
+
+
+def interrupt_once(path):
+    """Ctrl-C in the first job; says which jobs began."""
+    with open(path, "a") as file:
+        file.write("begun\n")
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(60)
+
+
+@pytest.mark.slow
+def test_a_job_that_waits_behind_an_interrupted_one_is_not_begun(tmp_path):
+    jobs = [str(tmp_path / str(number)) for number in range(8)]
+    with pytest.raises(KeyboardInterrupt):
+        list(run_jobs(interrupt_once, jobs, num_proc=2))
+    assert len(list(tmp_path.iterdir())) <= 2  # one a worker

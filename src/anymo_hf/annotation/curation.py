@@ -39,7 +39,7 @@ from .merging import Candidate, candidates_of, merge_cluster
 from .normalization import normalize_label
 from .review import export_review, import_review, read_cells, read_vocabulary, write_vocabulary
 from .stage_cache import StageCache
-from .windows_table import annotate_rows, read_windows, write_table
+from .windows_table import WITHOUT_THREADS, annotate_rows, read_windows, write_table
 
 # the paper's models
 GENERATOR = "openai/gpt-oss-120b"
@@ -305,7 +305,7 @@ class Curation:
         path = self.folder / file
         if not path.is_file():
             raise OSError(f"{path} is missing; run anymo annotate {stage} first")
-        table = pd.read_parquet(path)
+        table = pd.read_parquet(path, **WITHOUT_THREADS)
         cells = [None if isinstance(cell, float) else cell for cell in table[column]]  # NaN is no label
         found = dict(zip(table["narration"], cells, strict=True))
         for text in self._windows()["narration"]:

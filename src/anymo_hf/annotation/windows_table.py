@@ -23,6 +23,8 @@ from ..nymeria.sequence import find_time_map, read_metadata, sequence_folders
 from ..refusals import refusing, shortened
 
 COLUMNS = ("sample_id", "session_id", "subject_id", "start_time_sec", "end_time_sec", "narration")
+# of pandas' Parquet reader: where memory is too small to start a thread, pyarrow waits for it for ever
+WITHOUT_THREADS = {"use_threads": False, "pre_buffer": False}
 _ALIASES = {"sequence": "session_id", "start": "start_time_sec", "end": "end_time_sec", "text": "narration"}
 _NYMERIA = re.compile(r"^\d{8}_s\d+_(?P<subject>.+?)_act\d+_")
 
@@ -125,7 +127,7 @@ def _read(path: Path) -> pd.DataFrame:
     ids = dict.fromkeys(("sequence", "text", *COLUMNS[:3], "narration"), str)  # an id such as 007 keeps its zeros
     try:
         if kind == ".parquet":
-            return pd.read_parquet(path)
+            return pd.read_parquet(path, **WITHOUT_THREADS)
         if kind == ".csv":
             return pd.read_csv(path, dtype=ids, keep_default_na=False, na_values=[""], encoding="utf-8-sig")
         with path.open(encoding="utf-8-sig") as file:

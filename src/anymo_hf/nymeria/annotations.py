@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import csv
 import hashlib
+import itertools
 import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import pyarrow as pa
-import pyarrow.csv as pacsv
-import pyarrow.dataset as pds
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from ..array_file import ArrayFile
 from ..atomic_write import draft_beside
@@ -21,6 +25,8 @@ from ..refusals import refusing
 from .imu_grid import STEP_NS
 from .sequence import read_metadata, sequence_folders
 
+_ROWS = 65_536  # of a batch
+_EMPTY = {"", "#N/A", "#NA", "-NaN", "-nan", "N/A", "NA", "NULL", "NaN", "n/a", "nan", "null"}  # cells of a CSV file
 _FAR = 1e11  # seconds, three thousand years
 CLOCKS = ("timecode", "motion")
 OFFICIAL_ANNOTATIONS = "multimodal_sync_60hz/anymo_annotations.csv"
@@ -85,7 +91,7 @@ def find_sessions(nymeria: str | Path, annotations: str | Path | None) -> list[P
         return found
     named: set[str] = set()
     table = _open(annotations)
-    for batch in table.to_batches(columns=["session_id"]):
+    for batch in table.batches(["session_id"]):
         named.update(str(value) for value in batch.column(0).unique().to_pylist())
     by_name = {path.name: path for path in folders}
     if missing := sorted(named - set(by_name)):
@@ -130,16 +136,17 @@ def _read_annotations(folder: Path, annotations: str | Path | None, times: str, 
         rows = _official_rows(folder)
     else:
         source = named or annotations
-        part = Path(annotations) / f"session_id={folder.name}"
+        part = _part(Path(annotations), folder.name)
         if times == "motion":
             origin = float(ArrayFile(folder / "body" / "xdata.npz", "download it again")["timestamps_us"][0]) * 1e-6
-        table = pds.dataset(part, partitioning=None) if part.is_dir() else _open(annotations)
+        table = _Table(sorted(part.glob("*.parquet"))) if part.is_dir() else _open(annotations)
         needed = ("session_id", "start_time_sec", "end_time_sec")
         known = {name for names in _COLUMNS.values() for name in names}
         names = {*needed, "sample_id", "subject_id", "augmentations", *_AUGMENTATIONS, *known}
         columns = [name for name in table.schema.names if name in names]
-        chosen = None if part.is_dir() else pds.field("session_id") == folder.name
-        rows = table.to_table(columns=columns, filter=chosen).to_pylist()
+        rows = []
+        for batch in table.batches(columns, None if part.is_dir() else folder.name):
+            rows += batch.to_pylist()
     labels = anymo180()
     found = []
     for number, row in enumerate(rows):
@@ -178,18 +185,93 @@ def by_session(annotations: str | Path, cache: str | Path) -> Path:
     target = Path(cache) / f"annotations.{hashlib.sha256(repr(facts).encode()).hexdigest()[:12]}"
     if target.is_dir():
         return target
+    kept = [name for name in table.schema.names if name != "session_id"]
     with draft_beside(target) as temporary:
-        field = pa.schema([table.schema.field("session_id")])
-        pds.write_dataset(
-            table, temporary, format="parquet", partitioning=pds.partitioning(field, flavor="hive"), max_open_files=128,
-            max_partitions=1_000_000, use_threads=False, create_dir=True,
-        )  # fmt: skip
+        temporary.mkdir()
+        for number, batch in enumerate(table.batches(table.schema.names)):
+            for session in batch.column("session_id").unique().drop_null().to_pylist():
+                rows = batch.filter(pc.equal(batch.column("session_id"), session)).select(kept)
+                path = _part(temporary, str(session)) / f"part-{number:06d}.parquet"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                pq.write_table(pa.Table.from_batches([rows]), path)
         with contextlib.suppress(OSError):  # another process may have been faster
             os.replace(temporary, target)
     return target
 
 
-def _open(path: str | Path) -> pds.Dataset:
+def _part(folder: Path, session: str) -> Path:
+    """Where `by_session` puts the rows of a sequence."""
+    return folder / f"session_id={quote(session, safe=' ')}"
+
+
+class _Table:
+    """Rows of Parquet or CSV files, a batch at a time, with the columns and types of the first file.
+
+    `pyarrow.dataset` reads ahead in threads, and where memory is too small to start one it waits for it for ever; its reader
+    of CSV aborts.
+    """
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self.files = [str(path) for path in files]
+        self._csv = files[0].suffix == ".csv"
+        self.schema: pa.Schema = next(_csv_batches(files[0])).schema if self._csv else pq.read_schema(files[0])
+
+    def batches(self, columns: Sequence[str], session: str | None = None) -> Iterator[pa.RecordBatch]:
+        """Columns of all rows, or of a session's, in the order of the files; what a later file lacks is empty."""
+        wanted = pa.schema([self.schema.field(name) for name in columns])
+        for path in self.files:
+            if self._csv:
+                yield from (_fitted(batch, wanted) for batch in _csv_batches(path, session))
+                continue
+            with pq.ParquetFile(path) as file:
+                held = [name for name in columns if name in file.schema_arrow.names]
+                for batch in file.iter_batches(_ROWS, columns=held, use_threads=False):
+                    rows = _fitted(batch, wanted)
+                    yield rows if session is None else rows.filter(pc.equal(rows.column("session_id"), session))
+
+
+def _csv_batches(path: str | Path, session: str | None = None) -> Iterator[pa.RecordBatch]:
+    """Cells as texts; the first batch is empty, and tells the columns.
+
+    Raises:
+        ValueError: no table, or a row that is longer or shorter than the first.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            rows = csv.reader(file, strict=True)
+            names = next(rows, [])
+            if not names or len(set(names)) < len(names):
+                raise ValueError(f"its first line names {len(names)} columns, {len(set(names))} of them different")
+            schema = pa.schema([(name, pa.string()) for name in names])
+            yield _texts([], schema)
+            while block := list(itertools.islice(rows, _ROWS)):
+                if other := [row for row in block if row and len(row) != len(names)]:
+                    raise ValueError(
+                        f"of {len(names)} columns, with a row of {len(other[0])}, {','.join(other[0])[:80]!r}"
+                    )
+                at = names.index("session_id") if session is not None else 0
+                yield _texts([row for row in block if row and session in (None, row[at])], schema)
+    except (ValueError, csv.Error) as error:
+        raise ValueError(f"{path}: not a readable table ({error}); write it again") from error
+
+
+def _texts(rows: list[list[str]], schema: pa.Schema) -> pa.RecordBatch:
+    cells = [[None if cell in _EMPTY else cell for cell in column] for column in zip(*rows, strict=True)]
+    return pa.RecordBatch.from_arrays(
+        [pa.array(column, pa.string()) for column in cells or [[]] * len(schema)], schema=schema
+    )
+
+
+def _fitted(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    held = set(batch.schema.names)
+    columns = [
+        batch.column(field.name).cast(field.type) if field.name in held else pa.nulls(batch.num_rows, field.type)
+        for field in schema
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _open(path: str | Path) -> _Table:
     path = Path(path)
     files = [path] if path.is_file() else []
     if path.is_dir():
@@ -197,14 +279,7 @@ def _open(path: str | Path) -> pds.Dataset:
     if not files:
         raise FileNotFoundError(f"{path}: no annotations there; give a Parquet or CSV file, or a folder of them")
     try:
-        # types are not guessed: a column may be empty for a long stretch
-        texts = {name: pa.string() for names in _COLUMNS.values() for name in names}
-        texts |= dict.fromkeys(("sample_id", "session_id", "subject_id", "augmentations", *_AUGMENTATIONS), pa.string())
-        csv_format = pds.CsvFileFormat(
-            parse_options=pacsv.ParseOptions(newlines_in_values=True),
-            convert_options=pacsv.ConvertOptions(column_types=texts, strings_can_be_null=True),
-        )
-        table = pds.dataset(files, format=csv_format if files[0].suffix == ".csv" else "parquet")
+        table = _Table(files)
     except (pa.ArrowInvalid, OSError) as error:
         raise ValueError(f"{files[0]}: not a readable table ({error}); write it again") from error
     for column in ("session_id", "start_time_sec", "end_time_sec"):

@@ -139,7 +139,8 @@ def read_windows_file(path: str | Path) -> WindowsFile:
 
 
 def _read_windows_file(path: str | Path) -> WindowsFile:
-    table = pq.read_table(path)
+    # where memory is too small to start a thread, pyarrow waits for it for ever
+    table = pq.read_table(path, pre_buffer=False, use_threads=False)
     facts = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
     again = "write it again with anymo evaluate windows"
     if facts.get("anymo_windows") != _VERSION or table.schema.names != SCHEMA.names:

@@ -55,7 +55,7 @@ def _with_processes(function, jobs, num_proc) -> Iterator[tuple[int, Any]]:
     pool = ProcessPoolExecutor(min(num_proc, len(jobs)), context, initializer=_begin)
     try:
         try:
-            futures = {pool.submit(function, job): index for index, job in enumerate(jobs)}
+            futures = {pool.submit(_interruptible, function, job): index for index, job in enumerate(jobs)}
         except (EOFError, ConnectionError) as error:  # the one that they are forked from was ended
             raise BrokenProcessPool(str(error)) from error
         threading.Thread(target=_end_with, args=(_manager(pool), list(futures)), daemon=True).start()
@@ -105,15 +105,38 @@ def _start_server() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
+class _CtrlC:
+    """What a worker makes of Ctrl-C: the end of its job and of those that wait.
+
+    Elsewhere it would break a lock of the pool's queues, for which all workers, and then their parent, wait for ever.
+    """
+
+    came = in_job = False
+
+    @classmethod
+    def hear(cls, *_: Any) -> None:
+        cls.came = True
+        if cls.in_job:
+            raise KeyboardInterrupt
+
+
 def _begin() -> None:
     """Lets Ctrl-C come to this worker again, and ends it when its parent is killed, which it would not notice by itself."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+    signal.signal(signal.SIGINT, _CtrlC.hear)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def _interruptible(function: Callable[[Any], Any], job: Any) -> Any:
     try:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    except KeyboardInterrupt:  # it came meanwhile, to the parent too
-        os._exit(130)
+        _CtrlC.in_job = True
+        if _CtrlC.came:
+            raise KeyboardInterrupt
+        return function(job)
+    finally:
+        _CtrlC.in_job = False
 
 
 def _with_ray(function, jobs, num_proc) -> Iterator[tuple[int, Any]]:
