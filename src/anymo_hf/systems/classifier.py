@@ -35,12 +35,17 @@ if TYPE_CHECKING:
     from .window_network import NetworkSettings, WindowNetwork
 
 _SETTINGS, _WEIGHTS = "classifier.json", "classifier.safetensors"
-_VERSION = 3
+_VERSION = 4
 STRENGTHS = (0.01, 0.1, 1.0)  # inverse regularisation, chosen among by cross-validation
 _USUAL = 0.1  # the strength where nothing can be cross-validated
 _CLIP = 3.0  # standard deviations; one wild statistic must not outvote the rest
-_LATENT_SHARE = 0.3  # of the statistics' length: few labels cannot tell which latents matter; set by hand on HAPT
-_PRIOR = 0.1  # exponent of the zero-shot score of a class's name
+# how long latents count beside statistics, since few labels cannot tell which of them matter, and the exponent of the
+# zero-shot score of a class's name, under five windows of a class and from there on; set by hand on HAPT, MobiFall,
+# ClassyGlass and GeoTec
+_LATENT_SHARE = 0.6
+_LATENT_SHARE_ROBUST = 0.3  # latents do not ignore the device's frame
+_PRIOR = 0.1
+_PRIOR_LEARNT = 0.05
 _PRIOR_ROBUST = 0.3  # statistics that ignore the device's frame say less, so the name may say more
 _SLOWEST = 20.0  # Hz, of devices that may be used with it: what lies above half of that is not learned from
 _BATCH = 64
@@ -82,6 +87,7 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         strength_: the regularisation that was used.
         trees_: the random trees beside the regression, three fourths of the answer; None without any, or under five windows
             of a class.
+        few_: whether a class had under five windows.
         networks_: those that were trained; none with `method="linear"`.
         network_share_: their share of the answer, 0 to 1.
     """
@@ -210,6 +216,7 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
                 "classes": self.classes_.tolist(),
                 "places": list(self.places_),
                 "strength": float(self.strength_),
+                "few": self.few_,
                 "grown": self.trees_ is not None,
                 "networks": len(self.networks_),
                 "network_share": self.network_share_,
@@ -240,7 +247,7 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
             made.network_share_, count = settings["network_share"], settings["networks"]
             for name in _ARRAYS:
                 setattr(made, name, arrays[name])
-            grown = settings["grown"]
+            grown, made.few_ = settings["grown"], settings["few"]
         except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError, KeyError, TypeError) as error:
             raise OSError(
                 f"{folder}: not a saved AnyMoClassifier, or a damaged one ({error}); save it again"
@@ -440,7 +447,7 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         """Both parts in standard deviations, clipped; the latents shorter by a fixed share."""
         first = np.clip((statistics - self.statistics_mean_) / self.statistics_scale_, -_CLIP, _CLIP)
         second = np.clip((latents - self.latents_mean_) / self.latents_scale_, -_CLIP, _CLIP)
-        share = _LATENT_SHARE * np.sqrt(first.shape[1] / second.shape[1])
+        share = (_LATENT_SHARE_ROBUST if self.robust else _LATENT_SHARE) * np.sqrt(first.shape[1] / second.shape[1])
         return np.concatenate([first, share * second], axis=1)
 
     def _fit_linear(
@@ -450,9 +457,11 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         table = self._table(statistics, latents)
         self.strength_ = self.regularization or self._choose(table, target, people)
         self.coefficients_, self.intercepts_ = _per_class(_logistic(self.strength_).fit(table, target))
-        enough = self.trees > 0 and int(np.bincount(target).min()) >= _FEWEST
+        self.few_ = int(np.bincount(target).min()) < _FEWEST
         plain = table[:, : statistics.shape[1]]  # on latents, too, the trees named fewer windows of ClassyGlass right
-        self.trees_ = grow_trees(plain, target, self.random_state, int(self.trees)) if enough else None
+        self.trees_ = (
+            grow_trees(plain, target, self.random_state, int(self.trees)) if self.trees > 0 and not self.few_ else None
+        )
 
     def _linear_scores(self, statistics: np.ndarray, latents: np.ndarray, embeddings: np.ndarray | None) -> np.ndarray:
         """`(n, classes)`, whose softmax are chances."""
@@ -461,7 +470,8 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         if self.trees_ is not None:
             scores = _mixed(scores, _tree_scores(self.trees_, table[:, : statistics.shape[1]]), _TREES_SHARE)
         if embeddings is not None:
-            scores = scores + (_PRIOR_ROBUST if self.robust else _PRIOR) * self._prior(embeddings)
+            prior = _PRIOR if self.few_ else _PRIOR_LEARNT
+            scores = scores + (_PRIOR_ROBUST if self.robust else prior) * self._prior(embeddings)
         return scores
 
     def _choose(self, table: np.ndarray, target: np.ndarray, people: np.ndarray | None) -> float:
