@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 from transformers import AutoConfig, PreTrainedConfig
@@ -59,6 +60,21 @@ class _ConfigWithCode(PreTrainedConfig):
             push_saved(self, save_directory, kwargs)
 
 
+def halving_strides(layers: int, total: int) -> list[int]:
+    """Stride of each layer of the signal branch: the first ones halve the frame rate, `total` in all.
+
+    Raises:
+        ValueError: `total` is no power of two, or has more factors of two than there are layers.
+    """
+    halvings = total.bit_length() - 1
+    if 2**halvings != total or halvings > layers:
+        raise ValueError(
+            f"signal_channels: {layers} layers, of which each may halve the frame rate, do not make the graph's stride of "
+            f"{total}; give {max(halvings, 1)} or more, or strides whose product is a power of two"
+        )
+    return [2] * halvings + [1] * (layers - halvings)
+
+
 class AnyMoSTGCNConfig(_ConfigWithCode):
     """ST-GCN encoder and its predictor (paper §3.2, A.3). Defaults are the paper's.
 
@@ -74,6 +90,8 @@ class AnyMoSTGCNConfig(_ConfigWithCode):
         contrastive_temperature: of the InfoNCE loss (Eq. 3).
         min_visible, max_visible: segments left visible in a masked view.
         graph: of the body's adjacency, "depth" or "official" (see `body_segments.spatial_partitions`).
+        signal_channels: width of each layer of a branch of plain convolutions over the worn sensors' own signals, whose
+            latents stand beside the graph's (`signal_branch.py`); none in the paper.
     """
 
     model_type = "anymo_stgcn"
@@ -94,6 +112,7 @@ class AnyMoSTGCNConfig(_ConfigWithCode):
         min_visible: int = 1,
         max_visible: int = 5,
         graph: str = "depth",
+        signal_channels: list[int] | None = None,
         **kwargs,
     ):
         self.num_nodes = num_nodes
@@ -110,6 +129,7 @@ class AnyMoSTGCNConfig(_ConfigWithCode):
         self.min_visible = min_visible
         self.max_visible = max_visible
         self.graph = graph
+        self.signal_channels = list(signal_channels or [])
         if graph not in GRAPHS:
             raise ValueError(f"graph must be one of {', '.join(GRAPHS)}, got {graph!r}")
         if len(self.channels) != len(self.strides):
@@ -118,12 +138,19 @@ class AnyMoSTGCNConfig(_ConfigWithCode):
             raise ValueError(f"temporal_kernel must be odd, got {temporal_kernel}")
         if not 1 <= min_visible <= max_visible <= num_nodes:
             raise ValueError(f"need 1 <= min_visible <= max_visible <= {num_nodes}, got {min_visible}, {max_visible}")
+        if self.signal_channels:
+            halving_strides(len(self.signal_channels), prod(self.strides))
+            if self.latent_dim % predictor_heads:
+                raise ValueError(
+                    f"signal_channels: latents of width {self.latent_dim} do not divide over {predictor_heads} "
+                    f"predictor_heads; end with another width than {self.signal_channels[-1]}"
+                )
         super().__init__(**kwargs)
 
     @property
     def latent_dim(self) -> int:
-        """Width of the latents."""
-        return self.channels[-1]
+        """Width of the latents: of the graph's, and of the signal branch's where there is one."""
+        return self.channels[-1] + (self.signal_channels[-1] if self.signal_channels else 0)
 
     @classmethod
     def from_preset(cls, name: str, **kwargs) -> AnyMoSTGCNConfig:

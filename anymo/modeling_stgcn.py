@@ -25,6 +25,7 @@ from .attention import Attention
 from .body_segments import spatial_partitions
 from .configuration_anymo import AnyMoSTGCNConfig
 from .graph_mixing import Edges, MixedNeighbours, edges_of
+from .signal_branch import SignalBranch
 from .stgcn_inference import encode, suits
 from .strict_loading import StrictLoadingMixin
 
@@ -34,7 +35,8 @@ class AnyMoSTGCNOutput(ModelOutput):
     """Latents of windows.
 
     Args:
-        last_hidden_state (`torch.FloatTensor` of shape `(batch, ceil(frames / 4), latent_dim)`): mean over segments.
+        last_hidden_state (`torch.FloatTensor` of shape `(batch, ceil(frames / 4), latent_dim)`): mean over segments, then,
+            where the config has `signal_channels`, what the signal branch makes of the worn sensors.
         attention_mask (`torch.BoolTensor` of shape `(batch, ceil(frames / 4))`): True on real steps.
         hidden_states: with `output_hidden_states`, the normalised input and what each block gives, each
             `(batch, frames, 23, width)`.
@@ -245,7 +247,7 @@ class AnyMoSTGCNPreTrainedModel(StrictLoadingMixin, PreTrainedModel):
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, (nn.Conv1d, nn.Conv2d)):
             init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
             if module.bias is not None:
                 init.zeros_(module.bias)
@@ -272,6 +274,8 @@ class AnyMoSTGCNPreTrainedModel(StrictLoadingMixin, PreTrainedModel):
             init.zeros_(module.mask_token)
             for importance in module.edge_importance:
                 init.ones_(importance)
+        elif isinstance(module, SignalBranch):
+            init.zeros_(module.segments)
         elif isinstance(module, LatentPredictor):
             init.normal_(module.pos_embed, std=0.02)
 
@@ -326,6 +330,7 @@ class AnyMoSTGCNModel(AnyMoSTGCNPreTrainedModel):
             STGCNBlock(widths[i], widths[i + 1], stride, i > 0, config) for i, stride in enumerate(config.strides)
         )
         self.edge_importance = nn.ParameterList(nn.Parameter(torch.ones_like(self.A)) for _ in config.strides)
+        self.signal_branch = SignalBranch(config) if config.signal_channels else None
         self.post_init()
 
     @can_return_tuple
@@ -363,6 +368,10 @@ class AnyMoSTGCNModel(AnyMoSTGCNPreTrainedModel):
             latents = encode(self, imu, node_mask, frame_mask)
         else:
             latents = self._plain_form(imu, node_mask, frame_mask, states)
+        if self.signal_branch is not None:
+            if frame_mask is not None:
+                imu = imu.masked_fill(~frame_mask[:, :, None, None], 0)
+            latents = torch.cat([latents, self.signal_branch(imu, node_mask, frame_mask)], -1)
         if frame_mask is None:
             keep = torch.ones(latents.shape[:2], dtype=torch.bool, device=latents.device)
         else:
@@ -382,7 +391,7 @@ class AnyMoSTGCNModel(AnyMoSTGCNPreTrainedModel):
         frame_mask: torch.Tensor | None,
         states: list[torch.Tensor] | None,
     ) -> torch.Tensor:
-        """Latents `(batch, ceil(frames / 4), latent_dim)`, 0 at padding; hidden states are put at the end of `states`."""
+        """The graph's latents `(batch, ceil(frames / 4), channels[-1])`, 0 at padding; hidden states go to `states`."""
         batch, frames, nodes, channels = imu.shape
         if frame_mask is not None:
             imu = imu.masked_fill(~frame_mask[:, :, None, None], 0)  # a NaN in the padding must not spread

@@ -140,7 +140,7 @@ def _encode_block(
 def encode(
     model: AnyMoSTGCNModel, imu: torch.Tensor, node_mask: torch.Tensor | None, frame_mask: torch.Tensor | None
 ) -> torch.Tensor:
-    """Latents `(batch, ceil(frames / 4), latent_dim)`, 0 at padding; arguments as `AnyMoSTGCNModel`, checked."""
+    """The graph's latents `(batch, ceil(frames / 4), channels[-1])`, 0 at padding; checked arguments of the model."""
     batch, frames, nodes, channels = imu.shape
     partitions = model.A.shape[0]
     edges = edges_of(model.A)

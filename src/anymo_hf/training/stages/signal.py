@@ -31,7 +31,8 @@ _MEASURED = 256  # windows on which the spread of both kinds of latents is measu
 
 
 def train_signal(settings: SignalSettings, root: str | Path, accelerator: Accelerator) -> dict:
-    """Reads `root/corpus` and `root/encoder`; writes `root/signal/model`, the encoder with its branch, and metrics.json.
+    """Reads `root/corpus` and `root/encoder`, or the encoder `start_from`; writes `root/signal`: model/, the encoder with
+    its branch, and metrics.json.
 
     Raises:
         OSError: no corpus, or no trained encoder.
@@ -118,10 +119,8 @@ class SignalTraining(nn.Module):
         settings, device = self.settings, self.encoder.device
         frames = int(rng.choice(settings.frames))
         starts = rng.integers(0, self.corpus.frames - frames + 1, len(clips))
-        height, seeds = (
-            float(rng.uniform(*settings.height_range)),
-            rng.integers(2**62, size=-(-len(clips) // VIEW_ROWS)),
-        )
+        height = float(rng.uniform(*settings.height_range))
+        seeds = rng.integers(2**62, size=-(-len(clips) // VIEW_ROWS))
         body, parts = body_for(self.template, height, self.options, int(seeds[0])), []
         own = local_part(range(len(clips)), self.accelerator)
         for block in range(own.start // VIEW_ROWS, -(-own.stop // VIEW_ROWS)):
