@@ -47,6 +47,7 @@ _LATENT_SHARE_ROBUST = 0.3  # latents do not ignore the device's frame
 _PRIOR = 0.1
 _PRIOR_LEARNT = 0.05
 _PRIOR_ROBUST = 0.3  # statistics that ignore the device's frame say less, so the name may say more
+_PRIOR_ROBUST_LEARNT = 0.1
 _SLOWEST = 20.0  # Hz, of devices that may be used with it: what lies above half of that is not learned from
 _BATCH = 64
 _FEWEST = 5  # windows of the rarest class below which nothing is cross-validated and no tree grown
@@ -470,8 +471,8 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         if self.trees_ is not None:
             scores = _mixed(scores, _tree_scores(self.trees_, table[:, : statistics.shape[1]]), _TREES_SHARE)
         if embeddings is not None:
-            prior = _PRIOR if self.few_ else _PRIOR_LEARNT
-            scores = scores + (_PRIOR_ROBUST if self.robust else prior) * self._prior(embeddings)
+            few, many = (_PRIOR_ROBUST, _PRIOR_ROBUST_LEARNT) if self.robust else (_PRIOR, _PRIOR_LEARNT)
+            scores = scores + (few if self.few_ else many) * self._prior(embeddings)
         return scores
 
     def _choose(self, table: np.ndarray, target: np.ndarray, people: np.ndarray | None) -> float:
