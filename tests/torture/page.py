@@ -61,6 +61,9 @@ MENDED = """
 - Three hangs: Ctrl-C that came to a worker inside a lock of the queue it shares with others; a pool whose own thread ended for
   want of memory (both `tests/simulation/test_engines.py`); and pyarrow, which waits for ever for a thread that memory was too
   small to start (`tests/nymeria/test_annotations.py`).
+
+Not mended yet: in 329 trials of a later campaign, whose counts are not below, `annotate run` did not end once in want of memory,
+and a worker that was just being started when Ctrl-C ended its parent wrote a traceback.
 """
 
 
