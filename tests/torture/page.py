@@ -58,12 +58,12 @@ MENDED = """
   and of two corpora one put the other's half shard in place. Each process has names of its own now:
   `tests/test_atomic_write.py`, `tests/training/test_training_loop.py`.
 - Ctrl-C while a program's own handling of it began was a traceback: `tests/test_interruption.py`.
-- Three hangs: Ctrl-C that came to a worker inside a lock of the queue it shares with others; a pool whose own thread ended for
-  want of memory (both `tests/simulation/test_engines.py`); and pyarrow, which waits for ever for a thread that memory was too
-  small to start (`tests/nymeria/test_annotations.py`).
+- Three hangs: Ctrl-C that came to a worker inside a lock of the queue it shares with others; a pool whose own thread
+  ended for want of memory (both `tests/simulation/test_engines.py`); and pyarrow, which waits for ever for a thread that
+  memory was too small to start (`tests/nymeria/test_annotations.py`).
 
-Not mended yet: in 329 trials of a later campaign, whose counts are not below, `annotate run` did not end once in want of memory,
-and a worker that was just being started when Ctrl-C ended its parent wrote a traceback.
+Not mended yet: in 329 trials of a later campaign, whose counts are not below, `annotate run` did not end once in want of
+memory, and a worker that was just being started when Ctrl-C ended its parent wrote a traceback.
 """
 
 
