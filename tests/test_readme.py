@@ -60,7 +60,8 @@ def test_zero_shot_from_arrays(clone):
 def test_a_csv_in_the_shell(clone):
     ((kind, code),) = blocks_with("anymo recognize")
     out = run(clone, kind, code)
-    assert re.search(r"mean scores of \d windows: walking (0\.\d+|1\.0+)\b", out) and "left_wrist" in out
+    score = re.search(r"mean scores of \d windows: walking (\d\.\d+)", out)
+    assert score and 0.5 < float(score[1]) <= 1 and "left_wrist" in out
 
 
 @pytest.mark.slow

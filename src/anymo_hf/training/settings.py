@@ -154,7 +154,10 @@ class EncoderSettings(ViewSettings):
 
 @dataclass
 class SignalSettings(ViewSettings):
-    """A branch of plain convolutions beside the trained graph encoder; not in the paper."""
+    """A branch of plain convolutions beside the trained graph encoder; not in the paper.
+
+    `worn_share` says nothing here: the sensors of a step are single ones that people wear.
+    """
 
     channels: list[int] = setting(
         factory=lambda: [32, 64, 96, 48], doc="width of each layer; the last is that of the added latents", least=1

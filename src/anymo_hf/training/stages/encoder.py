@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -61,16 +62,20 @@ def draw_batch(settings: EncoderSettings, corpus: MotionCorpus, rng: np.random.G
 
 
 def batch_views(
-    batch: EncoderBatch, own: range, corpus: MotionCorpus, template: SurfaceTemplate, options: ViewOptions, device
-) -> torch.Tensor:
-    """Views `(views, len(own), frames, 23, 6)` of windows `own` of the batch, the same whoever makes them."""
+    batch: EncoderBatch, own: range, corpus: MotionCorpus, template: SurfaceTemplate, options: ViewOptions, device,
+    segments: Sequence[int] | None = None,
+) -> torch.Tensor:  # fmt: skip
+    """Views `(views, len(own), frames, 23, 6)` of windows `own` of the batch, the same whoever makes them.
+
+    With `segments` only the signals of these are made, in their order, in place of all 23.
+    """
     body, parts = body_for(template, batch.height, options, int(batch.seeds[0])), []
     for block in range(own.start // VIEW_ROWS, -(-own.stop // VIEW_ROWS)):
         begin = block * VIEW_ROWS
         rows = slice(begin, begin + VIEW_ROWS)
         terms = corpus.read(batch.rows[rows], batch.starts[rows], batch.frames).to(device)
         generator = torch.Generator(device).manual_seed(int(batch.seeds[block]))
-        views = sample_views(terms, body, generator, options, views=len(batch.visible))
+        views = sample_views(terms, body, generator, options, segments, views=len(batch.visible))
         parts.append(views[:, max(own.start - begin, 0) : own.stop - begin])
     return torch.cat(parts, 1)
 

@@ -13,10 +13,11 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
+from ...modeling.body_segments import SEGMENTS
 from ...modeling.configuration_anymo import AnyMoSTGCNConfig
 from ...modeling.modeling_stgcn import AnyMoSTGCNModel
 from ...simulation.surface import load_template
-from ...simulation.views import body_for, sample_views
+from ...simulation.views import sample_views
 from ..activity_words import ActivityContrast, ActivityWords
 from ..checkpoints import MODEL_FILES, file_hash, finished_metrics, replace_folder, same_shape, write_metrics
 from ..corpus import MotionCorpus
@@ -25,7 +26,7 @@ from ..settings import SignalSettings, check_views
 from ..synchronized_norm import synchronize_norms
 from ..training_loop import run_steps
 from ..worn_setups import draw_segments
-from .encoder import VIEW_ROWS, WEIGHTS
+from .encoder import VIEW_ROWS, WEIGHTS, EncoderBatch, batch_views
 
 _MEASURED = 256  # windows on which the spread of both kinds of latents is measured
 
@@ -121,16 +122,11 @@ class SignalTraining(nn.Module):
         starts = rng.integers(0, self.corpus.frames - frames + 1, len(clips))
         height = float(rng.uniform(*settings.height_range))
         seeds = rng.integers(2**62, size=-(-len(clips) // VIEW_ROWS))
-        body, parts = body_for(self.template, height, self.options, int(seeds[0])), []
+        worn = torch.zeros(1, len(clips), len(SEGMENTS), dtype=torch.bool)
+        worn[:, :, segments] = True
+        batch = EncoderBatch(frames, clips, starts, height, seeds, worn)
         own = local_part(range(len(clips)), self.accelerator)
-        for block in range(own.start // VIEW_ROWS, -(-own.stop // VIEW_ROWS)):
-            begin = block * VIEW_ROWS
-            rows = slice(begin, begin + VIEW_ROWS)
-            terms = self.corpus.read(clips[rows], starts[rows], frames).to(device)
-            generator = torch.Generator(device).manual_seed(int(seeds[block]))
-            signals = sample_views(terms, body, generator, self.options, segments)
-            parts.append(signals[max(own.start - begin, 0) : own.stop - begin])
-        return torch.cat(parts)
+        return batch_views(batch, own, self.corpus, self.template, self.options, device, segments)[0]
 
     def loss(self, rng: np.random.Generator) -> torch.Tensor:
         """Cross-entropy against a phrase of every activity, of single sensors and of pairs of them."""
