@@ -29,14 +29,8 @@ from ..training.corpus import MotionCorpus, read_texts
 
 TEMPLATE = Path(__file__).parent / "templates" / "model_card.md"
 STAGES = ("encoder", "tokenizer", "language", "contrastive")
-_ORDER = (
-    "encoder",
-    "signal",
-    "tokenizer",
-    "language",
-    "contrastive",
-    "residual",
-)  # those besides are in some runs only
+# in the order they run in; those besides STAGES are in some runs only
+_ORDER = ("encoder", "signal", "tokenizer", "language", "contrastive", "residual")
 
 
 def write_model_card(

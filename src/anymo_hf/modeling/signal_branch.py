@@ -1,7 +1,7 @@
 """Plain convolutions over the signals of worn sensors, beside the graph encoder; not in the paper, and off by default.
 
-A graph block looks through 23 segments, most of them hidden. A convolution that sees one worn sensor's own signal costs a
-fortieth of it, and what it learns to tell apart carries over to real recordings better (training/EXPERIMENTS.md).
+A graph block looks through 23 segments, most of them hidden. Convolutions that see a worn sensor's own signal cost little
+beside it, and what they learn to tell apart carries over to real recordings better (training/EXPERIMENTS.md).
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class SignalBranch(nn.Module):
             x, mask = imu[window, :, segment], None if frame_mask is None else frame_mask[window]
         states = self.sensors(x, segment, None if mask is None else mask.to(x.dtype))
         if dense:
-            total = (states.unflatten(0, (batch, nodes)) * node_mask.to(states.dtype)[:, :, None, None]).sum(1)
+            total = states.unflatten(0, (batch, nodes)).masked_fill(~node_mask[:, :, None, None], 0).sum(1)
         else:
             total = states.new_zeros(batch, *states.shape[1:]).index_add_(0, window, states)
         return (total / node_mask.sum(1)[:, None, None]).mT
