@@ -1,6 +1,6 @@
-"""Benchmark of `anymo recognize`: windows a second on one thread, and a day of one sensor with memory and time.
+"""Benchmark of `anymo recognize`: windows a second by threads, batch and weights, and a day of one sensor with its memory.
 
-    python benchmarks/recognize.py [--model anymo] [--output results/recognize_benchmark.json]
+    python benchmarks/recognize.py [--model anymo] [--hours 24] [--output results/recognize_benchmark.json]
 
 The day is a CSV of 24 hours at 50 Hz, hours of rest, walking, gestures and running in turn, written to a temporary folder.
 The command runs in a process of its own on two threads, so that its greatest memory and its time are its own, loading
@@ -18,16 +18,20 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from encoder import write_json
+from transformers import AutoModel
 
+from anymo_hf.modeling.int8_anymo import AnyMoInt8Config
 from anymo_hf.recordings.imu_recording import ImuRecording
 from anymo_hf.systems.recognizer import load_recognizer
 
 RATE, HOURS = 50, 24
+WINDOWS, BATCHES, ROUNDS = 128, (1, 4, 8, 16, 32, 64), 3
 MOTIONS = ((0.05, 0.2), (3.0, 1.8), (1.0, 0.7), (6.0, 2.7))  # size in m/s^2 and Hz of an hour's swing
 ROOT = Path(__file__).parents[1]
 
@@ -45,21 +49,47 @@ def write_day(path: Path, hours: int) -> None:
             np.savetxt(file, np.column_stack([times, rows]), fmt=["%.2f"] + ["%.4f"] * 6, delimiter=",")
 
 
-def one_thread(model: str) -> dict[str, float]:
-    """Windows a second, the best of three runs of 192 windows."""
-    torch.set_num_threads(1)
-    recognizer = load_recognizer(model)
+def speeds(model: str) -> list[dict]:
+    """Windows a second for each number of threads, weights and batch: the best of rounds in which all take turns.
+
+    Agreement: share of windows with the best label of float32 weights in batches of one.
+    """
     rng = np.random.default_rng(0)
-    signal = rng.normal(0, 1, (192 * 5 * RATE, 6)) + [0, 0, 9.81, 0, 0, 0]
+    signal = rng.normal(0, 1, (WINDOWS * 5 * RATE, 6)) + [0, 0, 9.81, 0, 0, 0]
     recording = ImuRecording({"left_wrist": signal}, float(RATE))
-    list(recognizer.answers(recording))  # warm
-    clock, used = [], []
-    for _ in range(3):
-        began, spent = time.perf_counter(), time.process_time()
-        count = len(list(recognizer.answers(recording)))
-        clock.append(time.perf_counter() - began)
-        used.append(time.process_time() - spent)
-    return {"windows_per_second": count / min(clock), "cpu_ms_per_window": 1e3 * min(used) / count}
+    plain = load_recognizer(model)
+    int8 = AutoModel.from_pretrained(plain.model.name_or_path, quantization_config=AnyMoInt8Config()).eval()
+    forms = {"float32": plain, "int8": replace(plain, model=int8)}
+    rows = [
+        {"threads": threads, "weights": weights, "batch": batch, "windows_per_second": 0.0}
+        for threads in (1, 2)
+        for weights in forms
+        for batch in BATCHES
+    ]
+    best = None
+    for _ in range(ROUNDS):
+        for row in rows:
+            torch.set_num_threads(row["threads"])
+            recognizer = replace(forms[row["weights"]], batch_size=row["batch"])
+            began = time.perf_counter()
+            answers = [int(answer.scores.argmax()) for answer in recognizer.answers(recording)]
+            seconds = time.perf_counter() - began
+            best = answers if best is None else best
+            row["windows_per_second"] = max(row["windows_per_second"], WINDOWS / seconds)
+            row["agreement"] = float(np.mean(np.array(answers) == best))
+    return rows
+
+
+def markdown(rows: list[dict]) -> str:
+    """The table as RESULTS.md shows it."""
+    head = " | ".join(f"batches of {batch}" for batch in BATCHES)
+    lines = [f"| threads | weights | {head} | same label |", "| ---: | --- |" + " ---: |" * (len(BATCHES) + 1)]
+    for start in range(0, len(rows), len(BATCHES)):
+        part = rows[start : start + len(BATCHES)]
+        cells = " | ".join(f"{row['windows_per_second']:.1f}" for row in part)
+        same = min(row["agreement"] for row in part)
+        lines.append(f"| {part[0]['threads']} | {part[0]['weights']} | {cells} | {same:.1%} |")
+    return "\n".join(lines)
 
 
 def a_day(model: str, hours: int) -> dict[str, float]:
@@ -103,10 +133,10 @@ def main() -> None:
     result = {
         "model": args.model, "load_before": load,
         "machine": f"{platform.machine()}, {cores} cores, torch {torch.__version__}",
-        "wheel_megabytes": wheel_megabytes(), "day": a_day(args.model, args.hours), "one_thread": one_thread(args.model),
+        "wheel_megabytes": wheel_megabytes(), "day": a_day(args.model, args.hours), "speeds": speeds(args.model),
     }  # fmt: skip
     for name, value in result.items():
-        print(name, value)
+        print(name, markdown(value) if name == "speeds" else value, sep="\n\n" if name == "speeds" else " ")
     write_json(args.output, result)
 
 

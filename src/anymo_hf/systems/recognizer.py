@@ -17,7 +17,6 @@ WINDOW = 5.0  # seconds, the longest window of training
 # both were set on simulated windows; `evaluation/none_of_these.py` measures what they do
 NEAR_IN_MEANING = 0.5  # cosine of two labels' texts from which one may stand for the other
 HANDICAP = 2.0  # temperatures by which another activity must be nearer than the best label
-_BATCH = 16  # windows in a pass; more are no faster on a CPU and take more memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +28,7 @@ class Recognizer:
         labels: what it answers with, in the order of the scores.
         texts: unit text embeddings `(texts, dim)` of the labels; None where the checkpoint's own classifier answers.
         others: unit text embeddings of activities that count for the last label, "none of these"; None without it.
+        batch_size: windows in a pass; more than 16 are no faster on a CPU (`benchmarks/recognize.py`) and take more memory.
     """
 
     model: Any
@@ -36,6 +36,7 @@ class Recognizer:
     labels: tuple[str, ...]
     texts: np.ndarray | None = None
     others: np.ndarray | None = None
+    batch_size: int = 16
 
     def scores(self, embeddings: np.ndarray) -> np.ndarray:
         """Scores `(n, labels)` that sum to one, of unit embeddings `(n, dim)`: softmax of cosine / temperature, or the
@@ -68,11 +69,11 @@ class Recognizer:
 
         rate, signals = recording.sampling_rate, recording.signals
         spans = hop_spans(len(next(iter(signals.values()))), rate, window, hop)
-        for first in range(0, len(spans), _BATCH):
-            part = spans[first : first + _BATCH]
+        for first in range(0, len(spans), self.batch_size):
+            part = spans[first : first + self.batch_size]
             cut = [{place: signal[start:end] for place, signal in signals.items()} for start, end in part]
             codes, worn = self.processor.windows(cut, sampling_rate=rate)
-            embeddings = embed_windows(self.model, self.processor, codes, worn, _BATCH).cpu().numpy()
+            embeddings = embed_windows(self.model, self.processor, codes, worn, self.batch_size).cpu().numpy()
             for (start, end), scores, embedding in zip(part, self.scores(embeddings), embeddings, strict=True):
                 yield WindowAnswer(start / rate, end / rate, scores, embedding)
 
