@@ -83,7 +83,7 @@ class StageSettings:
 
 
 @dataclass
-class ViewSettings(StageSettings):
+class SimulationSettings(StageSettings):
     """Settings of the stages that simulate sensors on the corpus's motion."""
 
     frames: list[int] = setting(factory=lambda: [300], doc="window lengths at 60 Hz; one is drawn per batch", least=16)
@@ -91,12 +91,6 @@ class ViewSettings(StageSettings):
         factory=dict,
         doc="how sensors are worn: arguments of simulation.views.ViewOptions, such as any_rotation, flip_probability "
         "and noise (presets, or files of `anymo sensor estimate`)",
-    )
-    worn_share: float = setting(
-        0.0,
-        "share of windows whose visible sensors are a setup people wear, not any 1 to 5 segments",
-        least=0,
-        most=1,
     )
     height_range: list[float] = setting(
         factory=lambda: [1.5, 1.95],
@@ -128,6 +122,18 @@ class ViewSettings(StageSettings):
 
 
 @dataclass
+class ViewSettings(SimulationSettings):
+    """Settings of the stages that draw which sensors of a window are visible."""
+
+    worn_share: float = setting(
+        0.0,
+        "share of windows whose visible sensors are a setup people wear, not any 1 to 5 segments",
+        least=0,
+        most=1,
+    )
+
+
+@dataclass
 class EncoderSettings(ViewSettings):
     """Pre-training of the encoder (paper §3.2, A.3)."""
 
@@ -153,11 +159,8 @@ class EncoderSettings(ViewSettings):
 
 
 @dataclass
-class SignalSettings(ViewSettings):
-    """A branch of plain convolutions beside the trained graph encoder; not in the paper.
-
-    `worn_share` says nothing here: the sensors of a step are single ones that people wear.
-    """
+class SignalSettings(SimulationSettings):
+    """A branch of plain convolutions beside the trained graph encoder; not in the paper. Sensors of a step are single."""
 
     channels: list[int] = setting(
         factory=lambda: [32, 64, 96, 48], doc="width of each layer; the last is that of the added latents", least=1
