@@ -61,9 +61,25 @@ def test_caption_and_retrieve(anymo, tiny_release, walk, tmp_path, few_activitie
     texts.write_text("walking\nsitting\n\nwalking\n")
     code, out, _ = anymo("retrieve", walk, *common, "--texts", texts, "--json")
     assert code == 0 and sorted(row["text"] for row in json.loads(out)[0]["result"]) == ["sitting", "walking"]
+    code, out, _ = anymo("caption", walk, *common, "--sentences", texts, "--json")
+    assert code == 0 and json.loads(out)[0]["result"][0]["generated_text"] in {"sitting", "walking"}
     code, out, err = anymo("retrieve", walk, *common, "--window", 2.5, "--top-k", 2, "--json")
     assert code == 0, err
     assert [len(row["result"]) for row in json.loads(out)] == [2, 2]
+
+
+def test_a_file_of_sentences_that_cannot_be_read_is_named(anymo, tiny_release, walk, tmp_path):
+    common = [walk, "--placement", "waist", "--rate", 50, "--model", tiny_release]
+    empty, binary = tmp_path / "empty.txt", tmp_path / "binary.txt"
+    empty.write_text("\n  \n")
+    binary.write_bytes(b"walking\n\xff\xfe")
+    for file, why in (
+        (empty, "no line holds text"),
+        (binary, "not UTF-8 text"),
+        (tmp_path / "none.txt", "No such file"),
+    ):
+        for command, option in (("caption", "--sentences"), ("retrieve", "--texts")):
+            refused(anymo(command, *common, option, file), f"{option} {file}", why)
 
 
 @pytest.mark.parametrize(
@@ -242,7 +258,10 @@ def test_a_wrist_is_the_segment_that_is_asked_for(anymo, tiny_release, walk, tmp
     texts = tmp_path / "texts.txt"
     texts.write_text("walking\nsitting\n")
     common = [walk, "--placement", "left_wrist", "--rate", 50, "--model", tiny_release]
-    commands = (["recognize", "--labels", "walking,sitting"], ["caption"], ["retrieve", "--texts", texts], ["retrieve"])
+    commands = (
+        ["recognize", "--labels", "walking,sitting"], ["caption"], ["caption", "--sentences", texts],
+        ["retrieve", "--texts", texts], ["retrieve"],
+    )  # fmt: skip
     for command in commands:
         for wrist, segment in ((["--wrist", "hand"], "L_Hand"), ([], "L_Forearm")):
             seen.clear()

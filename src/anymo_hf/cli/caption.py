@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 from .csv_windows import Windows, csv_windows, print_answers
-from .options import AsJson, Model, Wrist, with_options_of
+from .options import AsJson, Model, Wrist, read_lines, with_options_of
 
 app = typer.Typer()
 
@@ -14,15 +17,32 @@ app = typer.Typer()
 @with_options_of(windows=csv_windows)
 def caption(
     windows: Windows,
+    sentences: Annotated[
+        str | None,
+        typer.Option(
+            help="Select the best sentence of a text file, one a line, or of all 'known' ones; without it one is written."
+        ),
+    ] = None,
     wrist: Wrist = None,
     model: Model = "anymo",
     as_json: AsJson = False,
 ) -> None:
     """A sentence about what the person does.
 
-    Example: anymo caption walk.csv --placement left_wrist --rate 50
+    Example: anymo caption walk.csv --placement left_wrist --rate 50 --sentences known
     """
-    from ..systems.checkpoint import load_pipeline
+    from ..systems.checkpoint import load_checkpoint, load_pipeline
 
-    write = load_pipeline("imu-to-text", model, wrist)
-    print_answers([span for span, _ in windows], [write(piece) for _, piece in windows], as_json, "generated_text")
+    spans = [span for span, _ in windows]
+    if sentences is None:
+        write = load_pipeline("imu-to-text", model, wrist)
+        print_answers(spans, [write(piece) for _, piece in windows], as_json, "generated_text")
+        return
+    from ..systems.captions import select_captions
+
+    texts = None if sentences == "known" else read_lines(Path(sentences), "--sentences")
+    loaded, processor = load_checkpoint(model, wrist)
+    found = [processor.feature_extractor(**piece, return_tensors="np") for _, piece in windows]
+    codes, places = ([item[name][0] for item in found] for name in ("imu_codes", "imu_placements"))
+    captions = select_captions(loaded, processor, codes, places, texts)
+    print_answers(spans, [[{"generated_text": text}] for text in captions], as_json, "generated_text")

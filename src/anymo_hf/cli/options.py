@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -25,6 +26,24 @@ Up = Annotated[
 FrameRate = Annotated[
     float | None, typer.Option(help="Frames per second of a motion file that does not say them, or says them wrongly.")
 ]
+
+
+def read_lines(file: Path, option: str) -> list[str]:
+    """Lines of a text file that hold something, each once.
+
+    Raises:
+        OSError: no such file.
+        ValueError: not UTF-8 text, or no line holds any.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{option} {file}: not UTF-8 text ({error}); save it as UTF-8, one text a line") from error
+    except OSError as error:
+        raise OSError(f"{option} {file}: {error.strerror}; give a text file, one text a line") from error
+    if not (texts := list(dict.fromkeys(line.strip() for line in lines if line.strip()))):
+        raise ValueError(f"{option} {file}: no line holds text; give one text a line")
+    return texts
 
 
 class WristSegment(StrEnum):

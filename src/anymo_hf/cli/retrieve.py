@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .csv_windows import Windows, csv_windows, print_answers
-from .options import AsJson, Model, TopK, Wrist, with_options_of
+from .options import AsJson, Model, TopK, Wrist, read_lines, with_options_of
 
 app = typer.Typer()
 
@@ -32,10 +32,7 @@ def retrieve(
     from ..systems.checkpoint import load_checkpoint, load_pipeline
 
     if texts is not None:
-        lines = texts.read_text(encoding="utf-8").splitlines()
-        candidates = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
-        if not candidates:
-            raise ValueError(f"--texts {texts}: no line holds text; give one candidate a line")
+        candidates = read_lines(texts, "--texts")
         search = load_pipeline("imu-text-retrieval", model, wrist)
         answers = [search(piece, candidate_texts=candidates, top_k=top_k) for _, piece in windows]
     else:

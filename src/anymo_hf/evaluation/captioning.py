@@ -1,11 +1,9 @@
-"""Captions from motion codes and their scores against one reference (paper Table 3), BERT-F1 included."""
+"""Scores of captions against one reference each (paper Table 3), BERT-F1 included."""
 
 from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import datasets as hf_datasets
 import evaluate
@@ -13,7 +11,6 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from ..systems.captions import generate_captions
 from .metrics import caption_scores, meteor
 
 PAPER_SCORER = "microsoft/deberta-xlarge-mnli"
@@ -22,29 +19,12 @@ PAPER_SCORER = "microsoft/deberta-xlarge-mnli"
 SCORER_LAYERS = {PAPER_SCORER: 40, "roberta-large": 17, "bert-base-uncased": 9}
 
 
-@dataclass(frozen=True)
-class CaptioningResult:
-    """`captions` as generated and `scores` (means, fractions)."""
-
-    captions: list[str]
-    scores: dict[str, float]
-
-
-def evaluate_captioning(
-    model: Any,
-    processor: Any,
-    imu_codes: Sequence[np.ndarray],
-    imu_placements: Sequence[Sequence[int]],
-    texts: Sequence[str],
-    batch_size: int = 16,
-    scorer: str | None = None,
-) -> CaptioningResult:
-    """Generate and score; `scorer` names a model for BERT-F1, None leaves that score out."""
-    captions = generate_captions(model, processor, imu_codes, imu_placements, batch_size)
+def score_captions(captions: Sequence[str], texts: Sequence[str], scorer: str | None = None) -> dict[str, float]:
+    """Mean scores as fractions; `scorer` names a model for BERT-F1, None leaves that score out."""
     scores = caption_scores(captions, texts)
     if scorer is not None:
         scores["bert_f1"] = float(np.mean(bert_f1(captions, texts, scorer)))
-    return CaptioningResult(captions, scores)
+    return scores
 
 
 @torch.inference_mode()

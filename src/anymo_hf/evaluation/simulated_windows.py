@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from ..atomic_write import write_json
+from ..systems.captions import generate_captions, select_captions
 from ..systems.embeddings import embed_labels
 from ..systems.held_out_windows import HeldOutWindows, held_out_windows
 from .caption_activity import named_activities
-from .captioning import evaluate_captioning
+from .captioning import score_captions
 from .retrieval import evaluate_retrieval
 from .tokenizer_diagnostics import diagnose_codes
 
@@ -68,14 +69,19 @@ def _retrieval(model, processor, codes, places, texts, batch_size) -> tuple[list
 
 
 def _captioning(model, processor, windows: HeldOutWindows, batch_size, scorer) -> tuple[list[str], dict[str, Any]]:
-    shown = windows.codes, windows.placements, windows.texts
-    found = evaluate_captioning(model, processor, *shown, batch_size, scorer)
-    named = named_activities(found.captions, windows.activities, partial(embed_labels, model, processor))
-    values, activity = _percent(found.scores), _percent(named)
-    result = {"unit": "percent", "scores": values, "activity_named": activity}
-    result |= {} if scorer is None else {"scorer": scorer}
-    lines = [f"captions of {len(shown[2])} windows: {_in_words(values)}", f"activity named: {_in_words(activity)}"]
-    return lines, result | {"captions": found.captions, "references": shown[2], "activities": windows.activities}
+    count, texts, embed = len(windows.texts), windows.texts, partial(embed_labels, model, processor)
+    lines, results = [], []
+    for way, make in (("captions", generate_captions), ("selected captions", select_captions)):
+        captions = make(model, processor, windows.codes, windows.placements, batch_size=batch_size)
+        scores = _percent(score_captions(captions, texts, scorer))
+        named = _percent(named_activities(captions, windows.activities, embed))
+        lines += [f"{way} of {count} windows: {_in_words(scores)}", f"activity named: {_in_words(named)}"]
+        results.append({"scores": scores, "activity_named": named, "captions": captions})
+    ceiling = _percent(named_activities(texts, windows.activities, embed))
+    lines.append(f"activity named by the references: {_in_words(ceiling)}")
+    more = {} if scorer is None else {"scorer": scorer}
+    shared = {"references": texts, "references_named": ceiling, "activities": windows.activities}
+    return lines, {"unit": "percent", **more, **results[0], "selected": results[1], **shared}
 
 
 def _tokenizer(processor, codes) -> tuple[list[str], dict[str, Any]]:

@@ -370,7 +370,9 @@ def _captions(results: Path) -> list[Table]:
         ]
     simulated = read_json(results / "captioning.json")
     if simulated is not None:
-        found.append(("AnyMo", "simulated", simulated["windows"], simulated["scores"], simulated.get("missing", {})))
+        ways = {"AnyMo": simulated} | ({"AnyMo, selected": simulated["selected"]} if "selected" in simulated else {})
+        missing = simulated.get("missing", {})
+        found += [(title, "simulated", simulated["windows"], one["scores"], missing) for title, one in ways.items()]
     for title, dataset, windows, scores, missing in found:
         theirs = paper_results("captioning").get(dataset, {}).get(title)
         cells = [f"{scores[name]:.1f}" if name in scores else missing.get(name, "not asked") for name in names]
@@ -381,8 +383,8 @@ def _captions(results: Path) -> list[Table]:
     head = ("System", "Windows of", "Windows", *(_SCORES[name] for name in names),
             *(f"{_SCORES[name]} (paper)" for name in paper_columns("captioning")))  # fmt: skip
     note = (
-        "In percent, greedy, one reference each. The authors' code computes METEOR's F-mean of exact words and prints it as "
-        "METEOR. The MiniLM cosine is no score of the paper."
+        "In percent, one reference each, greedy; \"selected\" is `select_captions`. The authors' code computes METEOR's "
+        "F-mean of exact words and prints it as METEOR. The MiniLM cosine is no score of the paper."
     )
     title = "Captions (paper Table 3)"
     return [_measured(title, head, rows, note), *_paper_table("captioning", title, shown)]

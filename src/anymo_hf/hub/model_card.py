@@ -268,17 +268,20 @@ def captioning_section(result: dict[str, Any] | None) -> str:
     ours = _percent(result, result["scores"])
     paper = dict(zip(paper_columns("captioning"), paper_results("captioning")["nymeria"]["AnyMo"], strict=True))
     paper["meteor_f_mean"] = paper.pop("meteor")  # what the authors' code computes under that name
+    selected = _percent(result, result["selected"]["scores"]) if "selected" in result else {}
     rows = [
-        [titles.get(name, name), f"{value:.1f}", f"{paper[name]:.1f}" if name in paper else "-"]
+        [titles.get(name, name), f"{value:.1f}", f"{selected[name]:.1f}" if name in selected else "-",
+         f"{paper[name]:.1f}" if name in paper else "-"]
         for name, value in ours.items()
-    ]
+    ]  # fmt: skip
     scorer = f" BERT-F1 by `{result['scorer']}`." if result.get("scorer") else ""
     intro = (
-        f"{result['windows']} windows as above, greedy, one reference each, in percent. The paper's captions are of real "
-        "Nymeria recordings; the figure it calls METEOR is, in its code, the F-mean of exact words."
+        f"{result['windows']} windows as above, one reference each, in percent: written, greedy as in the paper, or "
+        "selected from what simulated activities are called (`anymo caption --sentences known`). The paper's captions "
+        "are of real Nymeria recordings; the figure it calls METEOR is, in its code, the F-mean of exact words."
         f"{scorer} `{command}` makes this table."
     )
-    return f"{intro}\n\n{table(['score', 'ours', 'AnyMo (paper)'], rows)}"
+    return f"{intro}\n\n{table(['score', 'written', 'selected', 'AnyMo (paper)'], rows)}"
 
 
 def tokenizer_section(result: dict[str, Any] | None) -> str:

@@ -150,11 +150,15 @@ def _label_retrieval(content: dict[str, Any]) -> str:
 
 
 def _captioning(content: dict[str, Any]) -> str:
-    named = content["activity_named"]
+    ways = [("written by the language model (paper)", content["activity_named"])]
+    if "selected" in content:
+        ways.append(("selected from known sentences", content["selected"]["activity_named"]))
+        ways.append(("the references themselves", content["references_named"]))
+    rows = [[way, f"{named['by_nearest_label']:.0f}", f"{named['by_words']:.0f}"] for way, named in ways]
     return (
-        f"Of {content['windows']} captions of simulated people {named['by_nearest_label']:.0f} % name the right activity by "
-        f"the text side's nearest label, {named['by_words']:.0f} % by a word list (`anymo evaluate captioning`); activities "
-        "that the checkpoint never saw in training are among them."
+        f"Share of {content['windows']} captions of simulated people that name the right activity, in percent (`anymo "
+        "evaluate captioning`); activities that the checkpoint never saw in training are among them.\n\n"
+        + table(["captions", "by the text side's nearest label", "by a word list"], rows)
     )
 
 

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from ..modeling.prompts import option_key
 from ..recordings.imu_recording import ImuRecording
+from .answer_likelihood import answer_log_probabilities
 from .answer_parsing import read_line
 from .captions import generate_captions
 from .checkpoint import load_checkpoint
@@ -92,7 +93,7 @@ class AnyMo(System):
             imu_codes=[codes], imu_placements=[places], task="multiple_choice", candidates=list(options)
         )
         with torch.inference_mode():
-            scores = _log_probabilities(model, lines)
+            scores = answer_log_probabilities(model, lines).sum(1).tolist()
             out = model.generate(
                 **{name: value.to(model.device) for name, value in prompt.items()}, do_sample=False,
                 max_new_tokens=_ANSWER_TOKENS, eos_token_id=processor.tokenizer.eos_token_id,
@@ -102,26 +103,3 @@ class AnyMo(System):
         written = processor.tokenizer.batch_decode(new, skip_special_tokens=True)[0].strip()
         keys = [option_key(number, processor.prompt_style.option_keys) for number in range(len(options))]
         return Choice(tuple(scores), written, read_line(written, keys, options))
-
-
-def _log_probabilities(model: Any, lines: Sequence[dict[str, list[int]]]) -> list[float]:
-    """Of the answer's tokens of each line, summed; the prompt, which all lines share, is read once."""
-    import torch
-
-    start = next(place for place, target in enumerate(lines[0]["labels"]) if target >= 0)
-    answers = [line["labels"][start:] for line in lines]
-    longest = max(map(len, answers))
-    targets = torch.full((len(lines), longest), -100)
-    for row, answer in enumerate(answers):
-        targets[row, : len(answer)] = torch.tensor(answer)
-    shared = torch.tensor([lines[0]["input_ids"][:start]], device=model.device)
-    targets = targets.to(model.device)
-    prompt = model(input_ids=shared, use_cache=True)
-    past = prompt.past_key_values
-    past.batch_repeat_interleave(len(lines))
-    mask = torch.cat([shared.new_ones(len(lines), start), (targets >= 0).long()], 1)
-    following = model(input_ids=targets[:, :-1].clamp(min=0), past_key_values=past, attention_mask=mask[:, :-1])
-    first = prompt.logits[:, -1:].expand(len(lines), -1, -1)
-    logits = torch.cat([first, following.logits], 1).float()
-    chosen = torch.log_softmax(logits, -1).gather(-1, targets.clamp(min=0)[..., None])[..., 0]
-    return (chosen * (targets >= 0)).sum(1).tolist()

@@ -9,7 +9,7 @@ from importlib.resources import files
 
 import numpy as np
 
-from .registry import get_activity
+from .registry import ACTIVITIES, get_activity
 
 _SUBJECTS = ("a person", "a human", "an individual", "the person", "someone")
 _SPEED = {
@@ -50,6 +50,17 @@ def further_phrases(activity: str) -> list[str]:
         ValueError: unknown activity.
     """
     return list(_further_phrases().get(get_activity(activity).name, ()))
+
+
+def known_sentences() -> list[str]:
+    """A plain sentence for every verb phrase, side and speed that registered activities have, each once and sorted."""
+    sentences = set()
+    for activity in ACTIVITIES.values():
+        speeds = ("", " slowly", " quickly") if activity.says_speed else ("",)
+        sides = ("both", "the left", "the right")
+        verbs = {verb.format(side=side) for verb in activity.verb_phrases for side in sides}
+        sentences |= {f"a person {verb}{speed}" for verb in verbs for speed in speeds}
+    return sorted(sentences)
 
 
 def compose_narrations(activity: str, details: Mapping, rng: np.random.Generator, count: int = 6) -> list[str]:
