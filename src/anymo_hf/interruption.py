@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+from .thread_room import threads_with_room
+
 _AGAIN = 0.05  # seconds
 _interrupted = False
 INTERRUPTED = 130  # exit code of a program that Ctrl-C ended, as shells have it
@@ -43,7 +45,8 @@ def ending_in_words(program: str) -> Iterator[None]:
             if own:
                 signal.signal(signal.SIGINT, _hear)
             try:
-                yield
+                with threads_with_room():
+                    yield
             finally:
                 ended.set()
         except Exception as error:
