@@ -76,6 +76,22 @@ def was_interrupted() -> bool:
     return _interrupted
 
 
+@contextmanager
+def holding_ctrl_c() -> Iterator[None]:
+    """Ctrl-C within the block, in the main thread, comes at its end."""
+    usual, came = signal.getsignal(signal.SIGINT), list[bool]()
+    if usual is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda *_: came.append(True))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+        if came:
+            signal.raise_signal(signal.SIGINT)
+
+
 def _hear(number: int, frame: Any) -> None:
     global _interrupted
     _interrupted = True
