@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+from .thread_room import threads_with_room
+
 _AGAIN = 0.05  # seconds
 _interrupted = False
 INTERRUPTED = 130  # exit code of a program that Ctrl-C ended, as shells have it
@@ -43,7 +45,8 @@ def ending_in_words(program: str) -> Iterator[None]:
             if own:
                 signal.signal(signal.SIGINT, _hear)
             try:
-                yield
+                with threads_with_room():
+                    yield
             finally:
                 ended.set()
         except Exception as error:
@@ -71,6 +74,22 @@ def ending_in_words(program: str) -> Iterator[None]:
 def was_interrupted() -> bool:
     """Whether Ctrl-C came in the block of `ending_in_words`: an error since then may be what a library made of it."""
     return _interrupted
+
+
+@contextmanager
+def holding_ctrl_c() -> Iterator[None]:
+    """Ctrl-C within the block, in the main thread, comes at its end."""
+    usual, came = signal.getsignal(signal.SIGINT), list[bool]()
+    if usual is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda *_: came.append(True))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _hear(number: int, frame: Any) -> None:

@@ -158,6 +158,19 @@ def test_retry_after_holds_for_all_threads(serve, tmp_path, date):
     close(asking)
 
 
+def test_a_thread_that_ends_without_an_answer_is_told(serve, tmp_path, monkeypatch):
+    """As one does whose memory ends between two questions."""
+
+    def ends(item):
+        raise MemoryError
+
+    monkeypatch.setattr("concurrent.futures.thread._WorkItem.run", ends)
+    asking = client(serve(), tmp_path, workers=2)
+    with pytest.raises(MemoryError, match="a thread that asks the language model ended"):
+        asking.map(str, ["a", "b", "c"], "label")
+    close(asking)
+
+
 def test_a_server_that_wants_a_long_rest_or_stays_busy_ends_the_run(serve, tmp_path):
     asking = client(serve(lambda *_: "rate_limit", retry_after=lambda: "3600"), tmp_path)
     with pytest.raises(OSError, match="asks to wait 3600 s.*run the same command again later"):

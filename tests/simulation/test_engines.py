@@ -163,3 +163,37 @@ def test_a_job_that_waits_behind_an_interrupted_one_is_not_begun(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         list(run_jobs(interrupt_once, jobs, num_proc=2))
     assert len(list(tmp_path.iterdir())) <= 2  # one a worker
+
+
+_INTERRUPTED_AT_A_START = """
+import os, signal, sys, time
+from multiprocessing import forkserver
+from anymo_hf.simulation.engines import run_jobs
+
+if __name__ == "__mp_main__":
+    time.sleep(1)  # a worker that takes its time to begin
+read, pids = forkserver.read_signed, []
+
+def interrupted(sentinel):
+    pids.append(read(sentinel))
+    if len(pids) == int(sys.argv[1]):
+        os.kill(os.getpid(), signal.SIGINT)
+    return pids[-1]
+
+if __name__ == "__main__":
+    forkserver.read_signed = interrupted
+    try:
+        list(run_jobs(abs, range(-4, 0), num_proc=2))
+    except KeyboardInterrupt:
+        print("interrupted")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", [1, 2])
+def test_ctrl_c_at_the_start_of_a_worker_takes_nothing_away_from_it(tmp_path, start):
+    (tmp_path / "a.py").write_text(_INTERRUPTED_AT_A_START)
+    words = [sys.executable, str(tmp_path / "a.py"), str(start)]
+    paths = os.pathsep.join(sys.path)
+    ended = subprocess.run(words, env=os.environ | {"PYTHONPATH": paths}, capture_output=True, text=True, timeout=60)
+    assert (ended.stdout, ended.stderr) == ("interrupted\n", "")

@@ -28,6 +28,7 @@ import pandas as pd
 
 from ..atomic_write import write_json
 from ..motion.activity_labels import anymo180
+from ..thread_room import WITHOUT_THREADS
 from .audit import audit_case, cases_of, decide, export_proposals
 from .augmentation import STYLES, augment
 from .classification import Votes, classify
@@ -39,7 +40,7 @@ from .merging import Candidate, candidates_of, merge_cluster
 from .normalization import normalize_label
 from .review import export_review, import_review, read_cells, read_vocabulary, write_vocabulary
 from .stage_cache import StageCache
-from .windows_table import WITHOUT_THREADS, annotate_rows, read_windows, write_table
+from .windows_table import annotate_rows, read_windows, write_table
 
 # the paper's models
 GENERATOR = "openai/gpt-oss-120b"

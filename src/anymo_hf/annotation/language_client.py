@@ -34,6 +34,7 @@ _REFUSAL = re.compile(
     re.I,
 )
 _BROKEN = (json.JSONDecodeError, UnicodeDecodeError)
+_LOOK = 1.0  # seconds without an answer after which threads are looked at
 _HOPELESS = 20  # questions without a usable answer, and none with one: the model cannot do it
 _CHARACTERS = 3  # of a token, to guess a prompt's tokens from above; English has about four
 _PICTURE = 1600  # tokens of a picture, guessed likewise
@@ -453,10 +454,13 @@ class LanguageClient:
 
         answers: dict[int, Answer] = {}
         waiting: dict[Future[Answer], int] = {}
+        threads: list[threading.Thread] = []
         failure: BaseException | None = None
         upcoming = iter(enumerate(items))
         with (
-            ThreadPoolExecutor(self.endpoint.workers) as pool,
+            ThreadPoolExecutor(
+                self.endpoint.workers, initializer=lambda: threads.append(threading.current_thread())
+            ) as pool,
             tqdm(total=len(items), desc=title, unit="item", delay=1, disable=None) as bar,
         ):
             try:
@@ -467,7 +471,9 @@ class LanguageClient:
                         waiting[pool.submit(work, task[1])] = task[0]
                     if not waiting:
                         break
-                    done, _ = wait(waiting, return_when=FIRST_COMPLETED)
+                    done, _ = wait(waiting, timeout=_LOOK, return_when=FIRST_COMPLETED)
+                    if not done and not all(thread.is_alive() for thread in threads):  # it took its question along
+                        raise MemoryError("a thread that asks the language model ended")
                     for future in done:
                         index = waiting.pop(future)
                         error = None if future.cancelled() else future.exception()

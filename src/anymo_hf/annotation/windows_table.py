@@ -21,10 +21,9 @@ from ..motion.formats.nymeria_sequence import read_xdata
 from ..nymeria.narration import read_narrations
 from ..nymeria.sequence import find_time_map, read_metadata, sequence_folders
 from ..refusals import refusing, shortened
+from ..thread_room import WITHOUT_THREADS
 
 COLUMNS = ("sample_id", "session_id", "subject_id", "start_time_sec", "end_time_sec", "narration")
-# of pandas' Parquet reader: where memory is too small to start a thread, pyarrow waits for it for ever
-WITHOUT_THREADS = {"use_threads": False, "pre_buffer": False}
 _ALIASES = {"sequence": "session_id", "start": "start_time_sec", "end": "end_time_sec", "text": "narration"}
 _NYMERIA = re.compile(r"^\d{8}_s\d+_(?P<subject>.+?)_act\d+_")
 

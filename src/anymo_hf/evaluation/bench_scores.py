@@ -86,7 +86,7 @@ def read_bench(files: Sequence[Path]) -> tuple[list[ImuRecording], list[int]]:
 
 def _read_rows(file: Path) -> Iterator[ImuRecording]:
     check_columns(file)
-    for batch in pq.ParquetFile(file).iter_batches(256):
+    for batch in pq.ParquetFile(file).iter_batches(256, use_threads=False):
         rows = batch.to_pydict()
         for number, imu in enumerate(rows["imu"]):
             values = np.asarray(imu, dtype=float)

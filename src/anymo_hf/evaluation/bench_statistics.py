@@ -123,7 +123,7 @@ def count_split(files: Iterable[str | Path], progress: bool = False) -> SplitCou
     count, ids, steps = SplitCount(), {}, 0
     for file in tqdm(list(files), unit="file", disable=not progress):
         check_columns(file)
-        for batch in pq.ParquetFile(file).iter_batches(256, columns=[*_CELLS, "imu"]):
+        for batch in pq.ParquetFile(file).iter_batches(256, columns=[*_CELLS, "imu"], use_threads=False):
             columns = {name: batch.column(name).to_pylist() for name in _CELLS}
             lengths = pc.list_value_length(batch.column("imu")).to_numpy()
             if not np.isfinite(batch.column("imu").flatten().flatten().to_numpy()).all():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 from datasets import concatenate_datasets, load_dataset
 from huggingface_hub import DatasetCard, EvalResult, ModelCardData
 
@@ -11,6 +12,7 @@ from ..atomic_write import write_text
 from ..evaluation.finetuning import LEARNING_RATES, FinetuneSettings, finetune
 from ..markdown import table
 from ..modeling.release import save_release
+from ..thread_room import look_for_room
 
 
 def finetune_release(model: str, dataset: str, config: str, output: str | Path, settings: FinetuneSettings) -> dict:
@@ -27,7 +29,10 @@ def finetune_release(model: str, dataset: str, config: str, output: str | Path, 
 
     Raises:
         ValueError, OSError: as `finetune`, or a data set that is not there.
+        MemoryError: too little for the threads that read it.
     """
+    # it reads with pyarrow's threads, always, and waits for ever for one that cannot begin
+    look_for_room(pa.cpu_count() + pa.io_thread_count())
     windows = concatenate_datasets(list(load_dataset(dataset, config).values()))
     tuned, processor, result = finetune(model, windows, output, settings)
     save_release(output, tuned, processor)

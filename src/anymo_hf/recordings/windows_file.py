@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from ..atomic_write import replacing
 from ..refusals import refusing
+from ..thread_room import WITHOUT_THREADS
 from .catalogue import DATASETS, in_bundle, known_dataset, read_windows
 from .dataset import Dataset
 from .imu_recording import ImuRecording
@@ -139,8 +140,7 @@ def read_windows_file(path: str | Path) -> WindowsFile:
 
 
 def _read_windows_file(path: str | Path) -> WindowsFile:
-    # where memory is too small to start a thread, pyarrow waits for it for ever
-    table = pq.read_table(path, pre_buffer=False, use_threads=False)
+    table = pq.read_table(path, **WITHOUT_THREADS)
     facts = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
     again = "write it again with anymo evaluate windows"
     if facts.get("anymo_windows") != _VERSION or table.schema.names != SCHEMA.names:

@@ -13,6 +13,9 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from typing import Any
 
+from ..interruption import holding_ctrl_c
+from ..thread_room import look_for_room
+
 ENGINES = ("local", "ray")
 
 
@@ -55,7 +58,10 @@ def _with_processes(function, jobs, num_proc) -> Iterator[tuple[int, Any]]:
     pool = ProcessPoolExecutor(min(num_proc, len(jobs)), context, initializer=_begin)
     try:
         try:
-            futures = {pool.submit(_interruptible, function, job): index for index, job in enumerate(jobs)}
+            with (
+                holding_ctrl_c()
+            ):  # a worker whose start it met, the pool would not know of, and leave without its queues
+                futures = {pool.submit(_interruptible, function, job): index for index, job in enumerate(jobs)}
         except (EOFError, ConnectionError) as error:  # the one that they are forked from was ended
             raise BrokenProcessPool(str(error)) from error
         threading.Thread(target=_end_with, args=(_manager(pool), list(futures)), daemon=True).start()
@@ -124,6 +130,7 @@ def _begin() -> None:
     """Lets Ctrl-C come to this worker again, and ends it when its parent is killed, which it would not notice by itself."""
     parent = multiprocessing.parent_process()
     assert parent is not None
+    look_for_room()
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
     signal.signal(signal.SIGINT, _CtrlC.hear)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

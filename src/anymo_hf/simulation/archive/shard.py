@@ -236,7 +236,7 @@ class Shard:
             self._poses.move_to_end(index)
             return self._poses[index], self._corrections[index]
         try:
-            row = self._file.read_row_group(index).to_pylist()[0]
+            row = self._file.read_row_group(index, use_threads=False).to_pylist()[0]
             frames = row["frames"]
             wanted = min(BLOCK_FRAMES, self.info.frames - index * BLOCK_FRAMES)
             if row["start"] != index * BLOCK_FRAMES or frames != wanted:
