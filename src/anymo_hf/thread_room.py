@@ -17,9 +17,8 @@ if sys.platform != "win32":
 # of Parquet's readers in pandas and pyarrow: the threads of pyarrow are waited for in the same way
 WITHOUT_THREADS = {"use_threads": False, "pre_buffer": False}
 _STACK = 8 * 2**20  # bytes, where the system sets no limit of its own
-_MORE = (
-    160 * 2**20
-)  # glibc takes 128 MB and keeps a half of it as the thread's heap; the rest is more than Python needs
+# glibc takes 128 MB and keeps a half of it as the thread's heap; the rest is more than Python needs
+_MORE = 160 * 2**20
 
 
 @contextmanager

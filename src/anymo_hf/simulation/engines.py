@@ -58,9 +58,8 @@ def _with_processes(function, jobs, num_proc) -> Iterator[tuple[int, Any]]:
     pool = ProcessPoolExecutor(min(num_proc, len(jobs)), context, initializer=_begin)
     try:
         try:
-            with (
-                holding_ctrl_c()
-            ):  # a worker whose start it met, the pool would not know of, and leave without its queues
+            # a worker whose start it met, the pool would not know of, and leave without its queues
+            with holding_ctrl_c():
                 futures = {pool.submit(_interruptible, function, job): index for index, job in enumerate(jobs)}
         except (EOFError, ConnectionError) as error:  # the one that they are forked from was ended
             raise BrokenProcessPool(str(error)) from error
