@@ -9,8 +9,6 @@ import signal
 import sys
 import threading
 
-gc.disable()  # until the tests are collected: what they import stays, and looking through it takes seconds
-
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a shell starts what it puts in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -21,6 +19,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 from tqdm import tqdm
+
+gc.disable()  # until the tests are collected: what they import stays, and looking through it takes seconds
 
 FOLDERS = {  # marker -> variable that names the folder, what it holds
     "realdata": ("ANYMO_DATA", "real recordings"),
@@ -60,6 +60,7 @@ def pytest_collection_finish():
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(10_000, 20, 10)  # the young, too, are looked through less often
     gc.enable()
 
 
