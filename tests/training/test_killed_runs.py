@@ -42,7 +42,7 @@ def arguments(stage, root, accelerator):
 
 
 @pytest.fixture(scope="module")
-def whole(corpus_folder, accelerator, tmp_path_factory):
+def whole(corpus_folder, accelerator, small_nano, tmp_path_factory):
     """A run that nobody disturbed, and the seconds that each stage took."""
     root, seconds = tmp_path_factory.mktemp("whole"), {}
     shutil.copytree(corpus_folder, root / "corpus")
