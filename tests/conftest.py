@@ -80,6 +80,22 @@ def tiny_release(tmp_path_factory):
     return write_tiny_release(tmp_path_factory.mktemp("hub") / "anymo")
 
 
+@pytest.fixture(scope="module")
+def small_nano():
+    """The preset `nano` with fewer blocks and layers, for tests that train it again and again; forks have it, too."""
+    from anymo_hf.modeling import configuration_anymo
+
+    encoder = {
+        "channels": [16, 16, 16, 48, 48, 48], "strides": [1, 1, 2, 1, 2, 1], "predictor_layers": 3,
+        "predictor_heads": 4, "predictor_mlp_dim": 96, "dropout": 0.0,
+    }  # fmt: skip
+    text = configuration_anymo._NANO_TEXT | {"hidden_size": 96, "intermediate_size": 192, "num_hidden_layers": 2}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(configuration_anymo._ENCODER_PRESETS, "nano", encoder)
+        patch.setattr(configuration_anymo, "_NANO_TEXT", text)
+        yield
+
+
 @pytest.fixture(scope="session")
 def mini_nymeria(tmp_path_factory):
     """Folder and annotations of `support.mini_nymeria`, one for all processes; not to be changed."""
