@@ -3,6 +3,7 @@
 Helpers that are plain functions stand in `tests/support/` and are imported as `support.NAME`; no test imports another.
 """
 
+import gc
 import os
 import signal
 import sys
@@ -18,6 +19,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 from tqdm import tqdm
+
+gc.disable()  # until the tests are collected: what they import stays, and looking through it takes seconds
 
 FOLDERS = {  # marker -> variable that names the folder, what it holds
     "realdata": ("ANYMO_DATA", "real recordings"),
@@ -50,6 +53,17 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(skip)
 
 
+def pytest_collection_finish():
+    """From here on garbage is collected again, but no longer looked for among what was imported, half a second a time.
+
+    Forked processes gain, too: a page that nobody looks through is not copied.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 10)  # the young, too, are looked through less often
+    gc.enable()
+
+
 @pytest.fixture(scope="session")
 def tiny_parts():
     """A tiny model with random weights and its processor; not to be changed."""
@@ -64,6 +78,22 @@ def tiny_release(tmp_path_factory):
     from support.tiny_release import write_tiny_release
 
     return write_tiny_release(tmp_path_factory.mktemp("hub") / "anymo")
+
+
+@pytest.fixture(scope="module")
+def small_nano():
+    """The preset `nano` with fewer blocks and layers, for tests that train it again and again; forks have it, too."""
+    from anymo_hf.modeling import configuration_anymo
+
+    encoder = {
+        "channels": [16, 16, 16, 48, 48, 48], "strides": [1, 1, 2, 1, 2, 1], "predictor_layers": 3,
+        "predictor_heads": 4, "predictor_mlp_dim": 96, "dropout": 0.0,
+    }  # fmt: skip
+    text = configuration_anymo._NANO_TEXT | {"hidden_size": 96, "intermediate_size": 192, "num_hidden_layers": 2}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(configuration_anymo._ENCODER_PRESETS, "nano", encoder)
+        patch.setattr(configuration_anymo, "_NANO_TEXT", text)
+        yield
 
 
 @pytest.fixture(scope="session")

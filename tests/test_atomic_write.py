@@ -1,12 +1,13 @@
 """A file is replaced whole, or stays as it was and nothing is left beside it."""
 
 import json
+import multiprocessing
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from support.forked import forked
 
 from anymo_hf import atomic_write
 from anymo_hf.atomic_write import replacing, replacing_folder, write_json, write_text
@@ -56,28 +57,35 @@ def test_writers_at_a_time_have_a_name_each(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_what_a_killed_process_left_goes_with_the_next_write_and_what_another_writes_stays(tmp_path):
-    code = """
-import os, sys
-from pathlib import Path
-from anymo_hf.atomic_write import replacing
-with replacing(sys.argv[1]) as draft:
-    draft.write_text("half")
-    print(draft, flush=True)
-    if sys.argv[2] == "killed":
-        os.kill(os.getpid(), 9)
-    sys.stdin.read()
-"""
-    command = [sys.executable, "-c", code, str(tmp_path / "a.json")]
-    killed = subprocess.run([*command, "killed"], capture_output=True, text=True)
-    assert killed.returncode == -9 and Path(killed.stdout.strip()).is_file()
-    with subprocess.Popen([*command, "waits"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
-        writing = Path(other.stdout.readline().strip())
+def test_what_a_killed_process_left_goes_with_the_next_write_and_what_another_writes_stays(tmp_path, tmp_path_factory):
+    said = tmp_path_factory.mktemp("said") / "draft"
+    writes, go_on = (multiprocessing.get_context("fork").Event() for _ in range(2))
+
+    def write(killed):
+        with replacing(tmp_path / "a.json") as draft:
+            draft.write_text("half")
+            said.write_text(str(draft))
+            if killed:
+                os.kill(os.getpid(), 9)
+            writes.set()
+            assert go_on.wait(60)
+
+    killed = forked(write, True)
+    killed.join()
+    assert killed.exitcode == -9 and Path(said.read_text()).is_file()
+    other = forked(write, False)
+    try:
+        assert writes.wait(60)
+        writing = Path(said.read_text())
         foreign = tmp_path / ".a.json.elsewhere.1.part"
         foreign.write_text("of another machine")
         write_json(tmp_path / "b.json", 1)
         assert sorted(path.name for path in tmp_path.iterdir()) == sorted([writing.name, foreign.name, "b.json"])
-        other.communicate("")
+        go_on.set()
+        other.join(60)
+        assert other.exitcode == 0
+    finally:
+        other.kill()
     assert (tmp_path / "a.json").read_text() == "half" and not writing.exists()
 
 

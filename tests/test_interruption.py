@@ -2,14 +2,15 @@
 
 import contextlib
 import os
+import resource
 import signal
-import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from pyarrow.lib import ArrowException
-from support.forked import forked_program
+from support.forked import forked_program, run_program
 
 from anymo_hf import cli
 from anymo_hf.interruption import ending_in_words, refusing_bad_input, was_interrupted
@@ -102,16 +103,13 @@ def test_an_error_that_a_library_makes_of_ctrl_c_is_ctrl_c(refusing, capsys):
 
 
 @pytest.mark.slow
-def test_real_want_of_memory_is_said(tmp_path):
-    code = """
-import resource
-import numpy as np
-from anymo_hf.interruption import ending_in_words, refusing_bad_input
-with ending_in_words("walk"):
-    resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31))
-    np.ones(2**32)
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+def test_real_want_of_memory_is_said():
+    def walk():
+        with ending_in_words("walk"):
+            resource.setrlimit(resource.RLIMIT_AS, (2**34, 2**34))
+            np.ones(2**32)  # 32 GB, and what is held already
+
+    done = run_program(walk)
     assert done.returncode == 2 and done.stderr.startswith("walk: not enough memory"), done.stderr
 
 

@@ -1,9 +1,15 @@
-"""Every block of the README runs as printed, in its order, in one folder; and the README stays short."""
+"""Every block of the README runs as printed, in its order, in one folder; and the README stays short.
 
+In the shell `anymo` and `python` are programs that leave the work to `fresh_python`, which has torch at hand.
+"""
+
+import json
 import os
 import re
+import socketserver
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,9 +18,23 @@ from support.fresh_python import fresh_python
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(python|bash)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
-PROGRAM = (
-    '#!/bin/sh\nexec "{python}" -c "import sys; sys.argv[0] = \'anymo\'; from anymo_hf.cli import main; main()" "$@"\n'
-)
+WORK = {
+    "anymo": "import sys; sys.argv[0] = 'anymo'; from anymo_hf.cli import main; main()",
+    "python": "import runpy, sys; option, name, *sys.argv[1:] = sys.argv[1:]; assert option == '-m'; "
+    "runpy.run_module(name, run_name='__main__', alter_sys=True)",
+}
+PROGRAM = """#!/bin/sh
+exec "{python}" -IS "{client}" {port} {name} "$@"
+"""
+CLIENT = """
+import json, os, socket, sys
+with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as asked:
+    asked.sendall(json.dumps([sys.argv[2], os.getcwd(), sys.argv[3:]]).encode() + b"\\n")
+    code, out, err = json.loads(asked.makefile().read())
+sys.stdout.write(out)
+sys.stderr.write(err)
+sys.exit(code)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -25,10 +45,25 @@ def clone(tmp_path_factory):
         (folder / name).symlink_to(ROOT / name)
     programs = folder / "programs"
     programs.mkdir()
-    (programs / "anymo").write_text(PROGRAM.format(python=sys.executable))
-    (programs / "anymo").chmod(0o755)
-    paths = [str(programs), os.path.dirname(sys.executable), os.environ["PATH"]]
-    return folder, os.environ | {"PATH": os.pathsep.join(paths)}
+    client = programs / "client.py"
+    client.write_text(CLIENT)
+    with socketserver.TCPServer(("127.0.0.1", 0), Works) as server:
+        for name in WORK:
+            text = PROGRAM.format(python=sys.executable, client=client, port=server.server_address[1], name=name)
+            (programs / name).write_text(text)
+            (programs / name).chmod(0o755)
+        threading.Thread(target=server.serve_forever).start()
+        yield folder, os.environ | {"PATH": os.pathsep.join([str(programs), os.environ["PATH"]])}
+        server.shutdown()
+
+
+class Works(socketserver.StreamRequestHandler):
+    """Does the work of a program of the shell."""
+
+    def handle(self):
+        name, folder, words = json.loads(self.rfile.readline())
+        done = fresh_python(WORK[name], *words, folder=folder)
+        self.wfile.write(json.dumps([done.returncode, done.stdout, done.stderr]).encode())
 
 
 def run(clone, kind, code):

@@ -25,10 +25,13 @@ def run_forked(code, *arguments):
 
 
 @pytest.mark.slow
-def test_importing_loads_no_torch_and_leaves_the_import_system_alone():
+def test_what_needs_no_torch_loads_none_and_the_import_system_is_left_alone():
     code = (
         "import sys, anymo_hf\n"
-        "from anymo_hf.modeling import body_segments\n"
+        "from anymo_hf.modeling import body_segments, imu_signal\n"
+        "assert not {'torch', 'scipy.signal'} & set(sys.modules)\n"
+        "from anymo_hf.recordings import catalogue, dataset_check\n"
+        "from anymo_hf.recordings.devices import table\n"
         "assert 'torch' not in sys.modules\n"
         "kinds = [getattr(finder, '__module__', type(finder).__module__) for finder in sys.meta_path]\n"
         "assert not [kind for kind in kinds if kind.startswith('anymo')], kinds\n"
@@ -38,7 +41,8 @@ def test_importing_loads_no_torch_and_leaves_the_import_system_alone():
 
 @pytest.mark.slow
 def test_importing_an_auto_class_costs_little_more_with_the_package():
-    # processor seconds, the least of two, or of six where that is not enough: other processes only ever add to them
+    # processor seconds, which other processes only ever add to: ours once against the least of two without, or more of
+    # both where that is not enough
     code = (
         "import time{}\n"
         "start = time.process_time()\n"
@@ -46,13 +50,12 @@ def test_importing_an_auto_class_costs_little_more_with_the_package():
         "print(time.process_time() - start)"
     )
     seconds = {"": [], ", anymo_hf": []}
-    for turn in range(6):
-        for more, found in seconds.items():
-            found.append(float(run(code.format(more))))
-        alone, with_us = map(min, seconds.values())
-        if turn > 0 and with_us < alone + 0.3:
-            break
-    assert with_us < alone + 0.3
+    for turn in range(12):
+        more = list(seconds)[turn % 2]
+        seconds[more].append(float(run(code.format(more))))
+        if turn > 1 and min(seconds[", anymo_hf"]) < min(seconds[""]) + 0.3:
+            return
+    raise AssertionError(seconds)
 
 
 AUTO_CLASSES = {

@@ -3,18 +3,16 @@
 import io
 import json
 import os
-import subprocess
 import sys
 import time
 
 import numpy as np
 import pytest
-from support.forked import forked
+from support.forked import forked, forked_program
 from support.program import COLUMNS, refused, samples, write_csv
 
 from anymo_hf import AnyMoStream, cli
 
-PROGRAM = "from anymo_hf.cli import main; main()"
 USUAL = ["--placement", "left_wrist", "--rate", 50, "--window", 2, "--hop", 1.5, "--labels", "walking, sitting"]
 
 
@@ -139,7 +137,7 @@ def test_answers_come_while_samples_arrive(tiny_release, walk, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_reader_that_leaves_and_ctrl_c_end_it_quietly(anymo, tiny_release, walk, monkeypatch):
+def test_a_reader_that_leaves_and_ctrl_c_end_it_quietly(anymo, tiny_release, walk, tmp_path, monkeypatch):
     lines = walk.read_text().splitlines(keepends=True)
 
     def interrupted():
@@ -154,25 +152,17 @@ def test_a_reader_that_leaves_and_ctrl_c_end_it_quietly(anymo, tiny_release, wal
     code, out, err = anymo("stream", "-", *USUAL, "--model", tiny_release)
     assert code == 0 and not err
     assert [line.split()[0] for line in out.splitlines()] == ["0.00-2.00", "1.50-2.58"]
-    command = [
-        sys.executable,
-        "-c",
-        PROGRAM,
-        "stream",
-        str(walk),
-        *map(str, USUAL),
-        "--hop",
-        "0.02",
-        "--model",
-        tiny_release,
-    ]
-    reader = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    words = ("stream", walk, *USUAL, "--hop", 0.02, "--model", tiny_release)
+    left = forked_program(cli.main, *words, out=pipe, err=tmp_path / "err")
     try:
-        reader.stdout.readline()
-        reader.stdout.close()
-        assert reader.wait(timeout=120) == 0 and "Traceback" not in reader.stderr.read()
+        with pipe.open() as reader:
+            assert reader.readline()
+        left.join(120)
+        assert left.exitcode == 0 and not (tmp_path / "err").read_text()
     finally:
-        reader.kill()
+        left.kill()
 
 
 def test_a_wrong_unit_is_warned_about(anymo, tiny_release, walk):

@@ -161,8 +161,17 @@ def test_the_space_names_the_versions_that_the_tests_have():
 
 
 def start_server(model):
+    from gradio import Blocks
+
     from anymo_hf.hub.space_app import serve
 
+    wait = Blocks.block_thread
+
+    def say_and_wait(page):
+        print("waits for the end", flush=True)
+        wait(page)
+
+    Blocks.block_thread = say_and_wait  # in this process alone
     tempfile.tempdir = None  # asked for again: the variable is this process's own
     serve(model)
 
@@ -172,11 +181,12 @@ def test_a_server_that_is_told_to_end_takes_its_folder_along(tiny_release, tmp_p
     server = forked(start_server, str(tiny_release), out=said, TMPDIR=str(tmp_path))
     try:
         until = time.monotonic() + 120
-        while "Running on local URL" not in (said.read_text() if said.exists() else ""):
+        while "waits for the end" not in (said.read_text() if said.exists() else ""):
             assert server.is_alive() and time.monotonic() < until, "the server ended before it ran"
             time.sleep(0.1)
         assert list(tmp_path.glob("anymo-space-*"))
-        time.sleep(4)  # it says so a little before it listens for the end
+        assert "Running on local URL" in said.read_text()
+        time.sleep(0.3)  # it says so a little before it listens for the end
         server.terminate()
         server.join(90)
     finally:

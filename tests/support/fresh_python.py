@@ -15,16 +15,20 @@ from functools import cache
 from pathlib import Path
 
 _SERVER = """
-import json, os, signal, sys, traceback
+import gc, json, os, signal, sys, traceback
 import importlib
+gc.disable()
 for name in ("torch", "scipy.signal", "sklearn.metrics", "pandas", "pyarrow.parquet", "yaml", "jinja2", "PIL.Image", "regex",
              "httpx2", "trio", "tokenizers", "safetensors.torch", "accelerate", "torch._dynamo", "torch.distributed.fsdp",
              "torch.distributed.tensor"):
     importlib.import_module(name)
+gc.collect()
+gc.freeze()  # no child looks through all this for garbage, which would copy its pages, too: half of a child's seconds
 for line in sys.stdin:
     job = json.loads(line)
     child = os.fork()
     if child == 0:
+        gc.enable()
         for number, name in ((1, "out"), (2, "err")):
             os.dup2(os.open(job[name], os.O_WRONLY | os.O_CREAT), number)
         signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background inherit a deaf one

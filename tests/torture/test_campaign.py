@@ -154,6 +154,7 @@ def test_every_pair_comes_before_any_comes_again():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["tables", "recognize --manifest", "corpus", "train encoder", "build anymo-zeroshot"])
+@pytest.mark.usefixtures("small_nano")
 def test_nothing_is_lost_in_a_short_slice(tmp_path, monkeypatch, name):
     monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
     report = campaign.run(

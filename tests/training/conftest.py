@@ -5,7 +5,6 @@ import pytest
 import torch
 from accelerate import Accelerator
 
-from anymo_hf.modeling import configuration_anymo
 from anymo_hf.training.activity_words import ActivityWords
 from anymo_hf.training.batches import stage_texts, teacher_texts
 from anymo_hf.training.build_corpus import build_corpus
@@ -30,20 +29,6 @@ def corpus(corpus_folder):
 @pytest.fixture(scope="session")
 def accelerator():
     return Accelerator(cpu=True)
-
-
-@pytest.fixture(scope="module")
-def small_nano():
-    """The preset `nano` with fewer blocks and layers, for tests that train it again and again; forks have it, too."""
-    encoder = {
-        "channels": [16, 16, 16, 48, 48, 48], "strides": [1, 1, 2, 1, 2, 1], "predictor_layers": 3,
-        "predictor_heads": 4, "predictor_mlp_dim": 96, "dropout": 0.0,
-    }  # fmt: skip
-    text = configuration_anymo._NANO_TEXT | {"hidden_size": 96, "intermediate_size": 192, "num_hidden_layers": 2}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(configuration_anymo._ENCODER_PRESETS, "nano", encoder)
-        patch.setattr(configuration_anymo, "_NANO_TEXT", text)
-        yield
 
 
 @pytest.fixture(autouse=True)

@@ -42,7 +42,7 @@ def arguments(stage, root, accelerator):
 
 
 @pytest.fixture(scope="module")
-def whole(corpus_folder, accelerator, tmp_path_factory):
+def whole(corpus_folder, accelerator, small_nano, tmp_path_factory):
     """A run that nobody disturbed, and the seconds that each stage took."""
     root, seconds = tmp_path_factory.mktemp("whole"), {}
     shutil.copytree(corpus_folder, root / "corpus")
@@ -54,8 +54,12 @@ def whole(corpus_folder, accelerator, tmp_path_factory):
 
 
 def kill_when_saving(process, folder):
-    """SIGKILL as soon as the process writes a checkpoint there; drafts of those before it are not its own."""
-    while process.is_alive() and not list(folder.glob(f".{CHECKPOINT}.*.{process.pid}.part")):
+    """SIGKILL as soon as the process writes a checkpoint over an earlier one, from which the next can go on.
+
+    Drafts of processes before it are not its own.
+    """
+    checkpoint, own = folder / CHECKPOINT, f".{CHECKPOINT}.*.{process.pid}.part"
+    while process.is_alive() and not (checkpoint.is_file() and list(folder.glob(own))):
         time.sleep(0.0005)
     kill(process)
 
