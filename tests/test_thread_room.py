@@ -54,3 +54,17 @@ def test_threads_begin_as_usual_where_there_is_room():
         threading.Thread(target=began.set).start()
         assert began.wait(10)
     assert threading.Thread.start is usual
+
+
+def test_only_want_of_memory_ends_a_thread_without_a_traceback(monkeypatch):
+    def fail(error):
+        raise error("no room for a thread")
+
+    told = []
+    monkeypatch.setattr(threading, "excepthook", lambda ended: told.append(ended.exc_type))
+    for error in (MemoryError, OSError):
+        with threads_with_room():
+            thread = threading.Thread(target=fail, args=(error,))
+            thread.start()
+            thread.join()
+    assert told == [OSError]

@@ -23,18 +23,27 @@ _MORE = 160 * 2**20
 
 @contextmanager
 def threads_with_room() -> Iterator[None]:
-    """Threads that this process starts meanwhile, libraries' too, begin or raise MemoryError; those of C++ are not meant."""
-    start = threading.Thread.start
+    """Threads that this process starts meanwhile, libraries' too, begin or raise MemoryError; those of C++ are not meant.
+
+    One that ends for want of memory writes no traceback: what waits for its work says it.
+    """
+    start, usual = threading.Thread.start, threading.excepthook
 
     def start_with_room(thread: threading.Thread) -> None:
         look_for_room()
         start(thread)
 
+    def end_quietly(ended: threading.ExceptHookArgs) -> None:
+        if not issubclass(ended.exc_type, MemoryError):
+            usual(ended)
+
     threading.Thread.start = start_with_room  # type: ignore[method-assign]
+    threading.excepthook = end_quietly
     try:
         yield
     finally:
         threading.Thread.start = start  # type: ignore[method-assign]
+        threading.excepthook = usual
 
 
 def look_for_room(threads: int = 1) -> None:
