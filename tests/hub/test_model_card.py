@@ -305,6 +305,17 @@ def test_an_unfinished_or_foreign_run_is_refused(root):
         write_model_card(root / "run", root / "results", root / "run")
 
 
+def test_selected_captions_stand_beside_written_ones_where_both_were_scored(root):
+    path = root / "results/captioning.json"
+    result = json.loads(path.read_text(encoding="utf-8"))
+    write(path, result | {"selected": {"scores": result["scores"] | {"bleu_1": 0.4012}}})
+    _, again = card(root)
+    assert cells(again, "BLEU-1")[1:] == ["30.1", "40.1", "25.0"] and cells(again, "score")[1:3] == [
+        "written",
+        "selected",
+    ]
+
+
 def test_measured_sections_are_filled_again_and_nothing_else_changes(root):
     head, body = card(root)
     write_recognition([row("uci_har", 11.11)], root / "results")

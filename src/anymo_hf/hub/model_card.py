@@ -268,11 +268,13 @@ def captioning_section(result: dict[str, Any] | None) -> str:
     ours = _percent(result, result["scores"])
     paper = dict(zip(paper_columns("captioning"), paper_results("captioning")["nymeria"]["AnyMo"], strict=True))
     paper["meteor_f_mean"] = paper.pop("meteor")  # what the authors' code computes under that name
-    selected = _percent(result, result["selected"]["scores"]) if "selected" in result else {}
+    ways = {"written": ours}
+    if "selected" in result:
+        ways["selected"] = _percent(result, result["selected"]["scores"])
     rows = [
-        [titles.get(name, name), f"{value:.1f}", f"{selected[name]:.1f}" if name in selected else "-",
+        [titles.get(name, name), *(f"{scores[name]:.1f}" for scores in ways.values()),
          f"{paper[name]:.1f}" if name in paper else "-"]
-        for name, value in ours.items()
+        for name in ours
     ]  # fmt: skip
     scorer = f" BERT-F1 by `{result['scorer']}`." if result.get("scorer") else ""
     intro = (
@@ -281,7 +283,7 @@ def captioning_section(result: dict[str, Any] | None) -> str:
         "are of real Nymeria recordings; the figure it calls METEOR is, in its code, the F-mean of exact words."
         f"{scorer} `{command}` makes this table."
     )
-    return f"{intro}\n\n{table(['score', 'written', 'selected', 'AnyMo (paper)'], rows)}"
+    return f"{intro}\n\n{table(['score', *ways, 'AnyMo (paper)'], rows)}"
 
 
 def tokenizer_section(result: dict[str, Any] | None) -> str:
