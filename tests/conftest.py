@@ -37,7 +37,11 @@ _own_lock_of_progress_bars()
 os.register_at_fork(after_in_child=_own_lock_of_progress_bars)
 
 
+LONGEST = "test_classifier_sklearn.py"  # more than a minute in one module: begun last, it is what all others wait for
+
+
 def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name != LONGEST)
     """Skips tests that need data unless the variable of their marker names a folder; files with slow tests come first.
 
     Files go to processes in this order: a long one at the end would keep one process busy while the other waits.

@@ -57,8 +57,8 @@ def as_windows(table):
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["linear", "full"])
 @pytest.mark.filterwarnings("ignore:method='full' is the linear one")
-def test_scikit_learns_checks_pass(method):
-    results = check_estimator(TableClassifier(method=method), on_skip=None, on_fail=None)
+def test_scikit_learns_checks_pass(method, tiny_release):
+    results = check_estimator(TableClassifier(str(tiny_release), method=method), on_skip=None, on_fail=None)
     failed = {row["check_name"]: row["exception"] for row in results if row["status"] == "failed"}
     skipped = {row["check_name"] for row in results if row["status"] == "skipped"}
     assert not failed and len(results) > 50
