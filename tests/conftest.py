@@ -41,13 +41,12 @@ LONGEST = "test_classifier_sklearn.py"  # more than a minute in one module: begu
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: item.path.name != LONGEST)
     """Skips tests that need data unless the variable of their marker names a folder; files with slow tests come first.
 
     Files go to processes in this order: a long one at the end would keep one process busy while the other waits.
     """
     long = {item.path for item in items if "slow" in item.keywords}
-    items.sort(key=lambda item: item.path not in long)
+    items.sort(key=lambda item: (item.path not in long, not str(item.path).endswith(LONGEST)))
     for marker, (variable, content) in FOLDERS.items():
         if os.environ.get(variable):
             continue
