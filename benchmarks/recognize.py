@@ -55,7 +55,13 @@ def speeds(model: str) -> list[dict]:
     Agreement: share of windows with the best label of float32 weights in batches of one.
     """
     rng = np.random.default_rng(0)
-    signal = rng.normal(0, 1, (WINDOWS * 5 * RATE, 6)) + [0, 0, 9.81, 0, 0, 0]
+    times = np.arange(5 * RATE) / RATE
+    sizes, hertz = (
+        rng.uniform(0, 8, (WINDOWS, 1, 6)),
+        rng.uniform(0.3, 3, (WINDOWS, 1, 6)),
+    )  # each window moves in its way
+    swings = sizes * np.sin(2 * np.pi * hertz * times[:, None]) * [1, 1, 1, 0.3, 0.3, 0.3]
+    signal = swings.reshape(-1, 6) + rng.normal(0, 0.1, (WINDOWS * 5 * RATE, 6)) + [0, 0, 9.81, 0, 0, 0]
     recording = ImuRecording({"left_wrist": signal}, float(RATE))
     plain = load_recognizer(model)
     int8 = AutoModel.from_pretrained(plain.model.name_or_path, quantization_config=AnyMoInt8Config()).eval()

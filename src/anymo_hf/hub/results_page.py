@@ -169,14 +169,26 @@ def _text_matching(content: dict[str, Any]) -> str:
 
 
 def _recognize(content: dict[str, Any]) -> str:
-    day, one = content["day"], content["one_thread"]
-    return (
+    day = content["day"]
+    words = (
         f"`python benchmarks/recognize.py`; {content['machine']}. A day of one sensor at {day['sampling_rate']} Hz, "
         f"{day['windows']:,} windows, on two threads: {day['seconds']:.0f} s ({day['cpu_seconds']:.0f} CPU seconds) and "
-        f"{day['peak_gigabytes']:.2f} GB at most. One thread: {one['windows_per_second']:.1f} windows a second, "
-        f"{one['cpu_ms_per_window']:.1f} CPU-ms a window. "
-        f"The wheel has {content['wheel_megabytes']:.1f} MB, checkpoint included."
+        f"{day['peak_gigabytes']:.2f} GB at most. The wheel has {content['wheel_megabytes']:.1f} MB, checkpoint included."
     )
+    if "speeds" not in content:  # written before threads, batches and weights were compared
+        one = content["one_thread"]
+        return f"{words} One thread: {one['windows_per_second']:.1f} windows a second."
+    forms: dict[tuple[int, str], dict[int, dict[str, Any]]] = {}
+    for row in content["speeds"]:
+        forms.setdefault((row["threads"], row["weights"]), {})[row["batch"]] = row
+    batches = sorted({row["batch"] for row in content["speeds"]})
+    rows = [
+        [f"{threads}", weights, *(f"{of[batch]['windows_per_second']:.1f}" for batch in batches),
+         f"{100 * min(row['agreement'] for row in of.values()):.1f}"]
+        for (threads, weights), of in forms.items()
+    ]  # fmt: skip
+    head = ["threads", "weights", *(f"batches of {batch}" for batch in batches), "same label, %"]
+    return f"{words} Windows of five seconds a second:\n\n{table(head, rows)}"
 
 
 # name of a results file with what writes its section, or of a table of `anymo tables` with None
