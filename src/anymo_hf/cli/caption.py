@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .csv_windows import Windows, csv_windows, print_answers
+from .csv_windows import Windows, csv_windows, print_answers, window_codes
 from .options import AsJson, Model, Wrist, read_lines, with_options_of
 
 app = typer.Typer()
@@ -42,7 +42,6 @@ def caption(
 
     texts = None if sentences == "known" else read_lines(Path(sentences), "--sentences")
     loaded, processor = load_checkpoint(model, wrist)
-    found = [processor.feature_extractor(**piece, return_tensors="np") for _, piece in windows]
-    codes, places = ([item[name][0] for item in found] for name in ("imu_codes", "imu_placements"))
+    codes, places = window_codes(processor, windows)
     captions = select_captions(loaded, processor, codes, places, texts)
     print_answers(spans, [[{"generated_text": text}] for text in captions], as_json, "generated_text")

@@ -66,6 +66,12 @@ def csv_windows(
     return pieces
 
 
+def window_codes(processor: Any, windows: Windows) -> tuple[list[Any], list[list[int]]]:
+    """Per window its motion codes `(2L,)` and the segment indices of its sensors."""
+    found = [processor.feature_extractor(**piece, return_tensors="np") for _, piece in windows]
+    return [item["imu_codes"][0] for item in found], [item["imu_placements"][0] for item in found]
+
+
 def print_answers(spans: list[str], answers: list[list[dict[str, Any]]], as_json: bool, field: str) -> None:
     """Spans and their answers, as text or JSON; `field` holds the words of an answer."""
     if as_json:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .csv_windows import Windows, csv_windows, print_answers
+from .csv_windows import Windows, csv_windows, print_answers, window_codes
 from .options import AsJson, Model, TopK, Wrist, read_lines, with_options_of
 
 app = typer.Typer()
@@ -40,8 +40,7 @@ def retrieve(
         from ..systems.known_motions import nearest_motions
 
         loaded, processor = load_checkpoint(model, wrist)
-        found = [processor.feature_extractor(**piece, return_tensors="np") for _, piece in windows]
-        codes, places = ([item[name][0] for item in found] for name in ("imu_codes", "imu_placements"))
+        codes, places = window_codes(processor, windows)
         near = nearest_motions(loaded, processor, embed_codes(loaded, processor, codes, places), places[0], top_k)
         answers = [[{"score": score, "text": text} for score, text in row] for row in near]
     print_answers([span for span, _ in windows], answers, as_json, "text")

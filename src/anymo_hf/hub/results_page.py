@@ -150,7 +150,7 @@ def _label_retrieval(content: dict[str, Any]) -> str:
 
 
 def _captioning(content: dict[str, Any]) -> str:
-    ways = [("written by the language model (paper)", content["activity_named"])]
+    ways = [("written by the language model, the paper's way", content["activity_named"])]
     if "selected" in content:
         ways.append(("selected from known sentences", content["selected"]["activity_named"]))
         ways.append(("the references themselves", content["references_named"]))
