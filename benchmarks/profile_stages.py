@@ -1,7 +1,7 @@
 """Profile of the four training stages: where a step's time goes, its top operators, and waits for the device.
 
     python benchmarks/profile_stages.py [--steps 6] [--threads 2] [--mixed-precision no,bf16] [--rounds 3]
-        [--give-memory-back] [--output FILE]
+        [--output FILE]
 
 The stages run as they do in training, with the nano settings, on a small simulated corpus in a temporary folder; the
 sentence teacher, which needs a download, is left out. Several precisions take turns, round by round, from equal weights
@@ -236,9 +236,6 @@ def main() -> None:
     )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--mixed-precision", default="no", help="no, bf16, or both: no,bf16")
-    parser.add_argument(
-        "--give-memory-back", action="store_true", help="as glibc does by itself; training keeps freed memory"
-    )
     parser.add_argument("--rounds", type=int, default=1, help="the median of so many is shown")
     parser.add_argument("--output", type=Path, default=Path("results/stage_profile.json"))
     args = parser.parse_args()
@@ -250,8 +247,7 @@ def main() -> None:
     if args.rounds < 1:
         parser.error(f"--rounds must be 1 or more, got {args.rounds}")
     torch.set_num_threads(args.threads)
-    if not args.give_memory_back:
-        keep_freed_memory()
+    keep_freed_memory()  # as training does
     with tempfile.TemporaryDirectory() as folder:
         by_precision = take_turns(Path(folder), args.steps, precisions, args.rounds)
     described = f"Training stages at nano size. {machine()}."

@@ -37,16 +37,13 @@ _own_lock_of_progress_bars()
 os.register_at_fork(after_in_child=_own_lock_of_progress_bars)
 
 
-LONGEST = "test_classifier_sklearn.py"  # more than a minute in one module: begun last, it is what all others wait for
-
-
 def pytest_collection_modifyitems(items):
     """Skips tests that need data unless the variable of their marker names a folder; files with slow tests come first.
 
     Files go to processes in this order: a long one at the end would keep one process busy while the other waits.
     """
     long = {item.path for item in items if "slow" in item.keywords}
-    items.sort(key=lambda item: (item.path not in long, not str(item.path).endswith(LONGEST)))
+    items.sort(key=lambda item: item.path not in long)
     for marker, (variable, content) in FOLDERS.items():
         if os.environ.get(variable):
             continue
