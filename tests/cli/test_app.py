@@ -63,6 +63,12 @@ def test_caption_and_retrieve(anymo, tiny_release, walk, tmp_path, few_activitie
     assert code == 0 and sorted(row["text"] for row in json.loads(out)[0]["result"]) == ["sitting", "walking"]
     code, out, _ = anymo("caption", walk, *common, "--sentences", texts, "--json")
     assert code == 0 and json.loads(out)[0]["result"][0]["generated_text"] in {"sitting", "walking"}
+    long = tmp_path / "long.csv"  # a window longer than a prompt is cut, as the written caption cuts it
+    head, *rows = walk.read_text().splitlines()
+    long.write_text("\n".join([head, *rows * 12]))
+    for command in (["caption"], ["caption", "--sentences", texts], ["retrieve"]):
+        code, _, err = anymo(*command, long, *common, "--window", 55)
+        assert code == 0, err
     code, out, err = anymo("retrieve", walk, *common, "--window", 2.5, "--top-k", 2, "--json")
     assert code == 0, err
     assert [len(row["result"]) for row in json.loads(out)] == [2, 2]

@@ -67,9 +67,12 @@ def csv_windows(
 
 
 def window_codes(processor: Any, windows: Windows) -> tuple[list[Any], list[list[int]]]:
-    """Per window its motion codes `(2L,)` and the segment indices of its sensors."""
-    found = [processor.feature_extractor(**piece, return_tensors="np") for _, piece in windows]
-    return [item["imu_codes"][0] for item in found], [item["imu_placements"][0] for item in found]
+    """Per window its motion codes `(2L,)` and the segment indices of its sensors.
+
+    Of one longer than the processor's `max_window_seconds` the middle piece, as the pipelines' captions take it.
+    """
+    found = [processor.windows(**piece, middle=True) for _, piece in windows]
+    return [rows[0][0] for rows, _ in found], [places[0] for _, places in found]
 
 
 def print_answers(spans: list[str], answers: list[list[dict[str, Any]]], as_json: bool, field: str) -> None:
