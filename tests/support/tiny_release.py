@@ -20,12 +20,13 @@ from anymo_hf.modeling.tokenization_anymo import AnyMoTokenizer
 TEXTS = ["a person walks up the stairs", "someone sits on a chair", "left forearm, head and right upper leg"] * 5
 
 
-def make_tiny_parts(layers: int = 2, positions: int = 1024, **changes):
+def make_tiny_parts(layers: int = 2, positions: int = 1024, encoder: dict | None = None, **changes):
     """A model for generation in evaluation mode and the processor of the same codebook.
 
     Args:
         layers: decoder layers of the language model.
         positions: longest sequence of the language model.
+        encoder: fields of `AnyMoSTGCNConfig` that differ from preset `nano`.
         changes: other fields of `AnyMoConfig`.
     """
     with torch.random.fork_rng(devices=[]):
@@ -43,8 +44,8 @@ def make_tiny_parts(layers: int = 2, positions: int = 1024, **changes):
             "imu_bos_token_id": tokenizer.imu_bos_token_id, "imu_eos_token_id": tokenizer.imu_eos_token_id,
         }  # fmt: skip
         config = AnyMoConfig.from_preset("nano", **(settings | changes))
-        encoder = AnyMoSTGCNModel(AnyMoSTGCNConfig.from_preset("nano"))
-        extractor = AnyMoFeatureExtractor(encoder, AnyMoPQVAEModel(pqvae))
+        stgcn = AnyMoSTGCNModel(AnyMoSTGCNConfig.from_preset("nano", **(encoder or {})))
+        extractor = AnyMoFeatureExtractor(stgcn, AnyMoPQVAEModel(pqvae))
         model = AnyMoForConditionalGeneration(config)
         model.set_codebook(extractor.pqvae)
         model.init_code_head()
