@@ -11,10 +11,15 @@ class Attention(nn.Module):
     """Multi-head attention with the parameters of `torch.nn.MultiheadAttention`.
 
     That class reads `out_proj.weight` without calling the layer, so an adapter on it would do nothing until it is merged.
+
+    Raises:
+        ValueError: the width does not divide over the heads.
     """
 
     def __init__(self, dim: int, heads: int):
         super().__init__()
+        if heads < 1 or dim % heads:
+            raise ValueError(f"attention of width {dim} does not divide over {heads} heads; give a number that divides it")
         self.heads = heads
         self.out_proj = nn.Linear(dim, dim)
         self.in_proj_weight = nn.Parameter(torch.empty(3 * dim, dim))

@@ -5,6 +5,7 @@ import json
 import pytest
 from transformers import LlamaConfig
 
+from anymo_hf.modeling.attention import Attention
 from anymo_hf.modeling.configuration_anymo import AnyMoConfig, AnyMoPQVAEConfig, AnyMoSTGCNConfig
 from anymo_hf.modeling.tokenization_anymo import AnyMoTokenizer
 
@@ -119,3 +120,27 @@ def test_unknown_presets_are_refused(cls):
 def test_impossible_values_are_refused(cls, fields, message):
     with pytest.raises(ValueError, match=message):
         cls(**fields)
+
+
+@pytest.mark.parametrize(
+    ("make", "field", "value", "wanted"),
+    [
+        (AnyMoSTGCNConfig, "strides", [1, 1, 1, 1, 0, 1, 1, 2, 1, 1], "whole numbers of at least 1"),
+        (AnyMoSTGCNConfig, "channels", [True] * 10, "whole numbers of at least 1"),
+        (AnyMoPQVAEConfig, "codebook_size", -1, "a whole number of at least 0"),
+        (AnyMoConfig, "pooler_heads", True, "a whole number of at least 0"),
+        (AnyMoConfig, "imu_eos_token_id", "7", "a whole number of at least 0"),
+        (AnyMoConfig, "norm_eps", "x" * 1000, "a finite number"),
+        (AnyMoConfig, "contrastive_temperature", float("nan"), "a finite number"),
+    ],
+)
+def test_a_field_of_another_kind_is_refused_by_name(make, field, value, wanted):
+    with pytest.raises(ValueError, match=f"^{field} must be {wanted}, got ") as refused:
+        make(**{field: value})
+    assert len(str(refused.value)) < 200
+
+
+def test_heads_must_divide_the_width_they_share():
+    for heads in (0, 3, 2**32 - 1):
+        with pytest.raises(ValueError, match=f"width 32 does not divide over {heads} heads; give"):
+            Attention(32, heads)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from math import prod
+from inspect import signature
+from math import isfinite, prod
 from typing import Any
 
 from transformers import AutoConfig, PreTrainedConfig
@@ -43,9 +44,14 @@ def _preset(presets: dict[str, dict], name: str) -> dict:
 
 
 class _ConfigWithCode(PreTrainedConfig):
-    """What is saved with one of our configs, a model above all, takes the code along that loads it elsewhere."""
+    """What is saved with one of our configs, a model above all, takes the code along that loads it elsewhere.
+
+    Raises:
+        ValueError: a field of a class below holds another kind of value than its signature says.
+    """
 
     def __init__(self, **kwargs):
+        _check_kinds(self)
         if not __name__.startswith("transformers_modules."):
             # what they name is registered here; transformers would ask for trust_remote_code to use it
             for name in ("auto_map", "custom_pipelines"):
@@ -58,6 +64,24 @@ class _ConfigWithCode(PreTrainedConfig):
         add_code(save_directory, "config.json")
         if push_to_hub:
             push_saved(self, save_directory, kwargs)
+
+
+def _check_kinds(config: PreTrainedConfig) -> None:
+    """Sizes are whole numbers of at least 0, of lists at least 1; weights and the like are finite numbers."""
+
+    def is_size(value: Any, least: int) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+    for field in signature(type(config).__init__).parameters.values():
+        kind, value = str(field.annotation), getattr(config, field.name, None)
+        if value is None and "None" in kind or field.kind is field.VAR_KEYWORD:
+            continue
+        if kind.startswith("int") and not is_size(value, 0):
+            raise ValueError(f"{field.name} must be a whole number of at least 0, got {value!r:.80}")
+        if kind.startswith("list[int]") and not (isinstance(value, list) and all(is_size(one, 1) for one in value)):
+            raise ValueError(f"{field.name} must be whole numbers of at least 1, got {value!r:.80}")
+        if kind == "float" and (isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value)):
+            raise ValueError(f"{field.name} must be a finite number, got {value!r:.80}")
 
 
 def halving_strides(layers: int, total: int) -> list[int]:

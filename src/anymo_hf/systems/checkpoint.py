@@ -52,7 +52,7 @@ def _check_file(model: str, path: Path) -> None:
         else:
             with safe_open(path, framework="numpy"):
                 pass
-    except (ValueError, SafetensorError) as error:
+    except (ValueError, RecursionError, SafetensorError) as error:
         raise OSError(f"--model {model!r}: {path} is damaged ({error}); {mend}") from error
 
 
