@@ -369,9 +369,16 @@ def test_bert_f1(tmp_path):
     tokenizer.save_pretrained(tmp_path)
     torch.manual_seed(0)
     shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
-    BertModel(BertConfig(vocab_size=len(words), **shape)).save_pretrained(tmp_path)
+    model = BertModel(BertConfig(vocab_size=len(words), **shape)).eval()
+    model.save_pretrained(tmp_path)
     same, other, empty = bert_f1(["a person walks"] * 2 + [""], ["a person walks", "sits", "sits"], str(tmp_path))
     assert same == pytest.approx(1, abs=1e-5) and other < same and empty == 0
+    hidden = [model(**tokenizer(text, return_tensors="pt")).last_hidden_state[0].detach().numpy()
+              for text in ("a person walks", "sits")]  # fmt: skip
+    first, second = (part / np.linalg.norm(part, axis=1, keepdims=True) for part in hidden)
+    # greedy matching over all tokens, [CLS] and [SEP] of weight 0 (bert-score without idf)
+    precision, recall = (first @ second.T).max(1)[1:-1].mean(), (second @ first.T).max(1)[1:-1].mean()
+    assert other == pytest.approx(2 * precision * recall / (precision + recall), abs=1e-5)
     with pytest.raises(OSError, match="not available"):
         bert_f1(["a"], ["b"], str(tmp_path / "absent"))
 

@@ -126,6 +126,11 @@ def test_bleu_and_f_mean_by_hand():
     assert caption_scores(["a b c d"], ["a b c d"])["bleu_4"] == pytest.approx(1)
 
 
+def test_similarities_of_nan_are_no_perfect_retrieval():
+    with pytest.raises(ValueError, match="similarity holds NaN"):
+        retrieval_scores(np.full((3, 5), np.nan), np.eye(3, 5, dtype=bool))
+
+
 def test_bad_input_is_refused():
     with pytest.raises(ValueError, match="truth must lie"):
         recognition_scores(np.zeros((1, 2)), np.array([2]))

@@ -21,6 +21,7 @@ from anymo_hf.evaluation.paired_embeddings import (
 from anymo_hf.evaluation.paper_results import paper_results
 from anymo_hf.evaluation.results_file import write_percent
 from anymo_hf.evaluation.system_recognition import SystemResults, SystemRow
+from anymo_hf.evaluation.system_results import TaskResults
 from anymo_hf.recordings.catalogue import DATASETS
 from anymo_hf.recordings.imu_recording import ImuRecording
 from anymo_hf.recordings.windows_file import WindowsFile
@@ -90,7 +91,7 @@ def test_every_number_of_the_paper_stands_in_a_table_beside_ours_or_alone(result
 def test_columns_of_the_paper_without_a_number_are_left_out_and_systems_without_a_row_say_why(results):
     (table, theirs) = tables.make_tables("bench", results)  # simulated people only
     assert not [name for name in table.head if "(paper)" in name] and len(theirs.head) == 2 + 4
-    assert cells(table, "MantisV2, fine-tuned")[0]["Windows of"] == "its weights are not here"
+    assert cells(table, "MantisV2")[0]["Windows of"] == "its weights are not here"
 
 
 def test_every_table_of_the_repository_can_be_made_and_written(results, tmp_path):
@@ -155,6 +156,25 @@ def test_a_system_without_the_compared_sets_is_not_in_the_radar(results):
     other = SystemResults("chance", "Chance", "nothing", "?", "", "0", None, 0, "0", (row("uci_hapt", 90),))
     write_percent(results / "recognition" / "chance.json", other)
     assert "Chance" not in figures.radar_values(results)[0]
+
+
+def test_captions_of_a_subset_stand_apart_and_beside_no_score_of_the_paper(results):
+    rows = [
+        {"dataset": "ego_exo4d", "subset": subset, "windows": count, "scores": {"rouge_l": 10.0 + count},
+         "captions": ["a person walks"] * count, "references": [f"{subset} walks"] * count}
+        for subset, count in (("all", 8), ("100", 3))
+    ]  # fmt: skip
+    for name, title, own in (("anymo", "AnyMo", rows), ("language_text", "Chat", rows[1:])):
+        found = TaskResults("captions", name, title, "?", "", "0", "0", tuple(own))
+        write_percent(results / "captions" / f"{name}.json", found)
+    table, *_ = tables.make_tables("captions", results)
+    (whole, part), (chat,) = ([line for line in cells(table, name) if line["Windows of"] == "ego_exo4d"]
+                              for name in ("AnyMo", "Chat"))  # fmt: skip
+    assert (whole["Subset"], part["Subset"], chat["Subset"]) == ("all", "100", "100")
+    assert whole["ROUGE-L (paper)"] != tables.NONE and part["ROUGE-L (paper)"] == tables.NONE
+    assert figures.radar_values(results)[0]["AnyMo"][6] == 18.0  # of all windows
+    drawn = figures._captions(results)
+    assert [box.get_title(loc="left") for box in drawn.axes[:2]] == ["ego exo4d windows", "ego exo4d, 100 of them, windows"]
 
 
 @pytest.mark.slow
@@ -229,4 +249,4 @@ def test_systems_trained_on_our_corpus_have_a_table_of_their_own(results):
 def test_systems_without_a_result_in_table_c_say_why(results):
     found = {table.title: table for table in tables.make_tables("few-labels", results)}
     rows = dict(found["Few labels and shifts of the setup: systems without a result"].rows)
-    assert rows["MantisV2, fine-tuned"] == "its weights are not here" and "Feature forest" not in rows
+    assert rows["MantisV2, fine-tuned in minutes"] == "its weights are not here" and "Feature forest" not in rows

@@ -14,7 +14,7 @@ from anymo_hf.annotation.language_client import Endpoint, LanguageClient
 from anymo_hf.annotation.stage_cache import StageCache
 from anymo_hf.systems.clip_text import ClipTextTower
 from anymo_hf.systems.comodo_student import COMODOStudent
-from anymo_hf.systems.deep_conv_lstm import DeepConvLSTM, DeepConvLSTMSettings
+from anymo_hf.systems.deep_conv_lstm import DeepConvLSTM, DeepConvLSTMBench, DeepConvLSTMSettings
 from anymo_hf.systems.imagebind import ImageBind, ImageBindPadded, ImageBindTowers
 from anymo_hf.systems.imu2clip import IMU2CLIP, IMU2CLIPEncoder, IMU2CLIPFixed
 from anymo_hf.systems.interface import load_system
@@ -24,6 +24,7 @@ from anymo_hf.systems.mantis import (
     Mantis,
     Mantis8MFrozen,
     MantisTraining,
+    MantisV2Bench,
     MantisV2FineTuned,
     MantisV2Frozen,
     MantisV2Scratch,
@@ -113,6 +114,7 @@ SMALL = {
     "comodo_student": lambda: COMODOStudent(small_retrained(retrained_systems()["comodo_objective"]).network.encoder),
     "anymo": lambda: load_system("anymo", CHECKPOINT),
     "deep_conv_lstm": lambda: DeepConvLSTM(DeepConvLSTMSettings(presentations=48)),
+    "deep_conv_lstm_bench": lambda: DeepConvLSTMBench(DeepConvLSTMSettings(presentations=48)),
     "unimts": lambda: UniMTS(small_unimts(), tokens),
     "imagebind": lambda: ImageBind(small_towers(), tokens),
     "imu2clip": lambda: IMU2CLIP(randomised(IMU2CLIPEncoder("released", 32, 16)), small_text(), tokens),
@@ -128,6 +130,7 @@ SMALL = {
     "mantis_v2": lambda: MantisV2Frozen(small_mantis()),
     "mantis_8m": lambda: Mantis8MFrozen(small_mantis(1)),
     "mantis_v2_finetuned": lambda: MantisV2FineTuned(small_mantis, MantisTraining(presentations=24, batch_size=8)),
+    "mantis_v2_bench": lambda: MantisV2Bench(small_mantis, MantisTraining(presentations=24, batch_size=8)),
     "mantis_v2_scratch": lambda: MantisV2Scratch(small_mantis, MantisTraining(presentations=24, batch_size=8)),
     "limu_bert": lambda: LimuBertFrozen(randomised(LimuBert(8, 16, 2, 2, 120))),
 }  # fmt: skip

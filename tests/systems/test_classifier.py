@@ -288,6 +288,30 @@ def test_trees_answer_beside_the_regression_from_five_windows_a_class(fitted, da
 
 
 @pytest.mark.slow
+def test_turned_copies_are_no_windows_of_their_own(data, monkeypatch):
+    windows, labels, _ = data
+    few = AnyMoClassifier(RELEASE, ("waist",), robust=True).fit(windows[::4], labels[::4], ["ann"] * 9)
+    assert few.few_ and few.trees_ is None  # three windows a class, however often they were turned
+    table = np.arange(4 * 36)[:, None] * [1.0]  # 36 windows, four times
+    rows, target = np.tile(np.arange(36), 4), np.repeat(np.arange(3), 12)
+    seen = []
+
+    class Learner:
+        def fit(self, table, target):
+            self.learned = set(table[:, 0].astype(int) % 36)
+            return self
+
+        def score(self, table, target):
+            seen.append(self.learned & set(table[:, 0].astype(int) % 36))
+            return 0.0
+
+    monkeypatch.setattr(classifier, "_logistic", lambda strength: Learner())
+    few.random_state = 0
+    few._choose(table, rows, target, np.array(["ann"] * 36))
+    assert len(seen) == 9 and not any(seen)  # no window stands on both sides of a fold
+
+
+@pytest.mark.slow
 def test_a_slow_device_is_taken_for_a_fast_one(data):
     """What is above 10 Hz is not learned from: a device of 20 Hz loses it."""
     windows, labels, people = data

@@ -113,6 +113,7 @@ def test_no_code_is_run_and_damaged_files_are_named(tmp_path):
     ("normwear", ["normwear_pretrain_ckpt.pth", "v1.0.0-alpha", "Apache-2.0"]),
     ("mantis_v2", ["model.safetensors", "paris-noah/MantisV2", "Apache-2.0"]),
     ("mantis_v2_finetuned", ["model.safetensors", "paris-noah/MantisV2"]),
+    ("mantis_v2_bench", ["model.safetensors", "paris-noah/MantisV2"]),
     ("mantis_8m", ["model.safetensors", "paris-noah/Mantis-8M"]),
     ("limu_bert", ["pretrain_base_uci_20_120.pt", "dapowan", "MIT"]),
 ])  # fmt: skip

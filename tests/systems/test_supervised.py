@@ -133,6 +133,19 @@ def test_bench_reads_what_the_paper_says():
         DeepConvLSTMSettings(last_step="first")
 
 
+def test_the_system_of_the_bench_shows_all_epochs_and_the_short_one_at_least_one():
+    assert load_system("deep_conv_lstm_bench").settings == BENCH and load_system("deep_conv_lstm").settings != BENCH
+    train = windows(12, 1.0)
+    for settings, epochs in (
+        (DeepConvLSTMSettings(samples=60, presentations=5), 1),
+        (DeepConvLSTMSettings(samples=60, presentations=30), 2),
+        (DeepConvLSTMSettings(samples=60, presentations=None, epochs=3), 3),
+    ):
+        system = DeepConvLSTM(settings)
+        system.fit(train, [one.label for one in train])
+        assert system.report() == {"epochs": epochs}
+
+
 def test_a_long_window_is_the_mean_of_its_pieces_and_loses_its_tail():
     train = windows(12, 1.0)
     system = DeepConvLSTM(DeepConvLSTMSettings(samples=60, presentations=24))

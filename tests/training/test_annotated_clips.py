@@ -203,6 +203,18 @@ def test_people_held_out_are_those_named(nymeria, tmp_path):
         build_corpus(tmp_path / "all", **options, held_out=["bruno_alder", "clara_alder", HELD_OUT_SUBJECTS[0]])
 
 
+def test_people_held_out_do_not_come_in_as_motion_files(nymeria, tmp_path):
+    options = OPTIONS | {"seeds": 1, "activities": ["standing"], "motion": nymeria[0]}
+    for folder, held_out, left in (("paper", None, "bruno clara"), ("named", ["clara_alder"], f"{HELD_OUT_SUBJECTS[0]} bruno")):
+        build_corpus(tmp_path / folder, **options, held_out=held_out)
+        people = {name for name in (HELD_OUT_SUBJECTS[0], "bruno", "clara") for clip in MotionCorpus(tmp_path / folder).clips
+                  if name in clip.name}  # fmt: skip
+        assert people == set(left.split())
+    everybody = [HELD_OUT_SUBJECTS[0], "bruno_alder", "clara_alder"]
+    with pytest.raises(ValueError, match="--motion: every sequence is of a person held out"):
+        build_corpus(tmp_path / "nobody", **options, held_out=everybody)
+
+
 def test_a_broken_recording_is_left_out_named_and_tried_again(nymeria, built, tmp_path, capsys):
     copy = shutil.copytree(nymeria[0], tmp_path / "nymeria", ignore=shutil.ignore_patterns("*.vrs"))
     (path,) = copy.glob("*clara*/body/xdata.npz")
@@ -249,8 +261,10 @@ def test_bad_annotations_are_refused(nymeria, tmp_path, change, message):
 
 
 def test_options_that_need_another_are_refused(nymeria, tmp_path):
-    with pytest.raises(ValueError, match="need --nymeria"):
+    with pytest.raises(ValueError, match="--annotations needs --nymeria"):
         build_corpus(tmp_path / "corpus", **OPTIONS | {"seeds": 1}, annotations=nymeria[1])
+    with pytest.raises(ValueError, match="--held-out needs --nymeria or --motion"):
+        build_corpus(tmp_path / "corpus", **OPTIONS | {"seeds": 1}, held_out=["bruno_alder"])
     with pytest.raises(ValueError, match="times must be one of"):
         build_corpus(tmp_path / "corpus", **OPTIONS, nymeria=nymeria[0], annotations=nymeria[1], times="utc")
     with pytest.raises(OSError, match="official|anymo_annotations"):

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from safetensors.torch import load_file
+from support.forked import finish_ranks, forked_ranks
 
 from anymo_hf.recordings.imu_recording import ImuRecording
 from anymo_hf.systems.interface import load_system
@@ -110,6 +112,26 @@ def test_bad_settings_are_said_in_one_line(root, accelerator, corpus_folder):
         train_system(SystemSettings(system="imagebind_objective", frames=[64], steps=1), root, accelerator)
     with pytest.raises(ValueError, match="system must be .*unimts_objective"):
         SystemSettings(system="imagebind")
+
+
+def train_one_rank(system, root):
+    train_system(settings(system, 3, batch_size=8), root, Accelerator())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("system", ["unimts_objective", "anymo_objective"])  # both graphs, whose norms see a batch
+def test_two_processes_learn_what_one_learns(system, root, accelerator, tmp_path):
+    plain = train_system(settings(system, 3, batch_size=8), root, accelerator)
+    weights = load_file(root / system / "model" / "model.safetensors")
+    shutil.rmtree(root / system)
+    finish_ranks(forked_ranks(train_one_rank, system, root, folder=tmp_path), tmp_path)
+    shared = json.loads((root / system / "metrics.json").read_text())
+    for name, loss in plain["losses"].items():
+        assert shared["losses"][name] == pytest.approx(loss, rel=1e-4)
+    found = load_file(root / system / "model" / "model.safetensors")
+    for name, value in weights.items():
+        # Adam's first steps are as large as the rate, whatever the gradient; where that is float noise they differ
+        assert (found[name] - value).abs().max() < 5e-3 and (found[name] - value).abs().float().mean() < 2e-4, name
 
 
 def test_a_turned_sensor_reads_both_triples_in_its_new_axes():

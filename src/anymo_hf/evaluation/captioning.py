@@ -50,21 +50,22 @@ def bert_f1(candidates: Sequence[str], references: Sequence[str], scorer: str) -
     except (OSError, ValueError) as error:
         raise OSError(f"BERT-F1 scorer {scorer!r} is not available ({error}); download it or leave it out") from error
 
-    def embed(text: str) -> torch.Tensor:
+    def embed(text: str) -> tuple[torch.Tensor, torch.Tensor]:
         batch = tokenizer(text, return_tensors="pt", truncation=True, max_length=512)
         hidden = encoder(**batch, output_hidden_states=True).hidden_states[SCORER_LAYERS.get(scorer, -1)][0]
         special = tokenizer.get_special_tokens_mask(batch["input_ids"][0].tolist(), already_has_special_tokens=True)
-        return torch.nn.functional.normalize(hidden[~torch.tensor(special, dtype=torch.bool)], dim=-1)
+        return torch.nn.functional.normalize(hidden, dim=-1), ~torch.tensor(special, dtype=torch.bool)
 
     scores = []
     pairs = list(zip(candidates, references, strict=True))
     for candidate, reference in tqdm(pairs, "BERT-F1", unit="caption", delay=1, leave=False, disable=None):
-        first, second = embed(candidate), embed(reference)
-        if not len(first) or not len(second):
+        (first, words), (second, others) = embed(candidate), embed(reference)
+        if not words.any() or not others.any():
             scores.append(0.0)
             continue
-        cosine = first @ second.T
-        precision, recall = float(cosine.max(1).values.mean()), float(cosine.max(0).values.mean())
+        cosine = first @ second.T  # as in the package, a word may match a special token, which itself does not count
+        precision = float(cosine.max(1).values[words].mean())
+        recall = float(cosine.max(0).values[others].mean())
         scores.append(2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0)
     return np.array(scores)
 

@@ -112,7 +112,7 @@ def radar_values(results: Path) -> tuple[dict[str, list[float]], list[str]]:
                 scores[3:5] = [row.get(way, {}).get("mrr", np.nan) for way in ("imu_to_text", "text_to_imu")]
     for one in task_results(results, "captions"):
         for row in one.rows:
-            if row["dataset"] == "ego_exo4d":
+            if (row["dataset"], row["subset"]) == ("ego_exo4d", "all"):
                 scores = found.setdefault(one.title, [np.nan] * 9)
                 names = ("bleu_1", "rouge_l", "meteor_f_mean", "bert_f1")
                 scores[5:] = [row["scores"].get(name, np.nan) for name in names]
@@ -165,7 +165,8 @@ def _captions(results: Path) -> Figure | None:
     parts: dict[str, dict[str, tuple[list[str], list[str]]]] = {}
     for one in task_results(results, "captions"):
         for row in one.rows:
-            parts.setdefault(row["dataset"], {})[one.title] = (row["captions"], row["references"])
+            name = row["dataset"] if row["subset"] == "all" else f"{row['dataset']}, {row['subset']} of them,"
+            parts.setdefault(name, {})[one.title] = (row["captions"], row["references"])
     simulated = read_json(results / "captioning.json")
     if simulated is not None:
         parts.setdefault("simulated", {})["AnyMo"] = (simulated["captions"], simulated["references"])

@@ -70,8 +70,9 @@ def evaluate_label_retrieval(
         windows = list(read_windows(name, Path(data) / name))
         labels = [label for label in DATASETS[name].labels if any(one.label == label for one in windows)]
         truth = np.array([labels.index(str(one.label)) for one in windows])
-        chosen = stratified_subset(truth, most, seed=0)
-        windows, truth = [windows[row] for row in chosen], truth[chosen]
+        windows = [windows[row] for row in stratified_subset(truth, most, seed=0)]
+        labels = [label for label in labels if any(one.label == label for one in windows)]  # a rare one may be left out
+        truth = np.array([labels.index(str(one.label)) for one in windows])
         values = mean_average_precision(system.score(windows, labels), truth), chance_precision(truth, len(labels))
         found.append(LabelRetrieval(name, len(windows), len(labels), *(round(100 * value, 1) for value in values)))
     return found

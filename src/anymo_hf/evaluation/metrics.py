@@ -93,13 +93,15 @@ def retrieval_scores(similarity: np.ndarray, positive: np.ndarray) -> dict[str, 
         recall_at_1, recall_at_5, recall_at_10 and mrr.
 
     Raises:
-        ValueError: shapes that differ, or a query without a positive.
+        ValueError: shapes that differ, NaN, or a query without a positive.
     """
     similarity, positive = np.asarray(similarity, dtype=float), np.asarray(positive, dtype=bool)
     if similarity.shape != positive.shape or similarity.ndim != 2:
         raise ValueError(
             f"similarity and positive must share (queries, candidates): {similarity.shape}, {positive.shape}"
         )
+    if np.isnan(similarity).any():
+        raise ValueError("similarity holds NaN; check the embeddings that it is made of")
     if not positive.any(1).all():
         raise ValueError(f"query {int(np.flatnonzero(~positive.any(1))[0])} has no positive candidate")
     best = np.where(positive, similarity, -np.inf).max(1, keepdims=True)

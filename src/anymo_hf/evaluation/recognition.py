@@ -233,16 +233,16 @@ def _find_datasets(
 def _evaluate_dataset(
     model, processor, name, folder, batch_size, max_windows, seed, text_prompt, segments
 ) -> RecognitionRow:
-    file = folder.with_name(f"{name}.parquet")
-    if file.is_file():
+    windows, note = read_windows(name, folder, segments), DATASETS[name].note
+    if folder.with_name(f"{name}.parquet").is_file() or DATASETS[name].paper_split is not None:
         held = load_windows(name, folder.parent, segments)
-        windows = (held.recordings[row] for row in held.rows("paper"))
-    else:
-        windows = read_windows(name, folder, segments)
+        windows, note = (held.recordings[row] for row in held.rows("paper")), held.note
     recordings = list(tqdm(windows, f"{name}: reading", unit="window", delay=1, leave=False, disable=None))
     if not recordings:
         raise ValueError(f"{folder}: no labelled window found")
-    (row,) = score_recordings(model, processor, name, recordings, batch_size, max_windows, seed, [text_prompt])
+    (row,) = score_recordings(
+        model, processor, name, recordings, batch_size, max_windows, seed, [text_prompt], note
+    )
     return row
 
 
@@ -255,6 +255,7 @@ def score_recordings(
     max_windows: int | None = None,
     seed: int = 0,
     text_prompts: Sequence[str] = ("learned",),
+    note: str = "",
 ) -> list[RecognitionRow]:
     """Scores labelled windows that have been read, one row for each of `text_prompts`; windows are embedded once.
 
@@ -263,6 +264,7 @@ def score_recordings(
         recordings: its windows.
         model, processor, batch_size, max_windows, seed: as in `evaluate_recognition`.
         text_prompts: keys of `TEXT_PROMPTS`.
+        note: what differs from the paper's windows.
     """
     labels = tuple(DATASETS[name].labels)
     truth = np.array([labels.index(recording.label) for recording in recordings])
@@ -271,11 +273,11 @@ def score_recordings(
     imu = embed_windows(model, processor, [recordings[i] for i in chosen], batch_size, name)
     wrist = processor.feature_extractor.wrist
     people = np.array([recordings[i].subject for i in chosen])
-    return [_score(name, imu @ text.T, truth[chosen], len(recordings), wrist, people) for text in texts]
+    return [_score(name, imu @ text.T, truth[chosen], len(recordings), wrist, people, note) for text in texts]
 
 
 def _score(
-    name: str, similarity: np.ndarray, truth: np.ndarray, available: int, wrist: str, people: np.ndarray
+    name: str, similarity: np.ndarray, truth: np.ndarray, available: int, wrist: str, people: np.ndarray, note: str
 ) -> RecognitionRow:
     labels = tuple(DATASETS[name].labels)
     ours, majority = recognition_scores(similarity, truth), majority_scores(truth, len(labels))
@@ -283,7 +285,7 @@ def _score(
     confusion = np.zeros((len(labels), len(labels)), dtype=int)
     np.add.at(confusion, (truth, similarity.argmax(1)), 1)
     dataset, paper = DATASETS[name], paper_results("recognition").get(name, {})
-    notes = (dataset.note, WRIST_NOTES[wrist] if dataset.wrist_on_hand else "")
+    notes = (note, WRIST_NOTES[wrist] if dataset.wrist_on_hand else "")
     return RecognitionRow(
         dataset=name,
         windows=len(truth),

@@ -259,7 +259,7 @@ def _choices(results: Path) -> list[Table]:
 # systems of the paper that stand under another name here
 _NAMED_HERE = {
     "IMUGPT": "imugpt_objective", "Gemma 4 26B": "language_text", "Gemma 4 26B, text": "language_text",
-    "Gemma 4 26B, plot": "language_plot", "GPT-5.4 Mini": "language_text", "MantisV2": "mantis_v2_finetuned",
+    "Gemma 4 26B, plot": "language_plot", "GPT-5.4 Mini": "language_text", "MantisV2": "mantis_v2_bench",
     "COMODO": "comodo_student",
 }  # fmt: skip
 _HERE = _MISSING | dict.fromkeys(("nothing", "training"), "data not at hand") | {"corpus": "only re-trained here"}
@@ -363,24 +363,28 @@ def _retrieval(results: Path) -> list[Table]:
 def _captions(results: Path) -> list[Table]:
     names = ("bleu_1", "bleu_4", "rouge_l", "meteor_f_mean", "bert_f1", "minilm_cosine")
     rows, shown = [], set()
-    found: list[tuple[str, str, int, dict[str, float], dict[str, str]]] = []
+    found: list[tuple[str, str, str, int, dict[str, float], dict[str, str]]] = []
     for one in task_results(results, "captions"):
         found += [
-            (one.title, row["dataset"], row["windows"], row["scores"], row.get("missing", {})) for row in one.rows
+            (one.title, row["dataset"], row["subset"], row["windows"], row["scores"], row.get("missing", {}))
+            for row in one.rows
         ]
     simulated = read_json(results / "captioning.json")
     if simulated is not None:
         ways = {"AnyMo": simulated} | ({"AnyMo, selected": simulated["selected"]} if "selected" in simulated else {})
         missing = simulated.get("missing", {})
-        found += [(title, "simulated", simulated["windows"], one["scores"], missing) for title, one in ways.items()]
-    for title, dataset, windows, scores, missing in found:
-        theirs = paper_results("captioning").get(dataset, {}).get(title)
+        found += [
+            (title, "simulated", "all", simulated["windows"], one["scores"], missing) for title, one in ways.items()
+        ]
+    for title, dataset, subset, windows, scores, missing in found:
+        theirs = paper_results("captioning").get(dataset, {}).get(title) if subset == "all" else None
         cells = [f"{scores[name]:.1f}" if name in scores else missing.get(name, "not asked") for name in names]
-        rows.append((title, dataset, f"{windows:,}", *cells, *_cells(theirs, 5)))
-        shown.add((dataset, title))
+        rows.append((title, dataset, subset, f"{windows:,}", *cells, *_cells(theirs, 5)))
+        if subset == "all":
+            shown.add((dataset, title))
     if not rows:
         return []
-    head = ("System", "Windows of", "Windows", *(_SCORES[name] for name in names),
+    head = ("System", "Windows of", "Subset", "Windows", *(_SCORES[name] for name in names),
             *(f"{_SCORES[name]} (paper)" for name in paper_columns("captioning")))  # fmt: skip
     note = (
         "In percent, one reference each, greedy; \"selected\" is `select_captions`. The authors' code computes METEOR's "
@@ -398,14 +402,15 @@ def _bench(results: Path) -> list[Table]:
             theirs = paper_results("bench").get(row["setting"], {}).get(one.title)
             theirs = None if row.get("simulated") else theirs
             rows.append((one.title, row["setting"], "simulated" if row.get("simulated") else "Nymeria",
-                         f"{row['trained_on']:,}", f"{row['windows']:,}", f"{row['classes']}", f"{row['chance']:.1f}",
-                         *_cells([row[name] for name in names], 3), *_cells(theirs, 3)))  # fmt: skip
+                         f"{row['trained_on']:,}", f"{row.get('report', {}).get('epochs', NONE)}", f"{row['windows']:,}",
+                         f"{row['classes']}", f"{row['chance']:.1f}", *_cells([row[name] for name in names], 3),
+                         *_cells(theirs, 3)))  # fmt: skip
             shown.add(("simulated" if row.get("simulated") else row["setting"], one.title))
     if not rows:
         return []
     run = {one.system for one in task_results(results, "bench")}
-    rows += [(name, NONE, why, *[NONE] * (4 + 2 * len(names))) for name, why in _without(run, "C")]
-    head = ("System", "Setting", "Windows of", "Trained on", "Windows", "Classes", "Chance",
+    rows += [(name, NONE, why, *[NONE] * (5 + 2 * len(names))) for name, why in _without(run, "C")]
+    head = ("System", "Setting", "Windows of", "Trained on", "Epochs", "Windows", "Classes", "Chance",
             *(_SCORES[name] for name in names), *(f"{_SCORES[name]} (paper)" for name in names))  # fmt: skip
     note = (
         "In percent. Simulated people (`anymo bench simulate`): two devices a place; AnyMo was trained on others of the "

@@ -148,7 +148,8 @@ class ImuClassificationPipeline(_ImuPipeline):
     """`pipeline("imu-classification")`: which label of a fine-tuned classifier a recording shows.
 
     The result is `[{"score", "label"}, ...]`, best first, the labels being those of `config.id2label`; `top_k` shortens it.
-    Long recordings are cut as in zero-shot classification. A model whose classifier was never trained is refused.
+    Long recordings are cut as in zero-shot classification; of their pieces the embeddings are averaged, or the scores where
+    the model reads raw windows. A model whose classifier was never trained is refused.
     """
 
     def _sanitize_parameters(self, top_k: int | None = None, **kwargs):

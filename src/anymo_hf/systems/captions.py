@@ -15,7 +15,7 @@ from .answer_likelihood import answer_log_probabilities
 from .embeddings import embed_codes, embed_texts
 
 _CODE = re.compile(r"<imu_\w+>")
-# set on simulated windows 100 to 300, which no score reads (training/EXPERIMENTS.md)
+# set on simulated windows 100 to 300, which the score of 100 windows does not read (training/EXPERIMENTS.md)
 _NEAREST = 40  # sentences that the language model is asked about
 _LIKELIHOOD = 0.05  # cosine that a nat a token is worth
 

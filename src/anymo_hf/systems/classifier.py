@@ -156,7 +156,7 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
             statistics = np.concatenate([statistics] * (1 + _MOUNTINGS))
             latents = np.concatenate([latents, *more])
             rows = np.tile(rows, 1 + _MOUNTINGS)
-        self._fit_linear(statistics, latents, target[rows], None if people is None else people[rows])
+        self._fit_linear(statistics, latents, rows, target, people)
         self.networks_: list[WindowNetwork] = []
         self.network_share_ = 0.0
         if self.method == "full":
@@ -452,13 +452,16 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         return np.concatenate([first, share * second], axis=1)
 
     def _fit_linear(
-        self, statistics: np.ndarray, latents: np.ndarray, target: np.ndarray, people: np.ndarray | None
-    ) -> None:
+        self, statistics: np.ndarray, latents: np.ndarray, rows: np.ndarray, target: np.ndarray,
+        people: np.ndarray | None,
+    ) -> None:  # fmt: skip
+        """`rows`: which window each row of the features is; `target`, `people`: of the windows."""
         self._scaling(statistics, latents)
         table = self._table(statistics, latents)
-        self.strength_ = self.regularization or self._choose(table, target, people)
+        self.strength_ = self.regularization or self._choose(table, rows, target, people)
+        self.few_ = int(np.bincount(target[np.unique(rows)]).min()) < _FEWEST
+        target = target[rows]
         self.coefficients_, self.intercepts_ = _per_class(_logistic(self.strength_).fit(table, target))
-        self.few_ = int(np.bincount(target).min()) < _FEWEST
         plain = table[:, : statistics.shape[1]]  # on latents, too, the trees named fewer windows of ClassyGlass right
         self.trees_ = (
             grow_trees(plain, target, self.random_state, int(self.trees)) if self.trees > 0 and not self.few_ else None
@@ -475,10 +478,15 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
             scores = scores + (few if self.few_ else many) * self._prior(embeddings)
         return scores
 
-    def _choose(self, table: np.ndarray, target: np.ndarray, people: np.ndarray | None) -> float:
-        """The strength that names most windows of people it has not seen; the usual one where there is too little."""
+    def _choose(self, table: np.ndarray, rows: np.ndarray, target: np.ndarray, people: np.ndarray | None) -> float:
+        """The strength that names most windows of people it has not seen; the usual one where there is too little.
+
+        All turned copies of a window are on one side.
+        """
         if people is None or not (splits := self._splits(target, people, 5)):
             return _USUAL
+        splits = [(np.flatnonzero(np.isin(rows, a)), np.flatnonzero(np.isin(rows, b))) for a, b in splits]
+        target = target[rows]
         right = {
             strength: np.mean(
                 [_logistic(strength).fit(table[a], target[a]).score(table[b], target[b]) for a, b in splits]
@@ -545,7 +553,7 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
                 part, own = copy.copy(self), np.isin(rows, train)
                 part._checkpoint = self._checkpoint  # which copies leave behind
                 part.regularization = self.strength_
-                part._fit_linear(statistics[own], latents[own], target[rows[own]], None)
+                part._fit_linear(statistics[own], latents[own], rows[own], target, None)
                 linear[test] = part._linear_scores(*(None if f is None else f[test] for f in features))
         left_out = np.isfinite(found).all(1)
         self.network_share_ = _best_share(linear[left_out], found[left_out], target[left_out])

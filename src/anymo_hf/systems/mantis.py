@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -341,7 +341,8 @@ class MantisTraining:
 
     Args:
         epochs: passes through the training windows; warm_up: of them, with a rising rate, before a cosine.
-        presentations: windows shown at most, so that a laptop is done in minutes; None: all `epochs`.
+        presentations: windows shown, in whole epochs, at least one, so that a laptop is done in minutes; None: all
+            `epochs`.
         head: "batch_norm" (package 1.1) or "layer_norm" (before) in front of the linear layer.
     """
 
@@ -362,20 +363,26 @@ BENCH = MantisTraining(presentations=None, batch_size=256)
 
 
 class MantisV2FineTuned(System):
-    """MantisV2 and a classifier on its class tokens, all of it trained; scores are log-probabilities."""
+    """MantisV2 and a classifier on its class tokens, all of it trained; scores are log-probabilities.
 
-    name, title, requires, licence = "mantis_v2_finetuned", "MantisV2, fine-tuned", "weights", V2_WEIGHTS.licence
+    Attributes:
+        recipe: how `load` has it trained.
+    """
+
+    recipe: ClassVar[MantisTraining] = MantisTraining()
+    name, title, requires, licence = "mantis_v2_finetuned", "MantisV2, fine-tuned in minutes", "weights", V2_WEIGHTS.licence
 
     def __init__(self, make: Callable[[], Mantis], training: MantisTraining | None = None, seed: int = 0):
         self.make, self.training, self.seed = make, training or MantisTraining(), seed
         self.placements: tuple[str, ...] = ()
+        self.epochs = 0
 
     @classmethod
     def load(cls, source: str | None = None, seed: int = 0) -> MantisV2FineTuned:
         """`source`: model.safetensors, its folder or Hub id; each `fit` begins with those weights."""
         path = V2_WEIGHTS.find(source)
         load_mantis(path, 2)  # a wrong file should show now
-        return cls(lambda: load_mantis(path, 2), seed=seed)
+        return cls(lambda: load_mantis(path, 2), cls.recipe, seed)
 
     def fit(
         self, recordings: Sequence[ImuRecording], labels: Sequence[str], groups: Sequence[str] | None = None
@@ -419,7 +426,7 @@ class MantisV2FineTuned(System):
                         loss.backward()
                         optimiser.step()
                     schedule.step()
-        self.network, self.head, self.placements = network.eval(), head.eval(), placements
+        self.network, self.head, self.placements, self.epochs = network.eval(), head.eval(), placements, epochs
 
     def score(self, recordings: Sequence[ImuRecording], labels: Sequence[str]) -> np.ndarray:
         """As `System.score`.
@@ -437,10 +444,20 @@ class MantisV2FineTuned(System):
         found = run_batches(run, windows, device_of(self.network), 32)
         return scores_of_labels(found, self.classes, labels, unseen=-1e3)
 
+    def report(self) -> dict[str, Any]:
+        """How often it saw each window of training."""
+        return {"epochs": self.epochs}
+
     @staticmethod
     def _embed(network: Mantis, windows: torch.Tensor) -> torch.Tensor:
         batch, channels, samples = windows.shape
         return network(windows.reshape(-1, samples)).reshape(batch, channels * network.dim)
+
+
+class MantisV2Bench(MantisV2FineTuned):
+    """MantisV2 with all the epochs of the paper's Bench, for a GPU."""
+
+    name, title, recipe = "mantis_v2_bench", "MantisV2", BENCH
 
 
 class MantisV2Scratch(MantisV2FineTuned):

@@ -8,10 +8,11 @@ from functools import cache, partial
 from pathlib import Path
 
 from ..motion.procedural import ACTIVITIES, EVERYDAY, HELD_OUT_SEED, get_activity
+from ..nymeria.sequence import HELD_OUT_SUBJECTS, read_metadata
 from ..simulation.archive.decoded import decode_archive
 from ..simulation.archive.reader import Archive
 from ..simulation.archive.simulate import motion_jobs, procedural_job
-from ..simulation.archive.writer import storage_recipe, write_archive
+from ..simulation.archive.writer import RecordingJob, storage_recipe, write_archive
 from .annotated_clips import annotated_jobs, count_windows
 from .captured_clips import FRAME_RATE, captured_recordings
 from .corpus import MotionCorpus
@@ -53,7 +54,8 @@ def build_corpus(
             `nymeria` only.
         frames: length of a clip at 60 Hz.
         activities: keys of `ACTIVITIES`; all when left out.
-        motion: folder searched for motion files of every format of `read_motion`.
+        motion: folder searched for motion files of every format of `read_motion`; of Nymeria sequences in it, too, those
+            of `held_out` are left out.
         workers: processes.
         progress: show a bar.
         everyday_times: so many times as many people for the activities of `EVERYDAY`.
@@ -81,8 +83,10 @@ def build_corpus(
         raise ValueError(
             f"seeds times everyday_times must lie between {least} and {HELD_OUT_SEED}, got {seeds} x {everyday_times}"
         )
-    if nymeria is None and (annotations is not None or held_out is not None):
-        raise ValueError("--annotations and --held-out need --nymeria, the folder of sequences")
+    if nymeria is None and annotations is not None:
+        raise ValueError("--annotations needs --nymeria, the folder of sequences")
+    if nymeria is None and motion is None and held_out is not None:
+        raise ValueError("--held-out needs --nymeria or --motion, the folder of sequences")
     if frames < 120:
         raise ValueError(f"frames must be at least 120 (two seconds), got {frames}")
     recipe = storage_recipe(FRAME_RATE) | {"code": _motion_code()}
@@ -93,7 +97,8 @@ def build_corpus(
     ]
     cut = recipe | {"clip_frames": frames}
     if motion is not None:
-        jobs += motion_jobs(Path(motion), cut, partial(captured_recordings, frames=frames))
+        captured = motion_jobs(Path(motion), cut, partial(captured_recordings, frames=frames))
+        jobs += _without_people(captured, HELD_OUT_SUBJECTS if held_out is None else held_out)
     known = {}
     if nymeria is not None:
         annotated, known = annotated_jobs(frames, cut, nymeria, annotations, times, held_out)
@@ -110,3 +115,24 @@ def build_corpus(
             f"finished recordings in {folder} are kept: run the same command again"
         ) from error
     return len(MotionCorpus(folder))
+
+
+def _without_people(jobs: Sequence[RecordingJob], people: Sequence[str]) -> list[RecordingJob]:
+    """The jobs but those whose source is a Nymeria sequence of one of these people.
+
+    Raises:
+        ValueError: none is left.
+    """
+
+    def is_theirs(source: Path | None) -> bool:
+        if source is None or not source.is_dir():
+            return False
+        try:
+            return read_metadata(source).subject in people
+        except ValueError:  # the job meets it again and reports it
+            return False
+
+    kept = [job for job in jobs if not is_theirs(job.source)]
+    if jobs and not kept:
+        raise ValueError(f"--motion: every sequence is of a person held out ({', '.join(people)}); give others")
+    return kept

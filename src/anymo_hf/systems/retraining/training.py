@@ -23,6 +23,7 @@ from ...training.processes import gather_rows, local_part
 from ...training.sentence_vectors import shared_vectors
 from ...training.settings import check_views
 from ...training.stages.encoder import VIEW_ROWS, EncoderBatch, batch_views
+from ...training.synchronized_norm import synchronize_norms
 from ...training.training_loop import run_steps
 from ...training.worn_setups import visible_masks
 from ..retrained import CONFIG, FILES, WEIGHTS, Retrained, VirtualForest, retrained_systems
@@ -122,6 +123,8 @@ def _align(
     generator = torch.Generator().manual_seed(settings.seed)
     network.objective.begin(windows.vectors.cpu(), generator)
     network.to(accelerator.device)
+    if accelerator.num_processes > 1:  # the objective's own norm sees the rows of all processes as it is
+        synchronize_norms(network.encoder)
     own, predicts = local_part(range(settings.batch_size), accelerator), hasattr(network.encoder, "learn")
 
     def step(number: int, shared: np.random.Generator) -> dict[str, torch.Tensor]:
