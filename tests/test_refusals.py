@@ -13,7 +13,7 @@ from anymo_hf.motion.read_motion import read_motion
 from anymo_hf.recordings.catalogue import DATASETS
 from anymo_hf.recordings.devices.export import read_export
 from anymo_hf.recordings.imu_recording import ImuRecording
-from anymo_hf.refusals import refusing
+from anymo_hf.refusals import parse_json, refusing
 from anymo_hf.simulation.archive.manifest import ShardEntry
 from anymo_hf.simulation.archive.reader import check_file
 
@@ -111,3 +111,10 @@ def test_a_name_in_a_manifest_that_no_disk_takes_is_refused_in_words(tmp_path):
     assert caught.value.errno is None and len(str(caught.value)) < 700
     with pytest.raises(OSError, match=r"walk\.safetensors is missing; run the same"):
         check_file(tmp_path, ShardEntry("walk.safetensors", "0" * 64, 3))
+
+
+def test_json_that_is_nested_too_deep_is_damage_as_any_other():
+    assert parse_json(b'{"a": [1]}') == {"a": [1]}
+    for text in ("[" * 100_000, '{"a":' * 100_000, "{"):
+        with pytest.raises(ValueError):
+            parse_json(text)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from .interruption import lacks_memory
 
@@ -94,3 +96,11 @@ def _name(path: Path) -> str:
 def shortened(said: str) -> str:
     """A sentence with its middle left out where it is endless."""
     return said if len(said) <= _LONGEST else f"{said[: _LONGEST // 2]} ... {said[-_LONGEST // 3 :]}"
+
+
+def parse_json(text: str | bytes) -> Any:
+    """As `json.loads`; what is nested too deep for it is a ValueError as any other damage."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error

@@ -174,7 +174,10 @@ def test_captions_of_a_subset_stand_apart_and_beside_no_score_of_the_paper(resul
     assert whole["ROUGE-L (paper)"] != tables.NONE and part["ROUGE-L (paper)"] == tables.NONE
     assert figures.radar_values(results)[0]["AnyMo"][6] == 18.0  # of all windows
     drawn = figures._captions(results)
-    assert [box.get_title(loc="left") for box in drawn.axes[:2]] == ["ego exo4d windows", "ego exo4d, 100 of them, windows"]
+    assert [box.get_title(loc="left") for box in drawn.axes[:2]] == [
+        "ego exo4d windows",
+        "ego exo4d, 100 of them, windows",
+    ]
 
 
 @pytest.mark.slow

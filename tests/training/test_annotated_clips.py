@@ -205,7 +205,8 @@ def test_people_held_out_are_those_named(nymeria, tmp_path):
 
 def test_people_held_out_do_not_come_in_as_motion_files(nymeria, tmp_path):
     options = OPTIONS | {"seeds": 1, "activities": ["standing"], "motion": nymeria[0]}
-    for folder, held_out, left in (("paper", None, "bruno clara"), ("named", ["clara_alder"], f"{HELD_OUT_SUBJECTS[0]} bruno")):
+    named = f"{HELD_OUT_SUBJECTS[0]} bruno"
+    for folder, held_out, left in (("paper", None, "bruno clara"), ("named", ["clara_alder"], named)):
         build_corpus(tmp_path / folder, **options, held_out=held_out)
         people = {name for name in (HELD_OUT_SUBJECTS[0], "bruno", "clara") for clip in MotionCorpus(tmp_path / folder).clips
                   if name in clip.name}  # fmt: skip

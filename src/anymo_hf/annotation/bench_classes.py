@@ -23,6 +23,7 @@ from pathlib import Path
 from statistics import median
 
 from ..motion.activity_labels import anymo180
+from ..refusals import parse_json
 
 _FILE = Path(__file__).with_name("bench_classes.json")
 SPACES = ("fine150", "core50")
@@ -226,7 +227,7 @@ def read_label_space(path: str | Path, name: str, members: Mapping[str, str] | N
         labels = [label for label in labels if label not in EXCLUDED_LABELS]
     else:
         try:
-            entries = json.loads(path.read_text(encoding="utf-8"))
+            entries = parse_json(path.read_text(encoding="utf-8"))
             pairs = sorted((int(entry["label_id"]), str(entry["label"])) for entry in entries)
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(f"{path}: must be a JSON list of label_id and label ({error!r})") from error

@@ -15,7 +15,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +27,7 @@ import pandas as pd
 
 from ..atomic_write import write_json
 from ..motion.activity_labels import anymo180
+from ..refusals import parse_json
 from ..thread_room import WITHOUT_THREADS
 from .audit import audit_case, cases_of, decide, export_proposals
 from .augmentation import STYLES, augment
@@ -322,7 +322,7 @@ class Curation:
         if not path.is_file():
             raise OSError(f"{path} is missing; run anymo annotate cluster first")
         try:
-            return [Candidate(**item) for item in json.loads(path.read_text(encoding="utf-8"))]
+            return [Candidate(**item) for item in parse_json(path.read_text(encoding="utf-8"))]
         except (ValueError, TypeError) as error:
             raise ValueError(f"{path}: damaged ({error}); run anymo annotate cluster again") from error
 

@@ -22,6 +22,7 @@ import httpx2
 from huggingface_hub import InferenceClient, get_token
 from huggingface_hub.errors import HfHubHTTPError, InferenceTimeoutError, OfflineModeIsEnabled
 
+from ..refusals import parse_json
 from .stage_cache import StageCache, key_of
 
 Item = TypeVar("Item")
@@ -556,7 +557,7 @@ def _understand(reply: dict[str, Any], read: Callable[[dict[str, Any]], Any]) ->
     if reply.get("finish") == "length":
         return "cut_off", "the reply was cut off"
     try:
-        parsed = json.loads(text)
+        parsed = parse_json(text)
     except ValueError as error:
         return "broken_json", f"it is not JSON ({error})"
     if not isinstance(parsed, dict):

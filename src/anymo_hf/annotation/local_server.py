@@ -15,6 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from ..refusals import parse_json
+
 MODEL = "SmolLM2-135M-Instruct"
 _FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _LONGEST_TEXT = 48  # tokens of one text in a schema
@@ -75,7 +77,7 @@ class LocalServer:
 
             def do_POST(self) -> None:
                 try:
-                    body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                    body = parse_json(self.rfile.read(int(self.headers["Content-Length"])))
                     status, reply = 200, outer.answer(body)
                 except (ValueError, KeyError, TypeError) as error:
                     status, reply = 400, {"error": {"message": str(error), "type": "invalid_request_error"}}

@@ -6,7 +6,6 @@ may hold another name; rows with the same name become one class. `note` is their
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from ..atomic_write import write_json
+from ..refusals import parse_json
 from .merging import Candidate, slash_label
 from .windows_table import write_table
 
@@ -143,7 +143,7 @@ def read_vocabulary(path: str | Path) -> dict[str, int]:
     """
     path = Path(path)
     try:
-        labels = {str(label): int(count) for label, count in json.loads(path.read_text(encoding="utf-8"))}
+        labels = {str(label): int(count) for label, count in parse_json(path.read_text(encoding="utf-8"))}
     except FileNotFoundError as error:
         raise OSError(f"{path}: no such file; import a review, or use --vocabulary anymo-180") from error
     except (ValueError, TypeError) as error:

@@ -11,7 +11,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from ..refusals import refusing
+from ..refusals import parse_json, refusing
 
 
 def key_of(*parts: Any) -> str:
@@ -68,8 +68,8 @@ class StageCache:
                 if not line.endswith(b"\n"):
                     break  # killed while writing it
                 try:
-                    offsets[json.loads(line)["key"]] = end
-                except (ValueError, TypeError, KeyError, RecursionError) as error:
+                    offsets[parse_json(line)["key"]] = end
+                except (ValueError, TypeError, KeyError) as error:
                     raise ValueError(
                         f"{self.path}, line {number}: damaged ({error!r}); delete this line, its answer is asked for again"
                     ) from error

@@ -7,7 +7,6 @@ understood, too.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from ..atomic_write import replacing
 from ..motion.formats.nymeria_sequence import read_xdata
 from ..nymeria.narration import read_narrations
 from ..nymeria.sequence import find_time_map, read_metadata, sequence_folders
-from ..refusals import refusing, shortened
+from ..refusals import parse_json, refusing, shortened
 from ..thread_room import WITHOUT_THREADS
 
 COLUMNS = ("sample_id", "session_id", "subject_id", "start_time_sec", "end_time_sec", "narration")
@@ -137,7 +136,7 @@ def _read(path: Path) -> pd.DataFrame:
 
 def _json_row(number: int, line: str) -> dict[str, Any]:
     try:
-        row = json.loads(line)
+        row = parse_json(line)
     except ValueError as error:
         raise ValueError(f"line {number}: {error}") from error
     if not isinstance(row, dict):

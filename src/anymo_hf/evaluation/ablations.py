@@ -23,6 +23,7 @@ from ..modeling.modeling_anymo import AnyMoModel
 from ..modeling.processing_anymo import AnyMoProcessor
 from ..recordings.catalogue import DATASETS, read_windows
 from ..recordings.imu_recording import ImuRecording
+from ..refusals import parse_json
 from ..training.build_corpus import build_corpus
 from ..training.corpus import MotionCorpus
 from ..training.settings import (
@@ -190,7 +191,7 @@ def evaluate_variant(
 def read_results(path: Path, common: dict) -> dict:
     """Results of an earlier run that had the same `common` part, else that part alone."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         content = {}
     except ValueError as error:

@@ -168,7 +168,11 @@ def evaluate_bench(
             raise ValueError(f"{setting.name}: no test window has a class of training; build the Bench again")
         kept = [known[row] for row in stratified_subset(np.array([ids[row] for row in known]), max_test, seed)]
         row = key | bench_row(system, [test[row] for row in kept], labels)
-        row |= windows | {"trained_on": trained_on, "unknown_classes": len(test) - len(known), "report": system.report()}
+        row |= windows | {
+            "trained_on": trained_on,
+            "unknown_classes": len(test) - len(known),
+            "report": system.report(),
+        }
         results = add_rows(path, results, [row], tuple(key))
         yield (
             f"{setting.name}: Acc@1 {row['accuracy_at_1']:.1f}, Acc@5 {row['accuracy_at_5']:.1f}, macro-F1 "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ import pyarrow.parquet as pq
 
 from ..annotation.bench_classes import OFFICIAL_CONFIGS, PUBLISHED, space_of
 from ..markdown import table
+from ..refusals import parse_json
 
 BODY_POSITION = "head+left_wrist+right_wrist"
 CHANNELS = tuple(
@@ -172,7 +172,7 @@ def bench_statistics(repository: str | Path, progress: bool = False) -> dict[str
     result = {}
     info = Path(repository) / "metadata" / "dataset_info.json"
     try:
-        summaries = json.loads(info.read_text(encoding="utf-8")).get("summaries", {}) if info.is_file() else {}
+        summaries = parse_json(info.read_text(encoding="utf-8")).get("summaries", {}) if info.is_file() else {}
     except (ValueError, AttributeError) as error:
         raise ValueError(f"{info}: not the builder's JSON ({error}); build it again, or delete this file") from error
     for config, splits in find_configs(repository).items():

@@ -20,7 +20,6 @@ training people, never of the test. A run that was stopped goes on where it was.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -40,6 +39,7 @@ from ..atomic_write import replacing_folder, write_json
 from ..markdown import table
 from ..modeling.collator_anymo import AnyMoCollator
 from ..recordings.catalogue import DATASETS, read_windows
+from ..refusals import parse_json
 from ..systems.feature_forest import TREES, window_features
 from . import finetuning
 from .finetuning import FinetuneSettings, split_people, take_share
@@ -238,7 +238,7 @@ def read_results(path: Path, settings: dict[str, Any]) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
         earlier = content["runs"]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is damaged ({error}); delete it") from error

@@ -16,6 +16,7 @@ from ..motion.procedural.registry import ACTIVITIES
 from ..motion.procedural.simulate import HELD_OUT_SEED
 from ..recordings.imu_recording import ImuRecording
 from ..recordings.windows_file import WindowsFile
+from ..refusals import parse_json
 from ..systems.interface import System
 
 FOLDER = "embeddings"
@@ -88,7 +89,7 @@ def read_embeddings(path: str | Path) -> PairedEmbeddings:
         ValueError: another or a damaged file.
     """
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = parse_json(Path(path).read_text(encoding="utf-8"))
         vectors = np.array(content.pop("vectors"), dtype=float)
         found = PairedEmbeddings(
             **content | {"labels": tuple(content["labels"]), "real": tuple(content["real"])}, vectors=vectors

@@ -240,9 +240,7 @@ def _evaluate_dataset(
     recordings = list(tqdm(windows, f"{name}: reading", unit="window", delay=1, leave=False, disable=None))
     if not recordings:
         raise ValueError(f"{folder}: no labelled window found")
-    (row,) = score_recordings(
-        model, processor, name, recordings, batch_size, max_windows, seed, [text_prompt], note
-    )
+    (row,) = score_recordings(model, processor, name, recordings, batch_size, max_windows, seed, [text_prompt], note)
     return row
 
 

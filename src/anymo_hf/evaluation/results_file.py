@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ..atomic_write import write_json
+from ..refusals import parse_json
 
 Results = TypeVar("Results")
 
@@ -27,7 +27,7 @@ def read_percent(path: str | Path, make: Callable[[dict[str, Any]], Results]) ->
     if not Path(path).is_file():
         return None
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = parse_json(Path(path).read_text(encoding="utf-8"))
         if content.pop("unit") != "percent":
             raise KeyError("unit")
         return make(content)

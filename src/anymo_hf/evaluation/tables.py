@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 from ..atomic_write import write_text
 from ..markdown import table
 from ..modeling.known_names import did_you_mean
+from ..refusals import parse_json
 from ..systems.interface import System, systems
 from . import setup_shift
 from .paper_results import paper_columns, paper_results
@@ -144,7 +144,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        return dict(parse_json(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path} is damaged ({error}); write it again") from error
 

@@ -5,7 +5,6 @@ Every tensor is placed, or left out for a reason of `_LEFT_OUT`.
 
 from __future__ import annotations
 
-import json
 import pickle
 import re
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,8 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+
+from ..refusals import parse_json
 
 # role -> (pattern of official names, reason why they have no place)
 _OPTIMISER = (r"optimizer(_state_dict)?\.", "state of the optimiser")
@@ -152,7 +153,7 @@ def _weight_files(folder: Path) -> list[Path]:
         files = sorted(folder.glob(pattern))
         for index in folder.glob(f"{pattern}.index.json"):
             try:
-                named = {folder / name for name in json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()}
+                named = {folder / name for name in parse_json(index.read_text(encoding="utf-8"))["weight_map"].values()}
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise OSError(f"{index} is damaged ({error}); fetch it again") from error
             if missing := sorted(named - set(files)):

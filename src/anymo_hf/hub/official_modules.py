@@ -22,6 +22,7 @@ from ..modeling.modeling_anymo import AnyMoForConditionalGeneration, WordAndCode
 from ..modeling.modeling_pqvae import AnyMoPQVAEModel
 from ..modeling.modeling_stgcn import AnyMoSTGCNForPreTraining
 from ..modeling.tokenization_anymo import CHAT_TOKENS, IMU_BOS, IMU_EOS, AnyMoTokenizer, code_token
+from ..refusals import parse_json
 from .official_files import OfficialFile, check_fit
 
 HEADS = 8  # of the predictor and the poolers; shapes do not tell it
@@ -147,7 +148,7 @@ def read_tokenizer(folder: Path, num_codes: int) -> tuple[AnyMoTokenizer, list[i
     if not path.is_file():
         raise OSError(f"{path} is missing; load the tokenizer with AutoTokenizer and save it into --llm")
     try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
+        settings = parse_json(path.read_text(encoding="utf-8"))
         added = {token["content"]: token for token in settings["added_tokens"]}
     except (ValueError, KeyError, TypeError) as error:
         raise OSError(f"{path} is damaged ({error}); fetch it again") from error

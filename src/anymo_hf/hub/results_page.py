@@ -6,7 +6,6 @@ python -m anymo_hf.hub.results_page [--results results] [--out docs/results.md]
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from ..evaluation.recognition import RecognitionRow
 from ..evaluation.tables import TABLES, make_tables
 from ..interruption import ending_in_words, refusing_bad_input
 from ..markdown import table
+from ..refusals import parse_json
 from .model_card import recognition_section, tokenizer_section
 
 HEAD = """# Results
@@ -46,7 +46,7 @@ def results_page(results: str | Path) -> str:
         if not path.is_file():
             continue
         try:
-            parts.append(f"## {title}\n\n{write(json.loads(path.read_text(encoding='utf-8'))).strip()}\n")
+            parts.append(f"## {title}\n\n{write(parse_json(path.read_text(encoding='utf-8'))).strip()}\n")
         except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
             raise ValueError(f"{path} is not what its command writes ({error!r}); write it again") from error
     return "\n".join(parts)

@@ -147,7 +147,7 @@ class AnyMoFeatureExtractor(FeatureExtractionMixin):
         try:
             config = json.loads(Path(files[0]).read_text())
             tensors = load_file(files[1])
-        except (SafetensorError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        except (SafetensorError, json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
             raise OSError(
                 f"{Path(files[1]).parent}: damaged configuration or weights ({error}); save it again"
             ) from error

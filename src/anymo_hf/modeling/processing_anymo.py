@@ -680,7 +680,7 @@ def _check_json_files(folder) -> None:
             raise OSError(f"{path} is missing; copy the whole checkpoint folder again")
         try:
             json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise OSError(f"{path} is damaged ({error}); copy it again") from error
 
 

@@ -10,7 +10,6 @@ helper joints) belongs to no segment, -1, as in the paper's candidate rule. Blen
 
 from __future__ import annotations
 
-import json
 import struct
 import warnings
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from scipy.spatial.transform import Rotation
 
 from ..modeling.body_segments import SEGMENT_INDEX
 from ..motion.posed_mesh import PosedMesh
-from ..refusals import LARGEST_VALUE, refusing
+from ..refusals import LARGEST_VALUE, parse_json, refusing
 
 _MIDDLE: dict[str, tuple[str, ...]] = {
     "Pelvis": ("p_pelvis", "p_l_glut", "p_r_glut", "p_l_rect", "p_r_rect", "root"),
@@ -175,7 +174,7 @@ class _Glb:
             chunks.setdefault(kind, data[offset + 8 : offset + 8 + size])
             offset += 8 + size
         try:
-            self.json: dict[str, Any] = json.loads(chunks.get(0x4E4F534A, b""))
+            self.json: dict[str, Any] = parse_json(chunks.get(0x4E4F534A, b""))
         except ValueError as error:
             raise self.error(f"its JSON chunk is damaged ({error}); {_MEND}") from error
         if not isinstance(self.json, dict):

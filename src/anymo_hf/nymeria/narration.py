@@ -7,7 +7,6 @@ file and a package that reads it are at hand. Otherwise it is guessed: annotator
 
 from __future__ import annotations
 
-import json
 import re
 import warnings
 from dataclasses import asdict, dataclass
@@ -18,6 +17,7 @@ import pandas as pd
 
 from ..atomic_write import write_json
 from ..motion.body_motion import Narration
+from ..refusals import parse_json
 from .imu import open_vrs
 
 # file -> columns of text
@@ -89,7 +89,7 @@ class NymeriaTimeMap:
             ValueError: no such JSON, fields that are missing, unknown or wrong, or the map of another sequence.
         """
         try:
-            content = json.loads(Path(path).read_text(encoding="utf-8"))
+            content = parse_json(Path(path).read_text(encoding="utf-8"))
             time_map = cls(**content)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{path}: not a time map ({error}); delete it and align the sequence again") from error

@@ -8,7 +8,6 @@ in every frame it is laid on the skeleton by the rigid motion that fits its join
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
 from inspect import signature
 from pathlib import Path
@@ -22,7 +21,7 @@ from ..motion.formats import motion_formats
 from ..motion.formats.nymeria_sequence import FORMAT, SEQUENCE_NAME, Repairs, read_skeleton
 from ..motion.posed_mesh import PosedMesh
 from ..motion.read_motion import motion_format, read_motion
-from ..refusals import refusing
+from ..refusals import parse_json, refusing
 from .imu import find_vrs, vrs_reader
 from .momentum_glb import MomentumBody, read_momentum_glb
 from .narration import (
@@ -197,7 +196,7 @@ def read_metadata(folder: str | Path) -> NymeriaMetadata:
     record: dict[str, object] = {}
     if path.is_file():
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
+            record = parse_json(path.read_text(encoding="utf-8"))
         except ValueError as error:
             raise ValueError(f"{path}: not JSON ({error}); download it again") from error
         if not isinstance(record, dict):

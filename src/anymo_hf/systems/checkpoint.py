@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..modeling.strict_loading import loading
+from ..refusals import parse_json
 from ..released import NAME, checkpoint_folder, which_checkpoint
 
 # what a checkpoint folder must hold; a large model's weights may come in parts with an index instead
@@ -48,11 +48,11 @@ def _check_file(model: str, path: Path) -> None:
         raise OSError(f"--model {model!r}: {path} is missing; {mend}")
     try:
         if path.suffix == ".json":
-            json.loads(path.read_text(encoding="utf-8"))
+            parse_json(path.read_text(encoding="utf-8"))
         else:
             with safe_open(path, framework="numpy"):
                 pass
-    except (ValueError, RecursionError, SafetensorError) as error:
+    except (ValueError, SafetensorError) as error:
         raise OSError(f"--model {model!r}: {path} is damaged ({error}); {mend}") from error
 
 

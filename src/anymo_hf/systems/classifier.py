@@ -28,6 +28,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from ..atomic_write import replacing_folder
 from ..modeling.imu_signal import ACCELERATION_UNITS, ANGULAR_VELOCITY_UNITS, resolve_unit
+from ..refusals import parse_json
 from .random_trees import TREES, RandomTrees, grow_trees
 from .signal_statistics import invariant_columns, signal_statistics, slow_columns
 
@@ -236,7 +237,7 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         """
         folder = Path(folder)
         try:
-            settings = json.loads((folder / _SETTINGS).read_text())
+            settings = parse_json((folder / _SETTINGS).read_text())
             if (version := settings["version"]) != _VERSION:
                 raise ValueError(
                     f"{folder}: saved by another release of anymo-hf (form {version}, here {_VERSION}); fit again"

@@ -370,7 +370,12 @@ class MantisV2FineTuned(System):
     """
 
     recipe: ClassVar[MantisTraining] = MantisTraining()
-    name, title, requires, licence = "mantis_v2_finetuned", "MantisV2, fine-tuned in minutes", "weights", V2_WEIGHTS.licence
+    name, title, requires, licence = (
+        "mantis_v2_finetuned",
+        "MantisV2, fine-tuned in minutes",
+        "weights",
+        V2_WEIGHTS.licence,
+    )
 
     def __init__(self, make: Callable[[], Mantis], training: MantisTraining | None = None, seed: int = 0):
         self.make, self.training, self.seed = make, training or MantisTraining(), seed

@@ -5,7 +5,6 @@ None of them is the released system of that name; `training/pretrain_system.py` 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import torch
 from ..modeling.body_segments import SEGMENTS, resolve_placement
 from ..modeling.imu_signal import resample
 from ..recordings.imu_recording import ImuRecording
+from ..refusals import parse_json
 from .anymo import AnyMo
 from .interface import System
 from .published_weights import PublishedFile, device_of, load_network, mean_of_parts, unit
@@ -158,7 +158,7 @@ def read_config(path: Path, name: str) -> tuple[dict[str, Any], dict[str, int]]:
     """
     beside = path.with_name(CONFIG)
     try:
-        content = json.loads(beside.read_text(encoding="utf-8"))
+        content = parse_json(beside.read_text(encoding="utf-8"))
         system, built_from, trained = content["system"], dict(content["network"]), dict(content["trained"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise OSError(f"{beside} is missing or damaged ({error!r}); train {name} again") from error

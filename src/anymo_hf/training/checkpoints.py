@@ -21,7 +21,7 @@ from torch.distributed.tensor import DTensor
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from ..atomic_write import draft_beside, replacing_folder, write_bytes
-from ..refusals import refusing
+from ..refusals import parse_json, refusing
 from .sharding import shard_like, whole_tensor
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -118,7 +118,7 @@ def finished_metrics(folder: str | Path, fingerprint: str, *results: Path) -> di
     if not path.is_file() or not all(result.is_file() for result in results):
         return None
     try:
-        metrics = json.loads(path.read_text(encoding="utf-8"))
+        metrics = parse_json(path.read_text(encoding="utf-8"))
         if not isinstance(metrics, dict):
             raise ValueError(f"it holds a {type(metrics).__name__}")
     except ValueError as error:

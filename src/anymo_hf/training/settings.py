@@ -24,7 +24,9 @@ _BATCHES = ("batch_size", "text_batch_size", "lm_batch_size")
 class StageSettings:
     """Settings of every stage."""
 
-    preset: str = setting("nano", "model size; a stage that goes on from a model takes its", choices=("nano", "small", "paper"))
+    preset: str = setting(
+        "nano", "model size; a stage that goes on from a model takes its", choices=("nano", "small", "paper")
+    )
     steps: int = setting(1000, "optimizer steps at most", least=1, resumable=True)
     max_minutes: float | None = setting(
         None,

@@ -203,6 +203,7 @@ def test_extra_files_and_a_damaged_table_are_found(copy):
     "change, words",
     [
         (lambda text: "{", "no JSON"),
+        (lambda text: "[" * 100_000, "no JSON .*nested too deep"),
         (lambda text: "[]", "format is None"),
         (lambda text: text.replace('"anymo-archive"', '"other"'), "format is 'other'"),
         (lambda text: text.replace('"version": 2', '"version": 9'), "version is 9, this package reads 2"),

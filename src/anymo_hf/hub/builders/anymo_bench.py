@@ -10,7 +10,6 @@ the official repository, whose config names work here too: `load_dataset("REPO",
 from __future__ import annotations
 
 import argparse
-import json
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -39,6 +38,7 @@ from ...nymeria.annotated_windows import NymeriaSource, overlap, prepare
 from ...nymeria.annotations import Annotation
 from ...nymeria.imu_grid import STEP_NS, WINDOW, cut_window
 from ...nymeria.sequence import HELD_OUT_SUBJECTS, read_metadata
+from ...refusals import parse_json
 from .anymo_180 import LICENCE, add_source_arguments, left_out, list_source, source_files
 from .parquet_repository import SplitFiles, fill_card, one_at_a_time, read_json, split_files, with_classes, write_config
 from .window_builder import WindowBuilder
@@ -170,7 +170,7 @@ def read_split(path: str | Path) -> tuple[list[str], list[str]]:
         ValueError: another format, or a subject on both sides.
     """
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = parse_json(Path(path).read_text(encoding="utf-8"))
         train, test = (sorted(map(str, content[f"{side}_subjects"])) for side in ("train", "test"))
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(f"{path}: must be JSON with train_subjects and test_subjects ({error!r})") from error

@@ -8,7 +8,6 @@ same.
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 from bisect import bisect_left
@@ -32,6 +31,7 @@ from tqdm import tqdm
 from ... import __version__
 from ...atomic_write import replacing, write_json, write_text
 from ...interruption import was_interrupted
+from ...refusals import parse_json
 from ...simulation.engines import run_jobs
 from .window_builder import WindowBuilder
 
@@ -324,7 +324,7 @@ def read_json(path: Path) -> dict[str, Any]:
         ValueError: it is damaged.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        return parse_json(path.read_text(encoding="utf-8")) if path.is_file() else {}
     except ValueError as error:
         raise ValueError(f"{path} is damaged ({error}); delete it and write every config again") from error
 

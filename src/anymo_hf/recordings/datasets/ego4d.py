@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import warnings
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ...modeling.imu_signal import resample
+from ...refusals import parse_json
 from ..dataset import BrokenCopy, Dataset, Published, TimeStamps
 from ..imu_recording import ImuRecording, require_files
 from ..stretches import Stream, checked_units, clean_stream, even_stretches
@@ -94,7 +94,7 @@ def _metadata(path: Path) -> tuple[dict[str, str], dict[str, str]]:
     if file is None:
         return {}, {}
     try:
-        videos = json.loads(file.read_text(encoding="utf-8"))["videos"]
+        videos = parse_json(file.read_text(encoding="utf-8"))["videos"]
         rows = [(str(v["video_uid"]), v.get("scenarios") or [], v.get("fb_participant_id")) for v in videos]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{file}: no list 'videos' with 'video_uid' ({error!r}); download it again") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from functools import partial
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ...nymeria.imu import STREAMS, open_vrs
+from ...refusals import parse_json
 from ..dataset import BrokenCopy, Dataset, Published, TimeStamps
 from ..imu_recording import ImuRecording, natural_key, require_files
 from ..stretches import checked_units, clean_stream
@@ -30,7 +30,7 @@ def _takes(path: Path) -> dict[str, tuple[str | None, str]]:
     if not file.is_file():
         return {}
     try:
-        rows = json.loads(file.read_text(encoding="utf-8"))
+        rows = parse_json(file.read_text(encoding="utf-8"))
         return {row["take_name"]: (row.get("parent_task_name"), str(row.get("participant_uid") or "")) for row in rows}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{file}: no list of takes with 'take_name' ({error!r}); download it again") from error

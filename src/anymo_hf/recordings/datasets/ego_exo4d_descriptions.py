@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import re
 from collections.abc import Iterable, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ...nymeria.narration import call_wearer
+from ...refusals import parse_json
 from ..imu_recording import ImuRecording, natural_key, require_files, to_grid
 from .ego_exo4d import LABELS, RATE, valid_samples
 
@@ -78,7 +78,7 @@ def read_descriptions(folder: str | Path) -> list[Description]:
 def _takes(file: Path) -> dict[str, tuple[str, str, str]]:
     """Take's id -> name, task and person."""
     try:
-        rows = json.loads(file.read_text(encoding="utf-8"))
+        rows = parse_json(file.read_text(encoding="utf-8"))
         return {
             str(row["take_uid"]): (
                 str(row["take_name"]), str(row.get("parent_task_name")), str(row.get("participant_uid") or ""),
@@ -93,7 +93,7 @@ def _takes(file: Path) -> dict[str, tuple[str, str, str]]:
 
 def _rows(file: Path) -> Iterable[tuple[str, str, dict]]:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))["annotations"]
+        content = parse_json(file.read_text(encoding="utf-8"))["annotations"]
         for uid, annotations in content.items():
             for number, annotation in enumerate(annotations):
                 for row in annotation["descriptions"]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...refusals import refusing
+from ...refusals import parse_json, refusing
 from ..dataset import BrokenCopy, Dataset
 from ..download import Download, Member
 from ..imu_recording import STANDARD_GRAVITY, ImuRecording
@@ -104,7 +103,7 @@ def _labels(download: Download, bundle: Bundle) -> tuple[str, ...]:
     member = _find(download, bundle, f"{bundle.folder}.json")
     try:
         with download.open(member) as file:
-            names = json.load(file)["label_dictionary"]
+            names = parse_json(file.read())["label_dictionary"]
         texts = {int(key): " ".join(words) for key, words in names.items() if not isinstance(words, str)}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from ...atomic_write import write_json
+from ...refusals import parse_json
 
 FORMAT, VERSION = "anymo-archive", 2
 MANIFEST = "manifest.json"
@@ -99,7 +99,7 @@ def read_manifest(folder: str | Path) -> Manifest:
             "again, and it goes on"
         )
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = parse_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is no JSON ({error}); run the same `anymo simulate` again") from error
     found = values.pop("format", None) if isinstance(values, dict) else None
