@@ -125,11 +125,12 @@ def test_impossible_values_are_refused(cls, fields, message):
 @pytest.mark.parametrize(
     ("make", "field", "value", "wanted"),
     [
-        (AnyMoSTGCNConfig, "strides", [1, 1, 1, 1, 0, 1, 1, 2, 1, 1], "whole numbers of at least 1"),
-        (AnyMoSTGCNConfig, "channels", [True] * 10, "whole numbers of at least 1"),
-        (AnyMoPQVAEConfig, "codebook_size", -1, "a whole number of at least 0"),
-        (AnyMoConfig, "pooler_heads", True, "a whole number of at least 0"),
-        (AnyMoConfig, "imu_eos_token_id", "7", "a whole number of at least 0"),
+        (AnyMoSTGCNConfig, "strides", [1, 1, 1, 1, 0, 1, 1, 2, 1, 1], "whole numbers from 1 to 16777216"),
+        (AnyMoSTGCNConfig, "strides", [2**63 - 1] + [1] * 9, "whole numbers from 1 to 16777216"),
+        (AnyMoSTGCNConfig, "channels", [True] * 10, "whole numbers from 1 to 16777216"),
+        (AnyMoPQVAEConfig, "codebook_size", -1, "a whole number from 0 to 16777216"),
+        (AnyMoConfig, "pooler_heads", True, "a whole number from 0 to 16777216"),
+        (AnyMoConfig, "imu_eos_token_id", "7", "a whole number from 0 to 16777216"),
         (AnyMoConfig, "norm_eps", "x" * 1000, "a finite number"),
         (AnyMoConfig, "contrastive_temperature", float("nan"), "a finite number"),
     ],

@@ -12,6 +12,7 @@ from .body_segments import GRAPHS
 from .saved_code import add_code, push_saved
 
 CLASSIFIER_INPUTS = ("codes", "imu")
+_LARGEST_SIZE = 2**24  # far above any of a model; a library's own words on more name no field
 _STRIDES = [1, 1, 1, 1, 2, 1, 1, 2, 1, 1]
 _ENCODER_PRESETS: dict[str, dict] = {
     "paper": {},
@@ -67,19 +68,19 @@ class _ConfigWithCode(PreTrainedConfig):
 
 
 def _check_kinds(config: PreTrainedConfig) -> None:
-    """Sizes are whole numbers of at least 0, of lists at least 1; weights and the like are finite numbers."""
+    """Sizes are whole numbers from 0, of lists from 1; weights and the like are finite numbers."""
 
     def is_size(value: Any, least: int) -> bool:
-        return isinstance(value, int) and not isinstance(value, bool) and value >= least
+        return isinstance(value, int) and not isinstance(value, bool) and least <= value <= _LARGEST_SIZE
 
     for field in signature(type(config).__init__).parameters.values():
         kind, value = str(field.annotation), getattr(config, field.name, None)
         if value is None and "None" in kind or field.kind is field.VAR_KEYWORD:
             continue
         if kind.startswith("int") and not is_size(value, 0):
-            raise ValueError(f"{field.name} must be a whole number of at least 0, got {value!r:.80}")
+            raise ValueError(f"{field.name} must be a whole number from 0 to {_LARGEST_SIZE}, got {value!r:.80}")
         if kind.startswith("list[int]") and not (isinstance(value, list) and all(is_size(one, 1) for one in value)):
-            raise ValueError(f"{field.name} must be whole numbers of at least 1, got {value!r:.80}")
+            raise ValueError(f"{field.name} must be whole numbers from 1 to {_LARGEST_SIZE}, got {value!r:.80}")
         if kind == "float" and (isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value)):
             raise ValueError(f"{field.name} must be a finite number, got {value!r:.80}")
 
