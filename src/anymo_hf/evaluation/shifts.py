@@ -53,6 +53,8 @@ def sampled_slowly(recordings: Sequence[ImuRecording], rate: float = SLOW_RATE) 
 def read_by(recordings: Sequence[ImuRecording], seed: int, device: str = OTHER_DEVICE) -> list[ImuRecording]:
     """The recordings with the errors of another device on top: one device drawn a person and placement.
 
+    Noise is drawn by a window's number in the list, so that equal windows have noise of their own.
+
     Args:
         recordings: of six channels.
         seed: of the draw.

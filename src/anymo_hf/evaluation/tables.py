@@ -25,7 +25,7 @@ from .system_recognition import SystemResults, read_system_results
 from .system_results import TaskResults, read_task_results
 
 NONE = "-"
-_MISSING = {
+MISSING = {
     "nothing": "not run yet",
     "training": "not trained yet",
     "weights": "its weights are not here",
@@ -157,7 +157,7 @@ def _without(scored: set[str], part: str) -> Iterator[tuple[str, str]]:
     """Registered systems of a part of the comparison without a result, each with what it lacks."""
     for name, kind in systems().items():
         if name not in scored and _part_of(kind) == part:
-            yield kind.title, _MISSING[kind.requires]
+            yield kind.title, MISSING[kind.requires]
 
 
 def part_of_results(one: SystemResults) -> str:
@@ -246,7 +246,7 @@ def _choices(results: Path) -> list[Table]:
     scored = {one.system for one in task_results(results, "choices")}
     for name, kind in systems().items():
         if kind.can("choose") and name not in scored and kind.requires != "corpus":
-            rows.append((kind.title, NONE, _MISSING[kind.requires], *[NONE] * 7))
+            rows.append((kind.title, NONE, MISSING[kind.requires], *[NONE] * 7))
     head = ("System", "Data set", "Windows", "Options", "Chance", "Acc by log-probability", "R@2 by log-probability",
             "Acc by generation", "Invalid", "Same answer")  # fmt: skip
     note = (
@@ -262,7 +262,7 @@ _NAMED_HERE = {
     "Gemma 4 26B, plot": "language_plot", "GPT-5.4 Mini": "language_text", "MantisV2": "mantis_v2_bench",
     "COMODO": "comodo_student",
 }  # fmt: skip
-_HERE = _MISSING | dict.fromkeys(("nothing", "training"), "data not at hand") | {"corpus": "only re-trained here"}
+_HERE = MISSING | dict.fromkeys(("nothing", "training"), "data not at hand") | {"corpus": "only re-trained here"}
 
 
 def _paper_table(task: str, title: str, shown: set[tuple[str, str]]) -> list[Table]:

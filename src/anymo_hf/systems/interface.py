@@ -32,9 +32,6 @@ class Choice:
     read: int | None
 
 
-REQUIRES = ("nothing", "weights", "endpoint", "training", "corpus")
-
-
 class System:
     """One way to recognise, retrieve or describe windows of IMU signals.
 

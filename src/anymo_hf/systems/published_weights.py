@@ -231,8 +231,3 @@ def mean_of_parts(embeddings: np.ndarray, owners: Iterable[int]) -> np.ndarray:
     sums = np.zeros((owners.max() + 1, embeddings.shape[1]))
     np.add.at(sums, owners, unit(embeddings))
     return unit(sums)
-
-
-def shapes_of(network: nn.Module) -> dict[str, list[int]]:
-    """Name -> shape of every tensor of its state dict."""
-    return {name: list(value.shape) for name, value in network.state_dict().items()}
