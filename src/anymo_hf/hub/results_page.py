@@ -175,9 +175,6 @@ def _recognize(content: dict[str, Any]) -> str:
         f"{day['windows']:,} windows, on two threads: {day['seconds']:.0f} s ({day['cpu_seconds']:.0f} CPU seconds) and "
         f"{day['peak_gigabytes']:.2f} GB at most. The wheel has {content['wheel_megabytes']:.1f} MB, checkpoint included."
     )
-    if "speeds" not in content:  # written before threads, batches and weights were compared
-        one = content["one_thread"]
-        return f"{words} One thread: {one['windows_per_second']:.1f} windows a second."
     forms: dict[tuple[int, str], dict[int, dict[str, Any]]] = {}
     for row in content["speeds"]:
         forms.setdefault((row["threads"], row["weights"]), {})[row["batch"]] = row
