@@ -19,7 +19,9 @@ class Attention(nn.Module):
     def __init__(self, dim: int, heads: int):
         super().__init__()
         if heads < 1 or dim % heads:
-            raise ValueError(f"attention of width {dim} does not divide over {heads} heads; give a number that divides it")
+            raise ValueError(
+                f"attention of width {dim} does not divide over {heads} heads; give a number that divides it"
+            )
         self.heads = heads
         self.out_proj = nn.Linear(dim, dim)
         self.in_proj_weight = nn.Parameter(torch.empty(3 * dim, dim))
