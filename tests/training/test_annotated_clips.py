@@ -212,6 +212,8 @@ def test_people_held_out_do_not_come_in_as_motion_files(nymeria, tmp_path):
                   if name in clip.name}  # fmt: skip
         assert people == set(left.split())
     everybody = [HELD_OUT_SUBJECTS[0], "bruno_alder", "clara_alder"]
+    with pytest.raises(ValueError, match=r"--held-out bruno: nobody .*; there are .*bruno_alder, clara_alder"):
+        build_corpus(tmp_path / "nobody", **options, held_out=["bruno"])
     with pytest.raises(ValueError, match="--motion: every sequence is of a person held out"):
         build_corpus(tmp_path / "nobody", **options, held_out=everybody)
 

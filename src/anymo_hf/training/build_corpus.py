@@ -98,7 +98,13 @@ def build_corpus(
     cut = recipe | {"clip_frames": frames}
     if motion is not None:
         captured = motion_jobs(Path(motion), cut, partial(captured_recordings, frames=frames))
-        jobs += _without_people(captured, HELD_OUT_SUBJECTS if held_out is None else held_out)
+        captured, people = _without_people(captured, HELD_OUT_SUBJECTS if held_out is None else held_out)
+        if nymeria is None and held_out is not None and (strangers := sorted(set(held_out) - people)):
+            raise ValueError(
+                f"--held-out {strangers[0]}: nobody of that name in the sequences of {motion}; "
+                f"there are {', '.join(sorted(people)) or 'none'}"
+            )
+        jobs += captured
     known = {}
     if nymeria is not None:
         annotated, known = annotated_jobs(frames, cut, nymeria, annotations, times, held_out)
@@ -117,22 +123,21 @@ def build_corpus(
     return len(MotionCorpus(folder))
 
 
-def _without_people(jobs: Sequence[RecordingJob], people: Sequence[str]) -> list[RecordingJob]:
-    """The jobs but those whose source is a Nymeria sequence of one of these people.
+def _without_people(jobs: Sequence[RecordingJob], left_out: Sequence[str]) -> tuple[list[RecordingJob], set[str]]:
+    """The jobs but those whose source is a Nymeria sequence of one of these people; and all people of such sequences.
 
     Raises:
         ValueError: none is left.
     """
-
-    def is_theirs(source: Path | None) -> bool:
-        if source is None or not source.is_dir():
-            return False
+    kept, people = [], set()
+    for job in jobs:
         try:
-            return read_metadata(source).subject in people
+            person = read_metadata(job.source).subject if job.source is not None and job.source.is_dir() else ""
         except ValueError:  # the job meets it again and reports it
-            return False
-
-    kept = [job for job in jobs if not is_theirs(job.source)]
+            person = ""
+        people.add(person)
+        if person not in left_out:
+            kept.append(job)
     if jobs and not kept:
-        raise ValueError(f"--motion: every sequence is of a person held out ({', '.join(people)}); give others")
-    return kept
+        raise ValueError(f"--motion: every sequence is of a person held out ({', '.join(left_out)}); give others")
+    return kept, people - {""}
