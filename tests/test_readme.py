@@ -120,6 +120,23 @@ def test_every_block_is_run_by_a_test_above():
     assert all(sum(word in code for word in ours) == 1 for _, code in BLOCKS) and len(BLOCKS) == 5
 
 
+def test_its_few_label_table_is_that_of_the_results_files():
+    rows = re.findall(
+        r"^\| (\d+|all) \| ([\d.]+) / ([\d.]+) \| ([\d.]+) / ([\d.]+) \| ([\d.]+) / ([\d.]+) \|$", README, re.M
+    )
+    assert [row[0] for row in rows] == ["1", "5", "all"]
+    for windows, *printed in rows:
+        measured = []
+        for system in ("feature_forest", "anymo_linear", "anymo_robust"):
+            cells = json.loads((ROOT / "results" / "setup_shift" / f"{system}.json").read_text())["cells"]
+            for shift in ("worn", "turned"):
+                own = [cell["accuracy"] for cell in cells if cell["dataset"] == "uci_hapt" and cell["shift"] == shift
+                       and cell["windows"] == (0 if windows == "all" else int(windows))]  # fmt: skip
+                assert len(own) == 5
+                measured.append(f"{sum(own) / 5:.1f}")
+        assert printed == measured
+
+
 def test_it_is_short_and_its_links_lead_somewhere():
     lines = TEXT.splitlines()
     assert len(lines) <= 170
