@@ -138,8 +138,10 @@ def find_triples(names: Sequence[str], below: Mapping[str, str] | None = None, k
         elif rest == ["g"]:  # gx beside ax is the gyroscope
             groups.setdefault(("g", ""), {}).setdefault(axis, name)
     if ("g", "") in groups:
-        whole = any(key[0] == "acc" and len(axes) == 3 for key, axes in groups.items())
-        groups[("gyr" if whole else "acc", "g")] = groups.pop(("g", ""))
+        # acceleration of any kind or name beside it: then gx is no acceleration
+        beside = any(kind in ("acc", "free") and len(axes) == 3 for (kind, _), axes in groups.items())
+        named = any("acc" in word for name in names for word in words_of(name))
+        groups[("gyr" if beside or named else "acc", "g")] = groups.pop(("g", ""))
     triples = []
     for (found_kind, sensor), axes in groups.items():
         if len(axes) == 3:
