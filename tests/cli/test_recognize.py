@@ -120,6 +120,16 @@ def test_a_tuned_model_answers_with_its_own_labels_and_no_others(anymo, tiny_rel
     refused(anymo(*words, "--none"), "answers with the labels that it learned")
 
 
+def test_no_answer_is_written_over_what_was_read(anymo, tiny_release, walk, tmp_path):
+    (tmp_path / "labels.txt").write_text("walking\nsitting\n")
+    before = walk.read_bytes()
+    words = ["recognize", "--rate", 50, "--model", tiny_release, "--labels-file", tmp_path / "labels.txt"]
+    for read, target in (([walk, "--placement", "head"], walk), (["--sensor", f"head={walk}"], walk),
+                         ([walk, "--placement", "head"], tmp_path / "labels.txt")):  # fmt: skip
+        refused(anymo(*words, *read, "--csv", target), f"--csv {target} is a file that is read here; give another name")
+    assert walk.read_bytes() == before and (tmp_path / "labels.txt").read_text() == "walking\nsitting\n"
+
+
 @pytest.mark.parametrize(
     ("words", "parts"),
     [

@@ -89,6 +89,10 @@ def recognize(
         settings = (model, None if candidates is None else tuple(candidates), none, wrist, window, hop, smoothing)
         _many(manifest, out, settings, engine, num_proc)
         return
+    read = [path for path in (file, labels_file, *(Path(text.partition("=")[2]) for text in sensor or [])) if path]
+    for name, target in (("--csv", csv), ("--plot", plot)):
+        if target is not None and any(target.resolve() == path.resolve() for path in read):
+            raise ValueError(f"{name} {target} is a file that is read here; give another name")
     stretches = _recording(file, placement, sensor or [], options)
     _one(
         stretches, model, wrist, candidates, none, window, hop, smoothing, top_k, csv, plot, as_json
