@@ -99,8 +99,8 @@ def shortened(said: str) -> str:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """As `json.loads`; what is nested too deep for it is a ValueError as any other damage."""
+    """As `json.loads`; what is nested too deep for it is a `json.JSONDecodeError` as any other damage."""
     try:
         return json.loads(text)
     except RecursionError as error:
-        raise ValueError("nested too deep") from error
+        raise json.JSONDecodeError("nested too deep", "", 0) from error

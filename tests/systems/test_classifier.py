@@ -209,6 +209,23 @@ def test_a_save_that_fails_leaves_what_was_there(fitted, data, tmp_path, monkeyp
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
 
 
+def test_a_save_keeps_what_else_lies_in_its_folder(fitted, tmp_path):
+    folder = fitted.save(fitted.save(tmp_path / "mine"))  # again is well
+    (folder / "README.md").write_text("mine")
+    with pytest.raises(OSError, match="holds README.md beside its classifier, which would be lost; give a new folder"):
+        fitted.save(folder)
+    assert (folder / "README.md").read_text() == "mine"
+
+
+def test_what_is_no_saved_classifier_is_said_so(tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "classifier.json").write_text("[" * 100_000)
+    for name in ("none", "file", "deep"):
+        with pytest.raises(OSError, match=f"{name}: not a saved AnyMoClassifier, or a damaged one"):
+            AnyMoClassifier.load(tmp_path / name)
+
+
 @pytest.mark.slow
 def test_one_window_of_a_class_and_one_person_are_enough_for_linear(data):
     windows, labels, _ = data
@@ -223,6 +240,7 @@ def test_one_window_of_a_class_and_one_person_are_enough_for_linear(data):
     ("settings", "message"),
     [
         ({"method": "tree"}, "method must be 'linear' or 'full', got 'tree'"),
+        ({"robust": "no"}, "robust must be True or False, got 'no'"),
         ({"steps": 0}, "steps must be a whole number"),
         ({"trees": -1}, "trees must be a whole number"),
         ({"regularization": -1}, "regularization must be above 0"),

@@ -200,6 +200,8 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         folder = Path(folder)
         if folder.exists() and not (folder / _SETTINGS).is_file():
             raise OSError(f"{folder} exists and holds no classifier; give a new folder")
+        if folder.exists() and (others := sorted({path.name for path in folder.iterdir()} - {_SETTINGS, _WEIGHTS})):
+            raise OSError(f"{folder} holds {others[0]} beside its classifier, which would be lost; give a new folder")
         with replacing_folder(folder) as draft:
             arrays = {name: np.ascontiguousarray(getattr(self, name)) for name in _ARRAYS}
             if self.trees_ is not None:
@@ -250,7 +252,10 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
             for name in _ARRAYS:
                 setattr(made, name, arrays[name])
             grown, made.few_ = settings["grown"], settings["few"]
-        except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError, KeyError, TypeError) as error:
+        except (
+            FileNotFoundError, NotADirectoryError, json.JSONDecodeError, UnicodeDecodeError, SafetensorError, KeyError,
+            TypeError,
+        ) as error:  # fmt: skip
             raise OSError(
                 f"{folder}: not a saved AnyMoClassifier, or a damaged one ({error}); save it again"
             ) from error
@@ -275,6 +280,8 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
     def _check_settings(self) -> None:
         if self.method not in ("linear", "full"):
             raise ValueError(f"method must be 'linear' or 'full', got {self.method!r}")
+        if not isinstance(self.robust, bool | np.bool_):
+            raise ValueError(f"robust must be True or False, got {self.robust!r}")
         if not isinstance(self.steps, int | np.integer) or self.steps < 1:
             raise ValueError(f"steps must be a whole number of at least 1, got {self.steps!r}")
         if not isinstance(self.trees, int | np.integer) or self.trees < 0:
