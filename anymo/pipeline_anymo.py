@@ -14,7 +14,8 @@ from .prompts import check_positions
 
 
 def _texts(values: Sequence[str] | str | None, name: str) -> list[str]:
-    texts = [part.strip() for part in values.split(",")] if isinstance(values, str) else list(values or [])
+    values = [] if values is None else values
+    texts = [part.strip() for part in values.split(",")] if isinstance(values, str) else list(values)
     if not texts:
         raise ValueError(f"{name} is empty; give at least one, such as {name}=['walking', 'sitting']")
     return texts

@@ -16,6 +16,13 @@ def test_a_program_is_written(anymo, tmp_path):
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["preprocessing.json", "tokenizer.pt2"]
 
 
+def test_the_installed_checkpoint_answers_to_its_name_in_any_folder(anymo, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "cat.png").write_bytes(b"")  # refused after the checkpoint was found, before it is traced
+    refused(anymo("export", "torch", "anymo", tmp_path / "out"), "out: holds something else than an export")
+
+
 def test_errors_are_one_line(anymo, tmp_path):
     refused(anymo("export", "torch", tmp_path / "none", tmp_path / "out"), f"{tmp_path / 'none'}: no such folder")
     assert not (tmp_path / "out").exists()

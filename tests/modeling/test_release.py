@@ -79,6 +79,7 @@ def test_zero_shot_pipeline_ranks_labels_and_lists_give_lists(tiny_release):
     assert [set(entry) for entry in ranked] == [{"score", "label"}] * 3
     scores = [entry["score"] for entry in ranked]
     assert scores == sorted(scores, reverse=True) and sum(scores) == pytest.approx(1)
+    assert recognise(one, candidate_labels=np.array(["walking", "sitting", "running"])) == ranked
     several = recognise([one, one], candidate_labels=["walking", "sitting", "running"])
     assert [entry["label"] for entry in several[1]] == [entry["label"] for entry in ranked]
     with pytest.raises(ValueError, match="label"):

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from ..released import checkpoint_folder
+
 app = typer.Typer(
     name="export",
     help="The IMU tokenizer as a program of its own.",
@@ -34,7 +36,7 @@ def onnx(folder: Folder, out: Out) -> None:
     """
     from ..modeling.export_anymo import ONNX_FILE, export_onnx
 
-    typer.echo(f"written: {export_onnx(folder, out) / ONNX_FILE}")
+    typer.echo(f"written: {export_onnx(checkpoint_folder(folder), out) / ONNX_FILE}")
 
 
 @app.command()
@@ -45,4 +47,4 @@ def torch(folder: Folder, out: Out) -> None:
     """
     from ..modeling.export_anymo import TORCH_FILE, export_torch
 
-    typer.echo(f"written: {export_torch(folder, out) / TORCH_FILE}")
+    typer.echo(f"written: {export_torch(checkpoint_folder(folder), out) / TORCH_FILE}")
