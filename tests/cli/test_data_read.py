@@ -51,7 +51,7 @@ def test_text_says_where_each_thing_was_found(tmp_path):
     "sensor", ["linear_acceleration_x,linear_acceleration_y,linear_acceleration_z", "useracc_x,useracc_y,useracc_z"]
 )
 def test_a_gyroscope_is_no_accelerometer_where_another_acceleration_stands_beside_it(tmp_path, sensor):
-    rows = [(*row[:4], 0.6, 0.1, 0.5) for row in ROWS]
+    rows = [(row[0], 0.1, 0.2, 0.3, 0.6, 0.1, 0.5) for row in ROWS]  # the turning has the size of 1 g
     result = _run(_table(tmp_path / "a.csv", f"time,{sensor},gx,gy,gz", rows))
     assert result.exit_code != 0 and "a.csv" in str(result.exception) and sensor[:9] in str(result.exception)
 
