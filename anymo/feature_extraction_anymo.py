@@ -244,7 +244,7 @@ class AnyMoFeatureExtractor(FeatureExtractionMixin):
             kind = message.split(" ", 2)[1]
             if kind not in self._warned:
                 self._warned |= {kind}
-                warnings.warn(f"{message} ({where})", ImuWarning, stacklevel=4)
+                warnings.warn(f"{message} ({where}; said of the first such window only)", ImuWarning, stacklevel=4)
 
     def prepare(self, imu, placements=None, **settings) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Recordings to encoder inputs, see `stack_recordings`; the arguments and errors are those of `read`."""

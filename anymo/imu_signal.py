@@ -133,13 +133,17 @@ class ImuWarning(UserWarning):
     """A signal whose size says that its unit is another."""
 
 
+# usual sensors end at 16 g; a landing felt at the shin has at most some 20 g, so that 50 g is no body's
+_IMPOSSIBLE = 50 * STANDARD_GRAVITY
+
+
 def suspicious_units(
     signal: np.ndarray, acceleration_unit: str = "m/s^2", angular_velocity_unit: str = "rad/s"
 ) -> list[str]:
     """What is odd about the size of a signal, with the likely reason and the argument that mends it.
 
-    A body feels gravity: the median |a| of a recording lies near 9.8 m/s^2 whatever the person does. A limb turns at up
-    to about 35 rad/s, which is also the range of usual gyroscopes (2,000 deg/s).
+    A body feels gravity: the median |a| of a recording lies near 9.8 m/s^2 whatever the person does, and an impact stays
+    below 50 g. A limb turns at up to about 35 rad/s, which is also the range of usual gyroscopes (2,000 deg/s).
 
     Args:
         signal: `(T, 3)` or `(T, 6)` in m/s^2 and rad/s.
@@ -148,7 +152,8 @@ def suspicious_units(
     found: list[str] = []
     if not len(signal):
         return found
-    usual = float(np.median(np.linalg.norm(signal[:, :3], axis=1)))
+    norms = np.linalg.norm(signal[:, :3], axis=1)
+    usual = float(np.median(norms))
     if not 3 <= usual <= 30:
         as_given = usual / ACCELERATION_UNITS[acceleration_unit]
         fits = [
@@ -162,6 +167,11 @@ def suspicious_units(
         elif usual < 3:
             reason += " Or was gravity removed? The recording with gravity is needed"
         found.append(f"median acceleration is {usual:.3g} m/s^2 where a body feels about 9.8; {reason}")
+    elif norms.max() > _IMPOSSIBLE:
+        found.append(
+            f"acceleration reaches {norms.max():.3g} m/s^2 at sample {norms.argmax()} where impacts on a body end at about "
+            f"{_IMPOSSIBLE:.0f}; is the value damaged? Repair it or cut the recording there"
+        )
     if signal.shape[1] == 6:
         fast = float(np.quantile(np.linalg.norm(signal[:, 3:], axis=1), 0.99))
         if fast > 40:

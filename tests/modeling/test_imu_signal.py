@@ -128,3 +128,9 @@ def test_the_size_of_a_signal_tells_a_wrong_unit():
     assert "raw counts" in suspicious_units(still * np.r_[[1670] * 3, [1] * 3])[0]
     assert "gravity removed" in suspicious_units(still * np.r_[[0.05] * 3, [1] * 3])[0]
     assert "fits deg/s" in suspicious_units(still * np.r_[[1] * 3, [200] * 3])[0]
+    spoiled = still.copy()
+    spoiled[7, 1] = 1e6  # one sample, which no median shows
+    (said,) = suspicious_units(spoiled)
+    assert "reaches 1e+06 m/s^2 at sample 7" in said and "damaged" in said
+    spoiled[7, 1] = 200  # 20 g, as a landing at the shin
+    assert suspicious_units(spoiled) == []

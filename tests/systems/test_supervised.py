@@ -8,7 +8,7 @@ from anymo_hf.recordings.imu_recording import ImuRecording
 from anymo_hf.systems.deep_conv_lstm import BENCH, DeepConvLSTM, DeepConvLSTMNetwork, DeepConvLSTMSettings
 from anymo_hf.systems.interface import load_system
 from anymo_hf.systems.minirocket import FEATURES, PAIRS, fit_kernels, transform
-from anymo_hf.systems.trained_windows import side_by_side
+from anymo_hf.systems.trained_windows import denormals_as_zero, side_by_side
 
 LABELS = ("walking", "sitting", "running")
 
@@ -164,3 +164,16 @@ def test_deep_conv_lstm_learns():
     system = DeepConvLSTM(DeepConvLSTMSettings(presentations=1200, batch_size=8))
     system.fit(train, [one.label for one in train])
     assert [LABELS[row] for row in system.score(shown, LABELS).argmax(1)] == [one.label for one in shown]
+
+
+def test_denormals_are_zero_inside_and_as_before_outside():
+    def faint():
+        return float(torch.full((1,), 1e-30) * 1e-12)
+
+    assert faint() > 0
+    with denormals_as_zero():
+        assert faint() == 0
+        with denormals_as_zero():
+            pass
+        assert faint() == 0
+    assert faint() > 0

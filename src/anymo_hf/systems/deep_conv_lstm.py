@@ -14,7 +14,7 @@ from tqdm import tqdm
 from ..recordings.imu_recording import ImuRecording
 from .interface import System
 from .published_weights import default_device, device_of
-from .trained_windows import check_placements, placements_of, scores_of_labels, side_by_side
+from .trained_windows import check_placements, denormals_as_zero, placements_of, scores_of_labels, side_by_side
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ class DeepConvLSTM(System):
         if settings.presentations is not None:
             epochs = min(epochs, max(1, settings.presentations // len(pieces)))
         shuffle = torch.Generator().manual_seed(self.seed)
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), denormals_as_zero():
             torch.manual_seed(self.seed)
             network = DeepConvLSTMNetwork(pieces.shape[2], len(self.classes), settings.dropout).to(default_device())
             pieces, last, truth = (part.to(default_device()) for part in (pieces, last, truth))

@@ -350,6 +350,14 @@ def _set_units(
             )
         else:
             samples.notes.append("the file names no unit of acceleration; m/s^2 was taken for granted")
+    bare = [name.strip().lower() for name in channels.acceleration] == ["gx", "gy", "gz"] and not options.columns
+    if bare and options.acceleration_unit is None and said not in ACCELERATION_UNITS:
+        if not (0.6 <= usual * ACCELERATION_UNITS[unit] / STANDARD_GRAVITY <= 1.6 and _is_steady(values[:, :3])):
+            raise ValueError(
+                f"{path}: gx, gy, gz of a median size of {usual:.4g} hold no gravity and are a gyroscope's by their names; "
+                "the accelerometer is needed: give columns= for it, or acceleration_unit= if they are one all the same"
+            )
+        samples.warnings.append("gx, gy, gz were taken for an accelerometer, since their size fits gravity")
     if channels.free and not channels.gravity and usual * ACCELERATION_UNITS[unit] < 7:
         raise ValueError(
             f"{path}: {', '.join(channels.acceleration)} are acceleration without gravity, which cannot be repaired; "
@@ -367,6 +375,13 @@ def _set_units(
     samples.acceleration_unit, samples.acceleration_unit_found = unit, why
     if channels.angular_velocity:
         _set_turning(samples, values[:, 3:], channels.angular_velocity, layout, options, hints)
+
+
+def _is_steady(values: np.ndarray, samples: int = 100) -> bool:
+    """Whether `(T, 3)` points one way over a second or two, as gravity does and turning to and fro does not."""
+    parts = [values[start : start + samples] for start in range(0, max(1, len(values) - samples + 1), samples)]
+    means = [np.linalg.norm(part.mean(0)) / max(np.linalg.norm(part, axis=1).mean(), 1e-12) for part in parts]
+    return float(np.nanmedian(means)) > 0.6
 
 
 def _set_turning(
@@ -436,6 +451,8 @@ def _set_clock(
         samples.start_time, samples.time_column = found.start, clock
         if nominal is not None and abs(found.rate / nominal - 1) > 0.05:
             samples.warnings.append(f"the file's head says {nominal:g} Hz, its time stamps {found.rate:.4g} Hz")
+        if found.doubt:
+            samples.warnings.append(found.doubt)
         if found.repeats:
             samples.warnings.append(
                 f"{len(found.repeats)} rows repeat the time stamp of the row before them (the first is row "
