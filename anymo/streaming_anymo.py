@@ -326,7 +326,7 @@ class AnyMoStream:
                 at = (self._sensors[name].count + row) / self.sampling_rate if times is None else times[row]
                 raise ValueError(
                     f"{name!r}: NaN or infinite value at {at:.3f} s (row {row} of this push); interpolate it, or "
-                    "reset() and go on behind it"
+                    "go on behind it (reset())"
                 )
         counts = {name: sensor.count + len(rows.get(name, ())) for name, sensor in self._sensors.items()}
         last, first = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
@@ -352,13 +352,13 @@ class AnyMoStream:
             row = int(np.argmax(steps < 0))
             raise ValueError(
                 f"{name!r}: timestamps go back from {before[row]:.3f} to {times[row]:.3f} s; send samples in order, or "
-                "reset() for a new recording"
+                "begin a new recording (reset())"
             )
         gaps = np.flatnonzero(steps > self._max_gap)
         if len(gaps) and self.on_gap == "raise":
             raise ValueError(
                 f"{name!r}: timestamps (in seconds) pause for {steps[gaps[0]]:.3f} s after {before[gaps[0]]:.3f} s; "
-                "reset() and push what follows, or make the stream with on_gap='reset'"
+                "begin anew behind it (reset()), or always by on_gap='reset'"
             )
         for number, (begin, end) in enumerate(pairwise([0, *gaps, len(times)])):
             self._check_rate(name, times[begin:end], 0 if number else sensor.count)
@@ -389,7 +389,7 @@ class AnyMoStream:
     def _wrong_rate(self, name: str, until: float, steps: int, taken: float) -> ValueError:
         return ValueError(
             f"{name!r}: timestamps (in seconds) up to {until:.3f} s say {steps / taken if taken else inf:.4g} Hz, "
-            f"sampling_rate is {self.sampling_rate:g}; correct it, or reset() if many samples were lost"
+            f"sampling_rate={self.sampling_rate:g} does not; correct it, or begin anew behind lost samples (reset())"
         )
 
     # -- answers -----------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -62,7 +63,27 @@ def test_time_stamps_date_the_answers_and_find_pauses(anymo, tiny_release, tmp_p
     assert spans == [(1, 3), (9, 11), (10.5, 12)]
     code, out, err = anymo(*words)
     assert code == 2 and out.startswith("1.00-3.00 s") and out.count("\n") == 1
-    assert f"{file}, line 152: 'left_wrist': timestamps (in seconds) pause for 5.020 s after 3.980 s" in err
+    said = f"{file}, line 152: 'left_wrist': timestamps (in seconds) pause for 5.020 s after 3.980 s; begin anew"
+    assert f"{said} behind it, or always by --on-gap reset" in err
+    slow = [*words[: words.index("--rate") + 1], 40, *words[words.index("--rate") + 2 :]]
+    code, out, err = anymo(*slow)
+    assert code == 2 and "Hz, --rate 40 does not; correct it, or begin anew behind lost samples\n" in err
+
+
+def test_dates_are_time_stamps_too(anymo, tiny_release, tmp_path):
+    rows = samples(300)
+    first = datetime(2024, 5, 1, 12, 30, tzinfo=UTC)
+    dates = [(first + timedelta(seconds=i / 50 + 5 * (i >= 150))).isoformat() for i in range(300)]
+    lines = [f"{date},{','.join(map(str, row))}" for date, row in zip(dates, rows, strict=True)]
+    file = tmp_path / "dates.csv"
+    file.write_text("\n".join([f"when,{COLUMNS}", *lines]))
+    words = ["stream", file, *USUAL, "--time-column", "when", "--on-gap", "reset", "--model", tiny_release, "--json"]
+    code, out, err = anymo(*words)
+    assert code == 0 and not err
+    spans = [
+        (row["start"] - first.timestamp(), row["end"] - first.timestamp()) for row in map(json.loads, out.splitlines())
+    ]
+    assert np.allclose(spans, [(0, 2), (8, 10), (9.5, 11)], atol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +212,14 @@ def test_a_wrong_unit_is_warned_about(anymo, tiny_release, walk):
         (f"{COLUMNS}\n", ["--window", "60"], ["max_window_seconds is 6"]),
         (f"{COLUMNS}\n1,2,3,4,5,6\n", [], ["1 samples at 50 Hz are under one second"]),
         (f"{COLUMNS}\n1,2,3,4,5,6\n\n1,2,3\n", [], ["bad.csv, line 4: 3 fields instead of 6"]),
-        (f"{COLUMNS}\n1,2,3,4,5,up\n", [], ["bad.csv, line 2: could not convert string to float: 'up'"]),
+        (f"{COLUMNS}\n1,2,3,4,5,up\n", [], ["bad.csv, line 2: 'up' is no number; repair the line"]),
+        (f"{COLUMNS}\n1,2,3,4,5,6\n", ["--on-gap", "reset"], ["--on-gap reset needs --time-column"]),
+        (f"{COLUMNS}\n1,2,3,4,5,6\n", ["--on-gap", "jump"], ["--on-gap must be raise or reset, got 'jump'"]),
+        (
+            f"t,{COLUMNS}\nnoon,1,2,3,4,5,6\n",
+            ["--time-column", "t"],
+            ["line 2: 'noon' is neither a number nor an ISO date-time", "repair the line"],
+        ),
         (f"{COLUMNS}\n1,2,3,4,5,6\n1,2,3,4,5,nan\n", [], ["line 3: 'left_wrist': NaN or infinite value at 0.020 s"]),
     ],
 )

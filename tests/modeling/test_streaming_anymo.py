@@ -247,7 +247,9 @@ def test_a_pause_is_refused_or_starts_anew(parts):
     stamps[340:] += 30
     stream = make(parts)
     stream.push(signal[:160], stamps[:160])
-    with pytest.raises(ValueError, match=r"'waist': timestamps .* pause for 0.520 s after 3.380 s; reset\(\)"):
+    with pytest.raises(
+        ValueError, match=r"'waist': timestamps .* pause for 0.520 s after 3.380 s; begin anew behind it \(reset\(\)\)"
+    ):
         stream.push(signal[160:200], stamps[160:200])
     stream.push(signal[160:170], stamps[160:170])  # refused as a whole: these were not taken
     stream = make(parts, on_gap="reset")
@@ -274,7 +276,7 @@ def test_a_pause_is_refused_or_starts_anew(parts):
 @pytest.mark.parametrize(
     ("stamps", "message"),
     [
-        (np.arange(300) / 54, r"up to \d\.\d+ s say 54 Hz, sampling_rate is 50; correct it"),
+        (np.arange(300) / 54, r"up to \d\.\d+ s say 54 Hz, sampling_rate=50 does not; correct it"),
         (np.arange(300) / 46, r"say 46 Hz"),
         (np.arange(300) * 20.0, r"timestamps \(in seconds\) pause for 20.000 s"),  # milliseconds
         (np.r_[np.arange(200) / 50, 3 + np.arange(100) / 50], r"go back from 3.980 to 3.000 s"),
@@ -296,7 +298,7 @@ def test_time_stamps_that_cannot_be(parts, stamps, message):
 def test_a_wrong_rate_is_found_in_a_recording_shorter_than_a_window(parts):
     stream, signal = make(parts, window=3.0), walk(100)
     assert stream.push(signal, np.arange(100) / 25) == []
-    with pytest.raises(ValueError, match="say 25 Hz, sampling_rate is 50"):
+    with pytest.raises(ValueError, match="say 25 Hz, sampling_rate=50 does not"):
         stream.flush()
     stream.reset()
     stream.push(signal, np.arange(100) / 50)

@@ -24,8 +24,10 @@ AppleSign = Annotated[
 Options = Any  # `ReadingOptions`, which is not imported before a command runs
 _ARGUMENTS = (
     "columns", "acceleration_unit", "angular_velocity_unit", "rate", "time_column", "header_row", "separator", "decimal",
-    "apple_sign",
+    "apple_sign", "on_gap", "sampling_rate",
 )  # fmt: skip
+_OTHER_NAMES = {"sampling-rate": "rate"}
+_IN_PYTHON = " (reset())"  # how a message names the method behind its plain words
 _ARGUMENT = re.compile(rf"\b({'|'.join(_ARGUMENTS)})=('?)([^\s';,)?]*)\2")
 
 
@@ -55,16 +57,45 @@ def reading_options(
     )
 
 
+def live_options(
+    rate: Annotated[
+        float | None, typer.Option(help="Samples per second; default: as the lines above the table say.")
+    ] = None,
+    acceleration_unit: Annotated[
+        str | None, typer.Option(help="m/s^2, g or mg; default: as the column's name says, or m/s^2.")
+    ] = None,
+    angular_velocity_unit: Annotated[
+        str | None, typer.Option(help="rad/s or deg/s; default: as the column's name says, or rad/s.")
+    ] = None,
+    columns: Columns = None,
+    time_column: Annotated[
+        str | None, typer.Option(help="Column of the time stamps; without it none are read and no pause is seen.")
+    ] = None,
+    header_row: HeaderRow = None,
+    separator: Separator = None,
+    decimal: Decimal = None,
+    apple_sign: Annotated[
+        bool | None,
+        typer.Option("--apple-sign/--no-apple-sign", help="Acceleration is -1 g face up; default: it is not."),
+    ] = None,
+) -> Options:
+    """As `reading_options`, of a table that comes line by line: no size of its values, and no clock, is known beforehand."""
+    return reading_options(
+        rate, acceleration_unit, angular_velocity_unit, columns, time_column, header_row, separator, decimal, apple_sign
+    )
+
+
 def in_shell_words(message: str) -> str:
-    """A message with `rate=` and the like as the options of the command line: `--rate`."""
+    """A message with `rate=` and the like as the options of the command line, `--rate`, and without Python's methods."""
 
     def option(match: re.Match) -> str:
         name, value = match[1].replace("_", "-"), match[3]
+        name = _OTHER_NAMES.get(name, name)
         if value == "False":
             return f"--no-{name}"
         return f"--{name} {value}" if value else f"--{name}"
 
-    return _ARGUMENT.sub(option, message)
+    return _ARGUMENT.sub(option, message.replace(_IN_PYTHON, ""))
 
 
 def warn(export: DeviceExport) -> None:

@@ -12,13 +12,13 @@ from typing import Annotated, Any
 import typer
 
 from .options import Labels, Model, Placement, TopK, Wrist, split_names, with_options_of
-from .reading import in_shell_words, reading_options
+from .reading import in_shell_words, live_options
 
 app = typer.Typer()
 
 
 @app.command(rich_help_panel="Recordings")
-@with_options_of(options=reading_options)
+@with_options_of(options=live_options)
 def stream(
     file: Annotated[str, typer.Argument(help="Table of one sensor, or - for standard input.")],
     placement: Placement,
@@ -28,7 +28,7 @@ def stream(
     labels: Labels = None,
     captions: Annotated[bool, typer.Option("--captions", help="Add a sentence about what the person does.")] = False,
     time_unit: Annotated[
-        str | None, typer.Option(help="Of --time-column: s, ms, us or ns; default: as its name says, or s.")
+        str | None, typer.Option(help="Of numbers in --time-column: s, ms, us or ns; default: as its name says, or s.")
     ] = None,
     on_gap: Annotated[
         str, typer.Option(help="Where time stamps pause: raise (stop) or reset (go on behind it).")
@@ -40,7 +40,7 @@ def stream(
 ) -> None:
     """One line per hop while samples arrive; at the end, or at Ctrl-C, one for the rest if it lasts a second.
 
-    Time stamps count only where --time-column names them, as numbers; they find pauses and date the answers.
+    Time stamps count only where --time-column names them, as numbers or ISO dates; they find pauses and date the answers.
 
     Example: anymo stream live.csv --placement left_wrist --rate 50 --labels walking,sitting
     """
@@ -54,6 +54,10 @@ def stream(
     resolve_placement(placement, wrist or "forearm")
     if time_unit not in (None, "s", "ms", "us", "ns"):
         raise ValueError(f"--time-unit must be one of s, ms, us, ns, got {time_unit!r}")
+    if on_gap not in ("raise", "reset"):
+        raise ValueError(f"--on-gap must be raise or reset, got {on_gap!r}")
+    if on_gap == "reset" and options.time_column is None:
+        raise ValueError("--on-gap reset needs --time-column: without time stamps no pause is seen")
     candidates = list(simulated_labels()) if labels is None else split_names(labels, "--labels", "walking,sitting")
     where = "standard input" if file == "-" else file
     if Path(file).is_dir():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import chain
 
 import numpy as np
@@ -25,7 +26,7 @@ class LiveRow:
     Args:
         line: of the file, from 1 on.
         values: `(3,)` acceleration with gravity, or `(6,)` with angular velocity behind it, in the table's units.
-        stamp: seconds on the table's own clock; None where none was asked for.
+        stamp: seconds on the table's own clock, since 1970 for dates; None where none was asked for.
     """
 
     line: int
@@ -81,7 +82,7 @@ class LiveTable:
                 )
             try:
                 values = np.array([_number(row[place], layout.decimal) for place in wanted])
-                stamp = None if clock is None else _number(row[clock], layout.decimal) * self.seconds
+                stamp = None if clock is None else _stamp(row[clock], layout.decimal, self.seconds)
             except ValueError as error:
                 raise ValueError(f"{self.source}, line {line}: {error}; repair the line") from error
             if self.gravity:
@@ -175,7 +176,24 @@ def _first_rows(coming: Iterator[str], source: str, options: ReadingOptions) -> 
 
 
 def _number(cell: str, decimal: str) -> float:
-    return float(cell.replace(",", ".") if decimal == "," else cell)
+    try:
+        return float(cell.replace(",", ".") if decimal == "," else cell)
+    except ValueError:
+        raise ValueError(f"{cell!r} is no number" if cell else "an empty cell is no number") from None
+
+
+def _stamp(cell: str, decimal: str, seconds: float) -> float:
+    """Seconds of a time stamp: a number of units of so many seconds, or an ISO 8601 date, in UTC unless it names a zone."""
+    try:
+        return _number(cell, decimal) * seconds
+    except ValueError:
+        try:
+            date = datetime.fromisoformat(cell)
+        except ValueError:
+            raise ValueError(
+                f"{cell!r} is neither a number nor an ISO date-time such as 2024-05-01T12:30:00.020"
+            ) from None
+    return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
 
 
 def _unit(
