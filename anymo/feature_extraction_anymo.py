@@ -27,6 +27,7 @@ from .imu_signal import (
     resolve_unit,
     suspicious_units,
 )
+from .known_names import did_you_mean
 from .modeling_imu_tokenizer import IMU_TOKENIZER_FOLDER as _FOLDER
 from .modeling_pqvae import AnyMoPQVAEModel
 from .modeling_stgcn import AnyMoSTGCNModel
@@ -56,6 +57,14 @@ def split_arguments(kwargs: Mapping[str, Any], own: Sequence[str], where: str) -
         {name: kwargs[name] for name in own if name in kwargs},
         {name: kwargs[name] for name in _FILE_ARGUMENTS if name in kwargs},
     )
+
+
+_SETTINGS = (
+    "placements",
+    "sampling_rate",
+    "acceleration_unit",
+    "angular_velocity_unit",
+)  # of `read`, for "did you mean"
 
 
 class AnyMoFeatureExtractor(FeatureExtractionMixin):
@@ -188,6 +197,7 @@ class AnyMoFeatureExtractor(FeatureExtractionMixin):
         sampling_rate: float | None = None,
         acceleration_unit: str = "m/s^2",
         angular_velocity_unit: str = "rad/s",
+        **unknown: Any,
     ) -> list[dict[int, np.ndarray]]:
         """Recordings at 60 Hz in m/s^2 and rad/s: for each, segment index -> `(T, 6)`.
 
@@ -203,9 +213,11 @@ class AnyMoFeatureExtractor(FeatureExtractionMixin):
             ImuWarning: once, where the size of a signal says that its unit is another.
 
         Raises:
-            ValueError: nothing given, wrong shape, NaN or infinite samples, under one second, an unknown placement or
-                unit, two sensors on one segment, or an impossible rate.
+            ValueError: an argument of another name, nothing given, wrong shape, NaN or infinite samples, under one second,
+                an unknown placement or unit, two sensors on one segment, or an impossible rate.
         """
+        if unknown:
+            raise ValueError(f"unknown arguments {sorted(unknown)}{did_you_mean(unknown, _SETTINGS)}")
         if sampling_rate is None:
             raise ValueError("sampling_rate is missing: give the rate of the recording in Hz")
         try:

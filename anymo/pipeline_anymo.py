@@ -18,6 +18,9 @@ def _texts(values: Sequence[str] | str | None, name: str) -> list[str]:
     texts = [part.strip() for part in values.split(",")] if isinstance(values, str) else list(values)
     if not texts:
         raise ValueError(f"{name} is empty; give at least one, such as {name}=['walking', 'sitting']")
+    if name == "candidate_labels" and len(set(texts)) < len(texts):
+        twice = next(text for text in texts if texts.count(text) > 1)
+        raise ValueError(f"candidate_labels names {twice!r} twice, which would share its score; name it once")
     return texts
 
 

@@ -43,7 +43,12 @@ def test_text_says_where_each_thing_was_found(tmp_path):
     text = _run(_table(tmp_path / "a.csv", header)).stdout
     assert "g (the header names it)" in text and "50 Hz (from the steps of time stamps in 'time (ms)'" in text
     assert "median |a|        9.807 m/s^2" in text and "temperature: no acceleration or angular velocity" in text
-    assert "'Gyr x (dps)' looks like a gyroscope's, but not all of x, y and z are there" in text
+    said = "Gyr x (dps), Gyr y (dps) were left out: they look like a gyroscope's, but not all of x, y and z are there"
+    assert said in text
+    text = _run(
+        _table(tmp_path / "b.csv", header.replace("Gyr x (dps),Gyr y (dps),temperature", "rot_x,rot_y,rot_z"))
+    ).stdout
+    assert "rot_x, rot_y, rot_z were left out: angular velocity or angles?" in text and "--columns" in text
     assert "no gyroscope was read" in text
 
 

@@ -270,6 +270,7 @@ GOOD = {"waist": recording()}
         (GOOD, {"sampling_rate": float("nan")}, "between 5 and 10,000"),
         (GOOD, {"sampling_rate": "fast"}, "must be a number in Hz, got 'fast'"),
         (GOOD, {"sampling_rate": None}, "sampling_rate is missing"),
+        (GOOD, {"samplingrate": 60}, r"unknown arguments \['samplingrate'\]; did you mean sampling_rate\?"),
         ([], {}, "empty"),
         ({}, {}, "without a sensor"),
         ([GOOD, {}], {}, "recording 1 is without a sensor"),

@@ -84,6 +84,8 @@ def test_zero_shot_refuses_bad_arguments(folder, labels):
         recognise(INPUT, **(labels if isinstance(labels, dict) else {"candidate_labels": labels}))
     with pytest.raises(ValueError, match="dict"):
         recognise({"waist": SIGNAL}, candidate_labels=["walking"])
+    with pytest.raises(ValueError, match="candidate_labels names 'walking' twice"):
+        recognise(INPUT, candidate_labels=["walking", "sitting", "walking"])
 
 
 def test_a_tuned_classifier_answers_with_its_own_labels_only(folder, tmp_path):

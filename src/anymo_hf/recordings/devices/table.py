@@ -489,20 +489,27 @@ def _by_counter(samples: Samples, column: pd.Series, name: str, rate: float) -> 
 
 def _set_left_out(samples: Samples, layout: TableLayout, channels: Channels) -> None:
     read = {*samples.columns, *channels.gravity, samples.time_column}
+    turning = []
     for name in layout.names:
         if name in read or name in samples.left_out or not name or name.startswith("empty."):
             continue
         words = set(words_of(name))
         if any(word.startswith(("gyr", "rot")) for word in words):
-            reason = "no x, y and z of one gyroscope"
-            samples.warnings.append(
-                f"the column {name!r} looks like a gyroscope's, but not all of x, y and z are there"
-            )
+            reason = "no angular velocity by its name"
+            turning.append(name)
         elif name in find_clock([name]):
             reason = "another clock"
         else:
             reason = "no acceleration or angular velocity"
         samples.left_out[name] = reason
+    if turning:
+        whole = {word for name in turning for word in words_of(name)} >= {"x", "y", "z"}
+        doubt = (
+            "angular velocity or angles? If the first, name all six columns by columns="
+            if whole
+            else "they look like a gyroscope's, but not all of x, y and z are there"
+        )
+        samples.warnings.append(f"{', '.join(turning)} were left out: {doubt}")
 
 
 def _without_empty_rows(path: Path, samples: Samples, whole: np.ndarray, parts: list[slice]) -> Samples:
