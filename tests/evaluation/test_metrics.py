@@ -9,6 +9,7 @@ from rouge_score.rouge_scorer import RougeScorer
 from sklearn.metrics import accuracy_score, f1_score, top_k_accuracy_score
 
 from anymo_hf.evaluation.metrics import (
+    among_best,
     bleu,
     caption_scores,
     caption_words,
@@ -29,6 +30,15 @@ def test_recognition_equals_scikit_learn():
     assert ours["macro_f1"] == pytest.approx(f1_score(truth, predicted, average="macro"))
     assert ours["weighted_f1"] == pytest.approx(f1_score(truth, predicted, average="weighted"))
     assert ours["recall_at_2"] == pytest.approx(top_k_accuracy_score(truth, similarity, k=2))
+
+
+def test_labels_that_are_not_told_apart_are_no_second_guess():
+    truth = np.arange(6)
+    one_named = np.tile(np.eye(6)[3], (6, 1))  # always label 3, nothing said of the others
+    assert recognition_scores(one_named, truth)["recall_at_2"] == pytest.approx(1 / 6)
+    two_named = one_named + 0.5 * np.eye(6)[1]
+    assert recognition_scores(two_named, truth)["recall_at_2"] == pytest.approx(2 / 6)
+    assert among_best(np.tile([4.0, 3, 2, 2, 1, 1], (6, 1)), truth, 4).tolist() == [True] * 4 + [False] * 2
 
 
 def test_macro_f1_leaves_out_labels_that_never_occur():

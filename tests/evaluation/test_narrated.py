@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from anymo_hf.evaluation.narrated_scores import all_caption_scores, evaluate_narrated, retrieval_row
+from anymo_hf.evaluation.narrated_scores import all_caption_scores, evaluate_narrated, ranking_scores, retrieval_row
 from anymo_hf.evaluation.narrated_windows import NarratedWindows, nymeria_windows
 from anymo_hf.evaluation.system_results import read_task_results
 from anymo_hf.evaluation.tables import make_tables
@@ -68,6 +68,23 @@ def test_a_system_that_scores_ranks_texts_for_windows_only_and_unread_answers_co
     assert "text_to_imu" not in row and row["invalid_rate"] == 25
     ranks = np.array([1, 3, 1, 3])  # of the true text among three; unread: last
     assert row["imu_to_text"]["mrr"] == pytest.approx(100 * np.mean(1 / ranks))
+
+
+def test_what_an_answer_leaves_unranked_shares_the_mean_of_the_ranks():
+    named = np.array([1, 1 / 2, 1 / 3, *[1 / 52] * 97])  # three of a hundred candidates are ranked
+    scores = np.stack([named, named, named, np.full(100, np.nan)])
+    found = ranking_scores(scores, np.array([1, 2, 50, 0]))
+    assert found["mrr"] == pytest.approx(np.mean([1 / 2, 1 / 3, 1 / 52, 1 / 100]))  # ranks 4 to 100 have the mean 52
+    assert (found["recall_at_1"], found["recall_at_5"]) == (0, 0.5)
+
+
+def test_a_row_of_other_windows_is_refused(tmp_path):
+    list(evaluate_narrated(Reader(), windows(), tmp_path, subsets=["all"]))
+    others = replace(windows(), texts=("a walk", "a run", "a rest", "a rest"))
+    for tasks, folder in ((["retrieval"], "retrieval"), (["captions"], "captions")):
+        with pytest.raises(ValueError, match=f"{folder}/reader.json is of other windows of nymeria, all; move it away"):
+            list(evaluate_narrated(Reader(), others, tmp_path, tasks=tasks, subsets=["all"]))
+    assert read_task_results(tmp_path / "retrieval" / "reader.json").rows[0]["texts"] == 3
 
 
 def test_rows_are_written_and_shown_in_the_tables(tmp_path):

@@ -73,6 +73,14 @@ def test_recognition_has_our_figures_and_the_papers_side_by_side(results):
         assert line["dsads (paper)"] == " / ".join(f"{value:.1f}" for value in scores)
     assert cells(theirs, "UniMTS")[0]["Here"] == "scored above on the data at hand"
     assert cells(theirs, "HARGPT")[0]["Here"] == "no endpoint was asked"
+    asked = SystemResults(
+        "hargpt", "HARGPT (some-model)", "endpoint", "?", "", "0", None, 0, "0", (row("uci_har", 30.0),)
+    )
+    write_percent(results / "recognition" / "hargpt.json", asked)
+    table, theirs = tables.make_tables("recognition", results)
+    (ours,) = cells(table, "HARGPT (some-model)")
+    assert ours["Acc (paper)"] == f"{paper_results('recognition')['uci_har']['HARGPT'][0]:.1f}"
+    assert cells(theirs, "HARGPT")[0]["Here"] == "scored above on the data at hand"
     assert cells(theirs, "AnyMo")[0]["Here"] == "data not at hand"
     assert "dsads" in theirs.note and "uci_har" not in theirs.note
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from support.chat_server import Chat
 
-from anymo_hf.annotation.language_client import Endpoint, LanguageClient, Limits
+from anymo_hf.annotation.language_client import Endpoint, LanguageClient, Limits, guessed_tokens
 from anymo_hf.annotation.stage_cache import StageCache
 from anymo_hf.modeling.imu_signal import resample
 from anymo_hf.recordings.imu_recording import ImuRecording
@@ -187,6 +187,24 @@ def test_retrieval_ranks_ten_of_a_hundred_candidates(chat, system):
     assert "\n7. The person does thing number 6.\n" in question and "100. The person does thing number 99." in question
     assert scores[6] == 1 and scores[99] == 1 / 2 and scores[26] == 1 / 10
     np.testing.assert_allclose(scores[[0, 27, 98]], 1 / 55.5)  # the mean of ranks 11 to 100
+
+
+def test_the_report_holds_the_words_that_were_asked(chat, system):
+    server = chat(by_level)
+    asked = system(server)
+    assert asked.report()["example"] == []
+    asked.score(windows(1), LABELS)
+    said = asked.report()
+    assert said["example"] == [message["content"] for message in server.log[0][3]["messages"]]
+    assert said["wording"]["text"] and json.loads(json.dumps(said)) == said
+
+
+def test_tokens_are_guessed_from_above_for_numbers_and_words():
+    numbers = ", ".join(f"{value:.2f}" for value in np.random.default_rng(0).normal(0, 9, 500))
+    digits = sum(map(str.isdigit, numbers))  # a token each where digits are split, and the points, signs and commas
+    assert digits * 1.5 < guessed_tokens(numbers) < 2.5 * digits
+    words = "The person walks to the kitchen, opens a drawer and takes out a spoon. " * 20
+    assert len(words.split()) < guessed_tokens(words) < 2 * len(words.split())
 
 
 def test_captions_are_one_line(chat, system):

@@ -50,6 +50,16 @@ def test_the_joint_graph_reads_accelerations_at_20_hz_on_its_22_joints(monkeypat
     assert not joints[1, :, : NODES["R_Foot"]].any() and not joints[0, :, NODES["R_Foot"]].any()
 
 
+def test_the_student_of_comodo_sees_whole_windows_of_any_length(small_system):
+    student = small_system("comodo_student")
+    student.placements = ("waist",)
+    steps = np.linspace(0, 1, 900)[:, None] * np.ones(6)
+    long, short = (ImuRecording({"waist": part}, 60.0) for part in (steps, steps[::6]))
+    np.testing.assert_allclose(student.features([long]), student.features([short]), atol=1e-2)
+    first = ImuRecording({"waist": steps[:300]}, 60.0)
+    assert abs(student.features([long]) - student.features([first])).max() > 1e-3
+
+
 def test_one_sensor_systems_average_the_placements(small_system):
     system = small_system("imu2clip_objective")
     both = recording(300, places=("left_wrist", "right_ankle"))

@@ -7,6 +7,7 @@ import torch
 from anymo_hf.recordings.imu_recording import ImuRecording
 from anymo_hf.systems.deep_conv_lstm import BENCH, DeepConvLSTM, DeepConvLSTMNetwork, DeepConvLSTMSettings
 from anymo_hf.systems.interface import load_system
+from anymo_hf.systems.mantis import channel_inputs
 from anymo_hf.systems.minirocket import FEATURES, PAIRS, fit_kernels, transform
 from anymo_hf.systems.trained_windows import denormals_as_zero, side_by_side
 
@@ -129,6 +130,7 @@ def test_the_network_has_the_known_number_of_parameters(channels, classes, count
 
 def test_bench_reads_what_the_paper_says():
     assert (BENCH.samples, BENCH.epochs, BENCH.presentations, BENCH.learning_rate) == (300, 100, None, 1e-3)
+    assert BENCH.last_step == "padded"  # as the published network does
     with pytest.raises(ValueError, match="last_step must be 'valid' or 'padded', got 'first'"):
         DeepConvLSTMSettings(last_step="first")
 
@@ -159,6 +161,16 @@ def test_a_long_window_is_the_mean_of_its_pieces_and_loses_its_tail():
 
 
 @pytest.mark.slow
+def test_windows_are_stretched_as_mantis_does_it():
+    (shown,) = windows(1)
+    found = channel_inputs([shown], ("waist",))[0]
+    signal = side_by_side([shown], ("waist",), 50.0)[0]
+    # 512 places in the middle of equal parts of the window, read between the middles of its samples
+    at = np.clip((np.arange(512) + 0.5) * len(signal) / 512 - 0.5, 0, len(signal) - 1)
+    expected = np.stack([np.interp(at, np.arange(len(signal)), column) for column in signal.T])
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
 def test_deep_conv_lstm_learns():
     train, shown = windows(30), windows(9, seed=1)
     system = DeepConvLSTM(DeepConvLSTMSettings(presentations=1200, batch_size=8))

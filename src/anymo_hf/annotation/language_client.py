@@ -7,6 +7,7 @@ therefore goes through the same conversations without asking, up to the first me
 from __future__ import annotations
 
 import json
+import math
 import random
 import re
 import threading
@@ -37,7 +38,10 @@ _REFUSAL = re.compile(
 _BROKEN = (json.JSONDecodeError, UnicodeDecodeError)
 _LOOK = 1.0  # seconds without an answer after which threads are looked at
 _HOPELESS = 20  # questions without a usable answer, and none with one: the model cannot do it
-_CHARACTERS = 3  # of a token, to guess a prompt's tokens from above; English has about four
+# characters of a token, to guess tokens from above: English words have about four, and in lists of numbers such as
+# 0.12, -3.4 a tokenizer that splits digits has 1.3 (SmolLM2 reads 1,735 tokens in 2,255 characters)
+_LETTERS, _OTHERS = 3, 1.2
+_WORD = re.compile(r"[^\W\d_]+ ?")
 _PICTURE = 1600  # tokens of a picture, guessed likewise
 _ADJUSTABLE = (
     "max_tokens",
@@ -48,6 +52,12 @@ _ADJUSTABLE = (
     "top_logprobs",
     "logprobs",
 )  # closed models refuse some of them
+
+
+def guessed_tokens(text: str) -> int:
+    """How many tokens a text takes, guessed from above, so that no budget is overrun and no prompt is cut."""
+    rest = _WORD.sub("", text)
+    return math.ceil((len(text) - len(rest)) / _LETTERS + len(rest) / _OTHERS)
 
 
 class BudgetReached(Exception):
@@ -163,7 +173,7 @@ class _Request:
         for message in self.messages:
             content = message["content"]
             parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
-            count += sum(len(part["text"]) // _CHARACTERS if part["type"] == "text" else _PICTURE for part in parts)
+            count += sum(guessed_tokens(part["text"]) if part["type"] == "text" else _PICTURE for part in parts)
         return count
 
 
@@ -516,7 +526,7 @@ def _reply(output: Any, guess: int) -> tuple[dict[str, Any], tuple[int, int]]:
     if not isinstance(text, str):
         raise TypeError(f"content is no text: {text!r:.100}")
     usage = output.get("usage") or {}
-    used = (usage.get("prompt_tokens") or guess, usage.get("completion_tokens") or len(text) // _CHARACTERS)
+    used = (usage.get("prompt_tokens") or guess, usage.get("completion_tokens") or guessed_tokens(text))
     reply = {
         "text": text, "refusal": choice.message.get("refusal"), "finish": choice.finish_reason, "tokens": list(used),
     }  # fmt: skip

@@ -7,7 +7,6 @@ with zeros and cuts, MantisV2 and COMODO interpolate (paper, appendix B).
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +21,10 @@ from ..recordings.imu_recording import ImuRecording
 from ..refusals import refusing
 from ..systems.interface import System, known_system, load_system
 from .bench_statistics import check_columns, find_configs
-from .metrics import people_interval, recognition_scores
+from .metrics import among_best, people_interval, recognition_scores
 from .recognition import stratified_subset
 from .simulated_bench import CONFIG, PLACES
-from .system_results import add_rows, open_results
+from .system_results import add_rows, open_results, windows_hash
 
 RATE, LONGEST = 60.0, 300
 TITLES = {"fine150": "Fine150", "core50": "Core50", CONFIG: "Simulated"}
@@ -181,16 +180,6 @@ def evaluate_bench(
     yield f"results: {path}"
 
 
-def windows_hash(recordings: Sequence[ImuRecording]) -> str:
-    """Of samples, people and labels, whatever files they came in; 16 digits."""
-    digest = hashlib.sha256()
-    for one in recordings:
-        digest.update(f"{one.subject} {one.session} {one.start_time} {one.label} {sorted(one.signals)}".encode())
-        for place in sorted(one.signals):
-            digest.update(np.ascontiguousarray(one.signals[place], dtype=np.float32).tobytes())
-    return digest.hexdigest()[:16]
-
-
 def bench_row(system: System, recordings: Sequence[ImuRecording], labels: Sequence[str]) -> dict[str, Any]:
     """Acc@1, Acc@5 and macro-F1 in percent of one system on test windows."""
     truth = np.array([list(labels).index(str(one.label)) for one in recordings])
@@ -198,10 +187,9 @@ def bench_row(system: System, recordings: Sequence[ImuRecording], labels: Sequen
     unread = np.isnan(scores).any(1)
     scores = np.where(unread[:, None], 0.0, scores)
     found = recognition_scores(scores, truth, unread)
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :5]
-    five = (order == truth[:, None]).any(1) & ~unread
+    five = among_best(scores, truth, 5) & ~unread
     people = np.array([one.subject for one in recordings])
-    interval = people_interval((order[:, 0] == truth) & ~unread, people)
+    interval = people_interval((scores.argmax(1) == truth) & ~unread, people)
     return {
         "accuracy_at_1": 100 * found["accuracy"], "accuracy_at_5": 100 * float(five.mean()),
         "macro_f1": 100 * found["macro_f1"], "windows": len(truth), "people": len(set(people) - {""}),

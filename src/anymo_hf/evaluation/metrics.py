@@ -21,7 +21,8 @@ def recognition_scores(
         invalid: `(windows,)` bool, where no answer could be read: wrong in every score, and no label's prediction.
 
     Returns:
-        accuracy; macro_f1 over labels seen in truth or prediction; weighted_f1; recall_at_2.
+        accuracy; macro_f1 over labels seen in truth or prediction; weighted_f1; recall_at_2, for which a label of equal
+        score counts before the true one unless that is the answer.
 
     Raises:
         ValueError: wrong shapes, no windows, NaN scores or labels out of range.
@@ -45,8 +46,20 @@ def recognition_scores(
         "accuracy": float(right.mean()),
         "macro_f1": float(f1[seen].mean()),
         "weighted_f1": float((f1 * support).sum() / support.sum()),
-        "recall_at_2": float(((order[:, :2] == truth[:, None]).any(1) & answered).mean()),
+        "recall_at_2": float((among_best(similarity, truth, 2) & answered).mean()),
     }
+
+
+def among_best(scores: np.ndarray, truth: np.ndarray, count: int) -> np.ndarray:
+    """Whether the true label is the answer or has fewer than `count` labels of no lower score beside it, `(windows,)` bool.
+
+    Labels that a system does not tell apart, such as all that a language model leaves unnamed, are no second guess.
+
+    Args:
+        scores: `(windows, labels)`; truth: `(windows,)` index of the true label.
+    """
+    own = np.take_along_axis(scores, np.asarray(truth)[:, None], 1)
+    return (scores.argmax(1) == truth) | ((scores >= own).sum(1) <= count)
 
 
 def majority_scores(truth: np.ndarray, labels: int) -> dict[str, float]:

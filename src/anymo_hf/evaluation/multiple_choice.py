@@ -23,7 +23,7 @@ from ..systems.activity_labels import simulated_labels
 from ..systems.interface import Choice, System
 from .metrics import people_interval, recognition_scores
 from .recognition import stratified_subset
-from .system_results import add_rows, open_results
+from .system_results import add_rows, check_windows, open_results, windows_hash
 
 TASK = "choices"
 SIMULATED = "simulated"
@@ -156,12 +156,15 @@ def evaluate_choices(system: System, questions: Questions, out: str | Path, seed
         out: folder of results.
 
     Raises:
-        ValueError: the system has no language model; a results file of other weights or another model.
+        ValueError: the system has no language model; a results file of other weights, windows or another model.
         OSError: an endpoint fails; what it answered is kept, and the next run goes on there.
     """
     path, results = open_results(out, TASK, system)
+    of = {"dataset": questions.dataset, "seed": seed, "options": max(map(len, questions.options)),
+          "windows_sha256": windows_hash(questions.recordings)}  # fmt: skip
+    check_windows(path, results, of, ("dataset", "seed", "options"))
     found = choice_row(questions, system.choose(questions.recordings, questions.options))
-    row = {"dataset": questions.dataset, "seed": seed, **found, "report": system.report()}
+    row = of | found | {"report": system.report()}
     add_rows(path, results, [row], ("dataset", "seed", "options"))
     by = found["missing"].get("log_probability") or f"by log-probability {found['log_probability']:.1f}"
     yield (

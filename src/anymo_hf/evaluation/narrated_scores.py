@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,10 @@ import numpy as np
 
 from ..systems.interface import System
 from .captioning import bert_f1
-from .metrics import caption_scores, meteor, retrieval_scores
+from .metrics import caption_scores, meteor
 from .narrated_windows import NarratedWindows
 from .retrieval import score_retrieval
-from .system_results import add_rows, open_results
+from .system_results import add_rows, check_windows, open_results, windows_hash
 
 SUBSETS = ("100", "all")
 
@@ -39,7 +40,7 @@ def evaluate_narrated(
         scorer: model of BERT-F1; None leaves it out, and the row says so.
 
     Raises:
-        ValueError: a subset cannot be drawn, or a results file is of other weights.
+        ValueError: a subset cannot be drawn, or a results file is of other weights or windows.
     """
     for task in tasks:
         for subset in subsets:
@@ -52,10 +53,18 @@ def evaluate_narrated(
             asked = windows.hundred() if subset == "100" else windows
             path, results = open_results(out, task, system)
             make = retrieval_row if task == "retrieval" else caption_row
-            row = make(system, asked, scorer) | {"dataset": windows.dataset, "subset": subset, "note": windows.note}
+            of = {"dataset": windows.dataset, "subset": subset, "windows_sha256": narrated_hash(asked)}
+            check_windows(path, results, of, ("dataset", "subset"))
+            row = make(system, asked, scorer) | of | {"note": windows.note}
             add_rows(path, results, [row], ("dataset", "subset"))
             yield f"{task}, {windows.dataset}, {subset}: {_words(row)}"
             yield f"results: {path}"
+
+
+def narrated_hash(windows: NarratedWindows) -> str:
+    """Of samples, people and sentences; 16 digits."""
+    texts = hashlib.sha256("\n".join(windows.texts).encode()).hexdigest()
+    return hashlib.sha256(f"{windows_hash(windows.recordings)} {texts}".encode()).hexdigest()[:16]
 
 
 def _words(row: dict[str, Any]) -> str:
@@ -77,12 +86,25 @@ def retrieval_row(system: System, windows: NarratedWindows, scorer: str | None =
     else:
         scores = system.score(windows.recordings, candidates)
         unread = np.isnan(scores).any(1)
-        positive = np.array(windows.texts)[:, None] == np.array(candidates)[None]
-        # an answer that could not be read ranks the true text last
-        ranked = np.where(unread[:, None], np.where(positive, -1.0, 0.0), scores)
-        ways, invalid = {"imu_to_text": retrieval_scores(ranked, positive)}, float(unread.mean())
+        truth = np.array([candidates.index(text) for text in windows.texts])
+        ways, invalid = {"imu_to_text": ranking_scores(scores, truth)}, float(unread.mean())
     percent = {way: {name: 100 * value for name, value in values.items()} for way, values in ways.items()}
     return {"windows": len(windows.texts), "texts": len(candidates), "invalid_rate": 100 * invalid, **percent}
+
+
+def ranking_scores(scores: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    """recall_at_1, 5, 10 and mrr of answers that rank some candidates only, as fractions.
+
+    Candidates of equal score, such as all that an answer leaves unranked, share the mean of their ranks; the true one of an
+    answer that could not be read (a row with NaN) is the last.
+
+    Args:
+        scores: `(windows, candidates)`; truth: `(windows,)` index of the true one.
+    """
+    own = np.take_along_axis(scores, truth[:, None], 1)
+    ranks = (scores > own).sum(1) + ((scores == own).sum(1) + 1) / 2
+    ranks = np.where(np.isnan(scores).any(1), scores.shape[1], ranks)
+    return {f"recall_at_{k}": float((ranks <= k).mean()) for k in (1, 5, 10)} | {"mrr": float((1 / ranks).mean())}
 
 
 def caption_row(system: System, windows: NarratedWindows, scorer: str | None = None) -> dict[str, Any]:

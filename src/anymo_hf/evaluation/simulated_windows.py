@@ -12,7 +12,7 @@ from ..systems.captions import generate_captions, select_captions
 from ..systems.embeddings import embed_labels
 from ..systems.held_out_windows import HeldOutWindows, held_out_windows
 from .caption_activity import named_activities
-from .captioning import score_captions
+from .narrated_scores import all_caption_scores
 from .retrieval import evaluate_retrieval
 from .tokenizer_diagnostics import diagnose_codes
 
@@ -73,10 +73,10 @@ def _captioning(model, processor, windows: HeldOutWindows, batch_size, scorer) -
     lines, results = [], []
     for way, make in (("captions", generate_captions), ("selected captions", select_captions)):
         captions = make(model, processor, windows.codes, windows.placements, batch_size=batch_size)
-        scores = _percent(score_captions(captions, texts, scorer))
+        scores, missing = all_caption_scores(captions, texts, scorer)
         named = _percent(named_activities(captions, windows.activities, embed))
         lines += [f"{way} of {count} windows: {_in_words(scores)}", f"activity named: {_in_words(named)}"]
-        results.append({"scores": scores, "activity_named": named, "captions": captions})
+        results.append({"scores": scores, "missing": missing, "activity_named": named, "captions": captions})
     ceiling = _percent(named_activities(texts, windows.activities, embed))
     lines.append(f"activity named by the references: {_in_words(ceiling)}")
     more = {} if scorer is None else {"scorer": scorer}

@@ -276,7 +276,7 @@ def _row(
         invalid_rate=100 * float(invalid.mean()),
         parameters=parameter_count(system),
         rate=system.rate,
-        channels=min(given, max(system.channels)),
+        channels=min(given, system.reads),
         seconds_per_1000=seconds,
         confusion=tuple(tuple(row) for row in confusion.tolist()),
         **{name: 100 * ours[name] for name in ("accuracy", "macro_f1", "recall_at_2")},

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .. import __version__
+from ..recordings.imu_recording import ImuRecording
 from ..systems.interface import System
 from .results_file import read_percent, write_percent
 from .system_recognition import weights_of
@@ -52,6 +56,26 @@ def open_results(out: str | Path, task: str, system: System) -> tuple[Path, Task
     if (found.task, found.title, found.weights) != (new.task, new.title, new.weights):
         raise ValueError(f"{path} is of other weights of {system.name}; move it away or give another --out")
     return path, found
+
+
+def windows_hash(recordings: Sequence[ImuRecording]) -> str:
+    """Of samples, people and labels, whatever files they came in; 16 digits."""
+    digest = hashlib.sha256()
+    for one in recordings:
+        digest.update(f"{one.subject} {one.session} {one.start_time} {one.label} {sorted(one.signals)}".encode())
+        for place in sorted(one.signals):
+            digest.update(np.ascontiguousarray(one.signals[place], dtype=np.float32).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def check_windows(path: Path, results: TaskResults, row: dict[str, Any], key: Sequence[str]) -> None:
+    """ValueError where the file's row of the same `key` is of other windows than `row`, by their hash."""
+    for held in results.rows:
+        if all(held.get(name) == row.get(name) for name in key):
+            said = held.get("windows_sha256")
+            if said not in (None, row["windows_sha256"]):
+                words = ", ".join(str(row[name]) for name in key)
+                raise ValueError(f"{path} is of other windows of {words}; move it away or give another --out")
 
 
 def add_rows(path: Path, results: TaskResults, rows: Sequence[dict[str, Any]], key: Sequence[str]) -> TaskResults:

@@ -196,7 +196,7 @@ def _recognition(results: Path) -> list[Table]:
             lengths = [f"{one.title}: {_length(one.report)}" for one in chosen]
             note += " Training of each, in steps of windows: " + "; ".join(lengths) + "."
         tables.append(_measured(title, _RECOGNITION_HEAD, rows, note))
-    pairs = {(row.dataset, one.title) for one in found for row in one.rows}
+    pairs = {(row.dataset, _paper_name(one.system, one.title)) for one in found for row in one.rows}
     if tables:
         tables += _paper_table("recognition", "Zero-shot recognition (paper Table 1)", pairs)
     return tables + _choices(results)
@@ -213,9 +213,16 @@ _RECOGNITION_HEAD = (
 )  # fmt: skip
 
 
+def _paper_name(system: str, title: str) -> str:
+    """What the paper calls a system: the class's title where a result's names the language model, too."""
+    kind = systems().get(system)
+    return title if kind is None else kind.title
+
+
 def _recognition_rows(one: SystemResults) -> Iterator[tuple[str, ...]]:
+    named = _paper_name(one.system, one.title)
     for row in one.rows:
-        paper = paper_results("recognition").get(row.dataset, {}).get(one.title) if row.wording == "label" else None
+        paper = paper_results("recognition").get(row.dataset, {}).get(named) if row.wording == "label" else None
         yield (
             one.title, row.dataset, row.wording, row.split, f"{row.windows:,}", f"{row.people}",
             *_cells((row.chance, row.majority, row.accuracy), 3),
@@ -332,14 +339,15 @@ def _retrieval(results: Path) -> list[Table]:
     names = paper_columns("retrieval")
     rows, shown = [], set()
     for one in task_results(results, "retrieval"):
+        named = _paper_name(one.system, one.title)
         for row in one.rows:
             for way in ("imu_to_text", "text_to_imu"):
                 if way in row:
                     theirs = paper_results("retrieval").get(f"{row['dataset']}, {row['subset']} samples, {way}", {})
                     scores = [row[way][name] for name in names]
                     rows.append((one.title, row["dataset"], row["subset"], way.replace("_", " "), f"{row['windows']:,}",
-                                 f"{row['texts']:,}", *_cells(scores, 4), *_cells(theirs.get(one.title), 4)))  # fmt: skip
-                    shown.add((f"{row['dataset']}, {row['subset']} samples, {way}", one.title))
+                                 f"{row['texts']:,}", *_cells(scores, 4), *_cells(theirs.get(named), 4)))  # fmt: skip
+                    shown.add((f"{row['dataset']}, {row['subset']} samples, {way}", named))
     simulated = read_json(results / "retrieval.json")
     if simulated is not None:
         for way in ("imu_to_text", "text_to_imu"):
@@ -399,7 +407,7 @@ def _bench(results: Path) -> list[Table]:
     rows, shown = [], set()
     for one in task_results(results, "bench"):
         for row in one.rows:
-            theirs = paper_results("bench").get(row["setting"], {}).get(one.title)
+            theirs = paper_results("bench").get(row["setting"], {}).get(_paper_name(one.system, one.title))
             theirs = None if row.get("simulated") else theirs
             rows.append((one.title, row["setting"], "simulated" if row.get("simulated") else "Nymeria",
                          f"{row['trained_on']:,}", f"{row.get('report', {}).get('epochs', NONE)}", f"{row['windows']:,}",

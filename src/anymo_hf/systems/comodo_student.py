@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from ..recordings.imu_recording import ImuRecording
 from .frozen_features import FrozenFeatures
@@ -21,7 +22,7 @@ MOST_WINDOWS = 10_000
 class COMODOStudent(FrozenFeatures):
     """Class tokens of every channel, one window one row of length 1; RBF kernel, C chosen by five folds.
 
-    A shorter window is wrapped around to 5 s, of a longer one the first 5 s are read.
+    A window of another length than 5 s is interpolated as a whole (paper, appendix B).
     """
 
     name, title = "comodo_student", "COMODO student, text teacher, re-trained"
@@ -35,9 +36,9 @@ class COMODOStudent(FrozenFeatures):
 
     def features(self, recordings: Sequence[ImuRecording]) -> np.ndarray:
         """`(n, placements * width)`, rows of length 1; a missing placement is zero."""
+        series = [torch.from_numpy(one.T.astype(np.float32)) for one in side_by_side(recordings, self.placements, RATE)]
         signals = [
-            one[np.arange(SAMPLES) % min(SAMPLES, len(one))].astype(np.float32).reshape(SAMPLES, -1, 6)
-            for one in side_by_side(recordings, self.placements, RATE)
+            F.interpolate(one[None], SAMPLES, mode="linear")[0].T.reshape(SAMPLES, -1, 6).numpy() for one in series
         ]
         sensors = [one[:, place] for one in signals for place in range(len(self.placements))]
         with torch.inference_mode():
@@ -47,15 +48,17 @@ class COMODOStudent(FrozenFeatures):
     def fit(
         self, recordings: Sequence[ImuRecording], labels: Sequence[str], groups: Sequence[str] | None = None
     ) -> None:
-        """As `System.fit`; of more than 10,000 windows so many are drawn."""
+        """As `System.fit`; of more than 10,000 windows so many are drawn, of each label its share."""
         from sklearn.model_selection import GridSearchCV
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
         from sklearn.svm import SVC
+        from sklearn.utils import resample
 
         self.check_training(recordings, labels, groups)
         if len(recordings) > MOST_WINDOWS:
-            drawn = np.random.default_rng(self.seed).choice(len(recordings), MOST_WINDOWS, replace=False)
+            rows = np.arange(len(recordings))
+            drawn = resample(rows, replace=False, n_samples=MOST_WINDOWS, stratify=labels, random_state=self.seed)
             recordings, labels = [recordings[row] for row in drawn], [labels[row] for row in drawn]
         self.placements = placements_of(recordings)
         truth = np.array(labels)

@@ -45,7 +45,7 @@ class DeepConvLSTMSettings:
             raise ValueError(f"last_step must be 'valid' or 'padded', got {self.last_step!r}")
 
 
-BENCH = DeepConvLSTMSettings(presentations=None, batch_size=256)
+BENCH = DeepConvLSTMSettings(presentations=None, batch_size=256, last_step="padded")
 
 
 class DeepConvLSTMNetwork(nn.Module):

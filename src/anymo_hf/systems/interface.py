@@ -40,7 +40,7 @@ class System:
         requires: "nothing"; "weights" of its own, which `load` finds or refuses; an "endpoint" of a language model;
             "training", that is `fit` on labelled windows before `score`; or weights that are trained here on our "corpus".
         rate: Hz that its input is brought to, None where it takes every rate.
-        channels: numbers of channels that it takes: 6 with gyroscope, 3 without.
+        channels: numbers of channels that it takes: 6 with gyroscope, 3 without; reads: how many of them it uses.
         longest_seconds: of a window, None where there is no limit.
         licence: of its weights, or of this code where it has none.
 
@@ -56,6 +56,7 @@ class System:
     requires: ClassVar[str]
     rate: ClassVar[float | None] = None
     channels: ClassVar[tuple[int, ...]] = (3, 6)
+    reads: ClassVar[int] = 6
     longest_seconds: ClassVar[float | None] = None
     licence: ClassVar[str]
 

@@ -11,7 +11,14 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..annotation.language_client import BudgetReached, Endpoint, LanguageClient, Limits, without_thoughts
+from ..annotation.language_client import (
+    BudgetReached,
+    Endpoint,
+    LanguageClient,
+    Limits,
+    guessed_tokens,
+    without_thoughts,
+)
 from ..annotation.stage_cache import StageCache
 from ..recordings.imu_recording import ImuRecording
 from .answer_parsing import read_ranking
@@ -23,12 +30,12 @@ from .language_prompts import (
     choice_keys,
     messages,
     option_keys,
+    prompts,
     prompts_hash,
     window_picture,
 )
 
 KEY = "ANYMO_LM_API_KEY"  # environment variable
-_NUMBER_CHARACTERS = 1.5  # of a token, in lists of numbers; guessed from below, so that no prompt is cut
 _AROUND_KEY = " \n\t\"'(*"
 _TOP_LOGPROBS = 20  # the most that OpenAI's servers give
 _SOURCE = (
@@ -123,7 +130,7 @@ class LanguageText(System):
     def __init__(self, settings: LanguageSettings, client: LanguageClient):
         self.settings, self.client = settings, client
         self.title = f"{type(self).title} ({settings.model})"
-        self.tally = _Tally()
+        self.tally, self.example = _Tally(), list[str]()
 
     @classmethod
     def load(cls, source: str | None = None, seed: int = 0) -> LanguageText:
@@ -199,7 +206,7 @@ class LanguageText(System):
         return found
 
     def report(self) -> dict[str, Any]:
-        """As `System.report`: how it was asked, what it cost, and answers that could not be read."""
+        """As `System.report`: how it was asked (`example` is the last question), what it cost, and unreadable answers."""
         own = {name: value for name, value in vars(self.settings).items() if name != "cache"}
         return {
             **own,
@@ -207,6 +214,8 @@ class LanguageText(System):
             "style": self.style,
             "picture": self.picture,
             "prompts": prompts_hash(),
+            "wording": prompts(),
+            "example": self.example,
             "windows": self.tally.windows,
             "invalid": self.tally.invalid,
             "invalid_examples": self.tally.examples,
@@ -237,19 +246,23 @@ class LanguageText(System):
         style = self.style if texts else "text"
         picture = window_picture(recording) if self.picture else None
         conversation = messages(recording, texts, style, picture, choice)
-        characters = sum(
-            len(part["text"]) if isinstance(part, dict) and part["type"] == "text" else len(part)
-            for message in conversation
-            for part in (message["content"] if isinstance(message["content"], list) else [message["content"]])
-            if not isinstance(part, dict) or part["type"] == "text"
-        )
-        needed = int(characters / _NUMBER_CHARACTERS) + self.client.endpoint.max_tokens
+        needed = sum(map(guessed_tokens, _spoken(conversation))) + self.client.endpoint.max_tokens
         if needed > self.settings.context:
             raise ValueError(
                 f"{self.title}: window {number} takes about {needed:,} tokens with its answer, and "
                 f"{self.settings.model} reads {self.settings.context:,}; use shorter windows or fewer placements"
             )
+        self.example = _spoken(conversation)
         return conversation
+
+
+def _spoken(conversation: Sequence[dict[str, Any]]) -> list[str]:
+    """The texts of a conversation, without its pictures."""
+    said = [message["content"] for message in conversation]
+    parts = [part for content in said for part in ([content] if isinstance(content, str) else content)]
+    return [
+        part if isinstance(part, str) else part["text"] for part in parts if isinstance(part, str) or "text" in part
+    ]
 
 
 def key_log_probabilities(

@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm
 
 from ..recordings.imu_recording import ImuRecording
 from .frozen_features import FrozenFeatures
-from .imu2clip import stretch
 from .interface import System
 from .published_weights import PublishedFile, default_device, device_of, load_network, run_batches
 from .trained_windows import check_placements, placements_of, scores_of_labels, side_by_side
@@ -289,12 +289,13 @@ def load_mantis(path: Path, version: int) -> Mantis:
 
 
 def channel_inputs(recordings: Sequence[ImuRecording], placements: Sequence[str]) -> np.ndarray:
-    """Windows `(n, 6 * placements, 512)`, each interpolated as a whole; a missing channel is zero."""
+    """Windows `(n, 6 * placements, 512)`, each interpolated as a whole as its authors do; a missing channel is zero."""
     found = []
     for one in recordings:
         (signal,) = side_by_side([one], placements, one.sampling_rate)
-        found.append(stretch(signal, SAMPLES).T)
-    return np.stack(found).astype(np.float32)
+        series = torch.from_numpy(np.ascontiguousarray(signal.T, dtype=np.float32))
+        found.append(F.interpolate(series[None], SAMPLES, mode="linear")[0].numpy())
+    return np.stack(found)
 
 
 class MantisV2Frozen(FrozenFeatures):

@@ -22,10 +22,12 @@ ANSWER = "The person is {}."
 TEXT_MODEL = "muzammil-eds/tinyllama-2.5T-Clinical-v2"
 ENCODER = PublishedFile(
     "NormWear", "Apache-2.0", "normwear_pretrain_ckpt.pth", "normwear",
+    hub_id="mosaic-laboratory/normwear",
     address="release v1.0.0-alpha of github.com/Mobile-Sensing-and-UbiComp-Laboratory/NormWear",
 )  # fmt: skip
 HEAD = PublishedFile(
     "NormWear's zero-shot head", "Apache-2.0", "normwear_msitf_zeroshot_last_checkpoint-5.pth", "normwear",
+    hub_id="mosaic-laboratory/normwear",
     address="release v1.0.0-alpha of github.com/Mobile-Sensing-and-UbiComp-Laboratory/NormWear",
 )  # fmt: skip
 # of the auto-encoder's 261 tensors, those of its decoder

@@ -171,7 +171,8 @@ class UniMTSObjective(Retrained):
     """Accelerations of all worn joints, turned at random in training; from the window to the text only."""
 
     name, title, encoder = "unimts_objective", "UniMTS objective, re-trained", "joint_graph"
-    channels = (3, 6)
+    channels, reads = (3, 6), 3
+    rate = 20.0
 
 
 class IMU2CLIPObjective(Retrained):
@@ -215,7 +216,7 @@ class VirtualForest(System):
 
     name, title = "imugpt_objective", "IMUGPT objective (virtual IMU, ECDF, forest), re-trained"
     requires, licence = "corpus", "Apache-2.0"
-    rate = 20.0
+    rate, reads = 20.0, 3
     trained: dict[str, int] = {}  # noqa: RUF012
 
     def __init__(

@@ -62,6 +62,10 @@ def test_texts_are_cleaned():
         "A person picks something up, the person's knife; then the person stops"
     )
     assert clean_text("He takes vitamin Cs") == "He takes vitamin Cs"
+    assert clean_text("#C C hands the ball to man X, and the woman Y waits") == (
+        "A person hands the ball to another person, and another person waits"
+    )
+    assert clean_text("A man in a hat waits for C") == "A man in a hat waits for a person"
 
 
 def test_the_draw_is_balanced_repeats_and_keeps_the_order():

@@ -20,6 +20,8 @@ LEAST_WORDS = 10
 PER_TASK = 500
 SEED = 42
 _UNSURE = re.compile(r"#\s*unsure\b", re.IGNORECASE)
+_SPEAKER = re.compile(r"#\s*[A-Z]\b\s*")  # "#C C picks …", as Ego4D's narrations begin
+_OTHERS = re.compile(r"\b(?i:(?:(?:the|a|an)\s+)?(?:man|woman|person|lady|boy|girl))\s+(?!C\b)[A-Z]\b")
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,9 @@ class Description:
 
 
 def clean_text(text: str) -> str:
-    """One line; "#unsure" is "something", and the wearer "C" is a person, as in Nymeria's narrations."""
-    text = " ".join(_UNSURE.sub("something", text).split())
+    """One line; "#unsure" is "something", "man X" another person, the wearer "C" a person as in Nymeria's narrations."""
+    text = " ".join(_SPEAKER.sub("", _UNSURE.sub("something", text)).split())
+    text = _OTHERS.sub("another person", text)
     return call_wearer(text, "person")
 
 
