@@ -169,7 +169,7 @@ def receive(stream: AnyMoStream, packet: Packet, tally: Tally) -> list:
             tally.counts["refused: not a number"] += 1
             stream.reset()
             return []
-        if "pause" not in said and "Hz, sampling_rate is" not in said:
+        if "pause" not in said and "Hz, sampling_rate=" not in said:
             raise
         tally.counts["refused: pause" if "pause" in said else "refused: other rate"] += 1
         stream.reset()
@@ -227,7 +227,7 @@ def session(
     try:
         events += stream.flush()
     except ValueError as error:  # the device was taken off while it was too fast
-        if "Hz, sampling_rate is" not in str(error):
+        if "Hz, sampling_rate=" not in str(error):
             raise
         tally.counts["refused: other rate"] += 1
         stream.reset()
