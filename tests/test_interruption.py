@@ -19,7 +19,7 @@ from anymo_hf.interruption import ending_in_words, refusing_bad_input, was_inter
 @pytest.mark.parametrize(
     "error, code, words",
     [
-        (KeyboardInterrupt(), 130, "walk: interrupted; what was finished is kept"),
+        (KeyboardInterrupt(), 130, "walk: interrupted; nothing is half-written"),
         (MemoryError(), 2, "walk: not enough memory (refused by the system)"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 8 bytes"), 2, "you tried 8 bytes"),
         (
@@ -134,7 +134,7 @@ def test_a_program_that_is_interrupted_says_so_without_a_traceback(tmp_path, wor
     assert process.exitcode == 130
     process.kill()
     said = (tmp_path / "said").read_text()
-    assert "Traceback" not in said and "interrupted; what was finished is kept" in said
+    assert "Traceback" not in said and "interrupted; nothing is half-written" in said
 
 
 def test_an_interruption_is_forgotten_after_its_block():

@@ -54,7 +54,10 @@ def ending_in_words(program: str) -> Iterator[None]:
                 raise KeyboardInterrupt from error
             raise
     except KeyboardInterrupt as error:
-        print(f"\n{program}: interrupted; what was finished is kept, run the same command again", file=sys.stderr)
+        print(
+            f"\n{program}: interrupted; nothing is half-written, and the same command goes on with what is kept",
+            file=sys.stderr,
+        )
         raise SystemExit(INTERRUPTED) from error
     except Exception as error:
         if not lacks_memory(error):

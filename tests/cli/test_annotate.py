@@ -57,6 +57,13 @@ def test_run_stops_for_people_and_goes_on(server, tmp_path, windows):
     assert re.search(r"windows_labelled +10\n", second.output)
 
 
+def test_a_mistyped_vocabulary_is_said_before_anything_is_asked(server, tmp_path, windows):
+    command = ("run", tmp_path / "work", "--windows", windows, "--vocabulary", "anymo180")
+    refused = run(*command, ANYMO_LM_BASE_URL=server.url)
+    assert refused.exit_code == 1 and "anymo180: no such file; did you mean anymo-180?" in str(refused.exception)
+    assert not server.log
+
+
 @pytest.mark.slow
 def test_stages_one_by_one_with_anymo180(server, tmp_path, windows):
     work, where = tmp_path / "work", ("--base-url", server.url, "--model", "m", "--api-key", "k")

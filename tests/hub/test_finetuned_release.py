@@ -19,7 +19,7 @@ disable_progress_bars()
 size = 4096 * int(Path("/proc/self/statm").read_text().split()[0])
 resource.setrlimit(resource.RLIMIT_AS, (size + (800 << 20),) * 2)  # enough for two threads
 try:
-    finetune_release("none", sys.argv[1], "default", sys.argv[1], FinetuneSettings())
+    finetune_release("none", sys.argv[1], "default", sys.argv[1] + "/tuned", FinetuneSettings())
 except MemoryError as error:
     print(error)
 """
@@ -36,3 +36,15 @@ def test_memory_too_small_for_threads_is_no_reason_to_wait(tmp_path):
         env=os.environ | {"HF_DATASETS_CACHE": str(tmp_path / "cache"), "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
     assert (ended.stdout, ended.returncode) == ("no room for a thread\n", 0), ended.stderr
+
+
+def test_an_output_that_is_the_model_or_other_peoples_folder_is_refused_before_anything_is_read(tmp_path):
+    from anymo_hf.evaluation.finetuning import FinetuneSettings
+    from anymo_hf.hub.finetuned_release import finetune_release
+
+    for folder, text in (("model", "config.json"), ("data", "README.md")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / text).write_text("{}")
+    for folder, message in (("model", "is the model that is tuned"), ("data", "holds other files and no model")):
+        with pytest.raises(ValueError, match=f"{folder} {message}; give another folder"):
+            finetune_release(str(tmp_path / "model"), "nowhere", "default", tmp_path / folder, FinetuneSettings())

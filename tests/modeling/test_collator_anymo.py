@@ -100,6 +100,16 @@ def test_a_row_of_a_built_data_set_goes_in_by_one_call(processor):
     assert batch["labels"].tolist() == [4] and batch["imu_input_ids"].shape == (1, len(bench["imu_input_ids"]))
 
 
+def test_rows_of_a_dataset_may_be_worn_on_different_places(processor):
+    rows = [{"imu": {place: SHORT}, "sampling_rate": 60, "labels": 0} for place in ("waist", "left_wrist")]
+    held = list(Dataset.from_list([{**row, "imu": {k: v.tolist() for k, v in row["imu"].items()}} for row in rows]))
+    assert set(held[0]["imu"]) == {"waist", "left_wrist"} and held[0]["imu"]["left_wrist"] is None
+    for windows in (False, True):
+        collate = AnyMoCollator(processor, return_windows=windows)
+        for name, value in collate(rows).items():
+            torch.testing.assert_close(collate(held)[name], value)
+
+
 def test_what_is_no_row_is_refused(processor):
     with pytest.raises(ValueError, match="at least one row"):
         AnyMoCollator(processor)([])

@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -193,6 +194,15 @@ def test_units_in_any_spelling(fitted):
     )
 
 
+def test_one_place_may_be_a_word_the_model_a_path_and_windows_a_series(data, tmp_path):
+    windows, labels, people = data
+    series = pd.Series(list(windows), index=range(5, 5 + len(windows)))
+    one = AnyMoClassifier(Path(RELEASE), "waist", trees=0).fit(series, labels, people)
+    again = AnyMoClassifier.load(one.save(tmp_path / "saved"))
+    assert again.placements == ["waist"]
+    np.testing.assert_array_equal(again.predict_proba(windows[:5]), one.predict_proba(series[:5]))
+
+
 def test_a_save_that_fails_leaves_what_was_there(fitted, data, tmp_path, monkeypatch):
     folder = fitted.save(tmp_path / "mine")
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
@@ -244,6 +254,9 @@ def test_one_window_of_a_class_and_one_person_are_enough_for_linear(data):
         ({"steps": 0}, "steps must be a whole number"),
         ({"trees": -1}, "trees must be a whole number"),
         ({"regularization": -1}, "regularization must be above 0"),
+        ({"regularization": "1"}, "regularization must be above 0, or None, got '1'"),
+        ({"random_state": None}, "random_state must be a whole number, 0 or more, got None"),
+        ({"placements": ("waist", "waist")}, r"placements names a sensor twice: \['waist', 'waist'\]"),
         ({"placements": None}, "placements is missing"),
         ({"sampling_rate": 2}, "sampling_rate"),
         ({"acceleration_unit": "feet"}, "acceleration_unit must be one of"),
@@ -271,6 +284,8 @@ def test_impossible_settings_are_said_in_one_sentence(data, settings, message):
         (lambda x, y, g: ([[["up"] * 6] * 100] * 36, y, g), "window 0: samples must be numbers"),
         (lambda x, y, g: (x, y, [None, *g[1:]]), "the person of window 0 is missing"),
         (lambda x, y, g: (x, [float("nan"), *range(35)], g), "none missing"),
+        (lambda x, y, g: (x, [" ", *y[1:]], g), "the label of window 0 is an empty text"),
+        (lambda x, y, g: (pd.DataFrame(x[:, :, 0]), y, g), "X is a table; give an array"),
         (
             lambda x, y, g: ([{"waist": x[0]}, *({"head": w} for w in x[1:])], y, g),
             "window 1 is worn on head; window 0 is",

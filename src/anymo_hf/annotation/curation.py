@@ -26,6 +26,7 @@ import numpy as np
 import pandas as pd
 
 from ..atomic_write import write_json
+from ..modeling.known_names import did_you_mean
 from ..motion.activity_labels import anymo180
 from ..refusals import parse_json
 from ..thread_room import WITHOUT_THREADS
@@ -200,7 +201,7 @@ class Curation:
     ) -> Report:
         """A label of the vocabulary for every narration: two votes, adjudicated by majority."""
         with self._stage("classify", model=model, adjudicator=adjudicator) as report:
-            table, names = self._windows(windows), self._vocabulary(vocabulary)
+            table, names = self._windows(windows), self.label_names(vocabulary)
             texts, counts = _unique(table["narration"])
             report |= {"windows": len(table), "narrations": len(texts), "vocabulary": len(names)}
             votes = self.client.map(
@@ -234,7 +235,7 @@ class Curation:
         """
         path = Path(decisions or self.folder / "audit.csv")
         with self._stage("audit", model=model) as report:
-            table, names = self._windows(), self._vocabulary(vocabulary)
+            table, names = self._windows(), self.label_names(vocabulary)
             variants = self._by_narration("augmentations.parquet", "augment", "variants")
             votes = self._by_narration("votes.parquet", "classify", "label")
             if strangers := {label for label in votes.values() if label is not None} - set(names):
@@ -326,9 +327,12 @@ class Curation:
         except (ValueError, TypeError) as error:
             raise ValueError(f"{path}: damaged ({error}); run anymo annotate cluster again") from error
 
-    def _vocabulary(self, given: str | Path | None) -> list[str]:
+    def label_names(self, given: str | Path | None) -> list[str]:
         if given is not None and str(given) == ANYMO180:
             return list(anymo180())
+        if given is not None and not Path(given).is_file():
+            hint = did_you_mean(str(given), [ANYMO180]) or f"; {ANYMO180} is the released one"
+            raise OSError(f"{given}: no such file{hint}")
         return list(read_vocabulary(given or self.folder / "vocabulary.json"))
 
 

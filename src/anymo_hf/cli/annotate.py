@@ -299,8 +299,10 @@ def run(
     from ..annotation.curation import Waiting
     from ..annotation.label_embedding import sentence_encoder
 
-    # asked for first: a missing package should not show after hours
+    # asked for first: a missing package or vocabulary should not show after hours
     vectors = None if vocabulary is not None else sentence_encoder(encoder, device)
+    if vocabulary is not None:
+        curation.label_names(vocabulary)
     _say(curation.augment(windows, generator))
     if vectors is not None:
         _say(curation.label(None, generator))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -28,16 +30,27 @@ def finetune_release(model: str, dataset: str, config: str, output: str | Path, 
         What `finetune` measured.
 
     Raises:
-        ValueError, OSError: as `finetune`, or a data set that is not there.
+        ValueError, OSError: as `finetune`, a data set that is not there, or an output that is the model or no release.
         MemoryError: too little for the threads that read it.
     """
     # it reads with pyarrow's threads, always, and waits for ever for one that cannot begin
+    _check_output(Path(output), model)
     look_for_room(pa.cpu_count() + pa.io_thread_count())
     windows = concatenate_datasets(list(load_dataset(dataset, config).values()))
     tuned, processor, result = finetune(model, windows, output, settings)
     save_release(output, tuned, processor)
+    if settings.method != "lora":  # of an earlier run
+        shutil.rmtree(Path(output) / "adapter", ignore_errors=True)
     write_finetuned_card(output, model, dataset, config, windows.features["label"].names, result, settings)
     return result
+
+
+def _check_output(folder: Path, model: str) -> None:
+    """ValueError where the output would replace the model that it begins with, or lie among other files."""
+    if folder.exists() and os.path.exists(model) and os.path.samefile(folder, model):
+        raise ValueError(f"{folder} is the model that is tuned; give another folder")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / "config.json").is_file():
+        raise ValueError(f"{folder} holds other files and no model; give another folder, or an empty one")
 
 
 def data_terms(dataset: str, config: str) -> str:
@@ -85,6 +98,7 @@ def write_finetuned_card(
         f'PeftModel.from_pretrained(AutoModelForSequenceClassification.from_pretrained("{base}", '
         f'num_labels={len(labels)}), "{folder.resolve().name}/adapter")  # the adapter alone\n'
     )  # fmt: skip
+    library = "from peft import PeftModel\n" if adapter else ""
     scores = table(
         ["", "accuracy", "macro-F1"],
         [["most frequent class", f"{result['majority']:.1f}", "-"]]
@@ -102,7 +116,8 @@ def write_finetuned_card(
 `{base}` fine-tuned to recognise {len(labels)} activities from a wearable IMU: {", ".join(labels)}.
 
 ```python
-from transformers import AutoModelForSequenceClassification, AutoProcessor
+import anymo_hf  # without this package: trust_remote_code=True in each from_pretrained
+{library}from transformers import AutoModelForSequenceClassification, AutoProcessor
 
 model = AutoModelForSequenceClassification.from_pretrained("{folder.resolve().name}")
 processor = AutoProcessor.from_pretrained("{folder.resolve().name}")

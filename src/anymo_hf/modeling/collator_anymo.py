@@ -51,6 +51,11 @@ class AnyMoCollator:
         rows = list(rows)
         if not rows:
             raise ValueError("a batch needs at least one row")
+        if isinstance(rows[0].get("imu"), Mapping):  # `datasets` gives every row the placements of all, as None
+            rows = [
+                {**row, "imu": {place: signal for place, signal in row["imu"].items() if signal is not None}}
+                for row in rows
+            ]
         if "imu_input_ids" in rows[0]:
             names = [name for name in rows[0] if name in self.processor.model_input_names]
             batch = self.processor.pad([{name: row[name] for name in names} for row in rows])

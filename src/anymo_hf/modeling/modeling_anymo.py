@@ -13,7 +13,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling, CausalLMOu
 from transformers.utils import ModelOutput, TransformersKwargs, can_return_tuple, logging
 
 from .attention import Attention
-from .configuration_anymo import AnyMoConfig
+from .configuration_anymo import CLASSIFIER_INPUTS, AnyMoConfig
 from .int8_anymo import AnyMoInt8Config  # noqa: F401  # makes from_pretrained read int8 checkpoints
 from .modeling_imu_tokenizer import IMU_TOKENIZER_FOLDER, AnyMoIMUTokenizerModel
 from .modeling_pqvae import AnyMoPQVAEModel
@@ -521,6 +521,12 @@ class AnyMoForSequenceClassification(AnyMoModel):
 
     def __init__(self, config: AnyMoConfig):
         super().__init__(config)
+        if (
+            config.classifier_input not in CLASSIFIER_INPUTS
+        ):  # `from_pretrained` sets it behind the configuration's check
+            raise ValueError(
+                f"classifier_input must be one of {', '.join(CLASSIFIER_INPUTS)}, got {config.classifier_input!r}"
+            )
         width = config.projection_dim
         if config.classifier_input == "imu":
             self.imu_tokenizer = AnyMoIMUTokenizerModel(config.imu_tokenizer_config())

@@ -39,6 +39,10 @@ def loading(name) -> Iterator[None]:
             not isinstance(error, Exception) and type(error).__name__ != "PanicException"
         ):  # Rust's, which is no Exception
             raise
+        if isinstance(error, TypeError) and "unexpected keyword argument" in str(error):
+            raise ValueError(
+                f"{name}: {error}; is the argument's name right? If it is not yours, the files are damaged: {mend}"
+            ) from error
         raise ValueError(f"{name}: its files do not fit each other or are damaged ({error!r}); {mend}") from error
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -216,7 +217,8 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
             }
             settings |= {
                 "version": _VERSION,
-                "placements": None if self.placements is None else list(self.placements),
+                "model": os.fspath(self.model),
+                "placements": self._names() or None,
                 "classes": self.classes_.tolist(),
                 "places": list(self.places_),
                 "strength": float(self.strength_),
@@ -286,7 +288,10 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"steps must be a whole number of at least 1, got {self.steps!r}")
         if not isinstance(self.trees, int | np.integer) or self.trees < 0:
             raise ValueError(f"trees must be a whole number, 0 or more, got {self.trees!r}")
-        if self.regularization is not None and not self.regularization > 0:
+        if not isinstance(self.random_state, int | np.integer) or self.random_state < 0:
+            raise ValueError(f"random_state must be a whole number, 0 or more, got {self.random_state!r}")
+        number = isinstance(self.regularization, int | float | np.number) and not isinstance(self.regularization, bool)
+        if self.regularization is not None and not (number and self.regularization > 0):
             raise ValueError(f"regularization must be above 0, or None, got {self.regularization!r}")
 
     def _check_places(self, windows: Sequence[Mapping[str, np.ndarray]], whose: str) -> None:
@@ -296,6 +301,9 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
                     f"window {row} is worn on {', '.join(sorted(window))}; {whose} {', '.join(self.places_)}"
                 )
 
+    def _names(self) -> list[str]:
+        return [self.placements] if isinstance(self.placements, str) else list(self.placements or ())
+
     def _windows(self, X: Any) -> list[dict[str, np.ndarray]]:
         """Each window as placement -> `(T, 6)`, in the units given."""
         if X is None or isinstance(X, str) or not hasattr(X, "__len__"):
@@ -304,12 +312,18 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"X must be (n, T, 6), (n, T, P, 6) or a list of windows, got an array of shape {X.shape}")
         if not len(X):
             raise ValueError("X is empty; give at least one window")
+        if hasattr(X, "iloc"):  # of pandas, whose index may begin anywhere
+            if X.ndim != 1:
+                raise ValueError("X is a table; give an array (n, T, 6), or a list or series of windows")
+            X = X.tolist()
         if isinstance(X[0], Mapping):
             return [{place: _six(signal, f"window {row}, {place!r}") for place, signal in window.items()}
                     for row, window in enumerate(X)]  # fmt: skip
-        names = [self.placements] if isinstance(self.placements, str) else list(self.placements or ())
+        names = self._names()
         if not names:
             raise ValueError('placements is missing: arrays need it, for example placements=("left_wrist",)')
+        if len(set(names)) < len(names):
+            raise ValueError(f"placements names a sensor twice: {names}; each has its own place")
         windows = []
         for row, window in enumerate(X):
             values = _six(window, f"window {row}")
@@ -625,6 +639,8 @@ def _labels(y: Sequence | None, count: int) -> np.ndarray:
         other = next(value for value, is_text in zip(values, text, strict=True) if not is_text)
         raise ValueError(f"y mixes text and other labels, such as {other!r}; use one kind")
     array = np.array(values)
+    if array.dtype.kind == "U" and (blank := [row for row, value in enumerate(values) if not str(value).strip()]):
+        raise ValueError(f"y: the label of window {blank[0]} is an empty text; name the class")
     if array.ndim != 1 or array.dtype.kind not in "Uiub" and not (array.dtype.kind == "f" and np.isfinite(array).all()):
         raise ValueError("y must be a list of labels, one a window, text or whole numbers, none missing")
     check_classification_targets(array)

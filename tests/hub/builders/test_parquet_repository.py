@@ -177,6 +177,19 @@ def test_a_killed_build_goes_on_and_keeps_what_was_finished(name, ending, source
     assert parquet(out) == parquet(built(name)) and check_card(out) == [] and not list(out.glob(".*"))
 
 
+def test_the_repository_of_another_data_set_is_not_written_into(sources, built, tmp_path):
+    from anymo_hf.hub.builders import anymo_zeroshot
+
+    out = shutil.copytree(built("anymo_synthetic"), tmp_path / "views")
+    before = (out / "README.md").read_text()
+    source, more = sources["anymo_zeroshot"]
+    with pytest.raises(
+        ValueError, match="views is the repository of another data set, with views; give another folder"
+    ):
+        anymo_zeroshot.write_repository(*source, out, *more, progress=False)
+    assert (out / "README.md").read_text() == before
+
+
 def test_other_options_or_another_source_do_not_go_on_with_old_parts(sources, tmp_path, monkeypatch):
     source = tmp_path / "usc_had"
     shutil.copytree(sources["anymo_zeroshot"][0][0], source)

@@ -117,11 +117,17 @@ def write_config(
         split -> what `count` and `write_split` gave, and as "frames" what `common_frames` gave, if anything.
 
     Raises:
-        ValueError: as the builder, or a split without rows.
+        ValueError: as the builder, a repository of another one, or a split without rows.
         OSError: as the builder, sources that changed meanwhile, a full disk, or a worker that the system ended. Finished
             parts stay for the next call, unless the source is to blame.
     """
-    work, target = out / f".{config}.part", out / "data" / config
+    known_configs = {config, *(one.name for one in kind.BUILDER_CONFIGS)}
+    data = out / "data"
+    if foreign := sorted(
+        one.name for one in (data.iterdir() if data.is_dir() else ()) if one.name not in known_configs
+    ):
+        raise ValueError(f"{out} is the repository of another data set, with {', '.join(foreign)}; give another folder")
+    work, target = out / f".{config}.part", data / config
     known = sources() if known is None else known
     told = repr((__version__, kind.__name__, sorted(settings.items()), known, rows_per_file))
     identity = sha256(told.encode()).hexdigest()
