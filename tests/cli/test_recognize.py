@@ -100,10 +100,11 @@ def test_sensors_worn_at_once_are_one_recording(anymo, tiny_release, tmp_path):
     refused(anymo(*words, "--sensor", f"head={left}", "--placement", "head"), "give --sensor PLACE=FILE only")
 
 
-def test_a_tuned_model_answers_with_its_own_labels_and_no_others(anymo, tiny_release, walk, tmp_path):
+@pytest.mark.parametrize("reads", ["codes", "imu"])
+def test_a_tuned_model_answers_with_its_own_labels_and_no_others(anymo, tiny_release, walk, tmp_path, reads):
     names = {0: "drilling", 1: "sawing"}
     model = AutoModelForSequenceClassification.from_pretrained(
-        tiny_release, num_labels=2, id2label=names, label2id={"drilling": 0, "sawing": 1}
+        tiny_release, num_labels=2, id2label=names, label2id={"drilling": 0, "sawing": 1}, classifier_input=reads
     )
     save_release(tmp_path / "tuned", model.train().eval(), AutoProcessor.from_pretrained(tiny_release))
     words = ["recognize", walk, "--placement", "head", "--rate", 50, "--model", tmp_path / "tuned", "--json"]

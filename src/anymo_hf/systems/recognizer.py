@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -54,6 +54,20 @@ class Recognizer:
         chances = np.exp(logits - logits.max(1, keepdims=True))
         return chances / chances.sum(1, keepdims=True)
 
+    def window_scores(self, windows: Sequence[Mapping[str, np.ndarray]], rate: float) -> np.ndarray:
+        """Scores as `scores`, of a classifier that reads raw windows: over the pieces of a long one its mean.
+
+        Args:
+            windows: placement -> `(T, 6)` in m/s^2 and rad/s; rate: Hz.
+        """
+        import torch
+
+        pieces = self.processor.pieces(windows, sampling_rate=rate)
+        batch = self.processor.window_inputs([piece for one in pieces for piece in one])
+        with torch.inference_mode():
+            logits = self.model(**batch.to(self.model.device)).logits.float().split([len(one) for one in pieces])
+            return torch.stack([part.mean(0) for part in logits]).softmax(-1).cpu().numpy()
+
     def answers(
         self, recording: ImuRecording, window: float = WINDOW, hop: float | None = None
     ) -> Iterator[WindowAnswer]:
@@ -74,7 +88,9 @@ class Recognizer:
             cut = [{place: signal[start:end] for place, signal in signals.items()} for start, end in part]
             codes, worn = self.processor.windows(cut, sampling_rate=rate)
             embeddings = embed_windows(self.model, self.processor, codes, worn, self.batch_size).cpu().numpy()
-            for (start, end), scores, embedding in zip(part, self.scores(embeddings), embeddings, strict=True):
+            reads_windows = self.texts is None and self.model.config.classifier_input == "imu"
+            found = self.window_scores(cut, rate) if reads_windows else self.scores(embeddings)
+            for (start, end), scores, embedding in zip(part, found, embeddings, strict=True):
                 yield WindowAnswer(start / rate, end / rate, scores, embedding)
 
 
