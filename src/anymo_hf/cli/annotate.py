@@ -89,7 +89,12 @@ def _open(
     workers: Annotated[int, typer.Option(min=1, help="Requests at a time.")] = 8,
     timeout: Annotated[float, typer.Option(help="Seconds of a request.")] = 120.0,
     tries: Annotated[int, typer.Option(min=1, help="Requests for a reply while the server is busy.")] = 6,
-    reasks: Annotated[int, typer.Option(min=0, help="Questions after a refusal or an unusable reply.")] = 2,
+    reasks: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Questions after a refusal or an unusable reply; one more asks again what stayed open."
+        ),
+    ] = 2,
     first_wait: Annotated[float, typer.Option(min=0, help="Seconds before the second try; doubles each time.")] = 1.0,
     longest_wait: Annotated[float, typer.Option(min=0, help="Seconds; a server that wants more ends the run.")] = 300.0,
     max_requests: Annotated[int | None, typer.Option(min=0, help="Budget of this run.")] = None,
