@@ -461,7 +461,8 @@ def _shift_table(part: setup_shift.SetupCells) -> Table:
                 rows.append((title, f"{share or 'all'}", *(_spread(values) for values in of)))
     seeds, held_out = len({cell.seed for _, cell in part.cells}), part.cells[0][1].held_out
     note = (
-        f"Accuracy / macro-F1 in percent, mean and deviation over up to {seeds} splits; {held_out} held out. worn: as in "
+        f"Accuracy / macro-F1 in percent, mean and deviation over up to {seeds} splits, without deviation one; "
+        f"{held_out} held out. worn: as in "
         "training; turned: one random rotation a person; 20 Hz: a slower device; other device: another one's errors."
     )
     return Table(
