@@ -62,6 +62,7 @@ class Recognizer:
         """
         import torch
 
+        self.model.require_trained()
         pieces = self.processor.pieces(windows, sampling_rate=rate)
         batch = self.processor.window_inputs([piece for one in pieces for piece in one])
         with torch.inference_mode():

@@ -32,7 +32,7 @@ def check_placements(title: str, placements: Sequence[str], recordings: Sequence
 def denormals_as_zero() -> Iterator[None]:
     """Numbers below 1e-38 count as zero meanwhile, in this thread.
 
-    Gradients through hundreds of recurrent steps fade to such numbers, with which processors are 10 to 100 times slower.
+    Gradients through hundreds of recurrent steps fade to such numbers, with which many processors are much slower.
     """
     import torch
 

@@ -13,8 +13,8 @@ from .device_format import Gap
 TIME_UNITS = (1.0, 1e-3, 1e-6, 1e-9)  # seconds
 _RATE_TOLERANCE = 0.05
 _FEW_REPEATS = 0.01  # of the stamps: a slip of the clock; more of them, and no stamp can be trusted
-# spread of the steps by their mean, above which stamps are those of a sample's arrival. The phone of tests/data has 0.50:
-# placed evenly, its signals have a third to a ninth of the power above 20 Hz that they have at the stamps
+# spread of the steps by their mean, above which stamps are those of a sample's arrival. The phone of tests/data has 0.50,
+# and its signals are smoother placed evenly than at the stamps
 _JITTER = 0.25
 _HOLE = 10  # median steps: a pause even of a clock that jitters
 _NAMES = {1.0: "s", 1e-3: "ms", 1e-6: "us", 1e-9: "ns"}
