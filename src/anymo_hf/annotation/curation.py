@@ -328,6 +328,7 @@ class Curation:
             raise ValueError(f"{path}: damaged ({error}); run anymo annotate cluster again") from error
 
     def label_names(self, given: str | Path | None) -> list[str]:
+        """Labels of a vocabulary file, of "anymo-180", or by default of `vocabulary.json` here; OSError without the file."""
         if given is not None and str(given) == ANYMO180:
             return list(anymo180())
         if given is not None and not Path(given).is_file():
