@@ -516,8 +516,12 @@ class AnyMoForSequenceClassification(AnyMoModel):
 
     Scores are divided by `config.contrastive_temperature` as in zero-shot recognition, so that a classifier whose rows
     are embeddings of the labels' names (`init_classifier`) is zero-shot recognition, and training goes on from there.
-    A regression (`config.problem_type`) is not divided.
+    A regression (`config.problem_type`) is not divided. Whatever `dtype` it is loaded with, its encoder keeps float32, on
+    which its codes depend.
     """
+
+    _keep_in_fp32_modules_strict = ("imu_tokenizer",)
+    _encoder_beside = False
 
     def __init__(self, config: AnyMoConfig):
         super().__init__(config)
@@ -547,17 +551,23 @@ class AnyMoForSequenceClassification(AnyMoModel):
         model, info = super().from_pretrained(pretrained_model_name_or_path, *args, output_loading_info=True, **kwargs)
         if not output_loading_info:
             cls.refuse_misfits(model, info, pretrained_model_name_or_path)
-        lacking = {name for name in info["missing_keys"] if name.startswith("imu_tokenizer.")}
-        if lacking:
+        if model._encoder_beside:
             where = {
                 name: kwargs[name] for name in ("cache_dir", "revision", "token", "local_files_only") if name in kwargs
             }
             source = AnyMoIMUTokenizerModel.from_pretrained(
                 pretrained_model_name_or_path, subfolder=IMU_TOKENIZER_FOLDER, **where
             )
-            model.imu_tokenizer.load_state_dict(source.state_dict())
-            info["missing_keys"] = set(info["missing_keys"]) - lacking
+            model.imu_tokenizer.float().load_state_dict(source.state_dict())
         return (model, info) if output_loading_info else model
+
+    def _adjust_missing_and_unexpected_keys(self, loading_info) -> None:
+        """As `PreTrainedModel`; an encoder that is read from `imu_tokenizer/` a moment later is not reported as missing."""
+        super()._adjust_missing_and_unexpected_keys(loading_info)
+        lacking = {name for name in loading_info.missing_keys if name.startswith("imu_tokenizer.")}
+        if lacking == {name for name in self.state_dict() if name.startswith("imu_tokenizer.")}:
+            self._encoder_beside = bool(lacking)
+            loading_info.missing_keys -= lacking
 
     def train(self, mode: bool = True) -> AnyMoForSequenceClassification:
         """As `nn.Module.train`; the encoder keeps the statistics of its batch norms, which few windows would spoil."""
@@ -618,6 +628,7 @@ class AnyMoForSequenceClassification(AnyMoModel):
 
     def _read_windows(self, imu, node_mask, frame_mask, imu_input_ids, imu_attention_mask, imu_pooling_mask, **flags):
         """Features of raw windows `(batch, width of the classifier)`, and the language model's states."""
+        imu = imu.to(next(self.imu_tokenizer.parameters()).dtype)
         tokens = self.imu_tokenizer(imu, node_mask, frame_mask, return_dict=True)
         books = self.config.pqvae_config.num_codebooks
         real = tokens.attention_mask.repeat_interleave(books, 1)

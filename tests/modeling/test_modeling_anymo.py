@@ -1,5 +1,6 @@
 """AnyMo models: embedding of codes, losses, padding, generation, saving and strict loading."""
 
+import logging
 import math
 
 import pytest
@@ -242,3 +243,36 @@ def test_text_weights_carry_over(model):
 def test_a_vocabulary_without_room_for_codes_is_refused():
     with pytest.raises(ValueError, match="imu_token_offset"):
         AnyMoModel(tiny_config(imu_token_offset=50))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_classifier_of_raw_windows_keeps_its_encoder_in_float32_and_reports_no_tensor_of_it(
+    tiny_release, tmp_path, dtype
+):
+    said, handler = [], logging.Handler()
+    handler.emit = lambda record: said.append(record.getMessage())
+    logging.getLogger("transformers").addHandler(handler)
+    try:
+        model = AnyMoForSequenceClassification.from_pretrained(
+            tiny_release, num_labels=2, classifier_input="imu", dtype=dtype
+        )
+    finally:
+        logging.getLogger("transformers").removeHandler(handler)
+    assert "classifier.weight" in "".join(said)
+    assert "imu_tokenizer." not in "".join(said)
+    assert model.classifier.weight.dtype == dtype
+    beside = load_file(f"{tiny_release}/imu_tokenizer/model.safetensors")
+    own = model.imu_tokenizer.state_dict()
+    assert all(own[name].dtype == value.dtype and torch.equal(own[name], value) for name, value in beside.items())
+
+    imu = torch.randn(2, 60, 23, 6) + torch.tensor([0, 0, 9.8, 0, 0, 0])
+    worn = torch.zeros(2, 23, dtype=torch.bool)
+    worn[:, 3] = True
+    out = model.train()(imu=imu.to(dtype), node_mask=worn, labels=torch.tensor([0, 1]))
+    out.loss.backward()
+    assert any(value.grad is not None and value.grad.any() for value in model.imu_tokenizer.stgcn.parameters())
+
+    model.eval().save_pretrained(tmp_path)
+    again = AnyMoForSequenceClassification.from_pretrained(tmp_path, dtype=dtype).eval()
+    with torch.inference_mode():
+        assert torch.equal(again(imu=imu, node_mask=worn).logits, model(imu=imu, node_mask=worn).logits)
