@@ -174,7 +174,7 @@ def test_a_simulated_bench_has_two_devices_and_no_person_twice(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("light_reader")
-def test_the_bench_of_mini_nymeria_runs_whole(mini_nymeria, nymeria_signals, tmp_path, monkeypatch):
+def test_the_bench_of_mini_nymeria_runs_whole(mini_nymeria, nymeria_signals, tiny_release, tmp_path, monkeypatch):
     from anymo_hf.hub.builders import anymo_bench
 
     monkeypatch.setattr(nymeria_imu, "_aria", lambda: None)
@@ -184,11 +184,15 @@ def test_the_bench_of_mini_nymeria_runs_whole(mini_nymeria, nymeria_signals, tmp
         anymo_bench.write_repository(nymeria, annotations, tmp_path / "repo", config, progress=False)
     for name in ("feature_forest", "majority", "chance"):
         list(evaluate_bench(name, tmp_path / "repo", tmp_path))
+    core = ["Core50 / Unseen Subject", "Core50 / Unseen Subject + Cross Device"]
+    for name in ("anymo", "anymo_linear"):
+        list(evaluate_bench(name, tmp_path / "repo", tmp_path, source=tiny_release, settings=core))
+        assert [row["setting"] for row in read_task_results(tmp_path / "bench" / f"{name}.json").rows] == core
     found = read_task_results(tmp_path / "bench" / "feature_forest.json")
     assert [row["setting"] for row in found.rows] == [
         "Core50 / Unseen Subject", "Core50 / Unseen Subject + Cross Device",
         "Fine150 / Unseen Subject", "Fine150 / Unseen Subject + Cross Device",
     ]  # fmt: skip
     table, theirs = make_tables("bench", tmp_path)
-    assert {row[0] for row in table.rows} >= {"Feature forest", "Majority class", "Chance"}
+    assert {row[0] for row in table.rows} >= {"AnyMo", "AnyMo, linear", "Feature forest", "Majority class", "Chance"}
     assert "COMODO" in {row[0] for row in theirs.rows}

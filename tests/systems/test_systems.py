@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from sklearn.ensemble import RandomForestClassifier
 
 import anymo_hf.systems
+from anymo_hf.evaluation.system_recognition import networks
 from anymo_hf.evaluation.tables import MISSING
 from anymo_hf.recordings.imu_recording import ImuRecording
 from anymo_hf.systems import language_model
@@ -82,6 +84,17 @@ def with_slow_ones(names):
     """Those with released weights, and one that draws every window."""
     slow = [name for name in names if name.startswith("anymo") or name == "language_plot"]
     return [pytest.param(name, marks=[pytest.mark.slow] * (name in slow)) for name in names]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("name", with_slow_ones([name for name, kind in systems().items() if not kind.can("fit")]))
+def test_networks_answer_on_a_gpu_as_on_a_processor(name, small_system):
+    system, shown = small_system(name), windows(5)
+    found = networks(system)
+    if not found:
+        pytest.skip(f"{name} has no network")
+    scores = [system.score(shown, LABELS) for device in ("cpu", "cuda") if [part.to(device) for part in found]]
+    np.testing.assert_allclose(scores[1], scores[0], atol=1e-3, rtol=1e-3)
 
 
 @pytest.mark.parametrize("name", with_slow_ones(systems()))
