@@ -1,12 +1,14 @@
 """`AnyMoClassifier`: learns, is not fooled by a turned device when robust, comes back from disk, and refuses bad input."""
 
 import json
+import shutil
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from safetensors.numpy import load_file, save_file
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
@@ -111,10 +113,26 @@ def test_what_is_saved_comes_back(fitted, data, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine"]
 
 
+@pytest.mark.slow
+def test_another_language_model_is_another_release_where_classes_have_names(data, tmp_path):
+    release = tmp_path / "release"
+    shutil.copytree(RELEASE, release)
+    windows, names, people = data
+    named = AnyMoClassifier(release, ("waist",), trees=0).fit(windows, names, people).save(tmp_path / "named")
+    numbers = np.unique(names, return_inverse=True)[1]
+    numbered = AnyMoClassifier(release, ("waist",), trees=0).fit(windows, numbers, people).save(tmp_path / "numbered")
+    tensors = load_file(release / "model.safetensors")
+    tensors["imu_residual_scale"] = np.asarray(tensors["imu_residual_scale"] + 1)
+    save_file(tensors, release / "model.safetensors", {"format": "pt"})
+    with pytest.raises(ValueError, match="another release than"):
+        AnyMoClassifier.load(named)
+    assert AnyMoClassifier.load(numbered).classes_.tolist() == [0, 1, 2]
+
+
 def test_a_classifier_of_another_release_or_a_damaged_one_is_refused(fitted, tmp_path):
     folder = fitted.save(tmp_path / "mine")
     settings = json.loads((folder / "classifier.json").read_text())
-    (folder / "classifier.json").write_text(json.dumps(settings | {"encoder": "0" * 16}))
+    (folder / "classifier.json").write_text(json.dumps(settings | {"checkpoint": "0" * 16}))
     with pytest.raises(ValueError, match="another release"):
         AnyMoClassifier.load(folder)
     (folder / "classifier.json").write_text(json.dumps(settings | {"version": 1}))

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .window_network import NetworkSettings, WindowNetwork
 
 _SETTINGS, _WEIGHTS = "classifier.json", "classifier.safetensors"
-_VERSION = 4
+_VERSION = 5
 STRENGTHS = (0.01, 0.1, 1.0)  # inverse regularisation, chosen among by cross-validation
 _USUAL = 0.1  # the strength where nothing can be cross-validated
 _CLIP = 3.0  # standard deviations; one wild statistic must not outvote the rest
@@ -226,7 +226,7 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
                 "grown": self.trees_ is not None,
                 "networks": len(self.networks_),
                 "network_share": self.network_share_,
-                "encoder": self._fingerprint(),
+                "checkpoint": self._fingerprint(),
             }
             (draft / _SETTINGS).write_text(json.dumps(settings, indent=2) + "\n")
         return folder
@@ -237,7 +237,7 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
 
         Raises:
             OSError: a file is missing or damaged.
-            ValueError: it was fitted on another encoder than the checkpoint that `model` names.
+            ValueError: it was fitted on another checkpoint than the one that `model` names now.
         """
         folder = Path(folder)
         try:
@@ -249,7 +249,7 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
             arrays = load_file(folder / _WEIGHTS)
             made = cls(**{name: settings[name] for name in cls().get_params()})
             made.classes_, made.places_ = np.array(settings["classes"]), tuple(settings["places"])
-            made.strength_, wanted = settings["strength"], settings["encoder"]
+            made.strength_, wanted = settings["strength"], settings["checkpoint"]
             made.network_share_, count = settings["network_share"], settings["networks"]
             for name in _ARRAYS:
                 setattr(made, name, arrays[name])
@@ -352,9 +352,15 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         return {name: value for name, value in super().__getstate__().items() if name != "_checkpoint"}
 
     def _fingerprint(self) -> str:
+        """Of all that answers depend on: the encoder, and codes and language model where classes have names."""
+        processor, model = self._loaded()
+        parts = [processor.feature_extractor.stgcn]
+        if self._named():
+            parts += [processor.feature_extractor.pqvae, model]
         digest = hashlib.sha256()
-        for name, tensor in sorted(self._loaded()[0].feature_extractor.stgcn.state_dict().items()):
-            digest.update(name.encode() + tensor.float().numpy().tobytes())
+        for part in parts:
+            for name, tensor in sorted(part.state_dict().items()):
+                digest.update(name.encode() + tensor.float().cpu().numpy().tobytes())
         return digest.hexdigest()[:16]
 
     def _in_si(self, windows: Sequence[Mapping[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
