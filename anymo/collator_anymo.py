@@ -34,12 +34,15 @@ class AnyMoCollator:
             learns not to mind. For training; evaluation wants a collator without.
 
     Raises:
-        ValueError: degrees without `return_windows`, or under 0 or over 180.
+        ValueError: degrees without `return_windows`, no number, or under 0 or over 180.
     """
 
     def __init__(self, processor: AnyMoProcessor, return_windows: bool = False, degrees: float = 0.0):
-        if not 0 <= degrees <= 180 or (degrees and not return_windows):
-            raise ValueError(f"degrees must lie between 0 and 180 and needs return_windows=True, got {degrees}")
+        number = isinstance(degrees, int | float)
+        if not number or not 0 <= degrees <= 180 or (degrees and not return_windows):
+            raise ValueError(
+                f"degrees must be a number between 0 and 180 and needs return_windows=True, got {degrees!r}"
+            )
         self.processor, self.return_windows, self.degrees = processor, return_windows, degrees
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
@@ -85,6 +88,8 @@ class AnyMoCollator:
             classes = [row[name] for row in rows]
             if text := next((value for value in classes if isinstance(value, str)), None):
                 raise ValueError(f"{name} {text!r} is text; give the number of the class, as in config.label2id")
+            if None in classes:
+                raise ValueError(f"row {classes.index(None)} of the batch has {name} None; leave out rows without a class")
             inputs["labels"] = torch.tensor(classes)  # classes, or for other problem types numbers and rows of them
         return inputs
 

@@ -24,6 +24,11 @@ def _texts(values: Sequence[str] | str | None, name: str) -> list[str]:
     return texts
 
 
+def _check_top_k(top_k: int | None) -> None:
+    if top_k is not None and (not isinstance(top_k, int) or top_k < 1):
+        raise ValueError(f"top_k must be a whole number of at least 1, got {top_k!r}")
+
+
 class _ImuPipeline(Pipeline):
     """What they share: the input is a dict of the processor's keyword arguments for one recording.
 
@@ -72,10 +77,9 @@ class _EmbeddingPipeline(_ImuPipeline):
         texts = kwargs.pop(self._texts_name, None)
         if kwargs:
             raise ValueError(f"unknown arguments {sorted(kwargs)} of {type(self).__name__}")
-        if temperature is not None and not temperature > 0:
-            raise ValueError(f"temperature must be positive, got {temperature}")
-        if top_k is not None and top_k < 1:
-            raise ValueError(f"top_k must be at least 1, got {top_k}")
+        if temperature is not None and (not isinstance(temperature, int | float) or not temperature > 0):
+            raise ValueError(f"temperature must be a positive number, got {temperature!r}")
+        _check_top_k(top_k)
         both = {} if texts is None else {"texts": _texts(texts, self._texts_name)}
         finish = {"temperature": temperature, "top_k": top_k}
         return {}, both, both | {name: value for name, value in finish.items() if value is not None}
@@ -161,8 +165,7 @@ class ImuClassificationPipeline(_ImuPipeline):
             raise ValueError(
                 f"unknown arguments {sorted(kwargs)} of {type(self).__name__}; it answers with the labels that it learned"
             )
-        if top_k is not None and top_k < 1:
-            raise ValueError(f"top_k must be at least 1, got {top_k}")
+        _check_top_k(top_k)
         return {}, {}, {} if top_k is None else {"top_k": top_k}
 
     def preprocess(self, inputs: dict[str, Any]) -> dict[str, Any]:  # type: ignore[override]

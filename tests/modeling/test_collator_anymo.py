@@ -137,6 +137,8 @@ def test_raw_windows_are_worn_turned_for_training(processor):
     lengths = [batch["imu"].unflatten(-1, (2, 3)).norm(dim=-1) for batch in (plain, turned)]
     torch.testing.assert_close(*lengths)
     assert not torch.allclose(plain["imu"], turned["imu"], atol=0.1)
-    for settings in ({"degrees": 15}, {"return_windows": True, "degrees": 190}):
-        with pytest.raises(ValueError, match="degrees must lie between 0 and 180 and needs return_windows"):
+    for settings in ({"degrees": 15}, {"return_windows": True, "degrees": 190}, {"degrees": "15"}):
+        with pytest.raises(ValueError, match="degrees must be a number between 0 and 180 and needs return_windows"):
             AnyMoCollator(processor, **settings)
+    with pytest.raises(ValueError, match="row 1 of the batch has label None; leave out"):
+        AnyMoCollator(processor)([rows[0] | {"label": 1}, rows[1] | {"label": None}])

@@ -116,8 +116,9 @@ def test_a_tuned_classifier_answers_with_its_own_labels_only(folder, tmp_path):
     assert classify([INPUT, long], batch_size=2)[0][0]["label"] == result[0]["label"]
     with pytest.raises(ValueError, match="labels that it learned"):
         classify(INPUT, candidate_labels=["walking"])
-    with pytest.raises(ValueError, match="top_k"):
-        classify(INPUT, top_k=0)
+    for value in (0, "2", 1.5):
+        with pytest.raises(ValueError, match=f"top_k must be a whole number of at least 1, got {value!r}"):
+            classify(INPUT, top_k=value)
 
 
 def test_imu_to_text_equals_generate(folder):
