@@ -138,9 +138,21 @@ def test_a_classifier_of_another_release_or_a_damaged_one_is_refused(fitted, tmp
     (folder / "classifier.json").write_text(json.dumps(settings | {"version": 1}))
     with pytest.raises(ValueError, match="another release of anymo-hf .form 1"):
         AnyMoClassifier.load(folder)
+    (folder / "classifier.json").write_text(json.dumps(settings | {"classes": ["running", "walking"]}))
+    with pytest.raises(OSError, match=r"damaged one .*coefficients_ has the shape \(3, .*not \(2, .*save it again"):
+        AnyMoClassifier.load(folder)
     (folder / "classifier.json").write_text("{")
     with pytest.raises(OSError, match="damaged"):
         AnyMoClassifier.load(folder)
+    (folder / "classifier.json").write_text(json.dumps(settings | {"model": str(tmp_path / "gone")}))
+    with pytest.raises(
+        OSError, match=r"mine: its checkpoint .*gone' is not there .*AnyMoClassifier.load\(folder, model="
+    ):
+        AnyMoClassifier.load(folder)
+    moved = AnyMoClassifier.load(folder, model=RELEASE)
+    assert moved.model == RELEASE and moved.save(tmp_path / "mine") == folder
+    (tmp_path / "link").symlink_to(folder)
+    assert AnyMoClassifier.load(moved.save(tmp_path / "link")).model == RELEASE and (tmp_path / "link").is_symlink()
     (tmp_path / "other").mkdir()
     with pytest.raises(OSError, match="no classifier"):
         fitted.save(tmp_path / "other")
@@ -260,7 +272,8 @@ def test_one_window_of_a_class_and_one_person_are_enough_for_linear(data):
     few = AnyMoClassifier(RELEASE, ("waist",)).fit(windows[::12], labels[::12], ["ann"] * 3)
     assert few.strength_ == 0.1 and few.predict(windows[:1]).tolist() == ["walking"]
     # each person does one thing only, so that a fold without them does not know it
-    alone = AnyMoClassifier(RELEASE, ("waist",)).fit(windows, labels, labels)
+    with pytest.warns(UserWarning, match="groups leave nobody out.*strength is the usual 0.1"):
+        alone = AnyMoClassifier(RELEASE, ("waist",)).fit(windows, labels, labels)
     assert alone.strength_ == 0.1
 
 
@@ -292,6 +305,9 @@ def test_impossible_settings_are_said_in_one_sentence(data, settings, message):
     [
         (lambda x, y, g: (x, ["a"] * len(y), g), "one class only, 'a'; a classifier needs two"),
         (lambda x, y, g: (x, [*y[:-1], 3], g), "mixes text"),
+        (lambda x, y, g: (x, [True, *range(35)], g), "y mixes True or False and other labels, such as 0; use one kind"),
+        (lambda x, y, g: (x, [0, 1.5, *range(34)], g), "y holds 1.5 for window 1; classes are text or whole numbers"),
+        (lambda x, y, g: ({"waist": x[0]}, y[:1], g[:1]), "X is one window, of waist; give a list of windows"),
         (lambda x, y, g: (x, y[:-1], g), "labels for 36 windows"),
         (lambda x, y, g: (x, y, g[:-1]), "groups must name"),
         (lambda x, y, g: (np.where(np.arange(6) == 1, np.nan, x), y, g), "NaN"),
@@ -306,7 +322,7 @@ def test_impossible_settings_are_said_in_one_sentence(data, settings, message):
         (lambda x, y, g: (pd.DataFrame(x[:, :, 0]), y, g), "X is a table; give an array"),
         (
             lambda x, y, g: ([{"waist": x[0]}, *({"head": w} for w in x[1:])], y, g),
-            "window 1 is worn on head; window 0 is",
+            "window 1 is worn on head; window 0 is waist; give windows of the same placements",
         ),
         (lambda x, y, g: (x[:, :40], y, g), "under one second"),
         (lambda x, y, g: ([{"waist": x[0], "head": x[0, :70]}] * 36, y, g), "differ in length"),
@@ -315,6 +331,12 @@ def test_impossible_settings_are_said_in_one_sentence(data, settings, message):
 def test_bad_input_is_said_in_one_sentence(data, change, message):
     with pytest.raises(ValueError, match=message):
         AnyMoClassifier(RELEASE, ("waist",)).fit(*change(*data))
+
+
+def test_an_array_of_unequal_windows_is_a_list_of_them(fitted, data):
+    unequal = np.empty(2, dtype=object)
+    unequal[:] = [data[0][0], data[0][1][:80]]
+    np.testing.assert_array_equal(fitted.predict_proba(unequal), fitted.predict_proba(list(unequal)))
 
 
 def test_windows_of_another_place_are_refused(fitted):
@@ -332,8 +354,9 @@ def test_trees_answer_beside_the_regression_from_five_windows_a_class(fitted, da
     assert not np.allclose(alone.predict_proba(windows), fitted.predict_proba(windows))
     again = AnyMoClassifier.load(fitted.save(tmp_path / "kept"))
     assert np.array_equal(again.predict_proba(windows), fitted.predict_proba(windows))
-    settings = json.loads((tmp_path / "kept" / "classifier.json").read_text()) | {"classes": ["running", "walking"]}
-    (tmp_path / "kept" / "classifier.json").write_text(json.dumps(settings))
+    arrays = load_file(tmp_path / "kept" / "classifier.safetensors")
+    arrays["trees.chances"] = np.ascontiguousarray(arrays["trees.chances"][:, :2])
+    save_file(arrays, tmp_path / "kept" / "classifier.safetensors")
     with pytest.raises(OSError, match="arrays of its trees do not go together; save it again"):
         AnyMoClassifier.load(tmp_path / "kept")
 
