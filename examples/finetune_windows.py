@@ -2,6 +2,7 @@
 
     python examples/finetune_windows.py
 
+The classifier reads raw windows, so that the encoder learns, too; in training each device is turned a little at random.
 Replace `windows`, `labels` and `people` by your own; for a command with every option see `anymo finetune --help`, and for a
 few labels `AnyMoClassifier`, which needs no training loop.
 """
@@ -25,23 +26,27 @@ windows = [
 
 processor = AutoProcessor.from_pretrained("anymo")
 model = AutoModelForSequenceClassification.from_pretrained(
-    "anymo", num_labels=3, id2label=dict(enumerate(names)), label2id={name: n for n, name in enumerate(names)}
-)
+    "anymo", classifier_input="imu", num_labels=3, id2label=dict(enumerate(names)),
+    label2id={name: n for n, name in enumerate(names)},
+)  # fmt: skip
 texts = processor(text=names, text_kind="label", return_tensors="pt")
 model.init_classifier(model.get_text_features(**texts).pooler_output.detach())  # starts from zero-shot recognition
 
-inputs = processor(imu=windows, placements=["waist"], sampling_rate=50)
-rows = Dataset.from_dict({**inputs, "labels": labels})
+rows = Dataset.from_list(
+    [{"imu": {"waist": window}, "sampling_rate": 50, "labels": n} for window, n in zip(windows, labels, strict=True)]
+)
 arguments = TrainingArguments(
     "runs/finetune-windows", max_steps=10, per_device_train_batch_size=8, learning_rate=1e-4, save_strategy="no",
-    report_to="none", logging_steps=5, dataloader_pin_memory=False,
+    report_to="none", logging_steps=5, dataloader_pin_memory=False, remove_unused_columns=False,
 )  # fmt: skip
 trainer = Trainer(
-    model, arguments, train_dataset=rows.select(np.flatnonzero(people < 3)), data_collator=AnyMoCollator(processor)
-)
+    model, arguments, train_dataset=rows.select(np.flatnonzero(people < 3)),
+    data_collator=AnyMoCollator(processor, return_windows=True, degrees=15),
+)  # fmt: skip
 trainer.train()
 
 test = np.flatnonzero(people == 3)
+trainer.data_collator = AnyMoCollator(processor, return_windows=True)  # as worn
 answers = trainer.predict(rows.select(test)).predictions.argmax(1)
 print(f"right on a person never seen: {(answers == labels[test]).mean():.0%}")
 save_release("runs/my-activities", model, processor)

@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from safetensors.numpy import save_file
 
 from anymo_hf.evaluation.paper_results import paper_results
 from anymo_hf.evaluation.recognition import RecognitionRow, write_recognition
+from anymo_hf.evaluation.setup_shift import Cell, ShiftResults
 from anymo_hf.hub.model_card import STAGES, main, refresh_model_card, write_model_card
 from anymo_hf.recordings.catalogue import DATASETS
 from anymo_hf.simulation.archive.manifest import entry_of, read_manifest, write_manifest
@@ -289,7 +290,7 @@ def test_what_was_not_measured_is_called_so(root):
     head, body = card(root)
     check_front_matter(head)
     assert (
-        body.count("Not measured yet; `anymo evaluate") == 4 and "(paper) |" not in body and "model-index" not in head
+        body.count("Not measured yet; `anymo evaluate") == 5 and "(paper) |" not in body and "model-index" not in head
     )
 
 
@@ -314,6 +315,34 @@ def test_selected_captions_stand_beside_written_ones_where_both_were_scored(root
         "written",
         "selected",
     ]
+
+
+def test_classifiers_stand_beside_the_forest_as_worn_and_turned(root):
+    accuracies = {"feature_forest": (90, 40), "anymo_linear": (94, 60), "anymo_robust": (91, 88)}
+    titles = {"feature_forest": "Feature forest", "anymo_linear": "AnyMo, linear", "anymo_robust": "AnyMo, robust"}
+    for name, both in accuracies.items():
+        found = [
+            Cell("uci_hapt", "waist", 0, seed, shift, accuracy + seed, 50.0, 100, 30, "people")
+            for seed in (0, 1) for shift, accuracy in zip(("worn", "turned"), both, strict=True)
+        ]  # fmt: skip
+        results = ShiftResults(name, titles[name], "", "", {}, "0", tuple(found))
+        write(root / f"results/setup_shift/{name}.json", {"unit": "percent", **asdict(results)})
+    _, again = card(root)
+    assert cells(again, "uci_hapt, waist")[1:] == ["all", "90.5 / 40.5", "94.5 / 60.5", "91.5 / 88.5"]
+
+
+def test_a_set_at_chance_is_named(root):
+    write_recognition([row("uci_har", 11.11), row("wisdm", 70.0)], root / "results")
+    assert "No better than chance: uci_har." in card(root)[1]
+
+
+def test_stages_beside_the_four_are_named_with_their_scripts(root):
+    assert "`make train-nano` runs every stage." in card(root)[1]
+    write(root / "run/residual/metrics.json", json.loads((root / "run/encoder/metrics.json").read_text()))
+    assert (
+        "runs the stages encoder, tokenizer, language, contrastive, `training/tune_residual.py` residual."
+        in card(root)[1]
+    )
 
 
 def test_measured_sections_are_filled_again_and_nothing_else_changes(root):

@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
@@ -20,6 +21,8 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from ..atomic_write import write_text
 from ..evaluation.paper_results import paper_columns, paper_results
 from ..evaluation.recognition import RecognitionRow, markdown_table
+from ..evaluation.setup_shift import ShiftResults, by_setup
+from ..evaluation.tables import shift_results
 from ..interruption import ending_in_words, refusing_bad_input
 from ..markdown import table
 from ..modeling.known_names import did_you_mean
@@ -27,10 +30,12 @@ from ..motion.motion_sources import SOURCES, MotionSource
 from ..training.captured_clips import FRAME_RATE
 from ..training.corpus import MotionCorpus, read_texts
 
+_CLASSIFIERS = ("Feature forest", "AnyMo, linear", "AnyMo, robust")
 TEMPLATE = Path(__file__).parent / "templates" / "model_card.md"
 STAGES = ("encoder", "tokenizer", "language", "contrastive")
 # in the order they run in; those besides STAGES are in some runs only
 _ORDER = ("encoder", "signal", "tokenizer", "language", "contrastive", "residual")
+_FURTHER = {"signal": "training/add_signal_branch.py", "residual": "training/tune_residual.py"}
 
 
 def write_model_card(
@@ -126,6 +131,7 @@ _HEADINGS = {
     "retrieval": "Retrieval, simulated windows",
     "captioning": "Captions, simulated windows",
     "tokenizer": "Motion tokenizer (Table 6 of the paper)",
+    "labels": "With labels of your own, and a device that is turned",
 }
 
 
@@ -138,6 +144,7 @@ def _measured(results: Path) -> tuple[list[RecognitionRow], dict[str, str]]:
         "retrieval": retrieval_section(_read(results / "retrieval.json")),
         "captioning": captioning_section(_read(results / "captioning.json")),
         "tokenizer": tokenizer_section(_read(results / "tokenizer.json")),
+        "labels": labels_section(shift_results(results)),
     }
 
 
@@ -222,7 +229,36 @@ def recognition_section(rows: Sequence[RecognitionRow]) -> str:
         "In percent: accuracy, macro-F1 over labels seen in truth or prediction, Recall@2. Columns marked (paper) are what "
         f"the paper prints for its own, larger model. `{command}` makes this table."
     )
+    if lost := [row.dataset for row in rows if row.accuracy <= row.chance]:
+        intro += f" No better than chance: {', '.join(lost)}."
     return f"{intro}\n\n{markdown_table(rows).strip()}"
+
+
+def labels_section(results: Sequence[ShiftResults]) -> str:
+    """Classifiers that learn from labels of a device, tested as it was worn and turned."""
+    command = "anymo evaluate setup-shift --data DIR --system NAME --out results"
+    rows = []
+    for part in by_setup(results):
+        for windows in (5, 0):
+            own = {(title, cell.shift): [] for title, cell in part.cells}
+            for title, cell in part.cells:
+                if cell.windows == windows:
+                    own[title, cell.shift].append(cell.accuracy)
+            scores = [
+                " / ".join(f"{mean(found):.1f}" for shift in ("worn", "turned") if (found := own.get((title, shift))))
+                for title in _CLASSIFIERS
+            ]
+            if all(scores):
+                rows.append([part.name, str(windows or "all"), *scores])
+    if not rows:
+        return _not_measured(command)
+    intro = (
+        "`anymo_hf.AnyMoClassifier` learns names of your own from windows of your own device; `robust=True` is for a device "
+        "that will be turned another way. Accuracy in percent as worn in training / turned by a random rotation, people "
+        f"held out, mean of the splits, beside a random forest on statistics. `{command}` measures it."
+    )
+    head = ["data set, place", "windows a class", "random forest", "`AnyMoClassifier`", "`robust=True`"]
+    return f"{intro}\n\n{table(head, rows)}"
 
 
 def _percent(result: dict[str, Any], scores: dict[str, float]) -> dict[str, float]:
@@ -335,7 +371,10 @@ def _stages(metrics: dict[str, dict[str, Any]]) -> str:
     ]  # fmt: skip
     total = sum(m["train_seconds"] for m in metrics.values()) / 60
     head = ["stage", "steps", "minutes", "processes", "losses at the end"]
-    return f"{table(head, rows)}\n\n{total:.0f} minutes of training in all; `make train-nano` runs every stage."
+    words = f"{total:.0f} minutes of training in all; `make train-nano` runs "
+    words += "every stage" if set(metrics) == set(STAGES) else f"the stages {', '.join(STAGES)}"
+    words += "".join(f", `{_FURTHER[stage]}` {stage}" for stage in metrics if stage in _FURTHER)
+    return f"{table(head, rows)}\n\n{words}."
 
 
 def _source_table(counts: dict[str, int]) -> str:

@@ -24,12 +24,11 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, StratifiedKFold
-from sklearn.utils import column_or_1d
-from sklearn.utils.multiclass import check_classification_targets
 
 from ..atomic_write import replacing_folder
 from ..modeling.imu_signal import ACCELERATION_UNITS, ANGULAR_VELOCITY_UNITS, resolve_unit
 from ..refusals import parse_json
+from .labelled_windows import class_labels, people_numbers, six_channels
 from .random_trees import TREES, RandomTrees, grow_trees
 from .signal_statistics import invariant_columns, signal_statistics, slow_columns
 
@@ -144,8 +143,8 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         """
         self._check_settings()
         windows = self._windows(X)
-        labels = _labels(y, len(windows))
-        people = _people(groups, len(windows))
+        labels = class_labels(y, len(windows))
+        people = people_numbers(groups, len(windows))
         self.classes_, target = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"y holds one class only, {self.classes_[0].item()!r}; a classifier needs two")
@@ -349,7 +348,7 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
                 raise ValueError("X is a table; give an array (n, T, 6), or a list or series of windows")
             X = X.tolist()
         if isinstance(X[0], Mapping):
-            return [{place: _six(signal, f"window {row}, {place!r}") for place, signal in window.items()}
+            return [{place: six_channels(signal, f"window {row}, {place!r}") for place, signal in window.items()}
                     for row, window in enumerate(X)]  # fmt: skip
         names = self._names()
         if not names:
@@ -358,7 +357,7 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"placements names a sensor twice: {names}; each has its own place")
         windows = []
         for row, window in enumerate(X):
-            values = _six(window, f"window {row}")
+            values = six_channels(window, f"window {row}")
             values = values[:, None] if values.ndim == 2 else values
             if values.ndim != 3 or values.shape[1] != len(names) or values.shape[2] != 6:
                 raise ValueError(
@@ -670,61 +669,6 @@ _ARRAYS = (
     "latents_mean_",
     "latents_scale_",
 )
-
-
-def _labels(y: Sequence | None, count: int) -> np.ndarray:
-    if y is None:
-        raise ValueError("this classifier requires y to be passed, but the target y is None; give a label a window")
-    values = y if isinstance(y, list | tuple) else np.asarray(y)
-    if isinstance(values, np.ndarray) and values.ndim == 2:
-        values = column_or_1d(values, warn=True)  # a column becomes a row, with scikit-learn's warning
-    values = list(values)
-    if len(values) != count:
-        raise ValueError(f"y holds {len(values)} labels for {count} windows")
-    text = [isinstance(value, str) for value in values]
-    if any(text) and not all(text):
-        other = next(value for value, is_text in zip(values, text, strict=True) if not is_text)
-        raise ValueError(f"y mixes text and other labels, such as {other!r}; use one kind")
-    truths = [isinstance(value, bool | np.bool_) for value in values]
-    if any(truths) and not all(truths):
-        other = next(value for value, is_truth in zip(values, truths, strict=True) if not is_truth)
-        raise ValueError(f"y mixes True or False and other labels, such as {other!r}; use one kind")
-    array = np.array(values)
-    if array.ndim == 1 and array.dtype.kind == "f" and np.isfinite(array).all() and (array % 1).any():
-        row = int((array % 1).nonzero()[0][0])
-        raise ValueError(
-            f"Unknown label type: y holds {values[row]} for window {row}; classes are text or whole numbers, and a number "
-            "is not predicted"
-        )
-    if array.dtype.kind == "U" and (blank := [row for row, value in enumerate(values) if not str(value).strip()]):
-        raise ValueError(f"y: the label of window {blank[0]} is an empty text; name the class")
-    if array.ndim != 1 or array.dtype.kind not in "Uiub" and not (array.dtype.kind == "f" and np.isfinite(array).all()):
-        raise ValueError("y must be a list of labels, one a window, text or whole numbers, none missing")
-    check_classification_targets(array)
-    return array
-
-
-def _people(groups: Sequence | None, count: int) -> np.ndarray | None:
-    """Numbers of the people, `(count,)`."""
-    if groups is None:
-        return None
-    people = list(groups)
-    if len(people) != count:
-        raise ValueError(f"groups must name the person of each of the {count} windows, got {len(people)}")
-    if nameless := [row for row, person in enumerate(people) if person is None or person != person]:
-        raise ValueError(f"groups: the person of window {nameless[0]} is missing; name everyone, or leave groups out")
-    return np.unique([str(person) for person in people], return_inverse=True)[1]
-
-
-def _six(signal: Any, where: str) -> np.ndarray:
-    """A float array; its last side of three channels becomes six, the gyroscope zero."""
-    try:
-        values = np.asarray(signal, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{where}: samples must be numbers in a (T, 6) array ({error})") from error
-    if values.ndim < 2 or values.shape[-1] != 3:
-        return values
-    return np.concatenate([values, np.zeros_like(values)], axis=-1)
 
 
 def _log_chances(scores: np.ndarray) -> np.ndarray:
