@@ -12,6 +12,7 @@ from ..systems.captions import generate_captions, select_captions
 from ..systems.embeddings import embed_labels
 from ..systems.held_out_windows import HeldOutWindows, held_out_windows
 from .caption_activity import named_activities
+from .metrics import caption_scores
 from .narrated_scores import all_caption_scores
 from .retrieval import evaluate_retrieval
 from .tokenizer_diagnostics import diagnose_codes
@@ -79,8 +80,15 @@ def _captioning(model, processor, windows: HeldOutWindows, batch_size, scorer) -
         results.append({"scores": scores, "missing": missing, "activity_named": named, "captions": captions})
     ceiling = _percent(named_activities(texts, windows.activities, embed))
     lines.append(f"activity named by the references: {_in_words(ceiling)}")
+    others = caption_scores(windows.other_texts, texts)
+    lines.append(f"other sentences about the same windows as captions: {_in_words(others)}")
     more = {} if scorer is None else {"scorer": scorer}
-    shared = {"references": texts, "references_named": ceiling, "activities": windows.activities}
+    shared = {
+        "references": texts,
+        "references_named": ceiling,
+        "other_references": others,
+        "activities": windows.activities,
+    }
     return lines, {"unit": "percent", **more, **results[0], "selected": results[1], **shared}
 
 

@@ -30,11 +30,12 @@ _TRIES = 20  # people tried until one brings a sentence that no earlier window h
 @dataclass(frozen=True)
 class HeldOutWindows:
     """Per window: `(2L,)` `codes` (`code + size * book`, time-major), `placements` (segment indices worn), one of its
-    `texts`, and its name among the simulated `activities`."""
+    `texts`, another sentence about it in `other_texts`, and its name among the simulated `activities`."""
 
     codes: list[np.ndarray]
     placements: list[list[int]]
     texts: list[str]
+    other_texts: list[str]
     activities: list[str]
 
     def part(self, start: int, end: int) -> HeldOutWindows:
@@ -82,7 +83,8 @@ def held_out_windows(processor: Any, count: int) -> HeldOutWindows:
         texts.append(motion.narrations[0].text)
         said[name].add(texts[-1])
     codes = encode_motions(processor, motions, worn, HELD_OUT_SEED)
-    return HeldOutWindows(codes, worn, texts, [motion.name for motion in motions])
+    others = [motion.narrations[1].text for motion in motions]
+    return HeldOutWindows(codes, worn, texts, others, [motion.name for motion in motions])
 
 
 def encode_motions(
