@@ -289,7 +289,7 @@ def test_the_note_says_what_a_wrist_is(tmp_path, monkeypatch):
     for wrist, words in (("forearm", "forearm segment here and the hand in the paper"), ("hand", "as in the paper")):
         monkeypatch.setattr(Processor, "feature_extractor", SimpleNamespace(wrist=wrist))
         (row,) = recognition.evaluate_recognition(Model(), Processor(), tmp_path)
-        assert row.note.startswith("all 8 people, whole trials;") and row.note.endswith(words)
+        assert row.note.startswith("all people, whole trials;") and row.note.endswith(words)
 
 
 def test_bars_count_every_window_and_caption(monkeypatch, suite):

@@ -198,7 +198,7 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         """
         if not hasattr(self, "coefficients_"):
             raise NotFittedError("nothing to save yet; call fit first")
-        folder = Path(folder)
+        folder = Path(os.path.realpath(folder))  # a link stays one
         if folder.exists() and not (folder / _SETTINGS).is_file():
             raise OSError(f"{folder} exists and holds no classifier; give a new folder")
         if folder.exists() and (others := sorted({path.name for path in folder.iterdir()} - {_SETTINGS, _WEIGHTS})):
@@ -232,11 +232,15 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         return folder
 
     @classmethod
-    def load(cls, folder: str | Path) -> AnyMoClassifier:
+    def load(cls, folder: str | Path, model: str | Path | None = None) -> AnyMoClassifier:
         """What `save` wrote.
 
+        Args:
+            folder: of `save`.
+            model: where the checkpoint is now, if it has moved since.
+
         Raises:
-            OSError: a file is missing or damaged.
+            OSError: a file is missing or damaged, or the checkpoint is not there.
             ValueError: it was fitted on another checkpoint than the one that `model` names now.
         """
         folder = Path(folder)
@@ -248,12 +252,15 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
                 )
             arrays = load_file(folder / _WEIGHTS)
             made = cls(**{name: settings[name] for name in cls().get_params()})
-            made.classes_, made.places_ = np.array(settings["classes"]), tuple(settings["places"])
+            if model is not None:
+                made.model = os.fspath(model)
+            made.classes_, made.places_ = np.array(list(settings["classes"])), tuple(settings["places"])
             made.strength_, wanted = settings["strength"], settings["checkpoint"]
             made.network_share_, count = settings["network_share"], settings["networks"]
             for name in _ARRAYS:
                 setattr(made, name, arrays[name])
             grown, made.few_ = settings["grown"], settings["few"]
+            made._check_shapes()
         except (
             FileNotFoundError, NotADirectoryError, json.JSONDecodeError, UnicodeDecodeError, SafetensorError, KeyError,
             TypeError,
@@ -262,9 +269,17 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
                 f"{folder}: not a saved AnyMoClassifier, or a damaged one ({error}); save it again"
             ) from error
         made.n_features_in_ = 6 * len(made.places_)
-        if made._fingerprint() != wanted:
+        give = "AnyMoClassifier.load(folder, model=...)"
+        try:
+            found = made._fingerprint()
+        except OSError as error:
+            raise OSError(
+                f"{folder}: its checkpoint {made.model!r} is not there ({error}); give the folder that holds it now: {give}"
+            ) from error
+        if found != wanted:
             raise ValueError(
-                f"{folder}: fitted on another release than {made.model!r} is now; fit it again, or give the old checkpoint"
+                f"{folder}: fitted on another release than {made.model!r} is now; fit it again, or give the old checkpoint: "
+                f"{give}"
             )
         try:
             trees = {name.removeprefix("trees."): array for name, array in arrays.items() if name.startswith("trees.")}
@@ -278,6 +293,18 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
                 f"{folder}: tensors of a network are missing or misshapen ({error}); save it again"
             ) from error
         return made
+
+    def _check_shapes(self) -> None:
+        """KeyError where arrays of a saved one do not fit each other."""
+        classes, statistics, latents = len(self.classes_), len(self.statistics_mean_), len(self.latents_mean_)
+        expected = {
+            "coefficients_": (classes, statistics + latents), "intercepts_": (classes,),
+            "statistics_mean_": (statistics,), "statistics_scale_": (statistics,),
+            "latents_mean_": (latents,), "latents_scale_": (latents,),
+        }  # fmt: skip
+        for name, shape in expected.items():
+            if getattr(self, name).shape != shape:
+                raise KeyError(f"{name} has the shape {getattr(self, name).shape}, not {shape}")
 
     def _check_settings(self) -> None:
         if self.method not in ("linear", "full"):
@@ -298,7 +325,8 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         for row, window in enumerate(windows):
             if tuple(sorted(window)) != self.places_:
                 raise ValueError(
-                    f"window {row} is worn on {', '.join(sorted(window))}; {whose} {', '.join(self.places_)}"
+                    f"window {row} is worn on {', '.join(sorted(window))}; {whose} {', '.join(self.places_)}; give "
+                    "windows of the same placements"
                 )
 
     def _names(self) -> list[str]:
@@ -308,6 +336,10 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         """Each window as placement -> `(T, 6)`, in the units given."""
         if X is None or isinstance(X, str) or not hasattr(X, "__len__"):
             raise ValueError(f"X must be an array or a list of windows, got {X!r}")
+        if isinstance(X, Mapping):
+            raise ValueError(f"X is one window, of {', '.join(map(str, X))}; give a list of windows, such as [window]")
+        if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1:  # windows of different lengths
+            X = X.tolist()
         if isinstance(X, np.ndarray) and X.ndim not in (3, 4):
             raise ValueError(f"X must be (n, T, 6), (n, T, P, 6) or a list of windows, got an array of shape {X.shape}")
         if not len(X):
@@ -511,7 +543,16 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
 
         All turned copies of a window are on one side.
         """
-        if people is None or not (splits := self._splits(target, people, 5)):
+        if people is None:
+            return _USUAL
+        splits = self._splits(target, people, 5)
+        if not splits and int(np.bincount(target).min()) >= _FEWEST:
+            warnings.warn(
+                "groups leave nobody out: they name one person, or all windows of a class are of people left out together; "
+                f"the regression's strength is the usual {_USUAL}, not chosen on people",
+                stacklevel=4,
+            )
+        if not splits:
             return _USUAL
         splits = [(np.flatnonzero(np.isin(rows, a)), np.flatnonzero(np.isin(rows, b))) for a, b in splits]
         target = target[rows]
@@ -644,7 +685,17 @@ def _labels(y: Sequence | None, count: int) -> np.ndarray:
     if any(text) and not all(text):
         other = next(value for value, is_text in zip(values, text, strict=True) if not is_text)
         raise ValueError(f"y mixes text and other labels, such as {other!r}; use one kind")
+    truths = [isinstance(value, bool | np.bool_) for value in values]
+    if any(truths) and not all(truths):
+        other = next(value for value, is_truth in zip(values, truths, strict=True) if not is_truth)
+        raise ValueError(f"y mixes True or False and other labels, such as {other!r}; use one kind")
     array = np.array(values)
+    if array.ndim == 1 and array.dtype.kind == "f" and np.isfinite(array).all() and (array % 1).any():
+        row = int((array % 1).nonzero()[0][0])
+        raise ValueError(
+            f"Unknown label type: y holds {values[row]} for window {row}; classes are text or whole numbers, and a number "
+            "is not predicted"
+        )
     if array.dtype.kind == "U" and (blank := [row for row, value in enumerate(values) if not str(value).strip()]):
         raise ValueError(f"y: the label of window {blank[0]} is an empty text; name the class")
     if array.ndim != 1 or array.dtype.kind not in "Uiub" and not (array.dtype.kind == "f" and np.isfinite(array).all()):

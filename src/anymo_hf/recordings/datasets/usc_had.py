@@ -67,5 +67,5 @@ DATASET = Dataset(
         BrokenCopy("a trial is cut off", r"MATLAB file"),
         BrokenCopy("another variable", r"variable 'sensor_readings' is missing"),
     ),
-    note="all 14 people, 5 s; the paper uses the UniMTS test split",
+    note="all people, 5 s; the paper uses the UniMTS test split",
 )

@@ -72,5 +72,5 @@ DATASET = Dataset(
         BrokenCopy("a trial is cut off", r"MATLAB file"),
         BrokenCopy("another variable", r"variable 'd_iner' is missing"),
     ),
-    note="all 8 people, whole trials; the paper uses the UniMTS test split",
+    note="all people, whole trials; the paper uses the UniMTS test split",
 )

@@ -112,5 +112,5 @@ DATASET = Dataset(
         BrokenCopy("other columns", r"columns must be"),
         BrokenCopy("an unknown activity", r"unknown activity"),
     ),
-    note="all 22 people, 5 s, shorter stretches from 2 s; the paper uses the UniMTS split",
+    note="all people, 5 s, shorter stretches from 2 s; the paper uses the UniMTS split",
 )
