@@ -163,7 +163,7 @@ def evaluate_system(
         if earlier.key != results.key:
             raise ValueError(f"{path} is of other weights or settings of {name}; move it away or give another --out")
         results = earlier
-    failed: dict[str, Exception] = {}
+    failed: list[str] = []
     for dataset in found:
         try:
             windows = load_windows(dataset, data, segments)
@@ -178,8 +178,8 @@ def evaluate_system(
                 system = load_system(name, source, seed)
             rows = score_windows(system, windows, split, left, max_windows, seed)
         except (OSError, ValueError) as error:
-            failed[dataset] = error
-            yield f"not scored: {error}"
+            failed.append(dataset)
+            yield f"{dataset}: not scored: {error}"
             continue
         order = list(DATASETS)
         merged = sorted((*results.rows, *rows), key=lambda row: order.index(row.dataset))
@@ -193,7 +193,7 @@ def evaluate_system(
     if results.rows:
         yield f"results: {path}"
     if failed:
-        raise ValueError(f"{name} did not score {', '.join(failed)}: " + "; ".join(map(str, failed.values())))
+        raise ValueError(f"{name} did not score {', '.join(failed)}; the lines above say why")
 
 
 def wordings(system: System) -> list[str]:
