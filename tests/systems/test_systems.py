@@ -114,6 +114,8 @@ def test_every_system_keeps_the_contract(name, small_system, monkeypatch):
     np.testing.assert_array_equal(ready(small_system, name, train).score(shown, LABELS), scores)
     with pytest.raises(ValueError, match="no windows"):
         system.score([], LABELS)
+    with pytest.raises(ValueError, match=f"{re.escape(system.title)}: window 2 has no samples at 'left_wrist'"):
+        system.score([*shown[:2], *windows(1, seconds=0)], LABELS)
     if kind.can("embed_imu"):
         unit = system.embed_imu(shown), system.embed_text(LABELS)
         np.testing.assert_allclose(unit[0] @ unit[1].T, scores, atol=1e-5)

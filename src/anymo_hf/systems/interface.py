@@ -41,7 +41,7 @@ class System:
             "training", that is `fit` on labelled windows before `score`; or weights that are trained here on our "corpus".
         rate: Hz that its input is brought to, None where it takes every rate.
         channels: numbers of channels that it takes: 6 with gyroscope, 3 without; reads: how many of them it uses.
-        longest_seconds: of a window, None where there is no limit.
+        longest_seconds, shortest_seconds: of a window, None where there is no limit.
         licence: of its weights, or of this code where it has none.
 
     Attributes:
@@ -58,6 +58,7 @@ class System:
     channels: ClassVar[tuple[int, ...]] = (3, 6)
     reads: ClassVar[int] = 6
     longest_seconds: ClassVar[float | None] = None
+    shortest_seconds: ClassVar[float | None] = None
     licence: ClassVar[str]
 
     @classmethod
@@ -82,12 +83,14 @@ class System:
         """What every method asks of its windows first.
 
         Raises:
-            ValueError: no windows, or one with channels or a length that the system does not take.
+            ValueError: no windows, or one without samples, or with channels or a length that the system does not take.
         """
         if not len(recordings):
             raise ValueError(f"{self.title}: no windows; give at least one")
         for number, recording in enumerate(recordings):
             for place, signal in recording.signals.items():
+                if not len(signal):
+                    raise ValueError(f"{self.title}: window {number} has no samples at {place!r}")
                 if signal.shape[1] not in self.channels:
                     raise ValueError(
                         f"{self.title}: window {number} has {signal.shape[1]} channels at {place!r}, it takes "
