@@ -132,6 +132,14 @@ def test_every_system_keeps_the_contract(name, small_system, monkeypatch):
             system.fit(train, ["walking"])
         with pytest.raises(ValueError, match="group for each window, got 12 and 1"):
             system.fit(train, [one.label for one in train], ["Ada"])
+        if kind.fewest_labels == 2:
+            with pytest.raises(
+                ValueError, match=f"^{re.escape(system.title)}: training holds one label, 'walking'; it"
+            ):
+                system.fit(train, ["walking"] * 12)
+        else:
+            system.fit(train, ["walking"] * 12)
+            assert np.isfinite(system.score(shown, LABELS)).all()
     if kind.can("caption"):
         captions = system.caption(shown[:2])
         assert len(captions) == 2 and all(isinstance(text, str) for text in captions)
