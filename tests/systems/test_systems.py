@@ -116,6 +116,14 @@ def test_every_system_keeps_the_contract(name, small_system, monkeypatch):
         system.score([], LABELS)
     with pytest.raises(ValueError, match=f"{re.escape(system.title)}: window 2 has no samples at 'left_wrist'"):
         system.score([*shown[:2], *windows(1, seconds=0)], LABELS)
+    brief = [*shown[:2], *windows(1, seconds=0.1)]
+    if kind.shortest_seconds is None:
+        assert np.isfinite(system.score(brief, LABELS)).all()
+    else:
+        words = f"window 2 lasts 0.10 s, it takes at least {kind.shortest_seconds:g} s"
+        with pytest.raises(ValueError, match=f"^{re.escape(system.title)}: {words}$"):
+            system.score(brief, LABELS)
+        assert np.isfinite(system.score(windows(1, seconds=kind.shortest_seconds), LABELS)).all()
     if kind.can("embed_imu"):
         unit = system.embed_imu(shown), system.embed_text(LABELS)
         np.testing.assert_allclose(unit[0] @ unit[1].T, scores, atol=1e-5)

@@ -17,7 +17,8 @@ class AnyMoLinear(System):
     """Logistic regression on statistics and the frozen encoder's latents; a label that training did not hold scores 0."""
 
     name, title, requires, licence = "anymo_linear", "AnyMo, linear", "training", "Apache-2.0"
-    method, robust, fewest_labels = "linear", False, 2
+    method, robust = "linear", False
+    shortest_seconds, fewest_labels = 1.0, 2
 
     def __init__(self, source: str, seed: int):
         self.source, self.seed = source, seed

@@ -82,6 +82,11 @@ class System:
         """Whether it has `embed_imu`, `embed_text`, `fit`, `caption` or `choose`; `score` all have."""
         return getattr(cls, method) is not getattr(System, method)
 
+    def too_short(self, recording: ImuRecording) -> bool:
+        """Whether a window is under `shortest_seconds`."""
+        count = len(next(iter(recording.signals.values())))
+        return self.shortest_seconds is not None and count / recording.sampling_rate < self.shortest_seconds
+
     def check(self, recordings: Sequence[ImuRecording]) -> None:
         """What every method asks of its windows first.
 
@@ -108,6 +113,11 @@ class System:
                 if self.longest_seconds is not None and seconds > self.longest_seconds + 1e-6:
                     raise ValueError(
                         f"{self.title}: window {number} lasts {seconds:.2f} s, it takes at most {self.longest_seconds:g} s"
+                    )
+                if self.too_short(recording):
+                    raise ValueError(
+                        f"{self.title}: window {number} lasts {seconds:.2f} s, it takes at least "
+                        f"{self.shortest_seconds:g} s"
                     )
 
     def embed_imu(self, recordings: Sequence[ImuRecording]) -> np.ndarray:

@@ -197,7 +197,7 @@ class NormWear(System):
     """
 
     name, title, requires, licence = "normwear", "NormWear", "weights", "Apache-2.0"
-    rate = RATE
+    rate, shortest_seconds = RATE, 0.2
     usual = "faithful"
 
     def __init__(
