@@ -54,18 +54,18 @@ def test_only_sure_long_sentences_about_the_wearer_count(tmp_path):
     )
     first, second = read_descriptions(tmp_path)
     assert (first.take, first.task, first.person, first.second) == ("Soccer_1", "Soccer", "1", 2.0)
-    assert second.second == 9.0 and first.text.startswith("A person lifts the front wheel")
+    assert second.second == 9.0 and first.text.startswith("The person lifts the front wheel")
 
 
 def test_texts_are_cleaned():
     assert clean_text("  C  picks\n#unsure up, C's knife; then C stops") == (
-        "A person picks something up, the person's knife; then the person stops"
+        "The person picks something up, the person's knife; then the person stops"
     )
     assert clean_text("He takes vitamin Cs") == "He takes vitamin Cs"
     assert clean_text("#C C hands the ball to man X, and the woman Y waits") == (
-        "A person hands the ball to another person, and another person waits"
+        "The person hands the ball to another person, and another person waits"
     )
-    assert clean_text("A man in a hat waits for C") == "A man in a hat waits for a person"
+    assert clean_text("A man in a hat waits for C") == "A man in a hat waits for the person"
 
 
 def test_the_draw_is_balanced_repeats_and_keeps_the_order():

@@ -42,10 +42,10 @@ class Description:
 
 
 def clean_text(text: str) -> str:
-    """One line; "#unsure" is "something", "man X" another person, the wearer "C" a person as in Nymeria's narrations."""
+    """One line; "#unsure" is "something", "man X" another person, the wearer "C" always the person."""
     text = " ".join(_SPEAKER.sub("", _UNSURE.sub("something", text)).split())
     text = _OTHERS.sub("another person", text)
-    return call_wearer(text, "person")
+    return call_wearer(text, "person", known=True)
 
 
 def read_descriptions(folder: str | Path) -> list[Description]:
