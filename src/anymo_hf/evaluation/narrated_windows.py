@@ -12,7 +12,7 @@ from ..nymeria.annotated_windows import NymeriaSource, overlap
 from ..nymeria.imu import DEVICES, STREAMS
 from ..nymeria.imu_grid import SessionSignals, signals_by_device
 from ..nymeria.sequence import HELD_OUT_SUBJECTS, read_metadata
-from ..recordings.datasets.ego_exo4d_descriptions import balanced_subset, described_windows
+from ..recordings.datasets.ego_exo4d_descriptions import PER_TASK, TASKS, balanced_subset, described_windows
 from ..recordings.imu_recording import ImuRecording
 from .retrieval import sample_per_recording
 
@@ -125,7 +125,10 @@ def _with_data(signals: SessionSignals, first: int, count: int) -> dict[str, np.
 
 
 def ego_exo4d_windows(folder: str | Path) -> NarratedWindows:
-    """4,000 windows of EgoExo4D, balanced over eight tasks; errors as `described_windows`."""
-    recordings, texts = described_windows(folder)
+    """Up to 4,000 windows of EgoExo4D, 500 of each of eight tasks; the note counts them. Errors as `described_windows`."""
+    recordings, texts, lost = described_windows(folder)
     takes = len({one.session for one in recordings})
-    return NarratedWindows("ego_exo4d", tuple(recordings), tuple(texts), f"{takes} takes")
+    note = f"{len(recordings):,} of the paper's {PER_TASK * len(TASKS):,} windows, {takes} takes"
+    if lost:
+        note += f"; {lost:,} drawn windows over a pause of the IMU left out"
+    return NarratedWindows("ego_exo4d", tuple(recordings), tuple(texts), note)
