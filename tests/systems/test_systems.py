@@ -170,6 +170,22 @@ def test_a_new_system_is_one_file(tmp_path, monkeypatch):
         systems()
 
 
+def test_the_page_of_systems_says_what_the_classes_say():
+    page = (Path(__file__).parents[2] / "docs" / "systems.md").read_text(encoding="utf-8")
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    known, told = systems(), set()
+    for names, _, _, _, rate, channels, window in (row for row in rows if len(row) == 7):
+        for name in re.findall(r"`(\w+)`", names):
+            kind, own = known[name], re.search(rf"`{name}` ([\d.]+) Hz", rate)
+            asked = "any" if kind.rate is None else f"{kind.rate:g}"
+            assert rate.endswith("samples") or asked == (own[1] if own else rate.split()[0]), name
+            assert all(str(number) in channels for number in kind.channels), name
+            assert kind.shortest_seconds is None or f"any from {kind.shortest_seconds:g} s" in window, name
+            told.add(name)
+    variants = {"unimts_mended", "imagebind_padded", "imu2clip_fixed", "normwear_mended"}
+    assert told | variants == set(known)
+
+
 def test_chance_is_even():
     shown = windows(900, seconds=0.1, places=("head",))
     chosen = load_system("chance").score(shown, LABELS).argmax(1)
