@@ -66,6 +66,17 @@ def test_rows_are_what_sklearn_counts_and_unreadable_answers_are_wrong():
     assert label.seconds_per_1000 > 0 and label.majority == pytest.approx(100 * 2 / 6)
 
 
+def test_synonyms_are_a_wording_where_the_bundle_tells_them(monkeypatch):
+    own, read = windows(SHOWN, TRUTH, PEOPLE), []
+    assert system_recognition.wordings(Oracle(), own) == ["label", "person"]
+    assert system_recognition.wordings(systems()["majority"](), own) == ["label"]
+    bundled = WindowsFile(**vars(own) | {"synonyms": tuple(f"{label} words" for label in LABELS)})
+    assert system_recognition.wordings(Oracle(), bundled) == ["label", "person", "synonyms"]
+    monkeypatch.setattr(Oracle, "embed_text", lambda self, texts: read.append(texts) or np.eye(len(LABELS)))
+    (row,) = score_windows(Oracle(), bundled, "paper", ["synonyms"])
+    assert row.wording == "synonyms" and row.labels == LABELS and read == [list(bundled.synonyms)]
+
+
 def test_invalid_answers_do_not_change_the_others():
     rng = np.random.default_rng(0)
     scores, truth = rng.normal(size=(50, 4)), rng.integers(0, 4, 50)
