@@ -16,6 +16,7 @@ from anymo_hf.evaluation.tables import make_tables
 from anymo_hf.nymeria import imu as nymeria_imu
 from anymo_hf.recordings.imu_recording import ImuRecording
 from anymo_hf.systems.interface import System
+from anymo_hf.systems.majority import Majority
 
 LABELS = [f"class {k}" for k in range(8)]
 
@@ -147,6 +148,21 @@ def test_bad_input_is_said_in_one_line(repository, tmp_path):
     write(tmp_path / "other", "core99", train=rows("a"), test=rows("x"))
     with pytest.raises(ValueError, match="data/core99 is no config"):
         bench_settings(tmp_path / "other")
+
+
+def test_windows_that_a_system_cannot_take_are_left_out_and_said(tmp_path, monkeypatch):
+    train, test = rows("ab"), rows("xy")
+    train[0]["imu"], test[7]["imu"] = train[0]["imu"][:30], test[7]["imu"][:59]
+    write(tmp_path, "core50", train=train, test=test)
+    monkeypatch.setattr(Majority, "shortest_seconds", 1.0)
+    lines = list(evaluate_bench("majority", tmp_path, tmp_path))
+    left_out = "windows under the 1 s that Majority class needs left out"
+    assert lines[:2] == [f"Core50 / Unseen Subject: 1 {part} {left_out}" for part in ("training", "test")]
+    (row,) = read_task_results(tmp_path / "bench" / "majority.json").rows
+    assert (row["trained_on"], row["windows"], row["too_short"]) == (31, 31, 1)
+    monkeypatch.setattr(Majority, "shortest_seconds", 9.0)
+    with pytest.raises(ValueError, match="every training window is under the 9 s"):
+        list(evaluate_bench("majority", tmp_path, tmp_path / "other"))
 
 
 @pytest.mark.slow

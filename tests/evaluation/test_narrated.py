@@ -2,16 +2,20 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from anymo_hf.evaluation import narrated_windows
 from anymo_hf.evaluation.narrated_scores import all_caption_scores, evaluate_narrated, ranking_scores, retrieval_row
 from anymo_hf.evaluation.narrated_windows import NarratedWindows, nymeria_windows
 from anymo_hf.evaluation.system_results import read_task_results
 from anymo_hf.evaluation.tables import make_tables
 from anymo_hf.nymeria.annotated_windows import NymeriaSource
+from anymo_hf.nymeria.annotations import Annotation
+from anymo_hf.nymeria.imu_grid import SessionSignals
 from anymo_hf.recordings.datasets.ego_exo4d import LABELS
 from anymo_hf.recordings.imu_recording import ImuRecording
 from anymo_hf.systems.interface import System, load_system
@@ -129,6 +133,46 @@ def test_the_hundred_of_nymeria_are_five_a_recording():
         windows().hundred()
 
 
+class Played:
+    """One recording of ten seconds: both streams from frame 0 on, four sentences of which the last takes half a second."""
+
+    nymeria = "played"
+
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        self.held = {stream: rng.normal(size=(600, 18)) for stream in ("1202-1", "1202-2")}
+
+    def sessions(self):
+        return ["s0"]
+
+    def signals(self, session, stream):
+        return SessionSignals(0, self.held[stream])
+
+    def read(self, session):
+        spans = ((0.0, 2.0), (2.0, 4.0), (4.0, 6.0), (6.0, 6.5))
+        return [Annotation(str(k), "s0", "alec_meza", *span, f"text {k}", (), None) for k, span in enumerate(spans)]
+
+
+def test_a_window_needs_both_streams_of_all_devices_as_the_authors_want_it(monkeypatch):
+    monkeypatch.setattr(narrated_windows, "read_metadata", lambda path: SimpleNamespace(subject="alec_meza"))
+    source = Played()
+    assert nymeria_windows(source).texts == ("text 0", "text 1", "text 2")
+    source.held["1202-1"][150, 7] = np.nan  # the left wrist in window 1
+    source.held["1202-2"][300, 0] = np.nan  # the head's second IMU in window 2
+    strict = nymeria_windows(source)
+    assert strict.texts == ("text 0",) and set(strict.recordings[0].signals) == {"head", "left_wrist", "right_wrist"}
+    assert strict.note == (
+        "1 of the paper's 3,908 windows, 1 of 20 recordings; 2 windows without both IMUs of head and wrists left out; "
+        "1 windows under 1 s left out"
+    )
+    lenient = nymeria_windows(source, incomplete=True)
+    assert lenient.texts == ("text 0", "text 1", "text 2") and "windows may lack a device" in lenient.note
+    assert set(lenient.recordings[1].signals) == {"head", "right_wrist"}
+    source.held["1202-2"][:, 0] = np.nan
+    with pytest.raises(ValueError, match="alec_meza.* has both IMUs of head and wrists; --incomplete takes what"):
+        nymeria_windows(source)
+
+
 @pytest.mark.slow
 def test_held_out_people_of_mini_nymeria_are_read_with_real_streams_and_scored(
     mini_nymeria, light_reader, tiny_release, tmp_path
@@ -138,7 +182,8 @@ def test_held_out_people_of_mini_nymeria_are_read_with_real_streams_and_scored(
     table = pd.read_parquet(annotations)
     mine = table[table.subject_id == "alec_meza"]
     assert 0 < len(found.texts) <= len(mine) and set(found.texts) <= set(mine.narration)
-    assert {one.subject for one in found.recordings} == {"alec_meza"} and "1 recordings of 1 people" in found.note
+    assert {one.subject for one in found.recordings} == {"alec_meza"}
+    assert f"{len(found.texts)} of the paper's 3,908 windows, 1 of 20 recordings" in found.note
     one = found.recordings[0]
     assert set(one.signals) == {"head", "left_wrist", "right_wrist"} and one.sampling_rate == 60
     assert 6 < np.median(np.linalg.norm(one.signals["head"][:, :3], axis=1)) < 14

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from support.dataset_files import unimts_bundle
 
 from anymo_hf.recordings import windows_file
 from anymo_hf.recordings.catalogue import DATASETS
@@ -49,6 +50,15 @@ def test_what_is_written_comes_back_with_both_splits(downloads, tmp_path):
     assert len(found.rows("all")) == 10 and "10 windows of 10 people" in describe(found)
     assert read_windows_file(write_windows("wisdm", data / "wisdm", tmp_path / "again")).sha256 == found.sha256
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["wisdm.parquet"]
+
+
+def test_windows_of_the_bundle_bring_its_synonyms(downloads, tmp_path):
+    assert load_windows("wisdm", downloads[0]).synonyms == ()
+    signals = np.tile([0, 9.8, 0, 0, 0, 1], (2, 200, 1))
+    unimts_bundle.write(tmp_path / "other" / "utd_mhad", "utd_mhad", signals / [1, 9.8, 1, 1, 1, 1], np.array([1, 17]))
+    found = load_windows("utd_mhad", tmp_path / "other")
+    assert found.synonyms == tuple(f"activity {number}" for number in range(27))
+    assert len(found.synonyms) == len(DATASETS["utd_mhad"].labels)
 
 
 def test_a_copy_without_the_papers_test_is_all_tested_and_says_so(downloads, tmp_path, monkeypatch):

@@ -179,6 +179,14 @@ def test_a_prompt_longer_than_the_context_is_refused_before_it_is_sent(chat, sys
     assert not server.log
 
 
+def test_a_picture_counts_in_the_context_as_in_the_budget(chat, system):
+    server = chat(lambda *_: '{"ranking": ["b"]}')
+    with pytest.raises(ValueError, match="window 0 takes about [23],... tokens with its answer"):
+        system(server, LanguagePlot, context=1700).score(windows(1), LABELS)
+    assert not server.log
+    assert system(server, LanguagePlot, context=3000).score(windows(1), LABELS).argmax() == 1
+
+
 def test_retrieval_ranks_ten_of_a_hundred_candidates(chat, system):
     texts = [f"The person does thing number {number}." for number in range(100)]
     server = chat(lambda conversation, times: json.dumps({"ranking": [7, 100, *range(20, 40)]}))

@@ -1,5 +1,7 @@
 """Small networks against plain numpy in float64, and what each system does to a window first."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -449,6 +451,17 @@ def test_unimts_says_what_it_cannot_take(small_system):
         UniMTS(system.network, system.tokenizer, "best")
     only = system.embed_imu([window(), window(channels=3)])
     np.testing.assert_allclose(only[0], only[1], atol=1e-6)  # gyroscopes are not read
+
+
+@pytest.mark.parametrize("name", ["unimts", "unimts_mended", "unimts_objective", "imugpt_objective"])
+def test_systems_that_read_acceleration_alone_refuse_a_sensor_without_it(name, small_system):
+    turning = window(places=("left_wrist", "waist"))
+    turning.signals["waist"][:, :3] = 0
+    system = small_system(name)
+    words = f"^{re.escape(system.title)}: window 1 has no accelerometer at 'waist'; leave that sensor out$"
+    with pytest.raises(ValueError, match=words):
+        system.score([window(), turning], ["walking", "sitting"])
+    assert system.reads == 3
 
 
 @pytest.mark.parametrize("name", ["imagebind", "imu2clip", "limu_bert"])

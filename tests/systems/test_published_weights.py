@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from anymo_hf.systems import normwear
 from anymo_hf.systems.clip_text import ClipTextTower
 from anymo_hf.systems.imagebind import SKIPPED, ImageBindTowers
 from anymo_hf.systems.imu2clip import IMU2CLIPEncoder
@@ -137,6 +138,43 @@ def test_weights_lie_in_the_folder_of_weights(small_networks, tmp_path, monkeypa
     save_file(small_networks["mantis_v2"]().state_dict(), tmp_path / "model.safetensors")
     with pytest.raises(ValueError, match="weights of another model"):
         load_system("mantis_8m", str(tmp_path))
+
+
+def write_text_model(folder):
+    """A small Llama with a tokenizer of four words."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaModel, PreTrainedTokenizerFast
+
+    words = Tokenizer(models.WordLevel({"</s>": 0, "the": 1, "person": 2, "walks": 3}, unk_token="</s>"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    PreTrainedTokenizerFast(tokenizer_object=words, eos_token="</s>", unk_token="</s>").save_pretrained(folder)
+    torch.manual_seed(0)
+    size = {"hidden_size": 8, "intermediate_size": 8, "num_attention_heads": 2, "num_hidden_layers": 1}
+    model = LlamaModel(LlamaConfig(vocab_size=4, **size)).eval()
+    model.save_pretrained(folder)
+    return model
+
+
+def test_the_text_model_of_normwear_lies_beside_its_files(small_networks, tmp_path, monkeypatch):
+    placed = []
+    monkeypatch.setenv("ANYMO_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.setattr(normwear, "default_device", lambda: placed.append("text model") or "cpu")
+    monkeypatch.setattr(normwear, "NormWearEncoder", small_networks["normwear_encoder"])
+    monkeypatch.setattr(normwear, "ZeroShotHead", small_networks["normwear_head"])
+    source = tmp_path / "mine"
+    source.mkdir()
+    torch.save(small_networks["normwear_encoder"]().state_dict(), source / normwear.ENCODER.file)
+    torch.save(small_networks["normwear_head"]().state_dict(), source / normwear.HEAD.file)
+    with pytest.raises(OSError, match="text model muzammil-eds/tinyllama.*licence .*put its folder at") as caught:
+        load_system("normwear", str(source))
+    assert str(tmp_path / "weights" / "normwear" / "tinyllama-2.5T-Clinical-v2") in str(caught.value)
+    for folder in (tmp_path / "weights" / "normwear", source):
+        model = write_text_model(folder / "tinyllama-2.5T-Clinical-v2")
+        found = load_system("normwear", str(source)).encode_text(["the person walks", "walks"])
+        with torch.inference_mode():
+            states = [model(torch.tensor([tokens])).last_hidden_state[0].mean(0).numpy() for tokens in ([1, 2, 3], [3])]
+        np.testing.assert_allclose(found, states, atol=1e-6)
+        assert placed.pop() == "text model"
 
 
 def test_batches_keep_order_whatever_the_shapes():

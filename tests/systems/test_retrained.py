@@ -1,5 +1,7 @@
 """Systems of table B on windows of any rate, length and setup."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ import torch
 from anymo_hf.modeling.body_segments import SEGMENT_INDEX
 from anymo_hf.modeling.imu_signal import resample
 from anymo_hf.recordings.imu_recording import ImuRecording
+from anymo_hf.systems.interface import load_system
 from anymo_hf.systems.retrained import body_windows
 from anymo_hf.systems.retrained_networks import JointGraph
 from anymo_hf.systems.unimts import NODES
@@ -58,6 +61,18 @@ def test_the_student_of_comodo_sees_whole_windows_of_any_length(small_system):
     np.testing.assert_allclose(student.features([long]), student.features([short]), atol=1e-2)
     first = ImuRecording({"waist": steps[:300]}, 60.0)
     assert abs(student.features([long]) - student.features([first])).max() > 1e-3
+
+
+def test_the_folder_of_another_model_is_no_damaged_one(tmp_path):
+    with pytest.raises(
+        ValueError, match="holds weights of anymo, not of unimts_objective; give the folder of unimts_o"
+    ):
+        load_system("unimts_objective", str(Path(__file__).parents[2] / "anymo"))
+    for content in ("{}", "[1]", '{"system": "unimts_objective"}'):
+        (tmp_path / "model.safetensors").touch()
+        (tmp_path / "config.json").write_text(content)
+        with pytest.raises(OSError, match="config.json is missing or damaged .*; train unimts_objective again"):
+            load_system("unimts_objective", str(tmp_path))
 
 
 def test_one_sensor_systems_average_the_placements(small_system):

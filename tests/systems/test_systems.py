@@ -114,6 +114,16 @@ def test_every_system_keeps_the_contract(name, small_system, monkeypatch):
     np.testing.assert_array_equal(ready(small_system, name, train).score(shown, LABELS), scores)
     with pytest.raises(ValueError, match="no windows"):
         system.score([], LABELS)
+    with pytest.raises(ValueError, match=f"{re.escape(system.title)}: window 2 has no samples at 'left_wrist'"):
+        system.score([*shown[:2], *windows(1, seconds=0)], LABELS)
+    brief = [*shown[:2], *windows(1, seconds=0.1)]
+    if kind.shortest_seconds is None:
+        assert np.isfinite(system.score(brief, LABELS)).all()
+    else:
+        words = f"window 2 lasts 0.10 s, it takes at least {kind.shortest_seconds:g} s"
+        with pytest.raises(ValueError, match=f"^{re.escape(system.title)}: {words}$"):
+            system.score(brief, LABELS)
+        assert np.isfinite(system.score(windows(1, seconds=kind.shortest_seconds), LABELS)).all()
     if kind.can("embed_imu"):
         unit = system.embed_imu(shown), system.embed_text(LABELS)
         np.testing.assert_allclose(unit[0] @ unit[1].T, scores, atol=1e-5)
@@ -130,6 +140,14 @@ def test_every_system_keeps_the_contract(name, small_system, monkeypatch):
             system.fit(train, ["walking"])
         with pytest.raises(ValueError, match="group for each window, got 12 and 1"):
             system.fit(train, [one.label for one in train], ["Ada"])
+        if kind.fewest_labels == 2:
+            with pytest.raises(
+                ValueError, match=f"^{re.escape(system.title)}: training holds one label, 'walking'; it"
+            ):
+                system.fit(train, ["walking"] * 12)
+        else:
+            system.fit(train, ["walking"] * 12)
+            assert np.isfinite(system.score(shown, LABELS)).all()
     if kind.can("caption"):
         captions = system.caption(shown[:2])
         assert len(captions) == 2 and all(isinstance(text, str) for text in captions)
@@ -150,6 +168,22 @@ def test_a_new_system_is_one_file(tmp_path, monkeypatch):
     (tmp_path / "twin.py").write_text(TOY)
     with pytest.raises(ValueError, match="'toy' is taken"):
         systems()
+
+
+def test_the_page_of_systems_says_what_the_classes_say():
+    page = (Path(__file__).parents[2] / "docs" / "systems.md").read_text(encoding="utf-8")
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    known, told = systems(), set()
+    for names, _, _, _, rate, channels, window in (row for row in rows if len(row) == 7):
+        for name in re.findall(r"`(\w+)`", names):
+            kind, own = known[name], re.search(rf"`{name}` ([\d.]+) Hz", rate)
+            asked = "any" if kind.rate is None else f"{kind.rate:g}"
+            assert rate.endswith("samples") or asked == (own[1] if own else rate.split()[0]), name
+            assert all(str(number) in channels for number in kind.channels), name
+            assert kind.shortest_seconds is None or f"any from {kind.shortest_seconds:g} s" in window, name
+            told.add(name)
+    variants = {"unimts_mended", "imagebind_padded", "imu2clip_fixed", "normwear_mended"}
+    assert told | variants == set(known)
 
 
 def test_chance_is_even():

@@ -42,7 +42,7 @@ _HOPELESS = 20  # questions without a usable answer, and none with one: the mode
 # 0.12, -3.4 a tokenizer that splits digits has 1.3 (SmolLM2 reads 1,735 tokens in 2,255 characters)
 _LETTERS, _OTHERS = 3, 1.2
 _WORD = re.compile(r"[^\W\d_]+ ?")
-_PICTURE = 1600  # tokens of a picture, guessed likewise
+PICTURE_TOKENS = 1600  # of a picture, guessed likewise
 _ADJUSTABLE = (
     "max_tokens",
     "temperature",
@@ -173,7 +173,7 @@ class _Request:
         for message in self.messages:
             content = message["content"]
             parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
-            count += sum(guessed_tokens(part["text"]) if part["type"] == "text" else _PICTURE for part in parts)
+            count += sum(guessed_tokens(part["text"]) if part["type"] == "text" else PICTURE_TOKENS for part in parts)
         return count
 
 

@@ -272,6 +272,12 @@ def narrated(
         str | None, typer.Option(help="Their windows, Parquet or CSV; default: the official files in the sequences.")
     ] = None,
     times: Annotated[str, typer.Option(help="Clock of the annotations: timecode or motion.")] = "timecode",
+    incomplete: Annotated[
+        bool,
+        typer.Option(
+            "--incomplete", help="Keep windows of Nymeria that lack a device or its second IMU; the authors drop them."
+        ),
+    ] = False,
     ego_exo4d: Annotated[
         Path | None, typer.Option("--ego-exo4d", help="EgoExo4D: takes/, annotations/ and takes.json.")
     ] = None,
@@ -299,7 +305,7 @@ def narrated(
     loaded = load_system(system, source)
     found = []
     if nymeria is not None:
-        found.append(nymeria_windows(NymeriaSource(str(nymeria), annotations, times)))
+        found.append(nymeria_windows(NymeriaSource(str(nymeria), annotations, times), incomplete=incomplete))
     if ego_exo4d is not None:
         found.append(ego_exo4d_windows(ego_exo4d))
     for windows in found:

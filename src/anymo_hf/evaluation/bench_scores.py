@@ -116,7 +116,8 @@ def evaluate_bench(
 ) -> Iterator[str]:
     """Scores a system at every setting and adds rows to `out/bench/NAME.json`; yields lines to print.
 
-    A system that learns is fitted once for the settings of one training split. Settings that are done stay.
+    A system that learns is fitted once for the settings of one training split. Settings that are done stay. Windows under
+    the system's `shortest_seconds` are left out and counted.
 
     Args:
         name: of the system; source, seed: as `System.load`.
@@ -142,6 +143,7 @@ def evaluate_bench(
     held: tuple[Path, ...] = ()  # files of the training split that was read
     fitted: tuple[Path, ...] = ()
     train_hash, labels, trained_on = "", (), 0
+    brief = f"under the {system.shortest_seconds or 0:g} s that {system.title} needs"
     for setting in (one for one in there if settings is None or one.name in settings):
         key = {"setting": setting.name, "simulated": setting.simulated, **asked}
         if held != setting.train:
@@ -158,18 +160,32 @@ def evaluate_bench(
             yield f"{setting.name}: done before"
             continue
         if system.can("fit") and fitted != setting.train:
-            chosen = stratified_subset(np.array(train_ids), max_train, seed)
+            usable = [row for row, one in enumerate(train) if not system.too_short(one)]
+            if len(usable) < len(train):
+                yield f"{setting.name}: {len(train) - len(usable)} training windows {brief} left out"
+            if not usable:
+                raise ValueError(f"{setting.name}: every training window is {brief}; score another system")
+            drawn = stratified_subset(np.array([train_ids[row] for row in usable]), max_train, seed)
+            chosen = [usable[row] for row in drawn]
             system = load_system(name, source, seed)
             system.fit([train[row] for row in chosen], [names[train_ids[row]] for row in chosen])
             trained_on, fitted = len(chosen), setting.train
         known = [row for row, one in enumerate(test) if one.label in labels]
         if not known:
             raise ValueError(f"{setting.name}: no test window has a class of training; build the Bench again")
-        kept = [known[row] for row in stratified_subset(np.array([ids[row] for row in known]), max_test, seed)]
+        long_enough = [row for row in known if not system.too_short(test[row])]
+        if len(long_enough) < len(known):
+            yield f"{setting.name}: {len(known) - len(long_enough)} test windows {brief} left out"
+        if not long_enough:
+            raise ValueError(f"{setting.name}: every test window is {brief}; score another system")
+        kept = [
+            long_enough[row] for row in stratified_subset(np.array([ids[row] for row in long_enough]), max_test, seed)
+        ]
         row = key | bench_row(system, [test[row] for row in kept], labels)
         row |= windows | {
             "trained_on": trained_on,
             "unknown_classes": len(test) - len(known),
+            "too_short": len(known) - len(long_enough),
             "report": system.report(),
         }
         results = add_rows(path, results, [row], tuple(key))

@@ -27,6 +27,9 @@ from .results_file import read_percent, write_percent
 
 # "label" is the bare label, with what a system puts before texts by itself; the template was fixed before any was scored
 WORDINGS = {"label": "{label}", "person": "a person is {label}"}
+SYNONYMS = (
+    "synonyms"  # a wording of its own: UniMTS's words for a class joined by spaces, where its bundle gave the windows
+)
 FOLDER = "recognition"
 
 
@@ -35,7 +38,7 @@ class SystemRow:
     """One system on one dataset with one wording of the labels; scores in percent.
 
     Args:
-        dataset, wording, split: of `DATASETS`, `WORDINGS` and `windows_file.SPLITS`.
+        dataset, wording, split: of `DATASETS`, `WORDINGS` or `SYNONYMS`, and `windows_file.SPLITS`.
         windows: scored; trained_on: windows that it was fitted on, 0 without training; people: whose windows were scored.
         windows_sha256: of the windows file.
         labels: candidates in the order of their ids.
@@ -163,14 +166,14 @@ def evaluate_system(
         if earlier.key != results.key:
             raise ValueError(f"{path} is of other weights or settings of {name}; move it away or give another --out")
         results = earlier
-    failed: dict[str, Exception] = {}
+    failed: list[str] = []
     for dataset in found:
         try:
             windows = load_windows(dataset, data, segments)
             done = [row for row in results.rows if (row.dataset, row.split) == (dataset, split)]
             if any(row.windows_sha256 != windows.sha256 for row in done):
                 raise ValueError(f"{path} has rows of other windows of {dataset}; move it away or give another --out")
-            left = [word for word in wordings(system) if word not in {row.wording for row in done}]
+            left = [word for word in wordings(system, windows) if word not in {row.wording for row in done}]
             if not left:
                 yield f"{dataset}: done before"
                 continue
@@ -178,8 +181,8 @@ def evaluate_system(
                 system = load_system(name, source, seed)
             rows = score_windows(system, windows, split, left, max_windows, seed)
         except (OSError, ValueError) as error:
-            failed[dataset] = error
-            yield f"not scored: {error}"
+            failed.append(dataset)
+            yield f"{dataset}: not scored: {error}"
             continue
         order = list(DATASETS)
         merged = sorted((*results.rows, *rows), key=lambda row: order.index(row.dataset))
@@ -193,12 +196,19 @@ def evaluate_system(
     if results.rows:
         yield f"results: {path}"
     if failed:
-        raise ValueError(f"{name} did not score {', '.join(failed)}: " + "; ".join(map(str, failed.values())))
+        raise ValueError(f"{name} did not score {', '.join(failed)}; the lines above say why")
 
 
-def wordings(system: System) -> list[str]:
+def wordings(system: System, windows: WindowsFile) -> list[str]:
     """The wordings that make a difference to a system: those with embeddings of texts read more than the label."""
-    return list(WORDINGS) if system.can("embed_text") else ["label"]
+    if not system.can("embed_text"):
+        return ["label"]
+    return [*WORDINGS, *([SYNONYMS] if windows.synonyms else [])]
+
+
+def worded(word: str, labels: Sequence[str], windows: WindowsFile) -> list[str]:
+    """The texts of the classes in a wording."""
+    return list(windows.synonyms) if word == SYNONYMS else [WORDINGS[word].format(label=one) for one in labels]
 
 
 def score_windows(
@@ -226,9 +236,7 @@ def score_windows(
     started = time.perf_counter()
     if system.can("embed_text"):
         embedded = system.embed_imu(recordings)
-        scores = [
-            embedded @ system.embed_text([WORDINGS[word].format(label=one) for one in labels]).T for word in wanted
-        ]
+        scores = [embedded @ system.embed_text(worded(word, labels, windows)).T for word in wanted]
     else:
         scores = [system.score(recordings, labels) for _ in wanted]
     seconds = (time.perf_counter() - started) / len(recordings) * 1000

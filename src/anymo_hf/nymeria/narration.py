@@ -238,14 +238,14 @@ def name_wearer(text: str, rng: np.random.Generator) -> str:
     return call_wearer(text, _PEOPLE[int(rng.integers(len(_PEOPLE)))])
 
 
-def call_wearer(text: str, noun: str) -> str:
-    """Calls the wearer "C" by a noun, "the" same from the second mention on."""
+def call_wearer(text: str, noun: str, known: bool = False) -> str:
+    """Calls the wearer "C" by a noun, "the" same from the second mention on, or with `known` from the first."""
     mentions = 0
 
     def name(match: re.Match[str]) -> str:
         nonlocal mentions
         mentions += 1
-        article = "the" if mentions > 1 else "an" if noun[0] in "aeiou" else "a"
+        article = "the" if known or mentions > 1 else "an" if noun[0] in "aeiou" else "a"
         before = text[: match.start()].rstrip()
         return f"{article.capitalize() if not before or before[-1] in '.!?' else article} {noun}"
 

@@ -22,6 +22,7 @@ from ..refusals import refusing
 from ..thread_room import WITHOUT_THREADS
 from .catalogue import DATASETS, in_bundle, known_dataset, read_windows
 from .dataset import Dataset
+from .datasets.unimts_bundle import unimts_labels
 from .imu_recording import ImuRecording
 
 SPLITS = ("all", "paper", "people")
@@ -49,6 +50,8 @@ class WindowsFile:
         segments: how sensors are named, see `read_windows`.
         note: what differs from the paper's windows.
         sha256: of all that the rows hold.
+        synonyms: of each class in the order of its id, UniMTS's words for it joined by spaces; empty where its bundle did
+            not give the windows.
     """
 
     dataset: str
@@ -58,6 +61,7 @@ class WindowsFile:
     segments: str
     note: str
     sha256: str
+    synonyms: tuple[str, ...] = ()
 
     def rows(self, split: str, part: str = "test") -> np.ndarray:
         """Rows of a part of a split: "all" (every window is "test", none "train"), "paper" or "people".
@@ -121,7 +125,11 @@ def write_windows(name: str, folder: str | Path, out: str | Path, segments: str 
         for field, value in zip(SCHEMA.names, row, strict=True):
             columns[field].append(value)
     table = pa.table(columns, schema=SCHEMA)
-    facts = {"anymo_windows": _VERSION, "dataset": name, "segments": segments, "note": note, "sha256": _sha256(table)}
+    synonyms = unimts_labels(folder, dataset.bundle) if dataset.bundle and in_bundle(dataset, folder) else ()
+    facts = {
+        "anymo_windows": _VERSION, "dataset": name, "segments": segments, "note": note, "sha256": _sha256(table),
+        "synonyms": json.dumps(synonyms),
+    }  # fmt: skip
     path = Path(out) / f"{name}.parquet"
     with replacing(path) as draft:
         pq.write_table(table.replace_schema_metadata(facts), draft, compression="zstd", row_group_size=_BLOCK)
@@ -151,7 +159,10 @@ def _read_windows_file(path: str | Path) -> WindowsFile:
         raise ValueError(f"{path}: its rows are not those that were written; {again}")
     recordings = tuple(_recordings(table, facts["dataset"], str(path)))
     splits = (tuple(table.column(name).to_pylist()) for name in ("paper_split", "people_split"))
-    return WindowsFile(facts["dataset"], recordings, *splits, facts["segments"], facts["note"], facts["sha256"])
+    synonyms = tuple(json.loads(facts.get("synonyms", "[]")))
+    return WindowsFile(
+        facts["dataset"], recordings, *splits, facts["segments"], facts["note"], facts["sha256"], synonyms
+    )
 
 
 def load_windows(name: str, data: str | Path, segments: str = "worn") -> WindowsFile:

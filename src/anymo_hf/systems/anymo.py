@@ -31,7 +31,7 @@ class AnyMo(System):
     """
 
     name, title, requires, licence = "anymo", "AnyMo", "weights", "Apache-2.0"
-    rate = 60.0
+    rate, shortest_seconds = 60.0, 1.0
 
     def __init__(self, model: Any, processor: Any, text_prompt: str = "learned", batch_size: int = 64):
         self.model, self.processor = model, processor

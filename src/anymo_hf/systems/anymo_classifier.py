@@ -18,6 +18,7 @@ class AnyMoLinear(System):
 
     name, title, requires, licence = "anymo_linear", "AnyMo, linear", "training", "Apache-2.0"
     method, robust = "linear", False
+    shortest_seconds, fewest_labels = 1.0, 2
 
     def __init__(self, source: str, seed: int):
         self.source, self.seed = source, seed

@@ -21,7 +21,7 @@ class FrozenFeatures(System):
         seed: of the logistic regression.
     """
 
-    requires = "weights"
+    requires, fewest_labels = "weights", 2
 
     def __init__(self, network: Any, batch_size: int = 256, seed: int = 0):
         self.network, self.batch_size, self.seed = network.eval(), batch_size, seed

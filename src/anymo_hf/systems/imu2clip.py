@@ -190,6 +190,7 @@ class IMU2CLIPFixed(IMU2CLIP):
     """An encoder trained with `layout="fixed"`."""
 
     name, title, usual = "imu2clip_fixed", "IMU2CLIP, GRU over time", "fixed"
+    shortest_seconds = 0.705  # 141 samples
 
 
 def stretch(signal: np.ndarray, count: int) -> np.ndarray:

@@ -40,9 +40,11 @@ class System:
         requires: "nothing"; "weights" of its own, which `load` finds or refuses; an "endpoint" of a language model;
             "training", that is `fit` on labelled windows before `score`; or weights that are trained here on our "corpus".
         rate: Hz that its input is brought to, None where it takes every rate.
-        channels: numbers of channels that it takes: 6 with gyroscope, 3 without; reads: how many of them it uses.
-        longest_seconds: of a window, None where there is no limit.
+        channels: numbers of channels that it takes: 6 with gyroscope, 3 without; reads: how many of them it uses, where 3
+            are the accelerometer's.
+        longest_seconds, shortest_seconds: of a window, None where there is no limit.
         licence: of its weights, or of this code where it has none.
+        fewest_labels: that training must hold.
 
     Attributes:
         memory: where whoever fits a system many times on the same windows lets it keep what it computes of a window
@@ -58,7 +60,9 @@ class System:
     channels: ClassVar[tuple[int, ...]] = (3, 6)
     reads: ClassVar[int] = 6
     longest_seconds: ClassVar[float | None] = None
+    shortest_seconds: ClassVar[float | None] = None
     licence: ClassVar[str]
+    fewest_labels: ClassVar[int] = 1
 
     @classmethod
     def load(cls, source: str | None = None, seed: int = 0) -> System:
@@ -78,16 +82,28 @@ class System:
         """Whether it has `embed_imu`, `embed_text`, `fit`, `caption` or `choose`; `score` all have."""
         return getattr(cls, method) is not getattr(System, method)
 
+    def too_short(self, recording: ImuRecording) -> bool:
+        """Whether a window is under `shortest_seconds`."""
+        count = len(next(iter(recording.signals.values())))
+        return self.shortest_seconds is not None and count / recording.sampling_rate < self.shortest_seconds
+
     def check(self, recordings: Sequence[ImuRecording]) -> None:
         """What every method asks of its windows first.
 
         Raises:
-            ValueError: no windows, or one with channels or a length that the system does not take.
+            ValueError: no windows, or one without samples, with channels or a length that the system does not take, or
+                without acceleration where it reads nothing else.
         """
         if not len(recordings):
             raise ValueError(f"{self.title}: no windows; give at least one")
         for number, recording in enumerate(recordings):
             for place, signal in recording.signals.items():
+                if not len(signal):
+                    raise ValueError(f"{self.title}: window {number} has no samples at {place!r}")
+                if self.reads == 3 and not np.any(signal[:, :3]):
+                    raise ValueError(
+                        f"{self.title}: window {number} has no accelerometer at {place!r}; leave that sensor out"
+                    )
                 if signal.shape[1] not in self.channels:
                     raise ValueError(
                         f"{self.title}: window {number} has {signal.shape[1]} channels at {place!r}, it takes "
@@ -97,6 +113,11 @@ class System:
                 if self.longest_seconds is not None and seconds > self.longest_seconds + 1e-6:
                     raise ValueError(
                         f"{self.title}: window {number} lasts {seconds:.2f} s, it takes at most {self.longest_seconds:g} s"
+                    )
+                if self.too_short(recording):
+                    raise ValueError(
+                        f"{self.title}: window {number} lasts {seconds:.2f} s, it takes at least "
+                        f"{self.shortest_seconds:g} s"
                     )
 
     def embed_imu(self, recordings: Sequence[ImuRecording]) -> np.ndarray:
@@ -140,7 +161,7 @@ class System:
                 recordings' `subject`.
 
         Raises:
-            ValueError: the system does not learn, see `check`, or lists of different length.
+            ValueError: the system does not learn, see `check`, lists of different length, or too few labels.
         """
         raise ValueError(f"{self.title} does not learn from labels")
 
@@ -178,6 +199,8 @@ class System:
         for what, given in (("label", labels), ("group", groups)):
             if given is not None and len(given) != len(recordings):
                 raise ValueError(f"{self.title}: need a {what} for each window, got {len(recordings)} and {len(given)}")
+        if len(set(labels)) < self.fewest_labels:
+            raise ValueError(f"{self.title}: training holds one label, {labels[0]!r}; it needs two")
         return [one.subject for one in recordings] if groups is None else [str(group) for group in groups]
 
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..annotation.language_client import (
+    PICTURE_TOKENS,
     BudgetReached,
     Endpoint,
     LanguageClient,
@@ -247,6 +248,7 @@ class LanguageText(System):
         picture = window_picture(recording) if self.picture else None
         conversation = messages(recording, texts, style, picture, choice)
         needed = sum(map(guessed_tokens, _spoken(conversation))) + self.client.endpoint.max_tokens
+        needed += PICTURE_TOKENS if picture else 0
         if needed > self.settings.context:
             raise ValueError(
                 f"{self.title}: window {number} takes about {needed:,} tokens with its answer, and "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,15 @@ from torch import nn
 from ..modeling.imu_signal import resample
 from ..recordings.imu_recording import ImuRecording
 from .interface import System
-from .published_weights import PublishedFile, device_of, load_network, run_batches
+from .published_weights import (
+    FOLDER,
+    PublishedFile,
+    default_device,
+    device_of,
+    load_network,
+    run_batches,
+    weights_folder,
+)
 
 RATE = 65.0
 LOWEST, LARGEST = 0.1, 64  # scales of the wavelet: 0.1, 1.1, … 64.1
@@ -20,6 +29,7 @@ PATCH, GRID = (9, 5), (43, 13)  # samples and scales of a patch; patches of a pr
 QUESTION = "What is the current activity?"
 ANSWER = "The person is {}."
 TEXT_MODEL = "muzammil-eds/tinyllama-2.5T-Clinical-v2"
+TEXT_LICENCE = "not published with NormWear, see the model's page; TinyLlama, which it grew from, is Apache-2.0"
 ENCODER = PublishedFile(
     "NormWear", "Apache-2.0", "normwear_pretrain_ckpt.pth", "normwear",
     hub_id="mosaic-laboratory/normwear",
@@ -164,7 +174,7 @@ class _FeedForward(nn.Module):
 
 
 class ZeroShotHead(nn.Module):
-    """Sums tokens by relevance to a question, importance and recency; 17 tensors of 57,695,746 values as published."""
+    """Sums tokens by relevance to a question, importance and recency; 16 tensors of 57,695,746 values as published."""
 
     def __init__(self, dim: int = 768, text_dim: int = 2048):
         super().__init__()
@@ -197,7 +207,7 @@ class NormWear(System):
     """
 
     name, title, requires, licence = "normwear", "NormWear", "weights", "Apache-2.0"
-    rate = RATE
+    rate, shortest_seconds = RATE, 0.2
     usual = "faithful"
 
     def __init__(
@@ -211,10 +221,10 @@ class NormWear(System):
 
     @classmethod
     def load(cls, source: str | None = None, seed: int = 0) -> NormWear:
-        """`source`: folder of both files; the text model is taken from the Hub's cache."""
+        """`source`: folder of both files, and of the folder of the text model, see `load_text_encoder`."""
         encoder = load_network(NormWearEncoder, ENCODER.find(source), SKIPPED)
         head = load_network(ZeroShotHead, HEAD.find(source))
-        return cls(encoder, head, load_text_encoder(), cls.usual)  # type: ignore[arg-type]
+        return cls(encoder, head, load_text_encoder(source), cls.usual)  # type: ignore[arg-type]
 
     def score(self, recordings: Sequence[ImuRecording], labels: Sequence[str]) -> np.ndarray:
         """As `System.score`; labels stand in "The person is …."."""
@@ -251,30 +261,39 @@ class NormWearMended(NormWear):
     name, title, usual = "normwear_mended", "NormWear, normalised input", "mended"
 
 
-def load_text_encoder(name: str = TEXT_MODEL) -> Callable[[Sequence[str]], np.ndarray]:
-    """Sentences to the mean of a language model's last hidden states.
+def load_text_encoder(source: str | None = None) -> Callable[[Sequence[str]], np.ndarray]:
+    """Sentences to the mean of a language model's last hidden states, on the GPU where there is one.
+
+    The model is the folder `tinyllama-2.5T-Clinical-v2` in `source` or in `weights/normwear`, else what was fetched from the
+    Hub before.
+
+    Args:
+        source: as `NormWear.load`.
 
     Raises:
-        OSError: it is not in the Hub's cache.
+        OSError: it is in none of these places.
     """
     from transformers import AutoModel, AutoTokenizer
 
+    place = weights_folder() / ENCODER.folder / TEXT_MODEL.split("/")[1]
+    folders = [*([] if source is None else [Path(source) / place.name]), place]
+    name = str(next((folder for folder in folders if folder.is_dir()), TEXT_MODEL))
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=True)
-        model: Any = AutoModel.from_pretrained(name, local_files_only=True).eval()
+        model: Any = AutoModel.from_pretrained(name, local_files_only=True).eval().to(default_device())
     except (OSError, ValueError) as error:
         raise OSError(
-            f"NormWear needs the text model {name} (1.1 billion values; its page tells the licence); fetch it from the Hub "
-            "once, or give its folder"
+            f"NormWear needs the text model {TEXT_MODEL} (1.1 billion values; licence {TEXT_LICENCE}); fetch it from the "
+            f"Hub once, or put its folder at {place}; {FOLDER} names another folder"
         ) from error
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
 
     @torch.inference_mode()
     def encode(texts: Sequence[str]) -> np.ndarray:
-        inputs = tokenizer(list(texts), padding=True, return_tensors="pt")
+        inputs = tokenizer(list(texts), padding=True, return_tensors="pt").to(model.device)
         states = model(**inputs).last_hidden_state
         mask = inputs["attention_mask"][..., None].to(states.dtype)
-        return ((states * mask).sum(1) / mask.sum(1)).float().numpy()
+        return ((states * mask).sum(1) / mask.sum(1)).float().cpu().numpy()
 
     return encode

@@ -16,6 +16,11 @@ FOLDER = "ANYMO_WEIGHTS"  # environment variable: the folder of published weight
 _WRAPPINGS = ("state_dict", "model_state_dict", "model")
 
 
+def weights_folder() -> Path:
+    """The folder of published weights."""
+    return Path(os.environ.get(FOLDER, "weights"))
+
+
 @dataclass(frozen=True)
 class PublishedFile:
     """A file of weights that a system needs.
@@ -45,7 +50,7 @@ class PublishedFile:
         Raises:
             OSError: it is not there; the message says what, where from, under which licence and where to put it.
         """
-        place = Path(os.environ.get(FOLDER, "weights")) / self.folder / self.file
+        place = weights_folder() / self.folder / self.file
         if source is None:
             if place.is_file():
                 return place

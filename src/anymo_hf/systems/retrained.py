@@ -154,17 +154,18 @@ def read_config(path: Path, name: str) -> tuple[dict[str, Any], dict[str, int]]:
 
     Raises:
         OSError: the file is missing or damaged.
-        ValueError: it is of another system.
+        ValueError: it is of another system or model.
     """
     beside = path.with_name(CONFIG)
     try:
-        content = parse_json(beside.read_text(encoding="utf-8"))
-        system, built_from, trained = content["system"], dict(content["network"]), dict(content["trained"])
+        content = dict(parse_json(beside.read_text(encoding="utf-8")))
+        # a checkpoint of transformers has no system but a model_type
+        system = content.get("system") or content.get("model_type") or content["system"]
+        if system == name:
+            return dict(content["network"]), dict(content["trained"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise OSError(f"{beside} is missing or damaged ({error!r}); train {name} again") from error
-    if system != name:
-        raise ValueError(f"{path.parent} holds weights of {system}, not of {name}; give the folder of {name}")
-    return built_from, trained
+    raise ValueError(f"{path.parent} holds weights of {system}, not of {name}; give the folder of {name}")
 
 
 class UniMTSObjective(Retrained):

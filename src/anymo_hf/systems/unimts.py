@@ -90,7 +90,7 @@ class UniMTS(System):
     """
 
     name, title, requires, licence = "unimts", "UniMTS", "weights", WEIGHTS.licence
-    rate = RATE
+    rate, reads = RATE, 3
     usual = "faithful"
 
     def __init__(

@@ -1,15 +1,19 @@
 """EgoExo4D's atomic descriptions: the official layout, which sentences count, the draw, and the IMU around an instant."""
 
 import json
+import random
 from collections import Counter
 
 import numpy as np
 import pytest
 from support.dataset_files import ego_exo4d as files
 
+from anymo_hf.evaluation.narrated_windows import ego_exo4d_windows
 from anymo_hf.nymeria import imu as nymeria_imu
+from anymo_hf.recordings.datasets import ego_exo4d_descriptions
 from anymo_hf.recordings.datasets.ego_exo4d import LABELS
 from anymo_hf.recordings.datasets.ego_exo4d_descriptions import (
+    TASKS,
     Description,
     balanced_subset,
     clean_text,
@@ -54,18 +58,18 @@ def test_only_sure_long_sentences_about_the_wearer_count(tmp_path):
     )
     first, second = read_descriptions(tmp_path)
     assert (first.take, first.task, first.person, first.second) == ("Soccer_1", "Soccer", "1", 2.0)
-    assert second.second == 9.0 and first.text.startswith("A person lifts the front wheel")
+    assert second.second == 9.0 and first.text.startswith("The person lifts the front wheel")
 
 
 def test_texts_are_cleaned():
     assert clean_text("  C  picks\n#unsure up, C's knife; then C stops") == (
-        "A person picks something up, the person's knife; then the person stops"
+        "The person picks something up, the person's knife; then the person stops"
     )
     assert clean_text("He takes vitamin Cs") == "He takes vitamin Cs"
     assert clean_text("#C C hands the ball to man X, and the woman Y waits") == (
-        "A person hands the ball to another person, and another person waits"
+        "The person hands the ball to another person, and another person waits"
     )
-    assert clean_text("A man in a hat waits for C") == "A man in a hat waits for a person"
+    assert clean_text("A man in a hat waits for C") == "A man in a hat waits for the person"
 
 
 def test_the_draw_is_balanced_repeats_and_keeps_the_order():
@@ -77,11 +81,35 @@ def test_the_draw_is_balanced_repeats_and_keeps_the_order():
     assert [few.index(one) for one in drawn] == sorted(few.index(one) for one in drawn)
 
 
+def test_tasks_are_drawn_in_the_authors_order():
+    many = [Description("t", LABELS[k % 8], "", float(k), f"text {k}") for k in range(800)]
+    drawn, generator = draw_balanced(many, 7), random.Random(42)
+    for task in ("Rock Climbing", "Basketball", "Dance", "Cooking", "Health", "Bike Repair", "Soccer", "Music"):
+        own = generator.sample([one for one in many if one.task == task], 7)
+        assert [one for one in drawn if one.task == task] == sorted(own, key=lambda one: one.second)
+
+
+def test_windows_over_a_pause_are_counted(tmp_path, monkeypatch):
+    described(tmp_path, Music_1=[row(timestamp=10.0), row(timestamp=30.0), row(timestamp=50.0)])
+    path = tmp_path / "takes" / "Music_1" / "a_noimagestreams.vrs"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    time = np.concatenate([np.arange(0, 29, 0.005), np.arange(31, 60, 0.005)])
+    played = time, np.ones((len(time), 6)), 0.0
+    monkeypatch.setattr(ego_exo4d_descriptions, "valid_samples", lambda *_: played)
+    found = ego_exo4d_windows(tmp_path)
+    assert [one.start_time for one in found.recordings] == [7.5, 47.5]
+    assert found.note == "2 of the paper's 4,000 windows, 1 takes; 1 drawn windows over a pause of the IMU left out"
+
+
 def test_the_hundred_are_thirteen_and_twelve_a_task():
     tasks = [LABELS[k % 8] for k in range(4000)]
     chosen = balanced_subset(tasks)
-    assert [Counter(tasks[row] for row in chosen)[task] for task in LABELS] == [13] * 4 + [12] * 4
-    with pytest.raises(ValueError, match="task 'Basketball' has 3 windows, 13 are wanted"):
+    assert sorted(TASKS) == list(LABELS)
+    counts = Counter(tasks[row] for row in chosen)
+    assert [counts[task] for task in TASKS] == [13] * 4 + [12] * 4
+    assert {task for task in LABELS if counts[task] == 13} == {"Rock Climbing", "Basketball", "Dance", "Cooking"}
+    with pytest.raises(ValueError, match="task 'Rock Climbing' has 3 windows, 13 are wanted"):
         balanced_subset(tasks[:24])
 
 
@@ -94,7 +122,8 @@ def test_windows_are_centred_and_moved_inside_the_take(tmp_path):
     )
     signal = files.still(8000)
     files.take(tmp_path, "Music_1", signal)
-    recordings, texts = described_windows(tmp_path)
+    recordings, texts, lost = described_windows(tmp_path)
+    assert lost == 0
     assert [one.start_time - files.FIRST_NS * 1e-9 for one in recordings] == pytest.approx([0, 1.5, 3.0], abs=2e-3)
     assert [text.split()[-1] for text in texts] == ["twice", "hands", "again"]
     for one in recordings:
