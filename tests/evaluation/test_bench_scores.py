@@ -137,7 +137,7 @@ def test_bad_input_is_said_in_one_line(repository, tmp_path):
     list(evaluate_bench("majority", repository, tmp_path))
     path = tmp_path / "bench" / "majority.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"weights": "00"}))
-    with pytest.raises(ValueError, match="other weights of majority"):
+    with pytest.raises(ValueError, match="other weights or settings of majority"):
         list(evaluate_bench("majority", repository, tmp_path))
     path.unlink()
     list(evaluate_bench("majority", repository, tmp_path))

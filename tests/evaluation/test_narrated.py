@@ -102,7 +102,7 @@ def test_rows_are_written_and_shown_in_the_tables(tmp_path):
     assert shown["ROUGE-L"] == "100.0" and shown["BERT-F1"] == "no scorer asked"
     path = tmp_path / "retrieval" / "reader.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"weights": "00"}))
-    with pytest.raises(ValueError, match="other weights of reader"):
+    with pytest.raises(ValueError, match="other weights or settings of reader .weights '00', asked for is ''"):
         list(evaluate_narrated(Reader(), windows(), tmp_path, subsets=["all"]))
 
 
