@@ -153,6 +153,10 @@ def _cells(values: Sequence[float] | None, count: int) -> tuple[str, ...]:
     return (NONE,) * count if values is None else tuple(f"{value:.1f}" for value in values)
 
 
+def _percent(value: float | None) -> str:
+    return NONE if value is None else f"{value:.1f}"
+
+
 def _without(scored: set[str], part: str) -> Iterator[tuple[str, str]]:
     """Registered systems of a part of the comparison without a result, each with what it lacks."""
     for name, kind in systems().items():
@@ -346,22 +350,23 @@ def _retrieval(results: Path) -> list[Table]:
                     theirs = paper_results("retrieval").get(f"{row['dataset']}, {row['subset']} samples, {way}", {})
                     scores = [row[way][name] for name in names]
                     rows.append((one.title, row["dataset"], row["subset"], way.replace("_", " "), f"{row['windows']:,}",
-                                 f"{row['texts']:,}", *_cells(scores, 4), *_cells(theirs.get(named), 4)))  # fmt: skip
+                                 f"{row['texts']:,}", _percent(row.get("invalid_rate")), *_cells(scores, 4),
+                                 *_cells(theirs.get(named), 4)))  # fmt: skip
                     shown.add((f"{row['dataset']}, {row['subset']} samples, {way}", named))
     simulated = read_json(results / "retrieval.json")
     if simulated is not None:
         for way in ("imu_to_text", "text_to_imu"):
             scores = [simulated[way][name] for name in names]
             count = f"{simulated['windows']:,}"
-            asked = ("AnyMo", "simulated", count, way.replace("_", " "), count, f"{simulated['texts']:,}")
+            asked = ("AnyMo", "simulated", count, way.replace("_", " "), count, f"{simulated['texts']:,}", NONE)
             rows.append((*asked, *_cells(scores, 4), *_cells(None, 4)))
             shown.add(("simulated", "AnyMo"))
     if not rows:
         return []
-    head = ("System", "Windows of", "Subset", "Way", "Windows", "Texts", *(_SCORES[name] for name in names),
+    head = ("System", "Windows of", "Subset", "Way", "Windows", "Texts", "Invalid", *(_SCORES[name] for name in names),
             *(f"{_SCORES[name]} (paper)" for name in names))  # fmt: skip
     note = (
-        "In percent; equal texts are one candidate. Simulated windows are of people that training never saw, and do not "
+        "In percent; equal texts are one candidate. Invalid answers rank the true one last. Simulated windows are of people that training never saw, and do not "
         "compare with the paper's recordings."
     )
     title = "Retrieval (paper Table 2)"
@@ -371,31 +376,27 @@ def _retrieval(results: Path) -> list[Table]:
 def _captions(results: Path) -> list[Table]:
     names = ("bleu_1", "bleu_4", "rouge_l", "meteor_f_mean", "bert_f1", "minilm_cosine")
     rows, shown = [], set()
-    found: list[tuple[str, str, str, int, dict[str, float], dict[str, str]]] = []
+    found: list[tuple[str, str, str, dict[str, Any]]] = []
     for one in task_results(results, "captions"):
-        found += [
-            (one.title, row["dataset"], row["subset"], row["windows"], row["scores"], row.get("missing", {}))
-            for row in one.rows
-        ]
+        found += [(one.title, row["dataset"], row["subset"], row) for row in one.rows]
     simulated = read_json(results / "captioning.json")
     if simulated is not None:
         ways = {"AnyMo": simulated} | ({"AnyMo, selected": simulated["selected"]} if "selected" in simulated else {})
-        missing = simulated.get("missing", {})
-        found += [
-            (title, "simulated", "all", simulated["windows"], one["scores"], missing) for title, one in ways.items()
-        ]
-    for title, dataset, subset, windows, scores, missing in found:
+        found += [(title, "simulated", "all", simulated | one) for title, one in ways.items()]
+    for title, dataset, subset, row in found:
+        scores, missing = row["scores"], row.get("missing", {})
         theirs = paper_results("captioning").get(dataset, {}).get(title) if subset == "all" else None
         cells = [f"{scores[name]:.1f}" if name in scores else missing.get(name, "not asked") for name in names]
-        rows.append((title, dataset, subset, f"{windows:,}", *cells, *_cells(theirs, 5)))
+        invalid = 100 * mean(not caption.strip() for caption in row["captions"])
+        rows.append((title, dataset, subset, f"{row['windows']:,}", f"{invalid:.1f}", *cells, *_cells(theirs, 5)))
         if subset == "all":
             shown.add((dataset, title))
     if not rows:
         return []
-    head = ("System", "Windows of", "Subset", "Windows", *(_SCORES[name] for name in names),
+    head = ("System", "Windows of", "Subset", "Windows", "Invalid", *(_SCORES[name] for name in names),
             *(f"{_SCORES[name]} (paper)" for name in paper_columns("captioning")))  # fmt: skip
     note = (
-        "In percent, one reference each, greedy; \"selected\" is `select_captions`. The authors' code computes METEOR's "
+        "In percent, one reference each, greedy; \"selected\" is `select_captions`. Invalid: empty captions. The authors' code computes METEOR's "
         "F-mean of exact words and prints it as METEOR. The MiniLM cosine is no score of the paper."
     )
     title = "Captions (paper Table 3)"
