@@ -179,14 +179,37 @@ def test_every_table_of_the_repository_can_be_made_and_written(results, tmp_path
         paths = tables.write_tables(name, results, tmp_path / "out")
         markdown, plain, latex = (path.read_text(encoding="utf-8") for path in paths)
         read = list(csv.reader(io.StringIO(plain)))
-        assert tuple(read[0]) == made[0].head and tuple(read[1]) == made[0].rows[0]
-        assert f"**{made[0].title}**" in markdown and latex.count(r"\begin{tabular}") == len(made)
+        for table in made:
+            at = read.index([table.title])
+            assert read[at + 1] == [table.note] or not table.note
+            assert tuple(read[at + 1 + bool(table.note)]) == table.head
+            assert tuple(read[at + 1 + bool(table.note) + len(table.rows)]) == table.rows[-1]
+        assert f"**{made[0].title}**" in markdown
+        assert latex.count(r"\begin{tabular}") == sum(-(-len(table.rows) // 30) for table in made)
     assert not [path for path in (tmp_path / "out").iterdir() if path.suffix not in (".md", ".csv", ".tex")]
 
 
 def test_latex_escapes_what_latex_reads():
     table = tables.Table("a & b_1", ("x %", "±"), (("{1}", "50 # – …"),))
     assert r"\caption{a \& b\_1}" in table.latex() and r"\{1\} & 50 \# -- \dots{} \\" in table.latex()
+
+
+def test_long_and_wide_tables_are_latex_of_several_turned_floats_with_their_note(results, tmp_path):
+    rows = tuple(("System & co", f"row {k}", *["12.3"] * 18) for k in range(64))
+    table = tables.Table("Long", ("Who", "Which", *(f"score {k}" for k in range(18))), rows, "In %; ~1.")
+    floats = table.latex().split("\n\n")
+    assert len(floats) == 3 and all(
+        one.count(r"\begin{sidewaystable}") == one.count(r"\resizebox") == 1 for one in floats
+    )
+    first = floats[0].splitlines()
+    assert first[2:4] == [r"\caption{Long, part 1 of 3}", r"{\footnotesize In \%; \textasciitilde{}1.\par}"]
+    assert "footnotesize" not in floats[1] + floats[2] and all("Who & Which" in one for one in floats)
+    assert [one.count("System") for one in floats] == [30, 30, 4] and "row 63" in floats[2]
+    assert all(one.count("{") - one.count("\\{") == one.count("}") - one.count("\\}") for one in floats)
+    narrow = tables.Table("Short", ("a", "b"), (("1", "2"),))
+    assert r"\begin{table}" in narrow.latex() and r"\caption{Short}" in narrow.latex()
+    text = tables.write_tables("recognition", results, tmp_path)[2].read_text(encoding="utf-8")
+    assert text.startswith("% \\usepackage{") and "Interval: 95 \\% by bootstrap" in text
 
 
 def test_a_score_that_could_not_be_had_says_why(results):

@@ -55,29 +55,42 @@ class Table:
         return f"**{self.title}**\n\n{table(self.head, self.rows)}" + (f"\n\n{self.note}" if self.note else "")
 
     def csv(self) -> str:
-        """Head and rows."""
+        """A line with the title, one with the note where there is one, head and rows."""
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([self.head, *self.rows])
+        note = [(self.note,)] if self.note else []
+        csv.writer(text, lineterminator="\n").writerows([(self.title,), *note, self.head, *self.rows])
         return text.getvalue()
 
     def latex(self) -> str:
-        """A `table` with `booktabs` rules."""
-        rows = [" & ".join(map(_escaped, row)) + r" \\" for row in self.rows]
-        return "\n".join(
-            [
-                r"\begin{table}", r"\centering", rf"\caption{{{_escaped(self.title)}}}",
+        """Floats with `booktabs` rules and the note under the first caption, each of `_LATEX_ROWS` rows at most; a wide
+        table is turned, and no table is wider than its page. They want the packages of `_LATEX_PACKAGES`."""
+        width = sum(max(map(len, column)) + 2 for column in zip(self.head, *self.rows, strict=True))
+        place = "table" if width <= _LATEX_WIDTH else "sidewaystable"
+        parts = [self.rows[start : start + _LATEX_ROWS] for start in range(0, len(self.rows), _LATEX_ROWS)]
+        found = []
+        for number, part in enumerate(parts, 1):
+            title = self.title if len(parts) == 1 else f"{self.title}, part {number} of {len(parts)}"
+            note = [rf"{{\footnotesize {_escaped(self.note)}\par}}"] if self.note and number == 1 else []
+            found += [
+                rf"\begin{{{place}}}", r"\centering", rf"\caption{{{_escaped(title)}}}", *note, r"\scriptsize",
+                r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
                 rf"\begin{{tabular}}{{l{'r' * (len(self.head) - 1)}}}", r"\toprule",
-                " & ".join(map(_escaped, self.head)) + r" \\", r"\midrule", *rows, r"\bottomrule",
-                r"\end{tabular}", r"\end{table}",
-            ]
-        )  # fmt: skip
+                " & ".join(map(_escaped, self.head)) + r" \\", r"\midrule",
+                *(" & ".join(map(_escaped, row)) + r" \\" for row in part), r"\bottomrule",
+                r"\end{tabular}}", rf"\end{{{place}}}", "",
+            ]  # fmt: skip
+        return "\n".join(found[:-1])
 
 
+_LATEX_ROWS, _LATEX_WIDTH = 30, 100  # of a float; characters of a row that stand on an upright page
+_LATEX_PACKAGES = r"\usepackage{booktabs,graphicx,rotating}"
 _LATEX = {
     "\\": r"\textbackslash{}",
     "±": r"$\pm$",
     "–": "--",
     "…": r"\dots{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
 }
 
@@ -114,7 +127,7 @@ def write_tables(name: str, results: str | Path, out: str | Path) -> list[Path]:
     texts = {
         "md": "\n\n".join(table.markdown() for table in found) + "\n",
         "csv": "\n".join(table.csv() for table in found),
-        "tex": "\n\n".join(table.latex() for table in found) + "\n",
+        "tex": "\n\n".join([f"% {_LATEX_PACKAGES}", *(table.latex() for table in found)]) + "\n",
     }
     return [write_text(Path(out) / f"{name}.{ending}", text) for ending, text in texts.items()]
 
