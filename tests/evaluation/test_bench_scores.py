@@ -127,7 +127,7 @@ def test_a_fit_serves_both_settings_and_what_is_done_stays(repository, tmp_path)
     shown = dict(zip(table.head, table.rows[0], strict=True))
     assert shown["Acc@1"] == "100.0" and "Acc@1 (paper)" not in shown  # the paper has no forest
     assert any(row[0] == "DeepConvLSTM" and row[2] == "not trained yet" for row in table.rows)
-    assert any(row[:2] == ("DeepConvLSTM", "data not at hand") for row in theirs.rows)
+    assert any(row[:2] == ("DeepConvLSTM", "not trained yet") for row in theirs.rows)  # its data are at hand
 
 
 def test_bad_input_is_said_in_one_line(repository, tmp_path):
@@ -138,7 +138,7 @@ def test_bad_input_is_said_in_one_line(repository, tmp_path):
     list(evaluate_bench("majority", repository, tmp_path))
     path = tmp_path / "bench" / "majority.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"weights": "00"}))
-    with pytest.raises(ValueError, match="other weights of majority"):
+    with pytest.raises(ValueError, match="other weights or settings of majority"):
         list(evaluate_bench("majority", repository, tmp_path))
     path.unlink()
     list(evaluate_bench("majority", repository, tmp_path))

@@ -126,6 +126,25 @@ def test_bert_f1_uses_the_named_scorer(monkeypatch, tmp_path):
     assert asked == [PAPER_SCORER, "roberta-large"] and SCORER_LAYERS[PAPER_SCORER] == 40
 
 
+@pytest.mark.parametrize("kind", ["deberta", "roberta"])
+def test_bert_f1_reads_as_far_as_the_scorer_has_positions(kind, tmp_path):
+    from transformers import AutoConfig, AutoModel, BertTokenizerFast
+
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "walks", "sits"]
+    BertTokenizerFast(vocab={word: i for i, word in enumerate(words)}).save_pretrained(tmp_path)
+    shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    positions = 12 if kind == "deberta" else 13  # RoBERTa leaves the one of its padding token, 0, out
+    config = AutoConfig.for_model(
+        kind, vocab_size=len(words), max_position_embeddings=positions, pad_token_id=0, type_vocab_size=2, **shape
+    )
+    torch.manual_seed(0)
+    AutoModel.from_config(config).save_pretrained(tmp_path)
+    captions = ["walks sits " * 400, "walks sits " * 5, "", "walks", " "]
+    references = ["walks " * 10, "walks " * 10, "walks", "walks", "sits"]
+    long, cut, empty, same, blank = captioning.bert_f1(captions, references, str(tmp_path))
+    assert long == pytest.approx(cut) and 0 < cut < 1 and (empty, blank) == (0, 0) and same == pytest.approx(1)
+
+
 def test_bert_f1_equals_a_loop_over_words(tmp_path):
     from transformers import BertConfig, BertModel, BertTokenizerFast
 

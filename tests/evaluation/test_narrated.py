@@ -94,20 +94,66 @@ def test_a_row_of_other_windows_is_refused(tmp_path):
 def test_rows_are_written_and_shown_in_the_tables(tmp_path):
     lines = list(evaluate_narrated(Reader(), windows(), tmp_path, subsets=["all"]))
     assert any("retrieval, nymeria, all: 4 windows" in line for line in lines)
-    list(evaluate_narrated(Reader(), windows(), tmp_path, subsets=["all"]))
-    (row,) = read_task_results(tmp_path / "retrieval" / "reader.json").rows  # again: replaced, not added
+    again = list(evaluate_narrated(Reader(), windows(), tmp_path, subsets=["all"]))
+    assert "retrieval, nymeria, all: done before" in again
+    (row,) = read_task_results(tmp_path / "retrieval" / "reader.json").rows
     assert row["subset"] == "all"
     lines = list(evaluate_narrated(Asker(), windows(), tmp_path, subsets=["all"]))
     assert lines == ["Asker has no embeddings: it ranks the 100 windows' texts only", "Asker writes no captions"]
     table, _ = make_tables("retrieval", tmp_path)
-    assert table.rows[0][:7] == ("Reader", "nymeria", "all", "imu to text", "4", "3", "75.0")
+    assert table.rows[0][:8] == ("Reader", "nymeria", "all", "imu to text", "4", "3", "0.0", "75.0")
     table, _ = make_tables("captions", tmp_path)
     shown = dict(zip(table.head, table.rows[0], strict=True))
     assert shown["ROUGE-L"] == "100.0" and shown["BERT-F1"] == "no scorer asked"
     path = tmp_path / "retrieval" / "reader.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"weights": "00"}))
-    with pytest.raises(ValueError, match="other weights of reader"):
+    with pytest.raises(ValueError, match="other weights or settings of reader .weights '00', asked for is ''"):
         list(evaluate_narrated(Reader(), windows(), tmp_path, subsets=["all"]))
+
+
+class Quiet(Reader):
+    """Says nothing of the first window; counts how often it is asked."""
+
+    name, title, requires = "quiet", "Quiet", "endpoint"
+    asked = 0
+
+    def caption(self, recordings):
+        self.asked += 1
+        return ["", *super().caption(recordings)[1:]]
+
+    def report(self):
+        return {"wording": {"caption": "What does the person do?"}, "windows": 4 * self.asked}
+
+
+def test_rows_hold_the_prompts_and_the_share_of_empty_captions(tmp_path):
+    lines = list(evaluate_narrated(Quiet(), windows(), tmp_path, subsets=["all"]))
+    assert any("captions, nymeria, all" in line and line.endswith("; invalid 25.0") for line in lines)
+    for task, invalid in (("retrieval", 0), ("captions", 25)):
+        (row,) = read_task_results(tmp_path / task / "quiet.json").rows
+        assert row["invalid_rate"] == invalid and row["report"]["wording"] == {"caption": "What does the person do?"}
+        table, *_ = make_tables(task, tmp_path)
+        assert dict(zip(table.head, table.rows[0], strict=True))["Invalid"] == f"{invalid:.1f}"
+
+
+def test_captions_that_are_there_are_scored_again_but_not_written_again(tmp_path, monkeypatch):
+    system = Quiet()
+    run = {"tasks": ["captions"], "subsets": ["all"]}
+    list(evaluate_narrated(system, windows(), tmp_path, **run))
+    read = lambda: read_task_results(tmp_path / "captions" / "quiet.json").rows[0]  # noqa: E731
+    monkeypatch.setattr("anymo_hf.evaluation.narrated_scores.bert_f1", lambda *given: np.full(4, 0.5))
+    assert "bert_f1" not in read()["scores"]
+    list(evaluate_narrated(system, windows(), tmp_path, scorer="some-scorer", **run))
+    assert (read()["scores"]["bert_f1"], read()["scorer"], read()["report"]["windows"]) == (50, "some-scorer", 4)
+    assert system.asked == 1 and read()["captions"][0] == ""
+
+
+def test_a_subset_that_cannot_be_drawn_is_said_and_the_others_are_scored(tmp_path):
+    lines = list(evaluate_narrated(Reader(), windows(), tmp_path))
+    assert lines[0].startswith("100: not drawn (") and "has 4 windows, 5 are wanted" in lines[0]
+    for task in ("retrieval", "captions"):
+        assert [row["subset"] for row in read_task_results(tmp_path / task / "reader.json").rows] == ["all"]
+    with pytest.raises(ValueError, match="100: not drawn"):
+        list(evaluate_narrated(Reader(), windows(), tmp_path, subsets=["100"]))
 
 
 def test_a_score_that_cannot_be_had_says_why(monkeypatch):

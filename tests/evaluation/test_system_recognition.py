@@ -1,6 +1,7 @@
 """Recognition of any system: rows against an independent count, unreadable answers are wrong, a stopped run goes on."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from sklearn.metrics import f1_score
 from anymo_hf.evaluation import system_recognition
 from anymo_hf.evaluation.metrics import recognition_scores
 from anymo_hf.evaluation.system_recognition import evaluate_system, read_system_results, score_windows, weights_of
+from anymo_hf.evaluation.system_results import add_rows, open_results
 from anymo_hf.recordings.catalogue import DATASETS
 from anymo_hf.recordings.imu_recording import ImuRecording
 from anymo_hf.recordings.windows_file import WindowsFile
@@ -109,7 +111,9 @@ def test_a_run_goes_on_and_another_ones_results_are_refused(oracle, tmp_path):
     assert [row.split for row in read_system_results(path).rows] == ["paper"] * 2 + ["people"] * 2
     with pytest.raises(ValueError, match="other weights or settings of oracle"):
         run(loaded=Oracle(2.0))
-    with pytest.raises(ValueError, match="other weights or settings of oracle"):
+    with pytest.raises(
+        ValueError, match="other weights or settings of oracle .max_windows None, asked for is 3.; move"
+    ):
         run(max_windows=3)
     oracle["wisdm"] = windows(SHOWN, TRUTH, PEOPLE, sha="1")
     assert "rows of other windows of wisdm" in next(
@@ -118,6 +122,40 @@ def test_a_run_goes_on_and_another_ones_results_are_refused(oracle, tmp_path):
     path.write_text('{"rows": 3}')
     with pytest.raises(ValueError, match="oracle.json: not a results file"):
         run()
+
+
+class Chat(Oracle):
+    """Oracle behind an endpoint, of one model."""
+
+    name, title, requires = "chat", "Chat", "endpoint"
+    embed_text = System.embed_text
+
+    def __init__(self, model):
+        super().__init__()
+        self.settings, self.title = SimpleNamespace(model=model), f"Chat ({model})"
+
+    def score(self, recordings, labels):
+        return self.embed_imu(recordings)
+
+
+def test_two_chat_models_have_a_file_each(oracle, tmp_path, monkeypatch):
+    known = {**systems(), "chat": Chat}
+    monkeypatch.setattr(system_recognition, "known_system", known.get)
+    for model in ("some/model:1b", "other", "other"):
+        list(evaluate_system("chat", tmp_path, tmp_path, datasets=["wisdm"], loaded=Chat(model)))
+    files = [path.name for path in sorted((tmp_path / "recognition").iterdir())]
+    assert files == ["chat.other.json", "chat.some_model_1b.json"]
+    titles = [read_system_results(tmp_path / "recognition" / name).title for name in files]
+    assert titles == ["Chat (other)", "Chat (some/model:1b)"]
+    with pytest.raises(
+        ValueError, match="settings of chat .title 'Chat .some/model:1b.', asked for is 'Chat .some_model"
+    ):
+        list(evaluate_system("chat", tmp_path, tmp_path, datasets=["wisdm"], loaded=Chat("some_model_1b")))
+    for model in ("some/model:1b", "other"):
+        path, found = open_results(tmp_path, "choices", Chat(model))
+        assert not found.rows
+        add_rows(path, found, [{"dataset": "wisdm"}], ("dataset",))
+    assert len(list((tmp_path / "choices").iterdir())) == 2
 
 
 def test_what_was_scored_stays_when_a_dataset_fails(oracle, tmp_path, monkeypatch):

@@ -18,7 +18,7 @@ from anymo_hf.evaluation.paired_embeddings import (
     simulated_names,
     write_embeddings,
 )  # fmt: skip
-from anymo_hf.evaluation.paper_results import paper_results
+from anymo_hf.evaluation.paper_results import paper_columns, paper_results
 from anymo_hf.evaluation.results_file import write_percent
 from anymo_hf.evaluation.system_recognition import SystemResults, SystemRow
 from anymo_hf.evaluation.system_results import TaskResults
@@ -59,12 +59,13 @@ def cells(table, first):
 
 
 def test_recognition_has_our_figures_and_the_papers_side_by_side(results):
-    table, theirs = tables.make_tables("recognition", results)
+    table, _, _, theirs = tables.make_tables("recognition", results)
     (ours, _) = cells(table, "UniMTS")
     assert (ours["Acc"], ours["F1"], ours["Interval"], ours["Invalid"]) == ("61.5", "60.5", "56.5–66.5", "2.5")
     paper = paper_results("recognition")["uci_har"]["UniMTS"]
     assert [ours[f"{name} (paper)"] for name in ("Acc", "F1", "R@2")] == [f"{value:.1f}" for value in paper]
-    assert cells(table, "AnyMo")[0]["Labels as"] == "its weights are not here"
+    assert cells(table, "AnyMo")[0]["Labels as"] == "not run yet"  # its weights are here: it has other results
+    assert cells(table, "ImageBind")[0]["Labels as"] == "its weights are not here"
     assert "dsads" not in {
         line[1] for line in table.rows
     }  # nobody measured it, so it stands in the paper's table alone
@@ -77,12 +78,79 @@ def test_recognition_has_our_figures_and_the_papers_side_by_side(results):
         "hargpt", "HARGPT (some-model)", "endpoint", "?", "", "0", None, 0, "0", (row("uci_har", 30.0),)
     )
     write_percent(results / "recognition" / "hargpt.json", asked)
-    table, theirs = tables.make_tables("recognition", results)
+    table, _, _, theirs = tables.make_tables("recognition", results)
     (ours,) = cells(table, "HARGPT (some-model)")
     assert ours["Acc (paper)"] == f"{paper_results('recognition')['uci_har']['HARGPT'][0]:.1f}"
-    assert cells(theirs, "HARGPT")[0]["Here"] == "scored above on the data at hand"
-    assert cells(theirs, "AnyMo")[0]["Here"] == "data not at hand"
+    assert cells(theirs, "HARGPT")[0]["Here"] == "scored above on uci_har only"
+    assert cells(theirs, "AnyMo")[0]["Here"] == "not run yet"
     assert "dsads" in theirs.note and "uci_har" not in theirs.note
+
+
+GEMMA = "Language model, numbers (google/gemma-4-26B-A4B-it)"
+
+
+def chat(results, model, rows):
+    title = f"Language model, numbers ({model})"
+    found = SystemResults("language_text", title, "endpoint", "?", "", "", None, 0, "0", rows)
+    write_percent(results / "recognition" / f"language_text.{model.replace('/', '_')}.json", found)
+
+
+def test_a_model_that_was_asked_stands_beside_the_papers_of_that_name(results):
+    chat(results, "SmolLM2-135M-Instruct", (row("uci_har", 30.0),))
+    *_, theirs = tables.make_tables("recognition", results)
+    assert cells(theirs, "Gemma 4 26B, text")[0]["Here"] == "this model was not asked"
+    assert cells(theirs, "Gemma 4 26B, plot")[0]["Here"] == "no endpoint was asked"
+    chat(results, "google/gemma-4-26B-A4B-it", (row("uci_har", 30.0), row("usc_had", 20.0)))
+    table, *_, theirs = tables.make_tables("recognition", results)
+    paper = paper_results("recognition")["uci_har"]["Gemma 4 26B, text"]
+    assert cells(table, GEMMA)[0]["Acc (paper)"] == f"{paper[0]:.1f}"
+    assert cells(table, "Language model, numbers (SmolLM2-135M-Instruct)")[0]["Acc (paper)"] == tables.NONE
+    assert cells(theirs, "Gemma 4 26B, text")[0]["Here"] == "scored above on the data at hand"
+    scores = dict.fromkeys(paper_columns("retrieval"), 5.0)
+    asked = {"dataset": "nymeria", "subset": "100", "windows": 100, "texts": 90, "imu_to_text": scores}
+    for model in ("gemma4:26b", "gpt-5.4-mini-2026-03-17"):
+        title = f"Language model, numbers ({model})"
+        found = TaskResults("retrieval", "language_text", title, "endpoint", "?", "", "0", (asked,))
+        write_percent(results / "retrieval" / f"language_text.{model}.json", found)
+    table, theirs = tables.make_tables("retrieval", results)
+    for model, name in (("gemma4:26b", "Gemma 4 26B"), ("gpt-5.4-mini-2026-03-17", "GPT-5.4 Mini")):
+        (ours,) = cells(table, f"Language model, numbers ({model})")
+        paper = paper_results("retrieval")["nymeria, 100 samples, imu_to_text"][name]
+        assert ours["MRR (paper)"] == f"{paper[3]:.1f}" and ours["Invalid"] == tables.NONE
+        assert cells(theirs, name)[0]["Here"] == "scored above on the data at hand"
+
+
+def test_simulated_windows_and_a_subset_are_not_the_papers_data(results):
+    table, theirs = tables.make_tables("retrieval", results)
+    assert (
+        cells(table, "AnyMo")[0]["Windows of"] == "simulated"
+        and cells(theirs, "AnyMo")[0]["Here"] == "data not at hand"
+    )
+    *_, theirs = tables.make_tables("captions", results)
+    assert cells(theirs, "AnyMo")[0]["Here"] == "data not at hand" and "Nothing was scored here on any" in theirs.note
+    part = {"dataset": "nymeria", "subset": "100", "windows": 100, "scores": {"rouge_l": 10.0}, "captions": ["a"] * 100}
+    for name, title in (("anymo", "AnyMo"), ("language_text", GEMMA)):
+        write_percent(
+            results / "captions" / f"{name}.json", TaskResults("captions", name, title, "?", "", "0", "0", (part,))
+        )
+    *_, theirs = tables.make_tables("captions", results)
+    for name in ("AnyMo", "Gemma 4 26B"):
+        assert cells(theirs, name)[0]["Here"] == "scored above on nymeria, 100 windows only"
+        assert cells(theirs, name)[0]["nymeria (paper)"] != tables.NONE
+    assert "Nothing was scored here on ego_exo4d: the data" in theirs.note
+
+
+def test_systems_without_retrieval_captions_or_recognition_say_why(results):
+    table, _ = tables.make_tables("retrieval", results)
+    assert cells(table, "UniMTS")[0]["Subset"] == "not run yet"  # its weights are at hand: recognition was scored
+    assert cells(table, "ImageBind")[0]["Subset"] == "its weights are not here"
+    assert cells(table, "Language model, picture")[0]["Subset"] == "no endpoint was asked"
+    assert not cells(table, "HARGPT") and not cells(table, "Chance") and not cells(table, "MiniRocket + ridge")
+    table, _ = tables.make_tables("captions", results)
+    assert cells(table, "HARGPT")[0]["Subset"] == "no endpoint was asked" and not cells(table, "UniMTS")
+    _, ours, learned, _ = tables.make_tables("recognition", results)
+    assert cells(ours, "UniMTS objective, re-trained")[0]["Labels as"] == "not trained on our corpus yet"
+    assert cells(learned, "MiniRocket + ridge")[0]["Labels as"] == "not trained yet" and "Training of" not in ours.note
 
 
 def test_every_number_of_the_paper_stands_in_a_table_beside_ours_or_alone(results):
@@ -111,14 +179,37 @@ def test_every_table_of_the_repository_can_be_made_and_written(results, tmp_path
         paths = tables.write_tables(name, results, tmp_path / "out")
         markdown, plain, latex = (path.read_text(encoding="utf-8") for path in paths)
         read = list(csv.reader(io.StringIO(plain)))
-        assert tuple(read[0]) == made[0].head and tuple(read[1]) == made[0].rows[0]
-        assert f"**{made[0].title}**" in markdown and latex.count(r"\begin{tabular}") == len(made)
+        for table in made:
+            at = read.index([table.title])
+            assert read[at + 1] == [table.note] or not table.note
+            assert tuple(read[at + 1 + bool(table.note)]) == table.head
+            assert tuple(read[at + 1 + bool(table.note) + len(table.rows)]) == table.rows[-1]
+        assert f"**{made[0].title}**" in markdown
+        assert latex.count(r"\begin{tabular}") == sum(-(-len(table.rows) // 30) for table in made)
     assert not [path for path in (tmp_path / "out").iterdir() if path.suffix not in (".md", ".csv", ".tex")]
 
 
 def test_latex_escapes_what_latex_reads():
     table = tables.Table("a & b_1", ("x %", "±"), (("{1}", "50 # – …"),))
     assert r"\caption{a \& b\_1}" in table.latex() and r"\{1\} & 50 \# -- \dots{} \\" in table.latex()
+
+
+def test_long_and_wide_tables_are_latex_of_several_turned_floats_with_their_note(results, tmp_path):
+    rows = tuple(("System & co", f"row {k}", *["12.3"] * 18) for k in range(64))
+    table = tables.Table("Long", ("Who", "Which", *(f"score {k}" for k in range(18))), rows, "In %; ~1.")
+    floats = table.latex().split("\n\n")
+    assert len(floats) == 3 and all(
+        one.count(r"\begin{sidewaystable}") == one.count(r"\resizebox") == 1 for one in floats
+    )
+    first = floats[0].splitlines()
+    assert first[2:4] == [r"\caption{Long, part 1 of 3}", r"{\footnotesize In \%; \textasciitilde{}1.\par}"]
+    assert "footnotesize" not in floats[1] + floats[2] and all("Who & Which" in one for one in floats)
+    assert [one.count("System") for one in floats] == [30, 30, 4] and "row 63" in floats[2]
+    assert all(one.count("{") - one.count("\\{") == one.count("}") - one.count("\\}") for one in floats)
+    narrow = tables.Table("Short", ("a", "b"), (("1", "2"),))
+    assert r"\begin{table}" in narrow.latex() and r"\caption{Short}" in narrow.latex()
+    text = tables.write_tables("recognition", results, tmp_path)[2].read_text(encoding="utf-8")
+    assert text.startswith("% \\usepackage{") and "Interval: 95 \\% by bootstrap" in text
 
 
 def test_a_score_that_could_not_be_had_says_why(results):
@@ -250,7 +341,7 @@ def test_systems_trained_on_our_corpus_have_a_table_of_their_own(results):
         {"trained": {"steps": 1800, "batch_size": 32}},
     )  # fmt: skip
     write_percent(results / "recognition" / "unimts_objective.json", scored)
-    zero, ours, _ = tables.make_tables("recognition", results)
+    zero, ours, *_ = tables.make_tables("recognition", results)
     assert not cells(zero, "UniMTS objective, re-trained") and len(cells(ours, "UniMTS objective, re-trained")) == 1
     assert "UniMTS objective, re-trained: 1,800 x 32." in ours.note
     assert cells(ours, "AnyMo nano, same budget")[0]["Labels as"] == "not trained on our corpus yet"

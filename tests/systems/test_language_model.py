@@ -376,5 +376,5 @@ def test_choices_of_an_endpoint_have_a_row_that_says_why_log_probabilities_lack(
     assert table.rows[0][5] == "the server gives no log-probabilities of the options" and table.rows[0][7] == "50.0"
     other = system(server)
     other.title = "Language model, numbers (other-model)"
-    with pytest.raises(ValueError, match="of other weights"):
+    with pytest.raises(ValueError, match="of other weights or settings of language_text .title .*other-model"):
         list(evaluate_choices(other, asked, tmp_path / "out"))

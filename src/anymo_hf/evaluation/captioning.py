@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
+from typing import Any
 
 import datasets as hf_datasets
 import evaluate
@@ -29,7 +29,9 @@ def score_captions(captions: Sequence[str], texts: Sequence[str], scorer: str | 
 
 @torch.inference_mode()
 def bert_f1(candidates: Sequence[str], references: Sequence[str], scorer: str) -> np.ndarray:
-    """BERTScore F1 `(pairs,)` without idf weights and without baseline rescaling: by `bert-score` where it is installed.
+    """BERTScore F1 `(pairs,)` without idf weights and without baseline rescaling; 0 where a sentence is empty.
+
+    A sentence of more tokens than the scorer has positions is cut.
 
     Args:
         scorer: name or folder of a text encoder, such as "microsoft/deberta-xlarge-mnli" (the paper's).
@@ -42,16 +44,16 @@ def bert_f1(candidates: Sequence[str], references: Sequence[str], scorer: str) -
 
     if len(candidates) != len(references):
         raise ValueError(f"need as many candidates as references: {len(candidates)}, {len(references)}")
-    if importlib.util.find_spec("bert_score") is not None:
-        return _by_package(candidates, references, scorer)
     try:
         tokenizer = AutoTokenizer.from_pretrained(scorer)
-        encoder = AutoModel.from_pretrained(scorer).eval()
+        encoder = AutoModel.from_pretrained(scorer).eval().float()
     except (OSError, ValueError) as error:
         raise OSError(f"BERT-F1 scorer {scorer!r} is not available ({error}); download it or leave it out") from error
 
+    longest = _longest(tokenizer, encoder)
+
     def embed(text: str) -> tuple[torch.Tensor, torch.Tensor]:
-        batch = tokenizer(text, return_tensors="pt", truncation=True, max_length=512)
+        batch = tokenizer(text, return_tensors="pt", truncation=True, max_length=longest)
         hidden = encoder(**batch, output_hidden_states=True).hidden_states[SCORER_LAYERS.get(scorer, -1)][0]
         special = tokenizer.get_special_tokens_mask(batch["input_ids"][0].tolist(), already_has_special_tokens=True)
         return torch.nn.functional.normalize(hidden, dim=-1), ~torch.tensor(special, dtype=torch.bool)
@@ -70,16 +72,12 @@ def bert_f1(candidates: Sequence[str], references: Sequence[str], scorer: str) -
     return np.array(scores)
 
 
-def _by_package(candidates: Sequence[str], references: Sequence[str], scorer: str) -> np.ndarray:
-    from bert_score import score
-    from transformers import AutoConfig
-
-    try:
-        layers = SCORER_LAYERS.get(scorer) or AutoConfig.from_pretrained(scorer).num_hidden_layers
-        _, _, f1 = score(list(candidates), list(references), model_type=scorer, num_layers=layers)
-    except (OSError, ValueError, KeyError) as error:
-        raise OSError(f"BERT-F1 scorer {scorer!r} is not available ({error}); download it or leave it out") from error
-    return f1.double().numpy()
+def _longest(tokenizer: Any, encoder: Any) -> int:
+    """Tokens that a scorer reads; a tokenizer without a limit of its own names a number beyond every model."""
+    positions = getattr(encoder.config, "max_position_embeddings", 512)
+    table = getattr(getattr(encoder, "embeddings", None), "position_embeddings", None)
+    padding = getattr(table, "padding_idx", None)  # RoBERTa counts from behind it
+    return min(tokenizer.model_max_length, positions - (0 if padding is None else padding + 1))
 
 
 class CaptioningMetric(evaluate.Metric):

@@ -30,7 +30,8 @@ def evaluate_narrated(
     """Scores a system and adds rows to `out/retrieval/NAME.json` and `out/captions/NAME.json`; yields lines to print.
 
     A system without embeddings ranks texts for windows by `score`, on the subset of 100 alone, since its prompt holds all
-    candidates. One without `caption` has no captions.
+    candidates. One without `caption` has no captions. A row that is there stays; only scores that it lacks are added to its
+    captions. A subset that cannot be drawn is said and left out.
 
     Args:
         system: ready to use.
@@ -40,24 +41,44 @@ def evaluate_narrated(
         scorer: model of BERT-F1; None leaves it out, and the row says so.
 
     Raises:
-        ValueError: a subset cannot be drawn, or a results file is of other weights or windows.
+        ValueError: none of the subsets can be drawn, or a results file is of other weights or windows.
     """
+    drawn: dict[str, NarratedWindows] = {}
+    refused = {}
+    for subset in subsets:
+        try:
+            drawn[subset] = windows.hundred() if subset == "100" else windows
+        except ValueError as error:
+            refused[subset] = f"{subset}: not drawn ({error})"
+    if not drawn:
+        raise ValueError("; ".join(refused.values()))
+    yield from refused.values()
     for task in tasks:
-        for subset in subsets:
+        path = None
+        for subset, asked in drawn.items():
             if task == "captions" and not system.can("caption"):
                 yield f"{system.title} writes no captions"
                 break
             if task == "retrieval" and subset == "all" and not system.can("embed_text"):
                 yield f"{system.title} has no embeddings: it ranks the 100 windows' texts only"
                 continue
-            asked = windows.hundred() if subset == "100" else windows
             path, results = open_results(out, task, system)
-            make = retrieval_row if task == "retrieval" else caption_row
             of = {"dataset": windows.dataset, "subset": subset, "windows_sha256": narrated_hash(asked)}
             check_windows(path, results, of, ("dataset", "subset"))
-            row = make(system, asked, scorer) | of | {"note": windows.note}
+            held = next(
+                (row for row in results.rows if (row["dataset"], row["subset"]) == (windows.dataset, subset)), None
+            )
+            if held is not None and (task == "retrieval" or not _lacks(held, scorer)):
+                yield f"{task}, {windows.dataset}, {subset}: done before"
+                continue
+            if held is not None:
+                row = held | scored_captions(held["captions"], held["references"], scorer)
+            else:
+                row = retrieval_row(system, asked) if task == "retrieval" else caption_row(system, asked, scorer)
+                row |= of | {"note": windows.note, "report": system.report()}
             add_rows(path, results, [row], ("dataset", "subset"))
             yield f"{task}, {windows.dataset}, {subset}: {_words(row)}"
+        if path is not None:
             yield f"results: {path}"
 
 
@@ -67,15 +88,21 @@ def narrated_hash(windows: NarratedWindows) -> str:
     return hashlib.sha256(f"{windows_hash(windows.recordings)} {texts}".encode()).hexdigest()[:16]
 
 
+def _lacks(row: dict[str, Any], scorer: str | None) -> bool:
+    """Whether scores of captions are asked for that their row does not have."""
+    return bool(set(row["missing"]) - ({"bert_f1"} if scorer is None else set())) or scorer not in (None, row["scorer"])
+
+
 def _words(row: dict[str, Any]) -> str:
     parts = {name: row[name] for name in ("imu_to_text", "text_to_imu", "scores") if name in row}
     said = [
         f"{name} {', '.join(f'{key} {value:.1f}' for key, value in values.items())}" for name, values in parts.items()
     ]
-    return f"{row['windows']} windows; " + "; ".join(said)
+    invalid = f"; invalid {row['invalid_rate']:.1f}" if row.get("invalid_rate") else ""
+    return f"{row['windows']} windows; " + "; ".join(said) + invalid
 
 
-def retrieval_row(system: System, windows: NarratedWindows, scorer: str | None = None) -> dict[str, Any]:
+def retrieval_row(system: System, windows: NarratedWindows) -> dict[str, Any]:
     """Both directions in percent, of systems without embeddings IMU to text alone; equal texts are one candidate."""
     candidates = list(dict.fromkeys(windows.texts))
     if system.can("embed_text"):
@@ -108,12 +135,17 @@ def ranking_scores(scores: np.ndarray, truth: np.ndarray) -> dict[str, float]:
 
 
 def caption_row(system: System, windows: NarratedWindows, scorer: str | None = None) -> dict[str, Any]:
-    """Captions with every score in percent that can be had; `missing` says why of the others."""
-    captions = system.caption(windows.recordings)
-    scores, missing = all_caption_scores(captions, windows.texts, scorer)
+    """Captions and their scores, see `scored_captions`."""
+    return scored_captions(system.caption(windows.recordings), windows.texts, scorer)
+
+
+def scored_captions(captions: Sequence[str], references: Sequence[str], scorer: str | None = None) -> dict[str, Any]:
+    """Every score in percent that can be had; `missing` says why of the others. An empty caption is invalid."""
+    scores, missing = all_caption_scores(captions, references, scorer)
+    empty = [not caption.strip() for caption in captions]
     return {
-        "windows": len(captions), "scores": scores, "missing": missing, "scorer": scorer, "captions": captions,
-        "references": list(windows.texts),
+        "windows": len(captions), "invalid_rate": 100 * float(np.mean(empty)), "scores": scores, "missing": missing,
+        "scorer": scorer, "captions": list(captions), "references": list(references),
     }  # fmt: skip
 
 
@@ -143,7 +175,8 @@ def all_caption_scores(
 
 
 def minilm_cosine(captions: Sequence[str], references: Sequence[str]) -> np.ndarray:
-    """Cosine `(pairs,)` of sentence vectors of all-MiniLM-L6-v2; no BERTScore, and no score of the paper.
+    """Cosine `(pairs,)` of sentence vectors of all-MiniLM-L6-v2, 0 of an empty caption; no BERTScore, and no score of the
+    paper.
 
     Raises:
         OSError: the package with the encoder is not installed.
@@ -152,4 +185,4 @@ def minilm_cosine(captions: Sequence[str], references: Sequence[str]) -> np.ndar
 
     folder = encoder_folder()
     first, second = (embed_sentences(folder, list(texts)).numpy() for texts in (captions, references))
-    return (first * second).sum(1)
+    return (first * second).sum(1) * [bool(caption.strip()) for caption in captions]

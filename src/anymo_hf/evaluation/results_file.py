@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ..atomic_write import write_json
 from ..refusals import parse_json
+from ..systems.interface import System
 
 Results = TypeVar("Results")
+
+
+def results_path(out: str | Path, task: str, system: System) -> Path:
+    """`OUT/TASK/NAME.json`; `NAME.MODEL.json` of a language model at an endpoint, so that each has a file of its own."""
+    model = getattr(getattr(system, "settings", None), "model", "") if system.requires == "endpoint" else ""
+    slug = re.sub(r"[^A-Za-z0-9._-]+", "_", model)
+    return Path(out) / task / (f"{system.name}.{slug}.json" if slug else f"{system.name}.json")
+
+
+def refuse_others(path: Path, held: Any, asked: Any, names: Sequence[str]) -> None:
+    """ValueError where the file's results differ from those asked for in one of the fields, with those that do."""
+    differ = [
+        f"{name} {getattr(held, name)!r}, asked for is {getattr(asked, name)!r}"
+        for name in names
+        if getattr(held, name) != getattr(asked, name)
+    ]
+    if differ:
+        raise ValueError(
+            f"{path} is of other weights or settings of {asked.system} ({'; '.join(differ)}); move it away or give "
+            "another --out"
+        )
 
 
 def write_percent(path: str | Path, results: Any) -> Path:

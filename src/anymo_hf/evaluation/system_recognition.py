@@ -23,7 +23,7 @@ from ..released import checkpoint_folder
 from ..systems.interface import System, known_system, load_system
 from .metrics import majority_scores, people_interval, recognition_scores
 from .recognition import stratified_subset
-from .results_file import read_percent, write_percent
+from .results_file import read_percent, refuse_others, results_path, write_percent
 
 # "label" is the bare label, with what a system puts before texts by itself; the template was fixed before any was scored
 WORDINGS = {"label": "{label}", "person": "a person is {label}"}
@@ -103,10 +103,9 @@ class SystemResults:
     rows: tuple[SystemRow, ...]
     report: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def key(self) -> tuple:
-        """What results of one file have in common."""
-        return self.system, self.source, self.weights, self.max_windows, self.seed
+
+# what results of one file have in common; the title of an endpoint's system names its model
+_COMMON = ("system", "title", "source", "weights", "max_windows", "seed")
 
 
 def evaluate_system(
@@ -126,7 +125,7 @@ def evaluate_system(
     Args:
         name: of the system; source, seed: as `System.load`.
         data: holds windows files, or downloads.
-        out: results; the file is `out/recognition/NAME.json`.
+        out: results; the file is `out/recognition/NAME.json`, see `results_path`.
         datasets: None takes all that are there.
         split: "paper", "people" or "all"; None takes "people" for systems that learn and "paper" for others.
         max_windows: at most so many windows of a dataset, each class by its share.
@@ -148,7 +147,7 @@ def evaluate_system(
         raise OSError(f"{data} holds no windows file and no dataset; write them with anymo evaluate windows")
     split = split or ("people" if kind.can("fit") else "paper")
     system = loaded or load_system(name, source, seed)
-    path = Path(out) / FOLDER / f"{name}.json"
+    path = results_path(out, FOLDER, system)
     results = SystemResults(
         name,
         system.title,
@@ -163,8 +162,7 @@ def evaluate_system(
     )
     earlier = read_system_results(path)
     if earlier is not None:
-        if earlier.key != results.key:
-            raise ValueError(f"{path} is of other weights or settings of {name}; move it away or give another --out")
+        refuse_others(path, earlier, results, _COMMON)
         results = earlier
     failed: list[str] = []
     for dataset in found:

@@ -1,4 +1,4 @@
-"""The results file of one system at one task, `results/TASK/SYSTEM.json`: rows that a stopped run adds to."""
+"""The results file of one system at one task, see `results_path`: rows that a stopped run adds to."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from .. import __version__
 from ..recordings.imu_recording import ImuRecording
 from ..systems.interface import System
-from .results_file import read_percent, write_percent
+from .results_file import read_percent, refuse_others, results_path, write_percent
 from .system_recognition import weights_of
 
 
@@ -43,9 +43,9 @@ def open_results(out: str | Path, task: str, system: System) -> tuple[Path, Task
     """The file of a system at a task and what it holds; without rows where it is new.
 
     Raises:
-        ValueError: it is damaged, or of other weights.
+        ValueError: it is damaged, or of other weights or another model.
     """
-    path = Path(out) / task / f"{system.name}.json"
+    path = results_path(out, task, system)
     new = TaskResults(
         task, system.name, system.title, system.requires, system.licence, weights_of(system), __version__, ()
     )
@@ -53,8 +53,7 @@ def open_results(out: str | Path, task: str, system: System) -> tuple[Path, Task
     if found is None:
         return path, new
     # the title of an endpoint's system names its model
-    if (found.task, found.title, found.weights) != (new.task, new.title, new.weights):
-        raise ValueError(f"{path} is of other weights of {system.name}; move it away or give another --out")
+    refuse_others(path, found, new, ("task", "title", "weights"))
     return path, found
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -54,29 +55,42 @@ class Table:
         return f"**{self.title}**\n\n{table(self.head, self.rows)}" + (f"\n\n{self.note}" if self.note else "")
 
     def csv(self) -> str:
-        """Head and rows."""
+        """A line with the title, one with the note where there is one, head and rows."""
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([self.head, *self.rows])
+        note = [(self.note,)] if self.note else []
+        csv.writer(text, lineterminator="\n").writerows([(self.title,), *note, self.head, *self.rows])
         return text.getvalue()
 
     def latex(self) -> str:
-        """A `table` with `booktabs` rules."""
-        rows = [" & ".join(map(_escaped, row)) + r" \\" for row in self.rows]
-        return "\n".join(
-            [
-                r"\begin{table}", r"\centering", rf"\caption{{{_escaped(self.title)}}}",
+        """Floats with `booktabs` rules and the note under the first caption, each of `_LATEX_ROWS` rows at most; a wide
+        table is turned, and no table is wider than its page. They want the packages of `_LATEX_PACKAGES`."""
+        width = sum(max(map(len, column)) + 2 for column in zip(self.head, *self.rows, strict=True))
+        place = "table" if width <= _LATEX_WIDTH else "sidewaystable"
+        parts = [self.rows[start : start + _LATEX_ROWS] for start in range(0, len(self.rows), _LATEX_ROWS)]
+        found = []
+        for number, part in enumerate(parts, 1):
+            title = self.title if len(parts) == 1 else f"{self.title}, part {number} of {len(parts)}"
+            note = [rf"{{\footnotesize {_escaped(self.note)}\par}}"] if self.note and number == 1 else []
+            found += [
+                rf"\begin{{{place}}}", r"\centering", rf"\caption{{{_escaped(title)}}}", *note, r"\scriptsize",
+                r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
                 rf"\begin{{tabular}}{{l{'r' * (len(self.head) - 1)}}}", r"\toprule",
-                " & ".join(map(_escaped, self.head)) + r" \\", r"\midrule", *rows, r"\bottomrule",
-                r"\end{tabular}", r"\end{table}",
-            ]
-        )  # fmt: skip
+                " & ".join(map(_escaped, self.head)) + r" \\", r"\midrule",
+                *(" & ".join(map(_escaped, row)) + r" \\" for row in part), r"\bottomrule",
+                r"\end{tabular}}", rf"\end{{{place}}}", "",
+            ]  # fmt: skip
+        return "\n".join(found[:-1])
 
 
+_LATEX_ROWS, _LATEX_WIDTH = 30, 100  # of a float; characters of a row that stand on an upright page
+_LATEX_PACKAGES = r"\usepackage{booktabs,graphicx,rotating}"
 _LATEX = {
     "\\": r"\textbackslash{}",
     "±": r"$\pm$",
     "–": "--",
     "…": r"\dots{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
 }
 
@@ -113,7 +127,7 @@ def write_tables(name: str, results: str | Path, out: str | Path) -> list[Path]:
     texts = {
         "md": "\n\n".join(table.markdown() for table in found) + "\n",
         "csv": "\n".join(table.csv() for table in found),
-        "tex": "\n\n".join(table.latex() for table in found) + "\n",
+        "tex": "\n\n".join([f"% {_LATEX_PACKAGES}", *(table.latex() for table in found)]) + "\n",
     }
     return [write_text(Path(out) / f"{name}.{ending}", text) for ending, text in texts.items()]
 
@@ -153,11 +167,28 @@ def _cells(values: Sequence[float] | None, count: int) -> tuple[str, ...]:
     return (NONE,) * count if values is None else tuple(f"{value:.1f}" for value in values)
 
 
-def _without(scored: set[str], part: str) -> Iterator[tuple[str, str]]:
-    """Registered systems of a part of the comparison without a result, each with what it lacks."""
+def _percent(value: float | None) -> str:
+    return NONE if value is None else f"{value:.1f}"
+
+
+def _without(
+    results: Path, scored: set[str], parts: str, able: Callable[[type[System]], bool] = lambda kind: True
+) -> Iterator[tuple[str, str]]:
+    """Registered systems of some parts of the comparison without a result, each with what it lacks."""
+    ran = _ran(results)
     for name, kind in systems().items():
-        if name not in scored and _part_of(kind) == part:
-            yield kind.title, MISSING[kind.requires]
+        if name not in scored and _part_of(kind) in parts and able(kind):
+            yield kind.title, _lack(kind, ran)
+
+
+def _ran(results: Path) -> set[str]:
+    """Names of the systems with a result of any task: whatever they require is at hand."""
+    tasks = [one for task in ("retrieval", "captions", "bench", "choices") for one in task_results(results, task)]
+    return {one.system for one in (*recognition_results(results), *tasks, *shift_results(results))}
+
+
+def _lack(kind: type[System], ran: set[str]) -> str:
+    return MISSING["nothing" if kind.name in ran and kind.requires != "training" else kind.requires]
 
 
 def part_of_results(one: SystemResults) -> str:
@@ -178,28 +209,26 @@ def _part_of(kind: type[System]) -> str:
 
 def _recognition(results: Path) -> list[Table]:
     found = recognition_results(results)
+    if not found:
+        return _choices(results)
     tables = []
     for part, title in _PARTS.items():
         chosen = [one for one in found if part_of_results(one) == part]
         rows = [row for one in chosen for row in _recognition_rows(one)]
-        if not rows:
-            continue
         width = len(_RECOGNITION_HEAD)
         shown = {one.system for one in found}
-        rows += [(name, NONE, why, *[NONE] * (width - 3)) for name, why in _without(shown, part)]
+        rows += [(name, NONE, why, *[NONE] * (width - 3)) for name, why in _without(results, shown, part)]
         note = (
             'In percent. label: the bare label; person: "a person is …". Interval: 95 % by bootstrap over people. Top '
             "class: share of windows that got the most predicted class. Invalid answers count as wrong. Columns marked "
             "(paper) are what the paper prints for the system of that name."
         )
-        if part == "B":
+        if part == "B" and chosen:
             lengths = [f"{one.title}: {_length(one.report)}" for one in chosen]
             note += " Training of each, in steps of windows: " + "; ".join(lengths) + "."
         tables.append(_measured(title, _RECOGNITION_HEAD, rows, note))
-    pairs = {(row.dataset, _paper_name(one.system, one.title)) for one in found for row in one.rows}
-    if tables:
-        tables += _paper_table("recognition", "Zero-shot recognition (paper Table 1)", pairs)
-    return tables + _choices(results)
+    names = {(row.dataset, _paper_name("recognition", one)): "" for one in found for row in one.rows}
+    return tables + _paper_table(results, "recognition", _PARTS["A"], names) + _choices(results)
 
 
 _PARTS = {
@@ -213,14 +242,26 @@ _RECOGNITION_HEAD = (
 )  # fmt: skip
 
 
-def _paper_name(system: str, title: str) -> str:
-    """What the paper calls a system: the class's title where a result's names the language model, too."""
-    kind = systems().get(system)
-    return title if kind is None else kind.title
+def _paper_name(task: str, one: SystemResults | TaskResults) -> str:
+    """What the paper's table calls a system; of language models at an endpoint the one of that name, such as "Gemma 4 26B"
+    where google/gemma-4-26B-A4B-it was asked, else the class's title."""
+    kind = systems().get(one.system)
+    if kind is None:
+        return one.title
+    if kind.requires == "endpoint":
+        asked = _letters(one.title)
+        for name in dict.fromkeys(name for rows in paper_results(task).values() for name in rows):
+            if _NAMED_HERE.get(name) == one.system and _letters(name.partition(",")[0]) in asked:
+                return name
+    return kind.title
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def _recognition_rows(one: SystemResults) -> Iterator[tuple[str, ...]]:
-    named = _paper_name(one.system, one.title)
+    named = _paper_name("recognition", one)
     for row in one.rows:
         paper = paper_results("recognition").get(row.dataset, {}).get(named) if row.wording == "label" else None
         yield (
@@ -253,7 +294,7 @@ def _choices(results: Path) -> list[Table]:
     scored = {one.system for one in task_results(results, "choices")}
     for name, kind in systems().items():
         if kind.can("choose") and name not in scored and kind.requires != "corpus":
-            rows.append((kind.title, NONE, MISSING[kind.requires], *[NONE] * 7))
+            rows.append((kind.title, NONE, _lack(kind, _ran(results)), *[NONE] * 7))
     head = ("System", "Data set", "Windows", "Options", "Chance", "Acc by log-probability", "R@2 by log-probability",
             "Acc by generation", "Invalid", "Same answer")  # fmt: skip
     note = (
@@ -269,19 +310,19 @@ _NAMED_HERE = {
     "Gemma 4 26B, plot": "language_plot", "GPT-5.4 Mini": "language_text", "MantisV2": "mantis_v2_bench",
     "COMODO": "comodo_student",
 }  # fmt: skip
-_HERE = MISSING | dict.fromkeys(("nothing", "training"), "data not at hand") | {"corpus": "only re-trained here"}
 
 
-def _paper_table(task: str, title: str, shown: set[tuple[str, str]]) -> list[Table]:
+def _paper_table(results: Path, task: str, title: str, shown: dict[tuple[str, str], str]) -> list[Table]:
     """What the paper prints where it does not stand beside a score of ours: systems as rows, data sets as columns.
 
     Args:
         task: of `paper_results`.
         title: of the table.
-        shown: group of the paper's table and title of each system that was scored here.
+        shown: group of the paper's table and name there of each system that was scored here -> which windows of it, in
+            words; "" for those of the paper, whose score stands beside ours.
     """
     printed = paper_results(task)
-    groups = [group for group, rows in printed.items() if any((group, name) not in shown for name in rows)]
+    groups = [group for group, rows in printed.items() if any(shown.get((group, name)) != "" for name in rows)]
     names = list(dict.fromkeys(name for group in groups for name in printed[group]))
     if not names:
         return []
@@ -291,7 +332,7 @@ def _paper_table(task: str, title: str, shown: set[tuple[str, str]]) -> list[Tab
             " / ".join(_cells(printed[group][name], len(printed[group][name]))) if name in printed[group] else NONE
             for group in groups
         )
-        rows.append((name, _why_not(name, shown), *cells))
+        rows.append((name, _why_not(name, printed, shown, _ran(results)), *cells))
     here = {group for group, _ in shown}
     absent = [group for group in groups if group not in here and group != "average"]
     note = f"{' / '.join(_SCORES[name] for name in paper_columns(task))} in percent, as the paper prints them."
@@ -324,100 +365,125 @@ def _measured(title: str, head: Sequence[str], rows: Sequence[tuple[str, ...]], 
     )
 
 
-def _why_not(name: str, shown: set[tuple[str, str]]) -> str:
-    """What a system of the paper lacks here, in words."""
-    if any(title == name for _, title in shown):
-        return "scored above on the data at hand"
+def _why_not(
+    name: str, printed: dict[str, dict[str, tuple[Any, ...]]], shown: dict[tuple[str, str], str], ran: set[str]
+) -> str:
+    """Where a system of the paper was scored here, or what it lacks, in words; arguments as in `_paper_table`."""
+    theirs = [group for group, rows in printed.items() if name in rows]
+    here = [group for group in theirs if any(group == one for one, _ in shown)]
+    own = {group: shown[group, name] for group in here if (group, name) in shown}
+    if own:
+        if len(own) == len(here) and not any(own.values()):
+            return "scored above on the data at hand"
+        return "scored above on " + "; ".join(f"{group}, {of}" if of else group for group, of in own.items()) + " only"
     known = systems()
     kind = known.get(_NAMED_HERE.get(name, "")) or next((one for one in known.values() if one.title == name), None)
     if kind is None:
         return "no such system here"
-    return _HERE["nothing" if kind.name == "anymo" else kind.requires]  # its weights come with the package
+    if kind.requires == "corpus":
+        return "only re-trained here"
+    if kind.requires == "endpoint":
+        return "this model was not asked" if kind.name in ran and name in _NAMED_HERE else MISSING["endpoint"]
+    if kind.requires == "weights" and kind.name not in (*ran, "anymo"):  # AnyMo's come with the package
+        return MISSING["weights"]
+    return _lack(kind, {*ran, "anymo"}) if here else "data not at hand"
 
 
 def _retrieval(results: Path) -> list[Table]:
     names = paper_columns("retrieval")
-    rows, shown = [], set()
-    for one in task_results(results, "retrieval"):
-        named = _paper_name(one.system, one.title)
+    rows: list[tuple[str, ...]] = []
+    shown: dict[tuple[str, str], str] = {}
+    found = task_results(results, "retrieval")
+    for one in found:
+        named = _paper_name("retrieval", one)
         for row in one.rows:
             for way in ("imu_to_text", "text_to_imu"):
                 if way in row:
                     theirs = paper_results("retrieval").get(f"{row['dataset']}, {row['subset']} samples, {way}", {})
                     scores = [row[way][name] for name in names]
                     rows.append((one.title, row["dataset"], row["subset"], way.replace("_", " "), f"{row['windows']:,}",
-                                 f"{row['texts']:,}", *_cells(scores, 4), *_cells(theirs.get(named), 4)))  # fmt: skip
-                    shown.add((f"{row['dataset']}, {row['subset']} samples, {way}", named))
+                                 f"{row['texts']:,}", _percent(row.get("invalid_rate")), *_cells(scores, 4),
+                                 *_cells(theirs.get(named), 4)))  # fmt: skip
+                    shown[f"{row['dataset']}, {row['subset']} samples, {way}", named] = ""
     simulated = read_json(results / "retrieval.json")
     if simulated is not None:
         for way in ("imu_to_text", "text_to_imu"):
             scores = [simulated[way][name] for name in names]
             count = f"{simulated['windows']:,}"
-            asked = ("AnyMo", "simulated", count, way.replace("_", " "), count, f"{simulated['texts']:,}")
+            asked = ("AnyMo", "simulated", count, way.replace("_", " "), count, f"{simulated['texts']:,}", NONE)
             rows.append((*asked, *_cells(scores, 4), *_cells(None, 4)))
-            shown.add(("simulated", "AnyMo"))
     if not rows:
         return []
-    head = ("System", "Windows of", "Subset", "Way", "Windows", "Texts", *(_SCORES[name] for name in names),
+    scored = {one.system for one in found} | ({"anymo"} if simulated is not None else set())
+    # HARGPT's form of question has no room for a hundred candidates, nor for a multiple choice
+    left = _without(results, scored, "AB", lambda kind: kind.can("embed_text") or kind.can("choose"))
+    rows += [(name, NONE, why, *[NONE] * (4 + 2 * len(names))) for name, why in left]
+    head = ("System", "Windows of", "Subset", "Way", "Windows", "Texts", "Invalid", *(_SCORES[name] for name in names),
             *(f"{_SCORES[name]} (paper)" for name in names))  # fmt: skip
     note = (
-        "In percent; equal texts are one candidate. Simulated windows are of people that training never saw, and do not "
-        "compare with the paper's recordings."
+        "In percent; equal texts are one candidate. Invalid answers rank the true one last. Simulated windows are of people "
+        "that training never saw, and do not compare with the paper's recordings."
     )
     title = "Retrieval (paper Table 2)"
-    return [_measured(title, head, rows, note), *_paper_table("retrieval", title, shown)]
+    return [_measured(title, head, rows, note), *_paper_table(results, "retrieval", title, shown)]
 
 
 def _captions(results: Path) -> list[Table]:
     names = ("bleu_1", "bleu_4", "rouge_l", "meteor_f_mean", "bert_f1", "minilm_cosine")
-    rows, shown = [], set()
-    found: list[tuple[str, str, str, int, dict[str, float], dict[str, str]]] = []
+    rows: list[tuple[str, ...]] = []
+    shown: dict[tuple[str, str], str] = {}
+    found: list[tuple[str, str, str, str, dict[str, Any]]] = []
     for one in task_results(results, "captions"):
-        found += [
-            (one.title, row["dataset"], row["subset"], row["windows"], row["scores"], row.get("missing", {}))
-            for row in one.rows
-        ]
+        named = _paper_name("captioning", one)
+        found += [(one.title, named, row["dataset"], row["subset"], row) for row in one.rows]
     simulated = read_json(results / "captioning.json")
     if simulated is not None:
         ways = {"AnyMo": simulated} | ({"AnyMo, selected": simulated["selected"]} if "selected" in simulated else {})
-        missing = simulated.get("missing", {})
-        found += [
-            (title, "simulated", "all", simulated["windows"], one["scores"], missing) for title, one in ways.items()
-        ]
-    for title, dataset, subset, windows, scores, missing in found:
-        theirs = paper_results("captioning").get(dataset, {}).get(title) if subset == "all" else None
+        found += [(title, title, "simulated", "all", simulated | one) for title, one in ways.items()]
+    for title, named, dataset, subset, row in found:
+        scores, missing = row["scores"], row.get("missing", {})
+        theirs = paper_results("captioning").get(dataset, {}).get(named) if subset == "all" else None
         cells = [f"{scores[name]:.1f}" if name in scores else missing.get(name, "not asked") for name in names]
-        rows.append((title, dataset, subset, f"{windows:,}", *cells, *_cells(theirs, 5)))
+        invalid = 100 * mean(not caption.strip() for caption in row["captions"])
+        rows.append((title, dataset, subset, f"{row['windows']:,}", f"{invalid:.1f}", *cells, *_cells(theirs, 5)))
         if subset == "all":
-            shown.add((dataset, title))
+            shown[dataset, named] = ""
+        elif dataset != "simulated":
+            shown.setdefault((dataset, named), f"{subset} windows")
     if not rows:
         return []
-    head = ("System", "Windows of", "Subset", "Windows", *(_SCORES[name] for name in names),
+    scored = {one.system for one in task_results(results, "captions")} | ({"anymo"} if simulated is not None else set())
+    left = _without(results, scored, "AB", lambda kind: kind.can("caption"))
+    rows += [(name, NONE, why, *[NONE] * (2 + len(names) + 5)) for name, why in left]
+    head = ("System", "Windows of", "Subset", "Windows", "Invalid", *(_SCORES[name] for name in names),
             *(f"{_SCORES[name]} (paper)" for name in paper_columns("captioning")))  # fmt: skip
     note = (
-        "In percent, one reference each, greedy; \"selected\" is `select_captions`. The authors' code computes METEOR's "
-        "F-mean of exact words and prints it as METEOR. The MiniLM cosine is no score of the paper."
+        'In percent, one reference each, greedy; "selected" is `select_captions`. Invalid: empty captions. The '
+        "authors' code computes METEOR's F-mean of exact words and prints it as METEOR. The MiniLM cosine is no score of "
+        "the paper."
     )
     title = "Captions (paper Table 3)"
-    return [_measured(title, head, rows, note), *_paper_table("captioning", title, shown)]
+    return [_measured(title, head, rows, note), *_paper_table(results, "captioning", title, shown)]
 
 
 def _bench(results: Path) -> list[Table]:
     names = paper_columns("bench")
-    rows, shown = [], set()
+    rows, shown = [], {}
     for one in task_results(results, "bench"):
+        named = _paper_name("bench", one)
         for row in one.rows:
-            theirs = paper_results("bench").get(row["setting"], {}).get(_paper_name(one.system, one.title))
+            theirs = paper_results("bench").get(row["setting"], {}).get(named)
             theirs = None if row.get("simulated") else theirs
             rows.append((one.title, row["setting"], "simulated" if row.get("simulated") else "Nymeria",
                          f"{row['trained_on']:,}", f"{row.get('report', {}).get('epochs', NONE)}", f"{row['windows']:,}",
                          f"{row['classes']}", f"{row['chance']:.1f}", *_cells([row[name] for name in names], 3),
                          *_cells(theirs, 3)))  # fmt: skip
-            shown.add(("simulated" if row.get("simulated") else row["setting"], one.title))
+            if not row.get("simulated"):
+                shown[row["setting"], named] = ""
     if not rows:
         return []
     run = {one.system for one in task_results(results, "bench")}
-    rows += [(name, NONE, why, *[NONE] * (5 + 2 * len(names))) for name, why in _without(run, "C")]
+    rows += [(name, NONE, why, *[NONE] * (5 + 2 * len(names))) for name, why in _without(results, run, "C")]
     head = ("System", "Setting", "Windows of", "Trained on", "Epochs", "Windows", "Classes", "Chance",
             *(_SCORES[name] for name in names), *(f"{_SCORES[name]} (paper)" for name in names))  # fmt: skip
     note = (
@@ -425,13 +491,13 @@ def _bench(results: Path) -> list[Table]:
         "same motion generator, so its rows there are no evidence about real people."
     )
     title = "AnyMo Bench (paper Table 8)"
-    return [_measured(title, head, rows, note), *_paper_table("bench", title, shown)]
+    return [_measured(title, head, rows, note), *_paper_table(results, "bench", title, shown)]
 
 
 def _few_labels(results: Path) -> list[Table]:
     measured = shift_results(results)
     tables = [_shift_table(one) for one in setup_shift.by_setup(measured)]
-    if left := tuple(_without({one.system for one in measured}, "C")) if measured else ():
+    if left := tuple(_without(results, {one.system for one in measured}, "C")) if measured else ():
         title = "Few labels and shifts of the setup: systems without a result"
         tables.append(Table(title, ("System", "Here"), left))
     content = read_json(results / "few_labels.json")
