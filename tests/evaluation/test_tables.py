@@ -352,3 +352,20 @@ def test_systems_without_a_result_in_table_c_say_why(results):
     found = {table.title: table for table in tables.make_tables("few-labels", results)}
     rows = dict(found["Few labels and shifts of the setup: systems without a result"].rows)
     assert rows["MantisV2, fine-tuned in minutes"] == "its weights are not here" and "Feature forest" not in rows
+
+
+def test_fine_tuning_from_an_earlier_release_is_called_so(tmp_path):
+    def write(name, content):
+        (tmp_path / name).write_text(json.dumps({"unit": "percent", **content}))
+
+    run = {"dataset": "uci_hapt", "share": 0.0, "way": "zero_shot", "accuracy": 50.0, "macro_f1": 40.0}
+    write("few_labels.json", {"settings": {"weights_sha256": {"model.safetensors": "a" * 64}}, "runs": [run]})
+    (alone,) = tables.make_tables("few-labels", tmp_path)
+    assert alone.note.endswith("whose SHA-256 begins with aaaaaaaa.")
+    for weights, words in (
+        ("a", "begins with aaaaaaaa."),
+        ("b", "aaaaaaaa: an EARLIER release than that of recognition, bbbbbbbb."),
+    ):
+        write("recognition.json", {"weights_sha256": {"model.safetensors": weights * 64}, "datasets": []})
+        (table,) = tables.make_tables("few-labels", tmp_path)
+        assert table.note.endswith(words)

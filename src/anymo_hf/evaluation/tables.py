@@ -502,7 +502,11 @@ def _few_labels(results: Path) -> list[Table]:
         tables.append(Table(title, ("System", "Here"), left))
     content = read_json(results / "few_labels.json")
     runs = [] if content is None else content["runs"]
-    weights = "" if content is None else content["settings"]["weights_sha256"]["model.safetensors"][:8]
+    recognition = read_json(results / "recognition.json")
+    weights, now = (
+        "" if one is None else one["weights_sha256"]["model.safetensors"][:8]
+        for one in (content and content["settings"], recognition)
+    )
     for name in dict.fromkeys(run["dataset"] for run in runs):
         own = [run for run in runs if run["dataset"] == name]
         shares = sorted({run["share"] for run in own} - {0.0})
@@ -510,7 +514,8 @@ def _few_labels(results: Path) -> list[Table]:
         for way in dict.fromkeys(run["way"] for run in own):
             of = [[run for run in own if (run["way"], run["share"]) == (way, share)] for share in (0.0, *shares)]
             rows.append((way, *(_spread(part) for part in of)))
-        note = f"Accuracy / macro-F1 in percent, from the weights whose SHA-256 begins with {weights}."
+        note = f"Accuracy / macro-F1 in percent, from the weights whose SHA-256 begins with {weights}"
+        note += f": an EARLIER release than that of recognition, {now}." if now not in ("", weights) else "."
         head = (name, "no labels", *(f"{100 * share:g} % of the people" for share in shares))
         tables.append(Table(f"Fine-tuning with few labels: {name}", head, tuple(rows), note))
     return tables
