@@ -187,6 +187,7 @@ def test_evaluate_writes_a_file_for_each(anymo, tiny_release, tmp_path, few_acti
     assert 100 / 3 <= read["retrieval"]["imu_to_text"]["mrr"] <= 100
     assert read["retrieval"]["imu_to_text"]["recall_at_5"] == 100
     assert len(read["captioning"]["captions"]) == len(set(read["captioning"]["references"])) == 3
+    assert 1 < read["captioning"]["other_references"]["rouge_l"] < 100  # percent: other words about the same windows
     assert [book["size"] for book in read["tokenizer"]["books"]] == [16, 16]
 
 

@@ -80,7 +80,7 @@ def _captioning(model, processor, windows: HeldOutWindows, batch_size, scorer) -
         results.append({"scores": scores, "missing": missing, "activity_named": named, "captions": captions})
     ceiling = _percent(named_activities(texts, windows.activities, embed))
     lines.append(f"activity named by the references: {_in_words(ceiling)}")
-    others = caption_scores(windows.other_texts, texts)
+    others = _percent(caption_scores(windows.other_texts, texts))
     lines.append(f"other sentences about the same windows as captions: {_in_words(others)}")
     more = {} if scorer is None else {"scorer": scorer}
     shared = {
