@@ -140,7 +140,19 @@ def test_too_long_a_prompt_and_a_picture_are_refused(tiny, ask):
             ask(server, [{"type": "image_url", "image_url": {"url": "data:,"}}, {"type": "text", "text": "walk"}])
 
 
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_folder_is_served_in_the_dtype_asked_for(tiny, ask, tmp_path, dtype):
+    for part in tiny:
+        part.save_pretrained(tmp_path / "chat")
+    model, tokenizer, name = load_local_model(str(tmp_path / "chat"), dtype)
+    assert model.dtype == getattr(torch, dtype)
+    with LocalServer(model, tokenizer, name) as server:
+        assert ask(server, "walk sit")["text"] is not None
+
+
 def test_what_is_missing_is_named(tmp_path, monkeypatch):
+    with pytest.raises(ValueError, match="dtype must be one of float32, bfloat16, got 'int8'"):
+        load_local_model(dtype="int8")
     with pytest.raises(OSError, match=r"none.gguf: no such file"):
         load_local_model(str(tmp_path / "none.gguf"))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)

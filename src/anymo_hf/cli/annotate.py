@@ -329,6 +329,9 @@ def serve(
         str | None, typer.Argument(help="Folder, Hub id or .gguf file of a chat model; default: SmolLM2-135M-Instruct.")
     ] = None,
     port: Annotated[int, typer.Option(min=0, help="On 127.0.0.1; 0 takes a free one.")] = 8080,
+    dtype: Annotated[
+        str, typer.Option(help="float32, or bfloat16, which some processors read long prompts faster in.")
+    ] = "float32",
 ) -> None:
     """Serve a small chat model of this machine, for trials of these commands and of compared language models.
 
@@ -336,7 +339,7 @@ def serve(
     """
     from ..annotation.local_server import LocalServer, load_local_model
 
-    server = LocalServer(*load_local_model(model), port=port)
+    server = LocalServer(*load_local_model(model, dtype), port=port)
     typer.echo(f"{server.name} at {server.url}, until interrupted; requests need HF_HUB_OFFLINE unset")
     try:
         server.serve()
