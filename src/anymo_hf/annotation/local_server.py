@@ -58,7 +58,10 @@ def load_local_model(source: str | None = None, dtype: str = "float32") -> tuple
         folder, options = str(path.parent), {"gguf_file": path.name}
     logging.disable_progress_bar()
     tokenizer = AutoTokenizer.from_pretrained(folder, **options)
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=getattr(torch, dtype), **options).eval()
+    # a .gguf file is read in float32 whatever is asked for, so it is cast afterwards
+    model = (
+        AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **options).eval().to(getattr(torch, dtype))
+    )
     if not tokenizer.chat_template:
         raise OSError(f"{source}: no chat model, its tokenizer has no chat template; give another")
     return model, tokenizer, name
