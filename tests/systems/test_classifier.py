@@ -333,6 +333,13 @@ def test_bad_input_is_said_in_one_sentence(data, change, message):
         AnyMoClassifier(RELEASE, ("waist",)).fit(*change(*data))
 
 
+def test_a_window_that_cannot_be_read_is_named_by_its_own_number(fitted, data):
+    spoiled = np.concatenate([data[0]] * 3)
+    spoiled[101, 5] = np.nan
+    with pytest.raises(ValueError, match="window 101.*NaN"):
+        fitted.predict(spoiled)
+
+
 def test_an_array_of_unequal_windows_is_a_list_of_them(fitted, data):
     unequal = np.empty(2, dtype=object)
     unequal[:] = [data[0][0], data[0][1][:80]]

@@ -28,7 +28,7 @@ from sklearn.model_selection import GroupKFold, StratifiedKFold
 from ..atomic_write import replacing_folder
 from ..modeling.imu_signal import ACCELERATION_UNITS, ANGULAR_VELOCITY_UNITS, resolve_unit
 from ..refusals import parse_json
-from .labelled_windows import class_labels, people_numbers, six_channels
+from .labelled_windows import class_labels, people_numbers, six_channels, window_numbers
 from .random_trees import TREES, RandomTrees, grow_trees
 from .signal_statistics import invariant_columns, signal_statistics, slow_columns
 
@@ -459,7 +459,10 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         settings = self._recording()
         for start in range(0, len(windows), _BATCH):
             batch = windows[start : start + _BATCH]
-            imu, nodes, frames = processor.feature_extractor.prepare(batch, **settings)
+            try:
+                imu, nodes, frames = processor.feature_extractor.prepare(batch, **settings)
+            except ValueError as error:  # it counts within the batch
+                raise ValueError(window_numbers(str(error), start)) from error
             with torch.inference_mode():
                 out = processor.feature_extractor.stgcn(imu, nodes, frames)
                 mask = out.attention_mask[..., None].float()

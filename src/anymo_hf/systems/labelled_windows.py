@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,6 +46,11 @@ def class_labels(y: Sequence | None, count: int) -> np.ndarray:
         raise ValueError("y must be a list of labels, one a window, text or whole numbers, none missing")
     check_classification_targets(array)
     return array
+
+
+def window_numbers(error: str, start: int) -> str:
+    """An error about a recording of a batch, as one about a window of all, of which the batch's first is `start`."""
+    return re.sub(r"\brecording (\d+)", lambda found: f"window {start + int(found[1])}", error)
 
 
 def people_numbers(groups: Sequence | None, count: int) -> np.ndarray | None:
