@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import nn
 from tqdm import tqdm
 
+from ..freed_memory import keep_freed_memory
 from ..interruption import ending_in_words
 from ..modeling.body_segments import resolve_placement
 from ..modeling.imu_signal import resample
@@ -28,6 +29,7 @@ from ..training.corpus import MotionCorpus
 from .metrics import recognition_scores
 
 FRAMES = 300
+_MAPPED = 2**22  # bytes; a batch's terms are larger and go back to the system, or the heap grows by 25 MB a step
 VIEWS = ViewOptions(soft_attachment=0.5, wobble=0.7, belt=0.6, pocket=0.7)
 _WALKS = ("walking", "walking_slow", "walking_fast")
 _SITS, _STAIRS = ("sitting", "slouching"), ("stairs_up", "stairs_down")
@@ -192,6 +194,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args(words)
     tasks, placements = tasks_in(parser, arguments.data)
+    keep_freed_memory(_MAPPED)
     corpus = MotionCorpus(arguments.corpus)
     probe, names = train(corpus, sorted(set(placements.values())), arguments.steps, arguments.seed)
     shares = activity_shares(corpus, names)
