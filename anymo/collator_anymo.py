@@ -89,7 +89,9 @@ class AnyMoCollator:
             if text := next((value for value in classes if isinstance(value, str)), None):
                 raise ValueError(f"{name} {text!r} is text; give the number of the class, as in config.label2id")
             if None in classes:
-                raise ValueError(f"row {classes.index(None)} of the batch has {name} None; leave out rows without a class")
+                raise ValueError(
+                    f"row {classes.index(None)} of the batch has {name} None; leave out rows without a class"
+                )
             inputs["labels"] = torch.tensor(classes)  # classes, or for other problem types numbers and rows of them
         return inputs
 

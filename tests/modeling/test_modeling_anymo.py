@@ -251,13 +251,17 @@ def test_a_classifier_of_raw_windows_keeps_its_encoder_in_float32_and_reports_no
 ):
     said, handler = [], logging.Handler()
     handler.emit = lambda record: said.append(record.getMessage())
-    logging.getLogger("transformers").addHandler(handler)
+    logger = logging.getLogger("transformers")
+    level = logger.level
+    logger.setLevel(logging.WARNING)  # other tests may have silenced it
+    logger.addHandler(handler)
     try:
         model = AnyMoForSequenceClassification.from_pretrained(
             tiny_release, num_labels=2, classifier_input="imu", dtype=dtype
         )
     finally:
-        logging.getLogger("transformers").removeHandler(handler)
+        logger.removeHandler(handler)
+        logger.setLevel(level)
     assert "classifier.weight" in "".join(said)
     assert "imu_tokenizer." not in "".join(said)
     assert model.classifier.weight.dtype == dtype

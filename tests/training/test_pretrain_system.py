@@ -54,7 +54,7 @@ def settings(system, steps, **more):
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_each_has_one_settings_file_with_the_same_budget(path):
     found = load_settings(path, SystemSettings)
-    assert found.system == path.stem and (found.steps, found.batch_size) == (800, 32)
+    assert found.system == path.stem and (found.steps, found.batch_size) == (400, 32)
     assert {one.stem for one in CONFIGS.glob("*.yaml")} == set(retrained_systems())
 
 
