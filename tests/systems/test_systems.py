@@ -93,7 +93,11 @@ def test_networks_answer_on_a_gpu_as_on_a_processor(name, small_system):
     found = networks(system)
     if not found:
         pytest.skip(f"{name} has no network")
-    scores = [system.score(shown, LABELS) for device in ("cpu", "cuda") if [part.to(device) for part in found]]
+    scores = []
+    for device in ("cpu", "cuda"):
+        for part in found:
+            part.to(device)
+        scores.append(system.score(shown, LABELS))
     np.testing.assert_allclose(scores[1], scores[0], atol=1e-3, rtol=1e-3)
 
 

@@ -240,12 +240,16 @@ def labels_section(results: Sequence[ShiftResults]) -> str:
     rows = []
     for part in by_setup(results):
         for windows in (5, 0):
-            own = {(title, cell.shift): [] for title, cell in part.cells}
-            for title, cell in part.cells:
-                if cell.windows == windows:
-                    own[title, cell.shift].append(cell.accuracy)
             scores = [
-                " / ".join(f"{mean(found):.1f}" for shift in ("worn", "turned") if (found := own.get((title, shift))))
+                " / ".join(
+                    f"{mean(found):.1f}"
+                    for shift in ("worn", "turned")
+                    if (
+                        found := [
+                            c.accuracy for t, c in part.cells if (t, c.windows, c.shift) == (title, windows, shift)
+                        ]
+                    )
+                )
                 for title in _CLASSIFIERS
             ]
             if all(scores):
