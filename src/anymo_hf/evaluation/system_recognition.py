@@ -27,9 +27,7 @@ from .results_file import read_percent, refuse_others, results_path, write_perce
 
 # "label" is the bare label, with what a system puts before texts by itself; the template was fixed before any was scored
 WORDINGS = {"label": "{label}", "person": "a person is {label}"}
-SYNONYMS = (
-    "synonyms"  # a wording of its own: UniMTS's words for a class joined by spaces, where its bundle gave the windows
-)
+SYNONYMS = "synonyms"  # UniMTS's words for a class joined by spaces, where its bundle gave the windows
 FOLDER = "recognition"
 
 
