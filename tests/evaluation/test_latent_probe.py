@@ -10,11 +10,21 @@ import torch
 from support.dataset_files.two_people import WRITERS
 
 from anymo_hf.evaluation import motion_probe
-from anymo_hf.evaluation.latent_probe import LatentProbe, fit_probes, main
+from anymo_hf.evaluation.latent_probe import (
+    LatentProbe,
+    code_features,
+    embedding_features,
+    fit_probes,
+    latent_features,
+    main,
+)
 from anymo_hf.evaluation.motion_probe import FRAMES, VIEWS
 from anymo_hf.modeling.body_segments import resolve_placement
 from anymo_hf.modeling.configuration_anymo import AnyMoSTGCNConfig
+from anymo_hf.modeling.embedding import embed_recordings
+from anymo_hf.modeling.modeling_anymo import AnyMoModel
 from anymo_hf.modeling.modeling_stgcn import AnyMoSTGCNModel
+from anymo_hf.modeling.processing_anymo import AnyMoProcessor
 from anymo_hf.recordings.catalogue import read_windows
 from anymo_hf.simulation.surface import load_template
 from anymo_hf.simulation.views import sample_views
@@ -36,12 +46,27 @@ def test_features_are_mean_and_deviation_of_the_latents_of_that_segment():
     with torch.no_grad():
         latents = model(imu, worn).last_hidden_state.double().numpy()
     expected = np.concatenate([latents.mean(1), latents.std(1, ddof=1)], 1)
-    np.testing.assert_allclose(LatentProbe(model, waist).features(signals), expected, atol=1e-5)
+    np.testing.assert_allclose(latent_features(model)(signals, waist), expected, atol=1e-5)
+
+
+def test_codes_are_read_as_the_vectors_they_stand_for_and_embeddings_as_the_model_gives_them(tiny_release):
+    model, processor = AnyMoModel.from_pretrained(tiny_release).eval(), AnyMoProcessor.from_pretrained(tiny_release)
+    signals, waist = torch.randn(2, 60, 6, generator=torch.Generator().manual_seed(1)), resolve_placement("waist")
+    extractor = processor.feature_extractor
+    recordings = [{"waist": row.numpy()} for row in signals]
+    codes = np.array(extractor(recordings, sampling_rate=60.0)["imu_codes"]).reshape(2, -1, 2)
+    codes -= np.arange(2) * extractor.pqvae.config.codebook_size
+    books = extractor.pqvae.quantizer.embedding.double().numpy()
+    steps = np.concatenate([books[0][codes[..., 0]], books[1][codes[..., 1]]], -1)
+    expected = np.concatenate([steps.mean(1), steps.std(1, ddof=1)], 1)
+    np.testing.assert_allclose(code_features(extractor)(signals, waist), expected, atol=1e-5)
+    given = embed_recordings(model, processor, recordings, 60.0).numpy()
+    np.testing.assert_allclose(embedding_features(model, processor)(signals, waist), given, atol=1e-5)
 
 
 def test_windows_of_another_segment_are_refused():
     with pytest.raises(ValueError, match="learnt segment 0, the windows are of segment 6"):
-        LatentProbe(encoder(), 0)(torch.zeros(1, 40, 6), 6)
+        LatentProbe(latent_features(encoder()), 0)(torch.zeros(1, 40, 6), 6)
 
 
 def test_a_folder_without_any_set_is_refused(tmp_path, capsys):
@@ -54,13 +79,13 @@ def test_a_folder_without_any_set_is_refused(tmp_path, capsys):
 def test_a_probe_on_latents_tells_simulated_walking_from_sitting(tmp_path):
     build_corpus(tmp_path / "corpus", 4, 300, ["walking", "sitting"], workers=1, progress=False)
     corpus, waist = MotionCorpus(tmp_path / "corpus"), resolve_placement("waist")
-    probes, names = fit_probes(encoder(), corpus, [waist], 192, 0)
+    probes, names = fit_probes({"latents": latent_features(encoder())}, corpus, [waist], 192, 0)
     rows = np.arange(len(corpus))
     terms = corpus.read(rows, np.zeros(len(rows), dtype=int), FRAMES)
     signals = sample_views(terms, load_template(), torch.Generator().manual_seed(9), VIEWS, [waist])[:, :, 0]
     truth = np.array([names.index(corpus.clips[row].activity) for row in rows])
     assert names == ["sitting", "walking"]
-    assert (probes[waist](signals, waist).argmax(1).numpy() == truth).mean() > 0.9
+    assert (probes["latents"][waist](signals, waist).argmax(1).numpy() == truth).mean() > 0.9
 
 
 @pytest.mark.slow
@@ -73,6 +98,7 @@ def test_the_commands_judge_real_windows(command, tmp_path, capsys):
     words += ["--encoder", str(tmp_path / "encoder"), "--windows", "128"] if command is main else ["--steps", "4"]
     command(words)
     out = capsys.readouterr().out
+    assert out.startswith("latents, uci_hapt" if command is main else "uci_hapt")
     table = np.array(json.loads(re.sub(r"(?<=\d)\s+(?=\d)|(?<=\])\s+", ",", out[out.rindex("[[") :].strip())))
     labels = re.search(r"\((.*); rows are the truth", out)[1].split(", ")
     truth = Counter(str(window.label) for window in read_windows("uci_hapt", tmp_path / "uci_hapt"))

@@ -102,6 +102,8 @@ LIMITS = {
     **dict.fromkeys(("final_rate", "worn_share", "shortest_crop", "everyday_share"), (0, 1)),
     **dict.fromkeys(("multiple_choice_share", "augmented_share", "even_share"), (0, 1)),
     "candidates": (2,),
+    "num_codebooks": (1,),
+    "codebook_size": (2,),
     "sensors": (1, 17),
     "views_per_window": (2, 16),
     "seed": (0, 2**63 - 1),

@@ -23,6 +23,7 @@ class TableName(StrEnum):
     few_labels = "few-labels"
     ablations = "ablations"
     prompts = "prompts"
+    options = "options"
 
 
 class FigureName(StrEnum):

@@ -125,12 +125,12 @@ def train_variant(root: Path, corpus: Path, name: str, settings: dict[str, Stage
         full = dict(list(settings.items())[: len(shared)])
         _train(root / "full", corpus, full, accelerator)
     for stage in shared:
-        _link(root / name / stage, root / "full" / stage)
+        link_folder(root / name / stage, root / "full" / stage)
     return _train(root / name, corpus, settings, accelerator)
 
 
 def _train(folder: Path, corpus: Path, settings: dict[str, StageSettings], accelerator: Accelerator) -> dict:
-    _link(folder / "corpus", corpus)
+    link_folder(folder / "corpus", corpus)
     losses = {}
     for stage, values in settings.items():
         release = (folder / "anymo",) if stage == "contrastive" else ()
@@ -143,7 +143,8 @@ def _train(folder: Path, corpus: Path, settings: dict[str, StageSettings], accel
     return losses
 
 
-def _link(link: Path, target: Path) -> None:
+def link_folder(link: Path, target: Path) -> None:
+    """Makes `link` a relative link to the folder `target`; one that is there already is left, or set anew."""
     link.parent.mkdir(parents=True, exist_ok=True)
     if link.resolve() != target.resolve():
         link.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ from ..training.corpus import MotionCorpus
 from .metrics import recognition_scores
 
 FRAMES = 300
-_MAPPED = 2**22  # bytes; a batch's terms are larger and go back to the system, or the heap grows by 25 MB a step
+MAPPED = 2**22  # bytes; a batch's terms are larger and go back to the system, or the heap grows by 25 MB a step
 VIEWS = ViewOptions(soft_attachment=0.5, wobble=0.7, belt=0.6, pocket=0.7)
 _WALKS = ("walking", "walking_slow", "walking_fast")
 _SITS, _STAIRS = ("sitting", "slouching"), ("stairs_up", "stairs_down")
@@ -137,6 +138,28 @@ def fixed_length(window: ImuRecording) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(signal[:FRAMES])).float()
 
 
+@dataclass(frozen=True)
+class ProbeScores:
+    """A probe's answers on the real windows of one set.
+
+    Args:
+        dataset: name of the set.
+        accuracy, macro_f1: between 0 and 1.
+        labels: that were judged.
+        confusion: `(labels, labels)` counts; rows are the truth.
+    """
+
+    dataset: str
+    accuracy: float
+    macro_f1: float
+    labels: list[str]
+    confusion: np.ndarray
+
+    def __str__(self) -> str:
+        head = f"{self.dataset}: accuracy {100 * self.accuracy:.1f}, macro-F1 {100 * self.macro_f1:.1f}"
+        return head + f" ({', '.join(self.labels)}; rows are the truth)\n{self.confusion}"
+
+
 @torch.no_grad()
 def judge(
     probe: Callable[[torch.Tensor, int], torch.Tensor],
@@ -145,8 +168,8 @@ def judge(
     folder: str,
     placement: int,
     groups: Mapping[str, Sequence[str]],
-) -> str:
-    """One line of scores and the confusion matrix.
+) -> ProbeScores:
+    """Scores on the real windows of a set.
 
     `probe` turns windows `(batch, FRAMES, 6)` of a segment into logits `(batch, activities)`.
     A label's score is the sum over its activities, over their share of the corpus (`shares`, in the order of the probe's
@@ -164,8 +187,7 @@ def judge(
     result = recognition_scores(scores, truth)
     confusion = np.zeros((len(labels), len(labels)), dtype=int)
     np.add.at(confusion, (truth, scores.argmax(1)), 1)
-    head = f"{dataset}: accuracy {100 * result['accuracy']:.1f}, macro-F1 {100 * result['macro_f1']:.1f}"
-    return head + f" ({', '.join(labels)}; rows are the truth)\n{confusion}"
+    return ProbeScores(dataset, result["accuracy"], result["macro_f1"], labels, confusion)
 
 
 def activity_shares(corpus: MotionCorpus, names: Sequence[str]) -> dict[str, float]:
@@ -194,7 +216,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args(words)
     tasks, placements = tasks_in(parser, arguments.data)
-    keep_freed_memory(_MAPPED)
+    keep_freed_memory(MAPPED)
     corpus = MotionCorpus(arguments.corpus)
     probe, names = train(corpus, sorted(set(placements.values())), arguments.steps, arguments.seed)
     shares = activity_shares(corpus, names)

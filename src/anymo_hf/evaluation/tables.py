@@ -576,6 +576,25 @@ def _prompts(results: Path) -> list[Table]:
     return _variants(results, "prompts", "Text-side prompts (paper Table 10)", "Prompt")
 
 
+def _options(results: Path) -> list[Table]:
+    content = read_json(results / "stage_options.json")
+    if content is None or not content.get("variants"):
+        return []
+    sets = content["datasets"]
+    rows = []
+    for row in content["variants"].values():
+        scores = [
+            " / ".join(_cells([row["sets"][name][score] for score in ("accuracy", "macro_f1")], 2)) for name in sets
+        ]
+        rows.append((row["title"], str(row["steps"]), *_cells([row["mean"]], 1), *scores))
+    note = (
+        f"Accuracy / macro-F1 in percent of a linear probe, learnt from {content['windows']:,} simulated windows; "
+        f"{content['clips']:,} clips; stage 1 for {content['minutes']:g} minutes each, from nothing. Rows of codes are "
+        "of the encoder with both losses."
+    )
+    return [Table("Options of stages 1 and 2", ("Option", "Steps", "Mean accuracy", *sets), tuple(rows), note)]
+
+
 TABLES: dict[str, tuple[Callable[[Path], list[Table]], str]] = {
     "recognition": (_recognition, "anymo evaluate recognition --system NAME"),
     "retrieval": (_retrieval, "anymo evaluate retrieval"),
@@ -584,4 +603,5 @@ TABLES: dict[str, tuple[Callable[[Path], list[Table]], str]] = {
     "few-labels": (_few_labels, "anymo evaluate setup-shift"),
     "ablations": (_ablations, "make ablations-nano"),
     "prompts": (_prompts, "make ablations-nano"),
+    "options": (_options, "training/stage_options.py"),
 }

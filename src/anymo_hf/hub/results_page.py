@@ -213,6 +213,7 @@ SECTIONS: tuple[tuple[str, str, Callable[[dict[str, Any]], str] | None], ...] = 
     ("bench", "AnyMo Bench", None),
     ("ablations", "Ablations", None),
     ("prompts", "Text-side prompts", None),
+    ("options", "Options of stages 1 and 2", None),
     ("training", "Training of the release", _training),
     ("simulation_check", "The simulator beside real trackers", _trackers),
     ("derivatives", "Derivatives", _derivatives),

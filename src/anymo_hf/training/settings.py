@@ -18,6 +18,7 @@ from .setting_fields import check_settings, setting
 
 Settings = TypeVar("Settings", bound="StageSettings")
 _BATCHES = ("batch_size", "text_batch_size", "lm_batch_size")
+_CODEBOOKS = ("num_codebooks", "codebook_size")
 
 
 @dataclass
@@ -203,6 +204,20 @@ class TokenizerSettings(ViewSettings):
         True,
         "there, the words of a procedural activity's wider one count as neither right nor wrong (jogging: running)",
     )
+    num_codebooks: int | None = setting(
+        None, "books a latent is cut into, each a token of every step; null: the preset's", least=1
+    )
+    codebook_size: int | None = setting(None, "codes of a book; null: the preset's", least=2)
+
+    def codebooks(self) -> dict[str, int]:
+        """The arguments of `AnyMoPQVAEConfig` that are set in place of the preset's."""
+        return {name: value for name in _CODEBOOKS if (value := getattr(self, name)) is not None}
+
+    def _learned_from(self) -> dict[str, Any]:
+        values = super()._learned_from()
+        for name in set(_CODEBOOKS) - set(self.codebooks()):  # runs from before there were these go on
+            del values[name]
+        return values
 
 
 @dataclass

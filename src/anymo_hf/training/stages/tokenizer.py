@@ -75,7 +75,8 @@ def train_tokenizer(settings: TokenizerSettings, root: str | Path, accelerator: 
 
 def _start_model(settings: TokenizerSettings, views: dict[str, np.ndarray], device: torch.device) -> AnyMoPQVAEModel:
     """From `start_from`, or new with codebooks of projected latents."""
-    config = AnyMoPQVAEConfig.from_preset(settings.preset, input_dim=views["latents"].shape[-1])
+    width = views["latents"].shape[-1]
+    config = AnyMoPQVAEConfig.from_preset(settings.preset, input_dim=width, **settings.codebooks())
     if settings.start_from:
         model = AnyMoFeatureExtractor.from_pretrained(settings.start_from).pqvae
         same_shape(model, config, settings.start_from)
