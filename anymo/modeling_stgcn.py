@@ -25,7 +25,7 @@ from .attention import Attention
 from .body_segments import spatial_partitions
 from .configuration_anymo import AnyMoSTGCNConfig
 from .graph_mixing import Edges, MixedNeighbours, edges_of
-from .signal_branch import SignalBranch
+from .signal_branch import SignalBranch, SignalMember
 from .stgcn_inference import encode, suits
 from .strict_loading import StrictLoadingMixin
 
@@ -274,7 +274,7 @@ class AnyMoSTGCNPreTrainedModel(StrictLoadingMixin, PreTrainedModel):
             init.zeros_(module.mask_token)
             for importance in module.edge_importance:
                 init.ones_(importance)
-        elif isinstance(module, SignalBranch):
+        elif isinstance(module, SignalMember):
             init.zeros_(module.segments)
         elif isinstance(module, LatentPredictor):
             init.normal_(module.pos_embed, std=0.02)

@@ -17,9 +17,10 @@ def encoder(**changes):
     with torch.no_grad():
         for parameter in model.signal_branch.parameters():
             parameter.add_(0.2 * torch.randn_like(parameter))
-        for norm in (model.signal_branch.input_norm, *model.signal_branch.norms):
-            norm.running_mean.normal_()
-            norm.running_var.uniform_(0.5, 2.0)
+        for member in model.signal_branch.members:
+            for norm in (member.input_norm, *member.norms):
+                norm.running_mean.normal_()
+                norm.running_var.uniform_(0.5, 2.0)
     return model
 
 
@@ -64,6 +65,22 @@ def test_latents_are_those_of_the_graph_and_then_the_mean_of_what_each_worn_sens
         np.testing.assert_allclose(latents[row, :, 48:].detach(), np.mean(sensors, 0), atol=2e-5)
 
 
+def test_members_stand_side_by_side():
+    model = encoder(signal_members=3)
+    imu, worn = windows()
+    latents = model(imu, worn).last_hidden_state
+    assert model.config.latent_dim == 48 + 3 * 8 and latents.shape == (3, 11, 72)
+    for number, member in enumerate(model.signal_branch.members):
+        part = latents[2, :, 48 + 8 * number : 56 + 8 * number].detach()
+        sensors = [by_hand(member, imu[2, :, n], n) for n in worn[2].nonzero().flatten().tolist()]
+        np.testing.assert_allclose(part, np.mean(sensors, 0), atol=2e-5)
+
+
+def test_no_member_is_refused():
+    with pytest.raises(ValueError, match="signal_members must be at least 1, got 0"):
+        AnyMoSTGCNConfig(signal_channels=CHANNELS, signal_members=0)
+
+
 def test_all_sensors_count_where_no_mask_is_given():
     model = encoder()
     imu, _ = windows()
@@ -93,8 +110,9 @@ def test_what_hidden_sensors_read_changes_nothing():
     torch.testing.assert_close(model(other, worn).last_hidden_state, model(imu, worn).last_hidden_state)
 
 
-def test_a_program_of_fixed_shapes_gives_the_same():
-    model = encoder()
+@pytest.mark.parametrize("members", [1, 3])
+def test_a_program_of_fixed_shapes_gives_the_same(members):
+    model = encoder(signal_members=members)
     imu, worn = windows()
     real = torch.arange(41) < torch.tensor([[41], [30], [17]])
     with torch.no_grad():
@@ -105,7 +123,7 @@ def test_a_program_of_fixed_shapes_gives_the_same():
 
 def test_pre_training_reaches_the_branch_and_it_is_saved(tmp_path):
     torch.manual_seed(0)
-    model = AnyMoSTGCNForPreTraining(AnyMoSTGCNConfig.from_preset("nano", signal_channels=CHANNELS))
+    model = AnyMoSTGCNForPreTraining(AnyMoSTGCNConfig.from_preset("nano", signal_channels=CHANNELS, signal_members=2))
     imu, worn = windows(4, 33)
     model(imu, imu.flip(0), worn, worn.flip(0)).loss.backward()
     gradients = {name: p.grad for name, p in model.encoder.signal_branch.named_parameters()}

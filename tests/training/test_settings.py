@@ -104,6 +104,7 @@ LIMITS = {
     "candidates": (2,),
     "num_codebooks": (1,),
     "codebook_size": (2,),
+    "members": (1, 16),
     "sensors": (1, 17),
     "views_per_window": (2, 16),
     "seed": (0, 2**63 - 1),

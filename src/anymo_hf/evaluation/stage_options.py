@@ -113,7 +113,7 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> dict:
         "datasets": list(tasks),
         "recipe": {name: item.fingerprint() for name, item in settings.items()},
     }
-    content = read_results(results, common)
+    content = {**common, "variants": read_results(results, common)["variants"]}
     accelerator = Accelerator(mixed_precision=settings["masked"].mixed_precision)
     for name in (name for name in OPTIONS if name in (arguments.only or OPTIONS)):
         print(f"== {name}: {OPTIONS[name].title}", flush=True)

@@ -117,6 +117,7 @@ class AnyMoSTGCNConfig(_ConfigWithCode):
         graph: of the body's adjacency, "depth" or "official" (see `body_segments.spatial_partitions`).
         signal_channels: width of each layer of a branch of plain convolutions over the worn sensors' own signals, whose
             latents stand beside the graph's (`signal_branch.py`); none in the paper.
+        signal_members: of that branch, each with the width and latents of its own.
     """
 
     model_type = "anymo_stgcn"
@@ -138,6 +139,7 @@ class AnyMoSTGCNConfig(_ConfigWithCode):
         max_visible: int = 5,
         graph: str = "depth",
         signal_channels: list[int] | None = None,
+        signal_members: int = 1,
         **kwargs,
     ):
         self.num_nodes = num_nodes
@@ -155,6 +157,9 @@ class AnyMoSTGCNConfig(_ConfigWithCode):
         self.max_visible = max_visible
         self.graph = graph
         self.signal_channels = list(signal_channels or [])
+        self.signal_members = signal_members
+        if signal_members < 1:
+            raise ValueError(f"signal_members must be at least 1, got {signal_members}")
         if graph not in GRAPHS:
             raise ValueError(f"graph must be one of {', '.join(GRAPHS)}, got {graph!r}")
         if len(self.channels) != len(self.strides):
@@ -175,7 +180,7 @@ class AnyMoSTGCNConfig(_ConfigWithCode):
     @property
     def latent_dim(self) -> int:
         """Width of the latents: of the graph's, and of the signal branch's where there is one."""
-        return self.channels[-1] + (self.signal_channels[-1] if self.signal_channels else 0)
+        return self.channels[-1] + (self.signal_members * self.signal_channels[-1] if self.signal_channels else 0)
 
     @classmethod
     def from_preset(cls, name: str, **kwargs) -> AnyMoSTGCNConfig:

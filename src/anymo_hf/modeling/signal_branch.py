@@ -17,8 +17,8 @@ from .configuration_anymo import AnyMoSTGCNConfig, halving_strides
 KERNEL = 9  # frames, as the graph's temporal convolutions have
 
 
-class SignalBranch(nn.Module):
-    """Convolution, batch norm and ReLU per layer over each worn sensor, then the mean over them.
+class SignalMember(nn.Module):
+    """Convolution, batch norm and ReLU per layer over a worn sensor.
 
     Args:
         config: its `signal_channels` are the widths. The first layer adds a learned vector of the segment.
@@ -36,10 +36,50 @@ class SignalBranch(nn.Module):
         self.norms = nn.ModuleList(nn.BatchNorm1d(width) for width in channels)
         self.segments = nn.Parameter(torch.zeros(config.num_nodes, channels[0]))
 
+    def states(self, x: torch.Tensor, segment: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        """What this member says of sensors, `(rows, channels[-1], ceil(frames / stride))`.
+
+        Args:
+            x: `(rows, frames, in_channels)`.
+            segment: `(rows,)` index of the one that each sits on.
+            mask: `(rows, frames)` 1 on real frames; None for all.
+        """
+        x = self.input_norm(x.mT)
+        place: torch.Tensor | None = self.segments[segment]
+        for convolution, norm, stride in zip(self.convolutions, self.norms, self.strides, strict=True):
+            if mask is not None:
+                x = x * mask[:, None]  # padding must look like the zeros past the end of a shorter window
+            x = convolution(x)
+            if place is not None:  # in the first layer
+                x, place = x + place[:, :, None], None
+            x = F.relu(norm(x))
+            if mask is not None:
+                mask = mask[:, ::stride]
+        return x if mask is None else x * mask[:, None]
+
+
+class SignalBranch(SignalMember):
+    """What every member says of each worn sensor, side by side, then the mean over the sensors.
+
+    A member starts and learns on its own, so that what one misses by chance another has; a branch of one is that member.
+
+    Args:
+        config: `signal_members` of its `signal_channels`.
+    """
+
+    def __init__(self, config: AnyMoSTGCNConfig):
+        super().__init__(config)
+        self.further = nn.ModuleList(SignalMember(config) for _ in range(config.signal_members - 1))
+
+    @property
+    def members(self) -> list[SignalMember]:
+        """All of them, this one first."""
+        return [self, *(member for member in self.further if isinstance(member, SignalMember))]
+
     def forward(
         self, imu: torch.Tensor, node_mask: torch.Tensor | None = None, frame_mask: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Latents `(batch, ceil(frames / stride), channels[-1])`, 0 at padding.
+        """Latents `(batch, ceil(frames / stride), signal_members * channels[-1])`, 0 at padding.
 
         Args:
             imu: `(batch, frames, nodes, in_channels)`, m/s^2 and rad/s at 60 Hz, finite in the padding.
@@ -65,22 +105,5 @@ class SignalBranch(nn.Module):
         return (total / node_mask.sum(1)[:, None, None]).mT
 
     def sensors(self, x: torch.Tensor, segment: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-        """Each sensor by itself, `(rows, channels[-1], ceil(frames / stride))`.
-
-        Args:
-            x: `(rows, frames, in_channels)`.
-            segment: `(rows,)` index of the one that each sits on.
-            mask: `(rows, frames)` 1 on real frames; None for all.
-        """
-        x = self.input_norm(x.mT)
-        place: torch.Tensor | None = self.segments[segment]
-        for convolution, norm, stride in zip(self.convolutions, self.norms, self.strides, strict=True):
-            if mask is not None:
-                x = x * mask[:, None]  # padding must look like the zeros past the end of a shorter window
-            x = convolution(x)
-            if place is not None:  # in the first layer
-                x, place = x + place[:, :, None], None
-            x = F.relu(norm(x))
-            if mask is not None:
-                mask = mask[:, ::stride]
-        return x if mask is None else x * mask[:, None]
+        """Each sensor by itself, `(rows, signal_members * channels[-1], ceil(frames / stride))`; arguments of `states`."""
+        return torch.cat([member.states(x, segment, mask) for member in self.members], 1)

@@ -177,10 +177,20 @@ class SignalSettings(SimulationSettings):
         True, "the words of a procedural activity's wider one count as neither right nor wrong (jogging: running)"
     )
 
+    members: int = setting(
+        1, "of the branch, each with a start and a head of its own; their latents stand side by side", least=1, most=16
+    )
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.channels:
             raise ValueError("channels must hold at least one width, such as [32, 64, 96, 48]")
+
+    def _learned_from(self) -> dict[str, Any]:
+        values = super()._learned_from()
+        if self.members == 1:  # runs from before there were more go on
+            del values["members"]
+        return values
 
 
 @dataclass

@@ -61,7 +61,7 @@ def test_a_second_run_trains_nothing(root, trained, accelerator):
 def test_a_stopped_run_goes_on_as_if_it_had_not(
     root, trained, accelerator, tmp_path, monkeypatch, put_activity_vectors
 ):
-    other, whole = tmp_path / "run", SignalTraining.loss
+    other, whole = tmp_path / "run", SignalTraining.losses
     for part in ("corpus", "encoder"):
         shutil.copytree(root / part, other / part)
     put_activity_vectors(other, ["signal"])
@@ -73,7 +73,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not(
             raise KeyboardInterrupt
         return whole(self, rng)
 
-    monkeypatch.setattr(SignalTraining, "loss", stops)
+    monkeypatch.setattr(SignalTraining, "losses", stops)
     with pytest.raises(KeyboardInterrupt):
         train_signal(replace(SIGNAL, checkpoint_every=1), other, accelerator)
     assert not (other / "signal" / "model").exists()
@@ -100,22 +100,56 @@ def test_the_tokenizer_reads_both_and_gives_codes(root, trained):
 
 def test_it_learns_to_tell_activities_apart(root, accelerator):
     torch.manual_seed(0)
-    settings = replace(SIGNAL, batch_size=16, even_share=1.0)
+    settings = replace(SIGNAL, batch_size=16, even_share=1.0, members=2)
     training = SignalTraining(
         settings, MotionCorpus(root / "corpus"), root / "encoder" / "model", root / "signal", accelerator
     )
     for number, texts in enumerate(training.words.phrases):  # words of an activity in a direction of their own
-        training.contrast.vectors[texts] = torch.eye(training.contrast.vectors.shape[1])[number]
+        for contrast in training.contrasts:
+            contrast.vectors[texts] = torch.eye(contrast.vectors.shape[1])[number]
     optimizer = torch.optim.Adam([p for p in training.parameters() if p.requires_grad], 0.01)
     losses = []
     for step in range(40):
-        loss = training.loss(np.random.default_rng(step))
+        found = training.losses(np.random.default_rng(step))
         optimizer.zero_grad()
-        loss.backward()
+        found.sum().backward()
         optimizer.step()
-        losses.append(loss.item())
-    assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:3])
+        losses.append(found.tolist())
+    assert (np.mean(losses[-5:], 0) < 0.5 * np.mean(losses[:3], 0)).all() and len(losses[0]) == 2
     assert all(parameter.grad is None for parameter in training.encoder.st_gcn_networks.parameters())
+
+
+def test_members_start_apart_learn_apart_and_spread_alike(root, trained, accelerator, tmp_path, put_activity_vectors):
+    for part in ("corpus", "encoder"):
+        shutil.copytree(root / part, tmp_path / part)
+    put_activity_vectors(tmp_path, ["signal"])
+    train_signal(replace(SIGNAL, members=3), tmp_path, accelerator)
+    model = AnyMoSTGCNModel.from_pretrained(tmp_path / "signal" / "model").eval()
+    assert model.config.signal_members == 3 and model.config.latent_dim == 48 + 3 * 12
+    first, *others = (member.convolutions[0].weight for member in model.signal_branch.members)
+    assert all(not torch.allclose(first, other, atol=1e-3) for other in others)
+    training = SignalTraining(
+        replace(SIGNAL, members=2),
+        MotionCorpus(root / "corpus"),
+        root / "encoder" / "model",
+        root / "signal",
+        accelerator,
+    )
+    losses = training.losses(np.random.default_rng(0))
+    segments = [member.segments for member in training.branch.members]
+    for number, loss in enumerate(losses):  # the loss of a member moves no other
+        gradients = torch.autograd.grad(loss, segments, retain_graph=True)
+        assert [bool(gradient.any()) for gradient in gradients] == [n == number for n in range(2)]
+    training.match_spread()
+    rng = np.random.default_rng(1)
+    signals = torch.zeros(64, 32, 23, 6)
+    signals[:, :, 6] = training.views(rng.choice(training.rows, 64), [6], rng)[:, :32, 0]
+    worn = torch.zeros(64, 23, dtype=torch.bool)
+    worn[:, 6] = True
+    with torch.no_grad():
+        latents = training.encoder(signals, worn).last_hidden_state.flatten(0, 1)
+    graph, *parts = (part.std(0).mean() for part in latents.split([48, 12, 12], 1))
+    assert all(0.3 < part / graph < 3 for part in parts)
 
 
 def test_quantized_vectors_get_the_gradient_of_activities(root, trained, accelerator):

@@ -58,9 +58,9 @@ def train_signal(settings: SignalSettings, root: str | Path, accelerator: Accele
         synchronize_norms(training)
 
     def step(number: int, shared: np.random.Generator) -> dict[str, torch.Tensor]:
-        loss = training.loss(shared)
-        accelerator.backward(loss)
-        return {"loss": loss.detach()}
+        losses = training.losses(shared)
+        accelerator.backward(losses.sum())
+        return {"loss": losses.detach().mean()}
 
     metrics = run_steps("signal", training, step, settings, folder, fingerprint, accelerator)
     training.match_spread()
@@ -93,7 +93,9 @@ class SignalTraining(nn.Module):
         super().__init__()
         graph = AnyMoSTGCNModel.from_pretrained(source)
         same_shape(graph, AnyMoSTGCNConfig.from_preset(settings.preset, graph=graph.config.graph), str(source))
-        config = AnyMoSTGCNConfig.from_dict(graph.config.to_dict() | {"signal_channels": settings.channels})
+        config = AnyMoSTGCNConfig.from_dict(
+            graph.config.to_dict() | {"signal_channels": settings.channels, "signal_members": settings.members}
+        )
         self.encoder = AnyMoSTGCNModel(config)
         lacking, unknown = self.encoder.load_state_dict(graph.state_dict(), strict=False)
         assert not unknown and all(name.startswith("signal_branch.") for name in lacking)
@@ -105,7 +107,9 @@ class SignalTraining(nn.Module):
         self.rows = np.flatnonzero(self.words.activity >= 0)
         self.of_activity = [np.flatnonzero(self.words.activity == number) for number in range(len(self.words.names))]
         width = settings.channels[-1]
-        self.contrast = ActivityContrast(self.words, width, settings.temperature, cache, accelerator)
+        self.contrasts = nn.ModuleList(
+            ActivityContrast(self.words, width, settings.temperature, cache, accelerator) for _ in self.branch.members
+        )
         self.template, self.options = load_template(), check_views(settings.views)
 
     def draw_clips(self, rng: np.random.Generator) -> np.ndarray:
@@ -128,19 +132,24 @@ class SignalTraining(nn.Module):
         own = local_part(range(len(clips)), self.accelerator)
         return batch_views(batch, own, self.corpus, self.template, self.options, device, segments)[0]
 
-    def loss(self, rng: np.random.Generator) -> torch.Tensor:
-        """Cross-entropy against a phrase of every activity, of single sensors and of pairs of them."""
+    def losses(self, rng: np.random.Generator) -> torch.Tensor:
+        """Cross-entropies `(members,)` against a phrase of every activity, of single sensors and of pairs of them."""
         clips, segments = self.draw_clips(rng), draw_segments(rng, self.settings.sensors)
         views = self.views(clips, segments, rng)
         own = np.asarray(local_part(clips, self.accelerator))
+        drawn = rng.bit_generator.state
+        losses = []
         with self.accelerator.autocast():
             worn = torch.tensor(segments, device=views.device).repeat_interleave(len(own))
-            states = self.branch.sensors(views.permute(2, 0, 1, 3).flatten(0, 1), worn, None)
-            states = states.unflatten(0, (len(segments), len(own)))
-            half = len(segments) // 2
-            pairs = (states[:half] + states[half : 2 * half]) / 2
-            states = torch.cat([states, pairs])
-            return self.contrast(states.flatten(0, 1).mT, None, np.tile(own, len(states)), rng)
+            for member, contrast in zip(self.branch.members, self.contrasts, strict=True):
+                states = member.states(views.permute(2, 0, 1, 3).flatten(0, 1), worn, None)
+                states = states.unflatten(0, (len(segments), len(own)))
+                half = len(segments) // 2
+                pairs = (states[:half] + states[half : 2 * half]) / 2
+                states = torch.cat([states, pairs])
+                rng.bit_generator.state = drawn  # every member learns from the same phrases
+                losses.append(contrast(states.flatten(0, 1).mT, None, np.tile(own, len(states)), rng))
+        return torch.stack(losses)
 
     @torch.no_grad()
     def match_spread(self) -> None:
@@ -156,8 +165,11 @@ class SignalTraining(nn.Module):
         for row in range(len(worn)):
             worn[row, draw_segments(rng, 1)] = True
         latents = self.encoder(signals, worn).last_hidden_state.flatten(0, 1)
-        graph, branch = latents.split([self.encoder.config.channels[-1], self.settings.channels[-1]], 1)
-        norm = self.branch.norms[-1]
-        scale = graph.std(0).mean() / branch.std(0).mean().clamp_min(1e-6)
-        norm.weight.mul_(scale)  # a ReLU follows, so scaling both scales what it gives
-        norm.bias.mul_(scale)
+        graph, *parts = latents.split(
+            [self.encoder.config.channels[-1], *[self.settings.channels[-1]] * len(self.contrasts)], 1
+        )
+        for member, part in zip(self.branch.members, parts, strict=True):
+            norm = member.norms[-1]
+            scale = graph.std(0).mean() / part.std(0).mean().clamp_min(1e-6)
+            norm.weight.mul_(scale)  # a ReLU follows, so scaling both scales what it gives
+            norm.bias.mul_(scale)
