@@ -41,7 +41,8 @@ def test_options_are_trained_judged_kept_and_shown(tmp_path, capsys, monkeypatch
     with pytest.raises(SystemExit):
         main(tmp_path / "configs", [*words, "books_4_512"])
     assert "books_4_512 needs the encoder of both" in capsys.readouterr().err
-    main(tmp_path / "configs", [*words, "masked", "books_4_512", "both"])
+    main(tmp_path / "configs", [*words, "books_4_512", "both"])
+    main(tmp_path / "configs", [*words, "masked"])
     capsys.readouterr()
     saved = json.loads((tmp_path / "stage_options.json").read_text())
     assert list(saved["variants"]) == ["masked", "both", "books_4_512"]

@@ -48,6 +48,7 @@ class TokenizerOption:
 _BOTH = {"added_losses": {"activity": 1.0, "semantic": 1.0}}
 BEFORE_CODES = "both"
 OPTIONS: dict[str, EncoderOption | TokenizerOption] = {
+    "untrained": EncoderOption("nothing (a single step)", {"steps": 1}),
     "masked": EncoderOption("Eq. 3 alone, as in the paper"),
     "semantic": EncoderOption("and `semantic: 1`", {"added_losses": {"semantic": 1.0}}),
     "activity": EncoderOption("and `activity: 1`", {"added_losses": {"activity": 1.0}}),
@@ -111,7 +112,6 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> dict:
         "minutes": settings["masked"].max_minutes,
         "windows": arguments.windows,
         "datasets": list(tasks),
-        "recipe": {name: item.fingerprint() for name, item in settings.items()},
     }
     content = {**common, "variants": read_results(results, common)["variants"]}
     accelerator = Accelerator(mixed_precision=settings["masked"].mixed_precision)
@@ -130,11 +130,13 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> dict:
         )["probe"]
         content["variants"][name] = {
             "title": OPTIONS[name].title,
+            "recipe": settings[name].fingerprint(),
             "steps": metrics["steps"],
             "weights_sha256": found,
             "mean": mean(100 * row.accuracy for row in scores),
             "sets": {row.dataset: {"accuracy": 100 * row.accuracy, "macro_f1": 100 * row.macro_f1} for row in scores},
         }
+        content["variants"] = {key: content["variants"][key] for key in OPTIONS if key in content["variants"]}
         write_json(results, content)
         print(*scores, f"{name} is done; {results}", sep="\n", flush=True)
     return content
