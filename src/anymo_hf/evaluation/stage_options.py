@@ -130,7 +130,6 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> dict:
         )["probe"]
         content["variants"][name] = {
             "title": OPTIONS[name].title,
-            "recipe": settings[name].fingerprint(),
             "steps": metrics["steps"],
             "weights_sha256": found,
             "mean": mean(100 * row.accuracy for row in scores),
