@@ -53,7 +53,9 @@ def test_options_are_trained_judged_kept_and_shown(tmp_path, capsys, monkeypatch
     capsys.readouterr()
     saved = json.loads((tmp_path / "stage_options.json").read_text())
     assert list(saved["variants"]) == ["masked", "both", "books_4_512"]
-    pqvae = AnyMoFeatureExtractor.from_pretrained(tmp_path / "runs/books_4_512/tokenizer/feature_extractor").pqvae
+    pqvae = AnyMoFeatureExtractor.from_pretrained(
+        tmp_path / "runs/6_minutes/books_4_512/tokenizer/feature_extractor"
+    ).pqvae
     assert tuple(pqvae.quantizer.embedding.shape[:2]) == (4, 512)
     (table,) = make_tables("options", tmp_path)
     assert [row[0] for row in table.rows] == [OPTIONS[name].title for name in saved["variants"]]

@@ -111,9 +111,11 @@ def run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> dict:
         "clips": len(corpus),
         "minutes": settings["masked"].max_minutes,
         "windows": arguments.windows,
+        "seed": arguments.seed,
         "datasets": list(tasks),
     }
     content = {**common, "variants": read_results(results, common)["variants"]}
+    root = root / f"{common['minutes']:g}_minutes"  # a run of other minutes is no part of this one
     accelerator = Accelerator(mixed_precision=settings["masked"].mixed_precision)
     for name in (name for name in OPTIONS if name in (arguments.only or OPTIONS)):
         print(f"== {name}: {OPTIONS[name].title}", flush=True)
