@@ -1,12 +1,15 @@
 """A language model with more words: what it knew stays, and a new word starts as the mean of its pieces."""
 
+import copy
+
 import pytest
 import torch
 
 from anymo_hf.modeling.configuration_anymo import AnyMoConfig
 from anymo_hf.modeling.modeling_anymo import AnyMoForConditionalGeneration
 from anymo_hf.modeling.tokenization_anymo import AnyMoTokenizer
-from anymo_hf.training.language_model import text_vocabulary, with_words_of
+from anymo_hf.training.language_model import prepare_model, text_vocabulary, with_words_of
+from anymo_hf.training.settings import ContrastiveSettings
 
 TEXTS = ["walking slowly down the stairs", "sitting at a desk", "walking", "grün gestrichene Wände"] * 3
 CODES = 8
@@ -70,3 +73,13 @@ def test_the_config_knows_the_new_ids(model, old, new):
 def test_another_number_of_codes_is_refused(model, old):
     with pytest.raises(ValueError, match="the new tokenizer has 9 motion codes, the model's has 8"):
         with_words_of(model, old, AnyMoTokenizer.train_from_texts(TEXTS, 300, 9))
+
+
+@pytest.mark.parametrize(("precision", "form"), [("no", "sdpa"), ("bf16", "eager")])
+def test_bf16_on_a_cpu_attends_in_the_form_that_is_faster_backwards(model, accelerator, monkeypatch, precision, form):
+    monkeypatch.setattr(type(accelerator), "mixed_precision", property(lambda self: precision))
+    ids = torch.arange(CODES)[None] + model.config.imu_token_offset
+    before = model.get_imu_features(ids).pooler_output
+    ready, _ = prepare_model(copy.deepcopy(model), ContrastiveSettings(), accelerator)
+    assert ready.config.text_config._attn_implementation == form
+    torch.testing.assert_close(ready.get_imu_features(ids).pooler_output, before)
