@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -187,6 +188,20 @@ def test_every_table_of_the_repository_can_be_made_and_written(results, tmp_path
         assert f"**{made[0].title}**" in markdown
         assert latex.count(r"\begin{tabular}") == sum(-(-len(table.rows) // 30) for table in made)
     assert not [path for path in (tmp_path / "out").iterdir() if path.suffix not in (".md", ".csv", ".tex")]
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex; Debian has it in texlive-latex-recommended")
+def test_latex_of_all_tables_of_the_repository_compiles_in_one_paper(results, tmp_path):
+    names = [name for name in tables.TABLES if name != "bench" or (results / "bench").is_dir()]
+    for name in names:
+        tables.write_tables(name, results, tmp_path)
+    inputs = "\n".join(rf"\input{{{name}.tex}}" for name in names)
+    paper = rf"\documentclass{{article}}{tables._LATEX_PACKAGES}\begin{{document}}{inputs}\end{{document}}"
+    (tmp_path / "paper.latex").write_text(paper, encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.latex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace")
+    assert done.returncode == 0 and (tmp_path / "paper.pdf").is_file(), done.stdout[-2000:]
+    assert "Overfull \\hbox" not in done.stdout and "Missing character" not in done.stdout
 
 
 def test_latex_escapes_what_latex_reads():
