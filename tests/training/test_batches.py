@@ -1,12 +1,14 @@
 """What is drawn for a batch of the language stages."""
 
+import warnings
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from anymo_hf.simulation.archive.clips import Clip
-from anymo_hf.training.batches import ActivityBatches, draw_instructions, draw_narration
+from anymo_hf.training.batches import ActivityBatches, draw_instructions, draw_narration, teacher_texts
 from anymo_hf.training.coded_views import CodedViews
 from anymo_hf.training.collators import LabelPhrases
 from anymo_hf.training.settings import ContrastiveSettings
@@ -32,6 +34,19 @@ def test_batches_are_as_varied_as_they_can_be():
         assert set(names[:3]) == {"a", "b", "c"} and len(set(names[3:])) == 2
         drawn |= set(rows.tolist())
     assert drawn == {row for row in range(len(views.length)) if clips[views.clip[row]].activity in ("a", "b", "c")}
+
+
+def test_a_teacher_with_under_half_of_its_texts_is_told_where_to_put_more():
+    corpus = SimpleNamespace(clips=views_of(["knock", "clap"])[1])
+    texts = [f"someone claps {number} times" for number in range(20)]
+    with pytest.warns(
+        UserWarning, match=r"^teacher_texts asks for 60,000 texts, and there are 2\d; .*texts.txt of the run"
+    ):
+        whole = teacher_texts(texts, corpus, 60_000, 0)
+    assert set(texts) <= set(whole)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(teacher_texts(texts, corpus, 20, 0)) == 20
 
 
 def test_a_share_of_the_batch_is_everyday():

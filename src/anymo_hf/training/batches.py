@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -29,9 +30,15 @@ def stage_texts(root: Path, corpus: MotionCorpus) -> list[str]:
 
 
 def teacher_texts(texts: list[str], corpus: MotionCorpus, count: int, seed: int) -> list[str]:
-    """All label phrases, filled up to `count` with other texts."""
+    """All label phrases, filled up to `count` with other texts; a warning says where there are under half as many."""
     labels = corpus_texts([replace(clip, narrations=()) for clip in corpus.clips])
     rest = sorted(set(texts) - set(labels))
+    if 2 * (len(labels) + len(rest)) < count:
+        warnings.warn(
+            f"teacher_texts asks for {count:,} texts, and there are {len(labels) + len(rest):,}; put more, one a line, into "
+            f"{TEXTS} of the run (python training/action_texts.py writes some)",
+            stacklevel=2,
+        )
     order = np.random.default_rng(seed).permutation(len(rest))
     return labels + [rest[int(index)] for index in order[: max(0, count - len(labels))]]
 
