@@ -278,6 +278,8 @@ def test_a_branch_beside_the_graph_is_named_where_there_is_one(root):
     assert "and, beside it and not in the paper, plain convolutions over each worn sensor's" in " ".join(
         card(root)[1].split()
     )
+    write(root / "anymo/imu_tokenizer/config.json", {"stgcn_config": {"signal_channels": [8, 16], "signal_members": 3}})
+    assert "in the paper, 3 branches of plain convolutions over each worn sensor's" in " ".join(card(root)[1].split())
 
 
 def test_other_sentences_are_counted(root):

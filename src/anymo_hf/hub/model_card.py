@@ -403,9 +403,12 @@ def _encoder(folder: Path) -> str:
     graph = "A graph encoder over 23 body segments"
     path = folder / "imu_tokenizer" / "config.json"
     config = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    if not config.get("stgcn_config", {}).get("signal_channels"):
+    encoder = config.get("stgcn_config", {})
+    if not encoder.get("signal_channels"):
         return f"{graph} turns"
-    return f"{graph} and, beside it and not in the paper, plain convolutions over each worn sensor's signal turn"
+    members = encoder.get("signal_members", 1)
+    branches = f"{members} branches of plain convolutions" if members > 1 else "plain convolutions"
+    return f"{graph} and, beside it and not in the paper, {branches} over each worn sensor's signal turn"
 
 
 def _parameters(folder: Path) -> str:
