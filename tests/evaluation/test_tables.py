@@ -190,6 +190,20 @@ def test_every_table_of_the_repository_can_be_made_and_written(results, tmp_path
     assert not [path for path in (tmp_path / "out").iterdir() if path.suffix not in (".md", ".csv", ".tex")]
 
 
+def test_classifiers_of_an_earlier_release_are_named_in_the_note(results):
+    folder = results / "setup_shift"
+    for name in ("anymo_full", "anymo_robust", "anymo_linear"):
+        content = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+        content["weights"] = "old" if name == "anymo_full" else "new"
+        (folder / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
+    (folder / "anymo_full_robust.json").unlink(missing_ok=True)
+    notes = [table.note for table in tables.make_tables("few-labels", results) if "turned: one random" in table.note]
+    assert notes[0].endswith(" AnyMo, full: with the weights of an EARLIER release.")
+    for name in ("anymo_linear", "anymo_full"):
+        (folder / f"{name}.json").unlink()
+    assert not [table for table in tables.make_tables("few-labels", results) if " of an EARLIER release." in table.note]
+
+
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex; Debian has it in texlive-latex-recommended")
 def test_latex_of_all_tables_of_the_repository_compiles_in_one_paper(results, tmp_path):
     names = [name for name in tables.TABLES if name != "bench" or (results / "bench").is_dir()]

@@ -496,7 +496,8 @@ def _bench(results: Path) -> list[Table]:
 
 def _few_labels(results: Path) -> list[Table]:
     measured = shift_results(results)
-    tables = [_shift_table(one) for one in setup_shift.by_setup(measured)]
+    earlier = _of_an_earlier_release(measured)
+    tables = [_shift_table(one, earlier) for one in setup_shift.by_setup(measured)]
     if left := tuple(_without(results, {one.system for one in measured}, "C")) if measured else ():
         title = "Few labels and shifts of the setup: systems without a result"
         tables.append(Table(title, ("System", "Here"), left))
@@ -521,7 +522,14 @@ def _few_labels(results: Path) -> list[Table]:
     return tables
 
 
-def _shift_table(part: setup_shift.SetupCells) -> Table:
+def _of_an_earlier_release(measured: Sequence[setup_shift.ShiftResults]) -> set[str]:
+    """Titles of AnyMo's classifiers that were measured with other weights than the linear one."""
+    own = {one.title: one.weights for one in measured if one.system.startswith("anymo_") and not one.source}
+    now = next((one.weights for one in measured if one.system == "anymo_linear"), "")
+    return {title for title, weights in own.items() if now and weights != now}
+
+
+def _shift_table(part: setup_shift.SetupCells, earlier: set[str]) -> Table:
     names = list(dict.fromkeys(cell.shift for _, cell in part.cells))
     rows = []
     for share in sorted({cell.windows for _, cell in part.cells}, key=lambda share: share or 10**6):
@@ -536,6 +544,8 @@ def _shift_table(part: setup_shift.SetupCells) -> Table:
         f"{held_out} held out. worn: as in "
         "training; turned: one random rotation a person; 20 Hz: a slower device; other device: another one's errors."
     )
+    if old := sorted(earlier & {title for title, _ in part.cells}):
+        note += f" {' and '.join(old)}: with the weights of an EARLIER release."
     return Table(
         f"Few labels and shifts of the setup: {part.name}", ("System", "Windows a class", *names), tuple(rows), note
     )
