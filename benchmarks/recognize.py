@@ -26,7 +26,9 @@ import torch
 from encoder import write_json
 from transformers import AutoModel
 
+from anymo_hf.evaluation.recognition import RecognitionSettings
 from anymo_hf.modeling.int8_anymo import AnyMoInt8Config
+from anymo_hf.modeling.processing_anymo import AnyMoProcessor
 from anymo_hf.recordings.imu_recording import ImuRecording
 from anymo_hf.systems.recognizer import load_recognizer
 
@@ -136,8 +138,9 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("results/recognize_benchmark.json"))
     args = parser.parse_args()
     load, cores = os.getloadavg()[0], os.cpu_count()
+    hashes = RecognitionSettings.of(args.model, AnyMoProcessor.from_pretrained(args.model)).weights_sha256
     result = {
-        "model": args.model, "load_before": load,
+        "model": args.model, "weights_sha256": hashes, "load_before": load,
         "machine": f"{platform.machine()}, {cores} cores, torch {torch.__version__}",
         "wheel_megabytes": wheel_megabytes(), "day": a_day(args.model, args.hours), "speeds": speeds(args.model),
     }  # fmt: skip

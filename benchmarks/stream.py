@@ -20,6 +20,7 @@ import torch
 from encoder import write_json
 
 from anymo_hf import AnyMoForConditionalGeneration, AnyMoProcessor, AnyMoStream
+from anymo_hf.evaluation.recognition import RecognitionSettings
 from anymo_hf.motion.procedural import HELD_OUT_SEED
 from anymo_hf.pictures.demo import simulated_recording
 from anymo_hf.systems.activity_labels import simulated_labels
@@ -87,7 +88,8 @@ def main() -> None:
             f"{row['real_time_factor']:.3f} | {row['median_push_between_hops_us']:.0f} | {row['buffer_kilobytes']:.1f} |"
         )
     result = {
-        "model": args.model, "window_seconds": WINDOW, "hop_seconds": HOP, "sampling_rate": rate, "threads": args.threads,
+        "model": args.model, "weights_sha256": RecognitionSettings.of(args.model, processor).weights_sha256,
+        "window_seconds": WINDOW, "hop_seconds": HOP, "sampling_rate": rate, "threads": args.threads,
         "load_before": load, "machine": machine, "streams": rows,
     }  # fmt: skip
     write_json(args.output, result)

@@ -36,6 +36,21 @@ def test_a_changed_figure_changes_the_page(tmp_path):
     assert len(changed) == 1 and "| 98.8 |" in changed.pop()
 
 
+def test_speeds_of_other_weights_than_the_scores_are_said_to_be(tmp_path):
+    results = Path(shutil.copytree(ROOT / "results", tmp_path / "results"))
+    now = json.loads((results / "recognition.json").read_text())["weights_sha256"]
+    said = {}
+    for hashes in (now, now | {"model.safetensors": "0" * 64}, None):
+        content = json.loads((results / "stream_benchmark.json").read_text())
+        content.pop("weights_sha256", None)
+        (results / "stream_benchmark.json").write_text(
+            json.dumps(content | ({"weights_sha256": hashes} if hashes else {}))
+        )
+        section = results_page(results).partition("## Streaming")[2]
+        said[str(hashes)] = "With the weights of an EARLIER release. " in section
+    assert list(said.values()) == [False, True, True]
+
+
 def test_a_file_that_is_missing_leaves_its_section_out_and_a_damaged_one_is_named(tmp_path):
     results = Path(shutil.copytree(ROOT / "results", tmp_path / "results"))
     (results / "ablations.json").unlink()

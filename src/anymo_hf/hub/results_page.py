@@ -12,7 +12,7 @@ from typing import Any
 
 from ..atomic_write import write_text
 from ..evaluation.recognition import RecognitionRow
-from ..evaluation.tables import TABLES, make_tables
+from ..evaluation.tables import TABLES, make_tables, read_json
 from ..interruption import ending_in_words, refusing_bad_input
 from ..markdown import table
 from ..refusals import parse_json
@@ -35,7 +35,7 @@ def results_page(results: str | Path) -> str:
     folder = Path(results)
     if not folder.is_dir():
         raise OSError(f"{folder}: no such folder; give the one that `anymo evaluate ... --out` wrote")
-    parts = [HEAD]
+    parts, now = [HEAD], _weights(folder / "recognition.json")
     for name, title, write in SECTIONS:
         if write is None:
             if TABLES[name][0](folder):
@@ -46,10 +46,19 @@ def results_page(results: str | Path) -> str:
         if not path.is_file():
             continue
         try:
-            parts.append(f"## {title}\n\n{write(parse_json(path.read_text(encoding='utf-8'))).strip()}\n")
+            body = write(parse_json(path.read_text(encoding="utf-8"))).strip()
         except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
             raise ValueError(f"{path} is not what its command writes ({error!r}); write it again") from error
+        if name in SPEEDS and now and _weights(path) != now:
+            body = f"With the weights of an EARLIER release. {body}"
+        parts.append(f"## {title}\n\n{body}\n")
     return "\n".join(parts)
+
+
+def _weights(path: Path) -> str:
+    """Hash of the weights that a results file was made with; "" where it says none or is not there."""
+    content = read_json(path) or {}
+    return str(content.get("weights_sha256", {}).get("model.safetensors", ""))
 
 
 def write_results_page(results: str | Path, out: str | Path) -> Path:
@@ -197,6 +206,8 @@ def _recognize(content: dict[str, Any]) -> str:
     head = ["threads", "weights", *(f"batches of {batch}" for batch in batches), "same label, %"]
     return f"{words} Windows of five seconds a second:\n\n{table(head, rows)}"
 
+
+SPEEDS = ("recognize_benchmark", "stream_benchmark")  # measured apart from the scores, so they may lag behind a release
 
 # name of a results file with what writes its section, or of a table of `anymo tables` with None
 SECTIONS: tuple[tuple[str, str, Callable[[dict[str, Any]], str] | None], ...] = (
