@@ -28,6 +28,13 @@ def test_perfect_scores_have_one_and_unreadable_ones_rank_last():
     assert mean_average_precision(scores, truth) == pytest.approx((1 / 3 + 1) / 2)
 
 
+def test_equal_scores_are_worth_chance_however_windows_are_sorted():
+    for truth in (np.repeat([0, 1], 200), np.tile([0, 1], 200), np.repeat([0, 1, 2, 3], 100)):
+        labels = truth.max() + 1
+        found = mean_average_precision(np.zeros((len(truth), labels)), truth)
+        assert found == pytest.approx(chance_precision(truth, labels), abs=0.05)
+
+
 def test_chance_is_about_the_share_of_a_label():
     truth = np.repeat([0, 1], [300, 700])
     assert chance_precision(truth, 2) == pytest.approx(0.5, abs=0.03)

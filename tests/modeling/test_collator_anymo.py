@@ -110,6 +110,15 @@ def test_rows_of_a_dataset_may_be_worn_on_different_places(processor):
             torch.testing.assert_close(collate(held)[name], value)
 
 
+def test_truths_are_two_classes_and_rows_of_them_many(processor):
+    row, collate = one(processor, "waist", LONG), AnyMoCollator(processor)
+    torch.testing.assert_close(
+        collate([row | {"labels": True}, row | {"labels": False}])["labels"], torch.tensor([1, 0])
+    )
+    many = collate([row | {"labels": [True, False]}, row | {"labels": [True, True]}])["labels"]
+    torch.testing.assert_close(many, torch.tensor([[1.0, 0.0], [1.0, 1.0]]))
+
+
 def test_what_is_no_row_is_refused(processor):
     with pytest.raises(ValueError, match="at least one row"):
         AnyMoCollator(processor)([])
@@ -117,6 +126,14 @@ def test_what_is_no_row_is_refused(processor):
         AnyMoCollator(processor)([{"signal": LONG}])
     with pytest.raises(ValueError, match="'cooking' is text"):
         AnyMoCollator(processor)([one(processor, "waist", LONG) | {"label": "cooking"}])
+    row = one(processor, "waist", LONG)
+    for rows in (
+        [row, row | {"labels": 1}],
+        [row | {"labels": 1}, row],
+        [row | {"labels": 1.0}, row | {"labels": np.nan}],
+    ):
+        with pytest.raises(ValueError, match="row [01] of the batch has labels (None|NaN); leave out rows"):
+            AnyMoCollator(processor)(rows)
     with pytest.raises(ValueError, match="'colour' is no model input"):
         processor.pad([{"imu_input_ids": [1], "colour": 3}])
     with pytest.raises(ValueError, match="columns of the first one"):

@@ -23,6 +23,17 @@ def test_codes_are_the_nearest_entries_by_brute_force(model):
         assert torch.equal(codes[..., book].reshape(-1), distance.argmin(1))
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_picks_the_nearest_of_its_own_entries(model, dtype):
+    half = model.eval().to(dtype)
+    projected = torch.randn(11, 8).to(dtype)
+    codes = half.quantizer.nearest(projected)
+    for book in range(2):
+        entries, chunk = half.quantizer.embedding[book].double(), projected[:, 4 * book : 4 * book + 4].double()
+        assert torch.equal(codes[:, book], torch.cdist(chunk, entries).argmin(1))
+    assert half.encode(torch.randn(2, 5, 12).to(dtype)).shape == (2, 5, 2)
+
+
 def test_loss_is_equation_4(model):
     model.eval()
     latents = torch.randn(3, 7, 12)

@@ -1,5 +1,6 @@
 """`AnyMoClassifier`: learns, is not fooled by a turned device when robust, comes back from disk, and refuses bad input."""
 
+import copy
 import json
 import shutil
 import tempfile
@@ -13,6 +14,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from anymo_hf import AnyMoClassifier
+from anymo_hf.modeling.imu_signal import ImuWarning
 from anymo_hf.systems import classifier
 from anymo_hf.systems.classifier import _best_share, _mixed
 
@@ -153,9 +155,46 @@ def test_a_classifier_of_another_release_or_a_damaged_one_is_refused(fitted, tmp
     assert moved.model == RELEASE and moved.save(tmp_path / "mine") == folder
     (tmp_path / "link").symlink_to(folder)
     assert AnyMoClassifier.load(moved.save(tmp_path / "link")).model == RELEASE and (tmp_path / "link").is_symlink()
+    for wrong in ({"networks": "a"}, {"network_share": "1"}, {"network_share": 0.5}):  # without networks
+        (folder / "classifier.json").write_text(json.dumps(settings | wrong))
+        with pytest.raises(OSError, match="damaged one .*network_share of .*save it again"):
+            AnyMoClassifier.load(folder)
     (tmp_path / "other").mkdir()
+    assert fitted.save(tmp_path / "other") == tmp_path / "other"  # nothing is in it
+    (tmp_path / "another").mkdir()
+    (tmp_path / "another" / "mine.txt").write_text("keep")
     with pytest.raises(OSError, match="no classifier"):
-        fitted.save(tmp_path / "other")
+        fitted.save(tmp_path / "another")
+    (tmp_path / "file").write_text("keep")
+    with pytest.raises(OSError, match="no classifier"):
+        fitted.save(tmp_path / "file")
+
+
+def test_a_fit_that_fails_leaves_what_was_learnt_before(data, tmp_path):
+    windows, labels, people = data
+    model = AnyMoClassifier(RELEASE, ("waist",), regularization=0.1).fit(windows[::3], labels[::3], people[::3])
+    expected = model.predict_proba(windows)
+    spoiled = np.where(np.arange(100)[:, None] == 7, np.nan, windows[:24])
+    with pytest.raises(ValueError, match="NaN"):
+        model.fit(spoiled, ["eat", "drink"] * 12)
+    assert model.predict(windows[:2]).tolist() == ["walking", "walking"]
+    back = AnyMoClassifier.load(model.save(tmp_path / "kept"))
+    for same in (model, back):
+        np.testing.assert_allclose(same.predict_proba(windows), expected, atol=1e-6)
+
+
+def test_networks_are_weighed_against_the_linear_scores_that_answer(data, monkeypatch):
+    windows, labels, people = data
+    few = np.concatenate([np.flatnonzero(labels == name)[:6] for name in np.unique(labels)])
+    fit, seen = AnyMoClassifier._fit_linear, []
+
+    def spy(self, *given):
+        fit(self, *given)
+        seen.append((self.few_, self.trees_ is not None))
+
+    monkeypatch.setattr(AnyMoClassifier, "_fit_linear", spy)
+    AnyMoClassifier(RELEASE, ("waist",), method="full", steps=1).fit(windows[few], labels[few], np.tile([0, 1, 2], 6))
+    assert seen == [(False, True)] * 4  # six windows a class, of which every network has seen four
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["as worn", "robust"])
@@ -286,7 +325,10 @@ def test_one_window_of_a_class_and_one_person_are_enough_for_linear(data):
         ({"trees": -1}, "trees must be a whole number"),
         ({"regularization": -1}, "regularization must be above 0"),
         ({"regularization": "1"}, "regularization must be above 0, or None, got '1'"),
-        ({"random_state": None}, "random_state must be a whole number, 0 or more, got None"),
+        ({"random_state": None}, "random_state must be a whole number from 0 to .*got None"),
+        ({"random_state": 2**40}, "random_state must be a whole number from 0 to"),
+        ({"model": None}, "model must be a folder or a name on the Hub, got None"),
+        ({"placements": "head"}, "window 0 is worn on waist, placements names head; leave placements out"),
         ({"placements": ("waist", "waist")}, r"placements names a sensor twice: \['waist', 'waist'\]"),
         ({"placements": None}, "placements is missing"),
         ({"sampling_rate": 2}, "sampling_rate"),
@@ -296,8 +338,9 @@ def test_one_window_of_a_class_and_one_person_are_enough_for_linear(data):
 )
 def test_impossible_settings_are_said_in_one_sentence(data, settings, message):
     classifier = AnyMoClassifier(RELEASE, ("waist",)).set_params(**settings)
+    windows = [{"waist": window} for window in data[0]] if settings.get("placements") == "head" else data[0]
     with pytest.raises(ValueError, match=message):
-        classifier.fit(*data)
+        classifier.fit(windows, *data[1:])
 
 
 @pytest.mark.parametrize(
@@ -319,13 +362,23 @@ def test_impossible_settings_are_said_in_one_sentence(data, settings, message):
         (lambda x, y, g: (x, y, [None, *g[1:]]), "the person of window 0 is missing"),
         (lambda x, y, g: (x, [float("nan"), *range(35)], g), "none missing"),
         (lambda x, y, g: (x, [" ", *y[1:]], g), "the label of window 0 is an empty text"),
+        (lambda x, y, g: (x, "walking", g), "y must be a list of labels, one a window, got 'walking'"),
+        (lambda x, y, g: (x, 3, g), "y must be a list of labels, one a window, got 3"),
+        (lambda x, y, g: (x, set(y), g), "y must be a list of labels, one a window"),
+        (lambda x, y, g: (x, y, "ab" * 18), "groups must be a list of people, one a window, got 'abab"),
+        (lambda x, y, g: (x, y, 3), "groups must be a list of people, one a window, got 3"),
+        (lambda x, y, g: (x, y, pd.array([pd.NA, *["ann"] * 35])), "the person of window 0 is missing"),
+        (
+            lambda x, y, g: ([{"waist": x[0]}, *x[1:]], y, g),
+            "window 1 is an array, window 0 {place: array}; give all alike",
+        ),
+        (lambda x, y, g: (x * 1e30, y, g), "window 0 reaches .*which no sensor reads"),
         (lambda x, y, g: (pd.DataFrame(x[:, :, 0]), y, g), "X is a table; give an array"),
         (
             lambda x, y, g: ([{"waist": x[0]}, *({"head": w} for w in x[1:])], y, g),
             "window 1 is worn on head; window 0 is waist; give windows of the same placements",
         ),
         (lambda x, y, g: (x[:, :40], y, g), "under one second"),
-        (lambda x, y, g: ([{"waist": x[0], "head": x[0, :70]}] * 36, y, g), "differ in length"),
     ],
 )
 def test_bad_input_is_said_in_one_sentence(data, change, message):
@@ -333,11 +386,32 @@ def test_bad_input_is_said_in_one_sentence(data, change, message):
         AnyMoClassifier(RELEASE, ("waist",)).fit(*change(*data))
 
 
+def test_sensors_of_a_window_are_of_one_length(data):
+    windows, labels, people = data
+    with pytest.raises(ValueError, match="window 0: sensors differ in length"):
+        AnyMoClassifier(RELEASE).fit([{"waist": windows[0], "head": windows[0, :70]}] * 36, labels, people)
+
+
 def test_a_window_that_cannot_be_read_is_named_by_its_own_number(fitted, data):
     spoiled = np.concatenate([data[0]] * 3)
     spoiled[101, 5] = np.nan
     with pytest.raises(ValueError, match="window 101.*NaN"):
         fitted.predict(spoiled)
+
+
+def test_a_doubt_about_units_names_the_window_by_its_own_number(fitted, data):
+    strange = np.concatenate([data[0]] * 3)
+    strange[70] *= 100
+    model = copy.copy(fitted)  # with an extractor that has not warned yet
+    with pytest.warns(ImuWarning, match="recording 70, 'waist'"):
+        model.predict_proba(strange)
+
+
+def test_views_of_a_dict_are_lists(fitted, data):
+    windows, labels, _ = data
+    named = dict(enumerate(windows))
+    again = AnyMoClassifier(RELEASE, ("waist",)).fit(named.values(), dict(enumerate(labels)).values())
+    assert again.predict(named.values()).tolist() == again.predict(windows).tolist()
 
 
 def test_an_array_of_unequal_windows_is_a_list_of_them(fitted, data):

@@ -37,7 +37,7 @@ def mean_average_precision(scores: np.ndarray, truth: np.ndarray) -> float:
     """Mean over labels of the precision at every window that fits, windows ranked by their score for the label.
 
     Args:
-        scores: `(windows, labels)`, higher is better; NaN ranks last.
+        scores: `(windows, labels)`, higher is better; NaN ranks last, and equal scores in an order drawn by a fixed seed.
         truth: `(windows,)` label index of each window.
 
     Raises:
@@ -49,7 +49,8 @@ def mean_average_precision(scores: np.ndarray, truth: np.ndarray) -> float:
     fitting = truth[:, None] == np.arange(scores.shape[1])
     if not fitting.any(0).all():
         raise ValueError(f"labels {np.flatnonzero(~fitting.any(0)).tolist()} have no windows; leave them out")
-    order = np.argsort(-np.nan_to_num(scores, nan=-np.inf), axis=0, kind="stable")
+    tied = np.random.default_rng(0).random(scores.shape)  # windows come by label, so their own order knows the answer
+    order = np.lexsort((tied, -np.nan_to_num(scores, nan=-np.inf)), axis=0)
     ranked = np.take_along_axis(fitting, order, axis=0)
     precision = ranked.cumsum(0) / np.arange(1, len(ranked) + 1)[:, None]
     return float(((precision * ranked).sum(0) / ranked.sum(0)).mean())

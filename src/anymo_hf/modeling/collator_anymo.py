@@ -84,15 +84,21 @@ class AnyMoCollator:
         else:
             raise ValueError(f"a row needs imu_input_ids, imu_codes or imu, got {sorted(rows[0])}")
         inputs: dict[str, torch.Tensor] = dict(batch)
-        if (name := next((name for name in ("labels", "label") if name in rows[0]), None)) is not None:
-            classes = [row[name] for row in rows]
+        if (name := next((name for name in ("labels", "label") if any(name in row for row in rows)), None)) is not None:
+            classes = [row.get(name) for row in rows]
             if text := next((value for value in classes if isinstance(value, str)), None):
                 raise ValueError(f"{name} {text!r} is text; give the number of the class, as in config.label2id")
             if None in classes:
                 raise ValueError(
                     f"row {classes.index(None)} of the batch has {name} None; leave out rows without a class"
                 )
-            inputs["labels"] = torch.tensor(classes)  # classes, or for other problem types numbers and rows of them
+            labels = torch.tensor(classes)  # classes, or for other problem types numbers and rows of them
+            if labels.isnan().any():
+                row = int(labels.isnan().nonzero()[0, 0])
+                raise ValueError(f"row {row} of the batch has {name} NaN; leave out rows without a class")
+            if labels.dtype == torch.bool:  # one truth a row is a class of two, several are labels that may all hold
+                labels = labels.long() if labels.ndim == 1 else labels.float()
+            inputs["labels"] = labels
         return inputs
 
 

@@ -45,9 +45,10 @@ class ProductQuantizer(nn.Module):
     def nearest(self, latents: torch.Tensor) -> torch.Tensor:
         """`(rows, bottleneck)` to code ids `(rows, books)`."""
         chunks = latents.float().reshape(len(latents), self.config.num_codebooks, -1).transpose(0, 1)
-        norm = self.embedding.square().sum(-1)[:, None]  # |x|^2 is the same for every code
-        with torch.autocast(latents.device.type, enabled=False):  # half precision would pick other codes
-            return (norm - 2 * chunks @ self.embedding.transpose(1, 2)).argmin(-1).t()
+        books = self.embedding.float()  # of a model in half precision, too, whose sums would pick other codes
+        norm = books.square().sum(-1)[:, None]  # |x|^2 is the same for every code
+        with torch.autocast(latents.device.type, enabled=False):
+            return (norm - 2 * chunks @ books.transpose(1, 2)).argmin(-1).t()
 
     def lookup(self, codes: torch.Tensor) -> torch.Tensor:
         """Code ids `(..., books)` to vectors `(..., bottleneck)`."""

@@ -28,7 +28,7 @@ from sklearn.model_selection import GroupKFold, StratifiedKFold
 from ..atomic_write import replacing_folder
 from ..modeling.imu_signal import ACCELERATION_UNITS, ANGULAR_VELOCITY_UNITS, resolve_unit
 from ..refusals import parse_json
-from .labelled_windows import class_labels, people_numbers, six_channels, window_numbers
+from .labelled_windows import class_labels, people_numbers, windows_by_place
 from .random_trees import TREES, RandomTrees, grow_trees
 from .signal_statistics import invariant_columns, signal_statistics, slow_columns
 
@@ -49,7 +49,7 @@ _PRIOR = 0.1
 _PRIOR_LEARNT = 0.05
 _PRIOR_ROBUST = 0.3  # statistics that ignore the device's frame say less, so the name may say more
 _PRIOR_ROBUST_LEARNT = 0.1
-_SLOWEST = 20.0  # Hz, of devices that may be used with it: what lies above half of that is not learned from
+_SLOWEST = 20.0  # Hz, of devices that may be used with it: no energy of a band above half of that is learned from
 _BATCH = 64
 _FEWEST = 5  # windows of the rarest class below which nothing is cross-validated and no tree grown
 _MOUNTINGS = 2  # random ways of wearing each training window's device, when robust
@@ -139,8 +139,17 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
 
         Raises:
             ValueError: an impossible setting, under two classes, labels of mixed type or missing, people or placements that
-                differ or are missing, or windows the model cannot read.
+                differ or are missing, or windows the model cannot read. What was learnt before is kept.
         """
+        before = dict(vars(self))
+        try:
+            return self._learn(X, y, groups)
+        except BaseException:  # half of a new fit beside half of an old one would answer wrong names
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    def _learn(self, X: Any, y: Sequence, groups: Sequence | None) -> AnyMoClassifier:
         self._check_settings()
         windows = self._windows(X)
         labels = class_labels(y, len(windows))
@@ -148,7 +157,13 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         self.classes_, target = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"y holds one class only, {self.classes_[0].item()!r}; a classifier needs two")
+        self.few_ = int(np.bincount(target).min()) < _FEWEST
         self.places_ = tuple(sorted(windows[0]))
+        if (names := self._names()) and tuple(sorted(names)) != self.places_:
+            raise ValueError(
+                f"window 0 is worn on {', '.join(self.places_)}, placements names {', '.join(names)}; leave placements out, "
+                "or name the same"
+            )
         self._check_places(windows, "window 0 is")
         statistics, latents, _ = self._features(windows)
         rows = np.arange(len(windows))
@@ -198,7 +213,7 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         if not hasattr(self, "coefficients_"):
             raise NotFittedError("nothing to save yet; call fit first")
         folder = Path(os.path.realpath(folder))  # a link stays one
-        if folder.exists() and not (folder / _SETTINGS).is_file():
+        if folder.exists() and not (folder / _SETTINGS).is_file() and (not folder.is_dir() or any(folder.iterdir())):
             raise OSError(f"{folder} exists and holds no classifier; give a new folder")
         if folder.exists() and (others := sorted({path.name for path in folder.iterdir()} - {_SETTINGS, _WEIGHTS})):
             raise OSError(f"{folder} holds {others[0]} beside its classifier, which would be lost; give a new folder")
@@ -259,7 +274,7 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
             for name in _ARRAYS:
                 setattr(made, name, arrays[name])
             grown, made.few_ = settings["grown"], settings["few"]
-            made._check_shapes()
+            made._check_shapes(count)
         except (
             FileNotFoundError, NotADirectoryError, json.JSONDecodeError, UnicodeDecodeError, SafetensorError, KeyError,
             TypeError,
@@ -293,8 +308,8 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
             ) from error
         return made
 
-    def _check_shapes(self) -> None:
-        """KeyError where arrays of a saved one do not fit each other."""
+    def _check_shapes(self, networks: int) -> None:
+        """KeyError where arrays of a saved one do not fit each other, or the networks' share their number."""
         classes, statistics, latents = len(self.classes_), len(self.statistics_mean_), len(self.latents_mean_)
         expected = {
             "coefficients_": (classes, statistics + latents), "intercepts_": (classes,),
@@ -304,6 +319,9 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         for name, shape in expected.items():
             if getattr(self, name).shape != shape:
                 raise KeyError(f"{name} has the shape {getattr(self, name).shape}, not {shape}")
+        share = self.network_share_
+        if not isinstance(networks, int) or not isinstance(share, int | float) or not 0 <= share <= (networks > 0):
+            raise KeyError(f"a network_share of {share!r} with {networks!r} networks")
 
     def _check_settings(self) -> None:
         if self.method not in ("linear", "full"):
@@ -314,8 +332,10 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
             raise ValueError(f"steps must be a whole number of at least 1, got {self.steps!r}")
         if not isinstance(self.trees, int | np.integer) or self.trees < 0:
             raise ValueError(f"trees must be a whole number, 0 or more, got {self.trees!r}")
-        if not isinstance(self.random_state, int | np.integer) or self.random_state < 0:
-            raise ValueError(f"random_state must be a whole number, 0 or more, got {self.random_state!r}")
+        if not isinstance(self.random_state, int | np.integer) or not 0 <= self.random_state < 2**32:
+            raise ValueError(f"random_state must be a whole number from 0 to 2**32 - 1, got {self.random_state!r}")
+        if not isinstance(self.model, str | os.PathLike):
+            raise ValueError(f"model must be a folder or a name on the Hub, got {self.model!r}")
         number = isinstance(self.regularization, int | float | np.number) and not isinstance(self.regularization, bool)
         if self.regularization is not None and not (number and self.regularization > 0):
             raise ValueError(f"regularization must be above 0, or None, got {self.regularization!r}")
@@ -332,39 +352,7 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         return [self.placements] if isinstance(self.placements, str) else list(self.placements or ())
 
     def _windows(self, X: Any) -> list[dict[str, np.ndarray]]:
-        """Each window as placement -> `(T, 6)`, in the units given."""
-        if X is None or isinstance(X, str) or not hasattr(X, "__len__"):
-            raise ValueError(f"X must be an array or a list of windows, got {X!r}")
-        if isinstance(X, Mapping):
-            raise ValueError(f"X is one window, of {', '.join(map(str, X))}; give a list of windows, such as [window]")
-        if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1:  # windows of different lengths
-            X = X.tolist()
-        if isinstance(X, np.ndarray) and X.ndim not in (3, 4):
-            raise ValueError(f"X must be (n, T, 6), (n, T, P, 6) or a list of windows, got an array of shape {X.shape}")
-        if not len(X):
-            raise ValueError("X is empty; give at least one window")
-        if hasattr(X, "iloc"):  # of pandas, whose index may begin anywhere
-            if X.ndim != 1:
-                raise ValueError("X is a table; give an array (n, T, 6), or a list or series of windows")
-            X = X.tolist()
-        if isinstance(X[0], Mapping):
-            return [{place: six_channels(signal, f"window {row}, {place!r}") for place, signal in window.items()}
-                    for row, window in enumerate(X)]  # fmt: skip
-        names = self._names()
-        if not names:
-            raise ValueError('placements is missing: arrays need it, for example placements=("left_wrist",)')
-        if len(set(names)) < len(names):
-            raise ValueError(f"placements names a sensor twice: {names}; each has its own place")
-        windows = []
-        for row, window in enumerate(X):
-            values = six_channels(window, f"window {row}")
-            values = values[:, None] if values.ndim == 2 else values
-            if values.ndim != 3 or values.shape[1] != len(names) or values.shape[2] != 6:
-                raise ValueError(
-                    f"window {row} must be (T, {len(names)}, 6) for placements {names}, got {values.shape}"
-                )
-            windows.append({name: values[:, number] for number, name in enumerate(names)})
-        return windows
+        return windows_by_place(X, self._names())
 
     def _loaded(self) -> tuple[Any, Any]:
         """The checkpoint's processor and model; read once for each name."""
@@ -454,15 +442,18 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
     ) -> tuple[np.ndarray, np.ndarray | None]:
         import torch
 
+        from ..modeling.feature_extraction_anymo import stack_recordings
+
         processor, model = self._loaded()
         parts, embeddings = [], []
         settings = self._recording()
+        try:
+            worn = processor.feature_extractor.read(windows, **settings)
+        except ValueError as error:
+            raise ValueError(str(error).replace("recording ", "window ", 1)) from error
         for start in range(0, len(windows), _BATCH):
             batch = windows[start : start + _BATCH]
-            try:
-                imu, nodes, frames = processor.feature_extractor.prepare(batch, **settings)
-            except ValueError as error:  # it counts within the batch
-                raise ValueError(window_numbers(str(error), start)) from error
+            imu, nodes, frames = stack_recordings(worn[start : start + _BATCH])
             with torch.inference_mode():
                 out = processor.feature_extractor.stgcn(imu, nodes, frames)
                 mask = out.attention_mask[..., None].float()
@@ -517,11 +508,10 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         self, statistics: np.ndarray, latents: np.ndarray, rows: np.ndarray, target: np.ndarray,
         people: np.ndarray | None,
     ) -> None:  # fmt: skip
-        """`rows`: which window each row of the features is; `target`, `people`: of the windows."""
+        """`rows`: which window each row of the features is; `target`, `people`: of the windows; `few_` is known."""
         self._scaling(statistics, latents)
         table = self._table(statistics, latents)
         self.strength_ = self.regularization or self._choose(table, rows, target, people)
-        self.few_ = int(np.bincount(target[np.unique(rows)]).min()) < _FEWEST
         target = target[rows]
         self.coefficients_, self.intercepts_ = _per_class(_logistic(self.strength_).fit(table, target))
         plain = table[:, : statistics.shape[1]]  # on latents, too, the trees named fewer windows of ClassyGlass right
