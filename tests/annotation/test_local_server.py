@@ -3,6 +3,10 @@
 import functools
 import importlib.util
 import json
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -62,6 +66,33 @@ def test_it_answers_as_the_model_continues(tiny, ask):
     assert reply["text"] == tokenizer.decode(ids[0, 6:], skip_special_tokens=True)
     assert reply["tokens"] == [6, ids.shape[1] - 6]
     assert reply["finish"] == ("stop" if ids[0, -1] == 0 else "length")
+
+
+def test_a_request_that_nobody_waits_for_is_left_out_in_silence(tiny, ask, capfd):
+    model, tokenizer = tiny
+    with LocalServer(model, tokenizer, "tiny") as server:
+        turn, asked = threading.Event(), []
+        generate = model.generate
+
+        def slow(*args, **given):
+            asked.append(len(asked))
+            turn.wait(10)
+            return generate(*args, **given)
+
+        model.generate = slow
+        with ThreadPoolExecutor(1) as pool:
+            first = pool.submit(ask, server, "walk")
+            while not asked:
+                time.sleep(0.01)
+            with socket.create_connection(("127.0.0.1", server._http.server_port)) as impatient:
+                body = json.dumps({"messages": [{"role": "user", "content": "sit"}], "max_tokens": 3})
+                impatient.sendall(f"POST / HTTP/1.1\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+                time.sleep(0.2)  # it is read and waits
+            turn.set()
+            assert first.result()["tokens"][0] > 0
+        assert ask(server, "run")["tokens"][0] > 0
+    assert asked == [0, 1]  # of "walk" and "run"; "sit" was never begun
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_log_probabilities_are_those_of_the_model(tiny):

@@ -7,10 +7,14 @@ chooses among what is allowed: the form is always right, what it says is what a 
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import json
+import select
+import socket
 import threading
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -87,15 +91,21 @@ class LocalServer:
             def do_POST(self) -> None:
                 try:
                     body = parse_json(self.rfile.read(int(self.headers["Content-Length"])))
-                    status, reply = 200, outer.answer(body)
+                    status, reply = 200, outer.answer(body, functools.partial(_hung_up, self.connection))
+                except ConnectionError:  # it waits no longer
+                    self.close_connection = True
+                    return
                 except (ValueError, KeyError, TypeError) as error:
                     status, reply = 400, {"error": {"message": str(error), "type": "invalid_request_error"}}
                 data = json.dumps(reply).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
+                try:
+                    self.send_response(status)
+                    self.send_header("Content-Type", "application/json")
+                    self.send_header("Content-Length", str(len(data)))
+                    self.end_headers()
+                    self.wfile.write(data)
+                except ConnectionError:
+                    self.close_connection = True
 
             def log_message(self, *args: Any) -> None:
                 pass
@@ -104,11 +114,16 @@ class LocalServer:
         self._http.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._http.server_port}/v1"
 
-    def answer(self, body: dict[str, Any]) -> dict[str, Any]:
+    def answer(self, body: dict[str, Any], given_up: Callable[[], bool] = lambda: False) -> dict[str, Any]:
         """The chat completion of a request's body.
+
+        Args:
+            body: of the request.
+            given_up: whether nobody waits for it any more, asked when its turn comes.
 
         Raises:
             ValueError: a picture, or a prompt that is longer than the model's context.
+            ConnectionError: it was given up.
         """
         import torch
 
@@ -123,6 +138,8 @@ class LocalServer:
             raise ValueError(f"the prompt has {count} tokens, more than {self.name}'s context of {self.context}")
         schema, likely = _schema(body.get("response_format")), None
         with self._one_at_a_time, torch.inference_mode():
+            if given_up():  # who asks again would wait behind answers that nobody reads
+                raise ConnectionAbortedError("the client has closed the connection")
             if schema is None:
                 output = self.model.generate(
                     **inputs, max_new_tokens=room, do_sample=False, return_dict_in_generate=True, output_logits=True
@@ -177,6 +194,14 @@ class LocalServer:
     def __exit__(self, *error: object) -> None:
         self._http.shutdown()
         self._http.server_close()
+
+
+def _hung_up(connection: socket.socket) -> bool:
+    """Whether the other side has closed; a request is read whole, so anything else to read is the end."""
+    try:
+        return bool(select.select([connection], [], [], 0)[0]) and connection.recv(1, socket.MSG_PEEK) == b""
+    except OSError:
+        return True
 
 
 class _Filling:

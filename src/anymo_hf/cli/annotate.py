@@ -340,7 +340,10 @@ def serve(
     from ..annotation.local_server import LocalServer, load_local_model
 
     server = LocalServer(*load_local_model(model, dtype), port=port)
-    typer.echo(f"{server.name} at {server.url}, until interrupted; requests need HF_HUB_OFFLINE unset")
+    typer.echo(
+        f"{server.name} at {server.url}, until interrupted; it answers one request at a time: ask with one worker and a long "
+        "timeout; requests need HF_HUB_OFFLINE unset"
+    )
     try:
         server.serve()
     except KeyboardInterrupt:
