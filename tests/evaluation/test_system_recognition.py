@@ -130,12 +130,46 @@ class Chat(Oracle):
     name, title, requires = "chat", "Chat", "endpoint"
     embed_text = System.embed_text
 
-    def __init__(self, model):
+    def __init__(self, model, **asked):
         super().__init__()
         self.settings, self.title = SimpleNamespace(model=model), f"Chat ({model})"
+        self.asked = {"prompts": "c4", "order_seed": 0, "temperature": 0.0} | asked
+
+    def report(self):
+        return self.asked
 
     def score(self, recordings, labels):
         return self.embed_imu(recordings)
+
+
+def test_answers_to_other_words_are_not_mixed(oracle, tmp_path, monkeypatch):
+    monkeypatch.setattr(system_recognition, "known_system", {**systems(), "chat": Chat}.get)
+
+    def run(split, **asked):
+        return list(
+            evaluate_system("chat", tmp_path, tmp_path, datasets=["wisdm"], split=split, loaded=Chat("one", **asked))
+        )
+
+    run("paper")
+    with pytest.raises(
+        ValueError, match="chat.one.json was asked with other settings .prompts, order_seed.; move it away"
+    ):
+        run("people", prompts="c5", order_seed=5)
+    run("people")
+    assert len(read_system_results(tmp_path / "recognition" / "chat.one.json").rows) == 2
+
+
+def test_the_same_weights_may_lie_anywhere(oracle, tmp_path):
+    def run(source, split):
+        system = Oracle()
+        list(evaluate_system("oracle", tmp_path, tmp_path, source, ["wisdm"], split, loaded=system))
+
+    run("runs/one", "paper")
+    run("/elsewhere/one", "people")
+    assert {row.split for row in read_system_results(tmp_path / "recognition" / "oracle.json").rows} == {
+        "paper",
+        "people",
+    }
 
 
 def test_two_chat_models_have_a_file_each(oracle, tmp_path, monkeypatch):

@@ -26,6 +26,7 @@ from anymo_hf.evaluation.system_results import TaskResults
 from anymo_hf.recordings.catalogue import DATASETS
 from anymo_hf.recordings.imu_recording import ImuRecording
 from anymo_hf.recordings.windows_file import WindowsFile
+from anymo_hf.systems.interface import System
 
 RESULTS = Path(__file__).parents[2] / "results"
 
@@ -143,10 +144,14 @@ def test_simulated_windows_and_a_subset_are_not_the_papers_data(results):
 
 def test_systems_without_retrieval_captions_or_recognition_say_why(results):
     table, _ = tables.make_tables("retrieval", results)
-    assert cells(table, "UniMTS")[0]["Subset"] == "not run yet"  # its weights are at hand: recognition was scored
+    assert cells(table, "UniMTS")[0]["Subset"] == "Nymeria and EgoExo4D are not here"
     assert cells(table, "ImageBind")[0]["Subset"] == "its weights are not here"
     assert cells(table, "Language model, picture")[0]["Subset"] == "no endpoint was asked"
     assert not cells(table, "HARGPT") and not cells(table, "Chance") and not cells(table, "MiniRocket + ridge")
+    narrated = TaskResults("retrieval", "anymo", "AnyMo", "?", "", "0", "0", ({"dataset": "nymeria", "subset": "100"},))
+    write_percent(results / "retrieval" / "anymo.json", narrated)
+    table, *_ = tables.make_tables("retrieval", results)
+    assert cells(table, "UniMTS")[0]["Subset"] == "not run yet"  # its weights are at hand: recognition was scored
     table, _ = tables.make_tables("captions", results)
     assert cells(table, "HARGPT")[0]["Subset"] == "no endpoint was asked" and not cells(table, "UniMTS")
     _, ours, learned, _ = tables.make_tables("recognition", results)
@@ -289,7 +294,8 @@ def test_a_system_without_the_compared_sets_is_not_in_the_radar(results):
 def test_captions_of_a_subset_stand_apart_and_beside_no_score_of_the_paper(results):
     rows = [
         {"dataset": "ego_exo4d", "subset": subset, "windows": count, "scores": {"rouge_l": 10.0 + count},
-         "captions": ["a person walks"] * count, "references": [f"{subset} walks"] * count}
+         "captions": ["a person walks"] * count, "references": [f"{subset} walks"] * count,
+         "note": f"{count} of {subset} windows"}
         for subset, count in (("all", 8), ("100", 3))
     ]  # fmt: skip
     for name, title, own in (("anymo", "AnyMo", rows), ("language_text", "Chat", rows[1:])):
@@ -299,6 +305,7 @@ def test_captions_of_a_subset_stand_apart_and_beside_no_score_of_the_paper(resul
     (whole, part), (chat,) = ([line for line in cells(table, name) if line["Windows of"] == "ego_exo4d"]
                               for name in ("AnyMo", "Chat"))  # fmt: skip
     assert (whole["Subset"], part["Subset"], chat["Subset"]) == ("all", "100", "100")
+    assert table.note.endswith(" ego_exo4d, all: 8 of all windows. ego_exo4d, 100: 3 of 100 windows.")
     assert whole["ROUGE-L (paper)"] != tables.NONE and part["ROUGE-L (paper)"] == tables.NONE
     assert figures.radar_values(results)[0]["AnyMo"][6] == 18.0  # of all windows
     drawn = figures._captions(results)
@@ -306,6 +313,16 @@ def test_captions_of_a_subset_stand_apart_and_beside_no_score_of_the_paper(resul
         "ego exo4d windows",
         "ego exo4d, 100 of them, windows",
     ]
+
+
+def test_captions_of_other_windows_stand_apart(results):
+    for name, count in (("anymo", 10), ("language_text", 4)):
+        row = {"dataset": "nymeria", "subset": "all", "windows": count, "scores": {"rouge_l": 10.0},
+               "captions": [f"{name} walks"] * count, "references": [f"reference {n}" for n in range(count)]}  # fmt: skip
+        found = TaskResults("captions", name, name, "?", "", "0", "0", (row,))
+        write_percent(results / "captions" / f"{name}.json", found)
+    drawn = figures._captions(results)
+    assert [box.get_title(loc="left") for box in drawn.axes[:2]] == ["nymeria windows"] * 2
 
 
 @pytest.mark.slow
@@ -345,8 +362,8 @@ def test_without_umap_the_plane_is_that_of_the_principal_components(monkeypatch)
 
 
 def test_real_windows_stand_beside_simulated_ones_of_the_same_activities():
-    class Echo:
-        title = "Echo"
+    class Echo(System):
+        name, title, requires, licence = "echo", "Echo", "nothing", "?"
 
         def embed_imu(self, recordings):
             self.seen = recordings

@@ -8,7 +8,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from anymo_hf.systems import normwear
+from anymo_hf.evaluation.system_recognition import weights_of
+from anymo_hf.systems import clip_text, normwear
 from anymo_hf.systems.clip_text import ClipTextTower
 from anymo_hf.systems.imagebind import SKIPPED, ImageBindTowers
 from anymo_hf.systems.imu2clip import IMU2CLIPEncoder
@@ -138,6 +139,22 @@ def test_weights_lie_in_the_folder_of_weights(small_networks, tmp_path, monkeypa
     save_file(small_networks["mantis_v2"]().state_dict(), tmp_path / "model.safetensors")
     with pytest.raises(ValueError, match="weights of another model"):
         load_system("mantis_8m", str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["mantis_v2", "mantis_v2_finetuned", "mantis_v2_bench"])
+def test_weights_of_mantis_are_told_apart_whatever_is_learned_from_them(name, small_networks, tmp_path):
+    found = []
+    for folder, seed in (("a", 0), ("b", 1), ("c", 0)):
+        torch.manual_seed(seed)
+        (tmp_path / folder).mkdir()
+        save_file(Mantis(2).state_dict(), tmp_path / folder / "model.safetensors")
+        found.append(weights_of(load_system(name, str(tmp_path / folder))))
+    assert found[0] and found[0] == found[2] != found[1]
+
+
+def test_a_vocabulary_that_does_not_fit_together_is_damaged(tmp_path):
+    with pytest.raises(OSError, match="merges.txt is damaged .*fetch it again"):
+        clip_text._checked([("un", "known")] * clip_text._MERGES, tmp_path / "merges.txt")
 
 
 def write_text_model(folder):

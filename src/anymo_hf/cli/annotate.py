@@ -341,8 +341,8 @@ def serve(
 
     server = LocalServer(*load_local_model(model, dtype), port=port)
     typer.echo(
-        f"{server.name} at {server.url}, until interrupted; it answers one request at a time: ask with one worker and a long "
-        "timeout; requests need HF_HUB_OFFLINE unset"
+        f"{server.name} at {server.url}, until interrupted; it answers one request at a time: ask with one worker and a "
+        "long timeout; requests need HF_HUB_OFFLINE unset"
     )
     try:
         server.serve()

@@ -162,28 +162,29 @@ def _radar(results: Path) -> Figure | None:
 
 
 def _captions(results: Path) -> Figure | None:
-    parts: dict[str, dict[str, tuple[list[str], list[str]]]] = {}
+    parts: dict[
+        tuple[str, tuple[str, ...]], dict[str, list[str]]
+    ] = {}  # of the same windows, which have the same references
     for one in task_results(results, "captions"):
         for row in one.rows:
             name = row["dataset"] if row["subset"] == "all" else f"{row['dataset']}, {row['subset']} of them,"
-            parts.setdefault(name, {})[one.title] = (row["captions"], row["references"])
+            parts.setdefault((name, tuple(row["references"])), {})[one.title] = row["captions"]
     simulated = read_json(results / "captioning.json")
     if simulated is not None:
-        parts.setdefault("simulated", {})["AnyMo"] = (simulated["captions"], simulated["references"])
+        parts.setdefault(("simulated", tuple(simulated["references"])), {})["AnyMo"] = simulated["captions"]
     if not parts:
         return None
     figure = _figure(7.0 * len(parts), 0.6 + _EXAMPLES * (0.62 + 0.3 * max(map(len, parts.values()))))
     boxes = figure.subplots(1, len(parts), squeeze=False)[0]
-    for axes, (dataset, systems) in zip(boxes, parts.items(), strict=True):
+    for axes, ((dataset, references), systems) in zip(boxes, parts.items(), strict=True):
         axes.set_axis_off()
         axes.set_title(f"{dataset.replace('_', ' ')} windows", loc="left")
-        references = next(iter(systems.values()))[1]
         chosen = np.linspace(0, len(references) - 1, min(_EXAMPLES, len(references))).astype(int)
         line, height = 1.0, 1.0 / (len(chosen) * (len(systems) + 1.6))
         for row in chosen:
             axes.text(0, line, _cut(references[row], 88), transform=axes.transAxes, fontsize=9, va="top", weight="bold")
             line -= height
-            for system, (captions, _) in systems.items():
+            for system, captions in systems.items():
                 _coloured(axes, line, system, _cut(captions[row], 88), references[row])
                 line -= height
             line -= 0.6 * height

@@ -56,6 +56,8 @@ def paired_embeddings(system: System, windows: WindowsFile, count: int = 100, se
     """
     from ..pictures.demo import simulated_recording
 
+    if not system.can("embed_imu"):
+        raise ValueError(f"{system.title} has no embeddings of windows; choose a system with them, such as anymo")
     names = simulated_names(dict.fromkeys(str(one.label) for one in windows.recordings))
     if not names:
         raise ValueError(f"{windows.dataset}: none of its classes is a simulated activity")

@@ -237,7 +237,8 @@ def run_setup_shift(
     path, memory = Path(out) / FOLDER / f"{system}.json", {}
     weights = weights_of(load_system(system, source))
     results = read_results(path) or ShiftResults(system, kind.title, source or "", weights, {}, __version__, ())
-    if (results.source, results.weights) != (source or "", weights):
+    # the same weights may lie anywhere
+    if results.weights != weights or not weights and results.source != (source or ""):
         raise ValueError(f"{path} is of other weights of {system}; move it away or give another --out")
     held, missing = {}, []
     for name in dict.fromkeys(setup.dataset for setup in wanted):

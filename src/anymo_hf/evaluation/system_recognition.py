@@ -103,7 +103,9 @@ class SystemResults:
 
 
 # what results of one file have in common; the title of an endpoint's system names its model
-_COMMON = ("system", "title", "source", "weights", "max_windows", "seed")
+_COMMON = ("system", "title", "weights", "max_windows", "seed")
+# and what a language model was asked with
+_ASKED = ("prompts", "style", "picture", "context", "reply_tokens", "temperature", "top_p", "seed", "order_seed")
 
 
 def evaluate_system(
@@ -160,7 +162,14 @@ def evaluate_system(
     )
     earlier = read_system_results(path)
     if earlier is not None:
-        refuse_others(path, earlier, results, _COMMON)
+        # the same weights may lie anywhere
+        refuse_others(path, earlier, results, _COMMON if results.weights else ("source", *_COMMON))
+        asked = system.report()
+        differ = [name for name in _ASKED if earlier.report.get(name, asked.get(name)) != asked.get(name)]
+        if differ:
+            raise ValueError(
+                f"{path} was asked with other settings ({', '.join(differ)}); move it away or give another --out"
+            )
         results = earlier
     failed: list[str] = []
     for dataset in found:
@@ -311,7 +320,8 @@ def weights_of(system: Any) -> str:
 
     digest, found = hashlib.sha256(), networks(system)
     if not found and isinstance(getattr(system, "source", None), str):
-        files = sorted(Path(checkpoint_folder(system.source)).rglob("*.safetensors"))
+        place = Path(system.source)
+        files = [place] if place.is_file() else sorted(Path(checkpoint_folder(system.source)).rglob("*.safetensors"))
         for file in files:
             digest.update(file.name.encode() + file.read_bytes())
         return digest.hexdigest()[:16] if files else ""

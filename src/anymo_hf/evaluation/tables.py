@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean, stdev
@@ -172,13 +172,18 @@ def _percent(value: float | None) -> str:
 
 
 def _without(
-    results: Path, scored: set[str], parts: str, able: Callable[[type[System]], bool] = lambda kind: True
+    results: Path,
+    scored: set[str],
+    parts: str,
+    able: Callable[[type[System]], bool] = lambda kind: True,
+    here: str = MISSING["nothing"],
 ) -> Iterator[tuple[str, str]]:
-    """Registered systems of some parts of the comparison without a result, each with what it lacks."""
+    """Registered systems of some parts of the comparison without a result, each with what it lacks; `here`: one that is."""
     ran = _ran(results)
     for name, kind in systems().items():
         if name not in scored and _part_of(kind) in parts and able(kind):
-            yield kind.title, _lack(kind, ran)
+            why = _lack(kind, ran)
+            yield kind.title, here if why == MISSING["nothing"] else why
 
 
 def _ran(results: Path) -> set[str]:
@@ -416,16 +421,28 @@ def _retrieval(results: Path) -> list[Table]:
         return []
     scored = {one.system for one in found} | ({"anymo"} if simulated is not None else set())
     # HARGPT's form of question has no room for a hundred candidates, nor for a multiple choice
-    left = _without(results, scored, "AB", lambda kind: kind.can("embed_text") or kind.can("choose"))
+    left = _without(results, scored, "AB", lambda kind: kind.can("embed_text") or kind.can("choose"), _unread(found))
     rows += [(name, NONE, why, *[NONE] * (4 + 2 * len(names))) for name, why in left]
     head = ("System", "Windows of", "Subset", "Way", "Windows", "Texts", "Invalid", *(_SCORES[name] for name in names),
             *(f"{_SCORES[name]} (paper)" for name in names))  # fmt: skip
     note = (
         "In percent; equal texts are one candidate. Invalid answers rank the true one last. Simulated windows are of people "
         "that training never saw, and do not compare with the paper's recordings."
-    )
+    ) + _of_rows(row for one in found for row in one.rows)
     title = "Retrieval (paper Table 2)"
     return [_measured(title, head, rows, note), *_paper_table(results, "retrieval", title, shown)]
+
+
+def _unread(found: Sequence[TaskResults]) -> str:
+    """Why a system at hand has no row of narrated windows."""
+    return MISSING["nothing"] if any(one.rows for one in found) else "Nymeria and EgoExo4D are not here"
+
+
+def _of_rows(rows: Iterable[dict[str, Any]]) -> str:
+    """What rows of narrated windows say of them, such as how many of the paper's they are."""
+    return "".join(f" {said}." for said in dict.fromkeys(
+        f"{row['dataset']}, {row['subset']}: {row['note'].rstrip('.')}" for row in rows if row.get("note")
+    ))  # fmt: skip
 
 
 def _captions(results: Path) -> list[Table]:
@@ -433,7 +450,8 @@ def _captions(results: Path) -> list[Table]:
     rows: list[tuple[str, ...]] = []
     shown: dict[tuple[str, str], str] = {}
     found: list[tuple[str, str, str, str, dict[str, Any]]] = []
-    for one in task_results(results, "captions"):
+    told = task_results(results, "captions")
+    for one in told:
         named = _paper_name("captioning", one)
         found += [(one.title, named, row["dataset"], row["subset"], row) for row in one.rows]
     simulated = read_json(results / "captioning.json")
@@ -452,8 +470,8 @@ def _captions(results: Path) -> list[Table]:
             shown.setdefault((dataset, named), f"{subset} windows")
     if not rows:
         return []
-    scored = {one.system for one in task_results(results, "captions")} | ({"anymo"} if simulated is not None else set())
-    left = _without(results, scored, "AB", lambda kind: kind.can("caption"))
+    scored = {one.system for one in told} | ({"anymo"} if simulated is not None else set())
+    left = _without(results, scored, "AB", lambda kind: kind.can("caption"), _unread(told))
     rows += [(name, NONE, why, *[NONE] * (2 + len(names) + 5)) for name, why in left]
     head = ("System", "Windows of", "Subset", "Windows", "Invalid", *(_SCORES[name] for name in names),
             *(f"{_SCORES[name]} (paper)" for name in paper_columns("captioning")))  # fmt: skip
@@ -461,7 +479,7 @@ def _captions(results: Path) -> list[Table]:
         'In percent, one reference each, greedy; "selected" is `select_captions`. Invalid: empty captions. The '
         "authors' code computes METEOR's F-mean of exact words and prints it as METEOR. The MiniLM cosine is no score of "
         "the paper."
-    )
+    ) + _of_rows(row for *_, row in found)
     title = "Captions (paper Table 3)"
     return [_measured(title, head, rows, note), *_paper_table(results, "captioning", title, shown)]
 

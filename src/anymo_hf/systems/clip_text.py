@@ -144,7 +144,10 @@ def load_tokenizer(beside: Path) -> ClipTokenizer:
 def _checked(merges: list[tuple[str, str]], path: Path) -> ClipTokenizer:
     if len(merges) != _MERGES:
         raise OSError(f"{path} has {len(merges):,} merges and must have {_MERGES:,}; fetch it again")
-    return ClipTokenizer(merges)
+    try:
+        return ClipTokenizer(merges)
+    except Exception as error:  # tokenizers knows no other kind
+        raise OSError(f"{path} is damaged ({error}); fetch it again") from error
 
 
 def _byte_letters() -> list[str]:

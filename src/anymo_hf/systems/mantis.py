@@ -368,6 +368,7 @@ class MantisV2FineTuned(System):
 
     Attributes:
         recipe: how `load` has it trained.
+        source: file of the weights it begins with; None where they are random.
     """
 
     recipe: ClassVar[MantisTraining] = MantisTraining()
@@ -380,6 +381,7 @@ class MantisV2FineTuned(System):
 
     def __init__(self, make: Callable[[], Mantis], training: MantisTraining | None = None, seed: int = 0):
         self.make, self.training, self.seed = make, training or MantisTraining(), seed
+        self.source: str | None = None
         self.placements: tuple[str, ...] = ()
         self.epochs = 0
 
@@ -388,7 +390,9 @@ class MantisV2FineTuned(System):
         """`source`: model.safetensors, its folder or Hub id; each `fit` begins with those weights."""
         path = V2_WEIGHTS.find(source)
         load_mantis(path, 2)  # a wrong file should show now
-        return cls(lambda: load_mantis(path, 2), cls.recipe, seed)
+        made = cls(lambda: load_mantis(path, 2), cls.recipe, seed)
+        made.source = str(path)
+        return made
 
     def fit(
         self, recordings: Sequence[ImuRecording], labels: Sequence[str], groups: Sequence[str] | None = None

@@ -81,8 +81,8 @@ class PublishedFile:
         if self.hub_id and self.address:
             origin += f", {self.address}"
         return (
-            f"{self.system} needs {self.file} ({origin}; licence {self.licence}); put it at {place}, or give its path or "
-            f"its Hub id; {FOLDER} names another folder"
+            f"{self.system} needs {self.file} ({origin}; licence {self.licence}); put it at {place}, or give its path"
+            f"{' or its Hub id' if self.hub_id else ''}; {FOLDER} names another folder"
         )
 
 
