@@ -12,14 +12,16 @@ from ..annotation.language_client import without_thoughts
 LIKENESS = 0.9  # of a misspelt label
 _FIELDS = ("ranking", "answer", "label")
 _SAID = re.compile(r"\banswer\W*?(?:\bis\b|:)\W*(.+)$", re.I | re.M)
+_OPTION = re.compile(r"^\W*(?:option|choice)\s+", re.I)
 _NEGATION = re.compile(r"\b(?:not|isn't|isn’t|no|neither|nor|never|than)\s+(?:\w+\s+)?$", re.I)
 
 
 def read_ranking(text: str, keys: Sequence[str], labels: Sequence[str]) -> list[int]:
     """Indices of the options that a reply names, best first, each once; [] for an answer that cannot be read.
 
-    In this order: the last JSON object with a ranking, answer or label; the last line "answer: …"; a key alone; a
-    reply that is nearly a label as a whole; the label that is named last, the longest first, but not after "not".
+    In this order: the last JSON object with a ranking, answer or label; options alone, in lines or between commas; the last
+    line "answer: …"; a key alone; a reply that is nearly a label as a whole; the label that is named last, the longest
+    first, but not after "not".
 
     Args:
         keys: of the options, such as letters; "" where there are none.
@@ -33,6 +35,8 @@ def read_ranking(text: str, keys: Sequence[str], labels: Sequence[str]) -> list[
                 named = [_one(str(part), keys, labels) for part in (value if isinstance(value, list) else [value])]
                 if ranked := list(dict.fromkeys(index for index in named if index is not None)):
                     return ranked
+    if listed := _listed(text, keys, labels):
+        return listed
     for said in reversed(_SAID.findall(text)):
         index = _one(said, keys, labels)
         if index is None:
@@ -87,6 +91,7 @@ def _words(text: str) -> str:
 
 def _one(text: str, keys: Sequence[str], labels: Sequence[str]) -> int | None:
     """A key alone, a key before its label, or a label alone."""
+    text = _OPTION.sub("", text)
     plain = _plain(text)
     by_label = {_plain(label): index for index, label in enumerate(labels)}
     if plain in by_label:
@@ -100,6 +105,14 @@ def _one(text: str, keys: Sequence[str], labels: Sequence[str]) -> int | None:
     if first in by_key and _plain(rest) == _plain(labels[by_key[first]]):
         return by_key[first]
     return None
+
+
+def _listed(text: str, keys: Sequence[str], labels: Sequence[str]) -> list[int]:
+    """The options of a reply that holds two or more of them and nothing else; [] of any other."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    parts = lines if len(lines) > 1 else text.strip().strip("[]()").split(",")
+    named = [_one(part, keys, labels) for part in parts]
+    return list(dict.fromkeys(one for one in named if one is not None)) if len(parts) > 1 and None not in named else []
 
 
 def _named_last(text: str, labels: Sequence[str]) -> int | None:
