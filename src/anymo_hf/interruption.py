@@ -55,7 +55,7 @@ def ending_in_words(program: str) -> Iterator[None]:
             raise
     except KeyboardInterrupt as error:
         print(
-            f"\n{program}: interrupted; nothing is half-written, and the same command goes on with what is kept",
+            f"\n{program}: interrupted; nothing is half-written, and what was finished is kept for the same command",
             file=sys.stderr,
         )
         raise SystemExit(INTERRUPTED) from error

@@ -143,3 +143,25 @@ def test_no_answer_is_written_over_what_was_read(anymo, tiny_release, walk, tmp_
 def test_what_it_refuses(anymo, tiny_release, walk, words, parts):
     refused(anymo("recognize", walk, "--placement", "head", "--rate", 50, "--model", tiny_release, *words), *parts)
     refused(anymo("recognize", "--model", tiny_release), "give one of FILE with --placement")
+
+
+def test_a_path_that_the_system_refuses_is_one_line_with_its_mend(anymo, tmp_path, tiny_release):
+    write_csv(tmp_path / "w.csv", samples(600))
+    words = ["recognize", tmp_path / "w.csv", "--placement", "left_wrist", "--rate", 50, "--model", tiny_release]
+    refused(anymo(*words, "--labels-file", tmp_path / "none.txt"), "none.txt: no such file or folder; check the path")
+    code, _, err = anymo(*words, "--csv", tmp_path / "w.csv" / "x.csv")
+    assert (
+        code == 2 and "w.csv: a file stands where a folder is needed; give another path" in err and "Errno" not in err
+    )
+
+
+def test_a_saved_classifier_is_no_checkpoint(anymo, tmp_path):
+    write_csv(tmp_path / "w.csv", samples(600))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "classifier.json").write_text("{}")
+    words = ["recognize", tmp_path / "w.csv", "--placement", "left_wrist", "--rate", 50]
+    refused(
+        anymo(*words, "--model", tmp_path / "mine"),
+        "is a saved AnyMoClassifier, no checkpoint",
+        "here give a checkpoint",
+    )

@@ -368,9 +368,8 @@ def test_measured_sections_are_filled_again_and_nothing_else_changes(root):
 
 
 def test_the_released_card_is_what_the_command_makes_of_the_results(tmp_path):
-    (tmp_path / "anymo").mkdir()
     released = ROOT / "anymo" / "README.md"
-    shutil.copy(released, tmp_path / "anymo")
+    shutil.copytree(ROOT / "anymo", tmp_path / "anymo", ignore=shutil.ignore_patterns("__pycache__"))
     again = refresh_model_card(tmp_path / "anymo", ROOT / "results").read_text(encoding="utf-8")
     assert again == released.read_text(encoding="utf-8"), "run python -m anymo_hf.hub.model_card"
 

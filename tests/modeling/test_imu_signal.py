@@ -125,6 +125,14 @@ def test_the_size_of_a_signal_tells_a_wrong_unit():
     still = np.tile([0, 0, 9.81, 0, 0, 1.0], (100, 1))
     assert suspicious_units(still) == []
     assert "fits g" in suspicious_units(still / 9.81)[0]
+    time = np.arange(300) / 60
+    walk = np.stack([0 * time, 0 * time, 9.81 + 3 * np.sin(12 * time), np.sin(6 * time), np.cos(6 * time), 0 * time], 1)
+    assert suspicious_units(walk) == suspicious_units(walk, angular_velocity_unit="deg/s") == []
+    small = walk * np.repeat([1, np.pi / 180], 3)  # rad/s that were read as deg/s
+    (said,) = suspicious_units(small, angular_velocity_unit="deg/s")
+    assert "angular_velocity_unit='deg/s' right? The size fits rad/s" in said and suspicious_units(small) == []
+    small[:, :3] = [0, 0, 9.81]  # a sensor on a table
+    assert suspicious_units(small, angular_velocity_unit="deg/s") == []
     assert "raw counts" in suspicious_units(still * np.r_[[1670] * 3, [1] * 3])[0]
     assert "gravity removed" in suspicious_units(still * np.r_[[0.05] * 3, [1] * 3])[0]
     assert "fits deg/s" in suspicious_units(still * np.r_[[1] * 3, [200] * 3])[0]

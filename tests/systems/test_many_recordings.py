@@ -110,6 +110,30 @@ class PlayedRay(types.ModuleType):
 
 
 @pytest.mark.slow
+def test_load_dataset_reads_these_answers_not_those_of_before(study, tiny_release):
+    out = study.parent / "answers"
+    for labels in (("walking", "sitting"), ("running", "jumping")):
+        recognize_manifest(read_manifest(study), out, RecognizeSettings(tiny_release, labels))
+        assert set(load_dataset(str(out), split="train")["activity"]) <= set(labels)
+
+
+def test_answers_of_a_file_that_is_spoilt_or_of_another_manifest_do_not_stay(study, tiny_release):
+    out, settings = study.parent / "answers", RecognizeSettings(tiny_release, ("walking", "sitting"))
+    recognize_manifest(read_manifest(study), out, settings)
+    (study.parent / "a.csv").write_text("acc_x,acc_y\n1,2\n")
+    report = recognize_manifest(read_manifest(study), out, settings)
+    assert (
+        report[0]["problem"] and not list((out / "data").glob("a.csv-*")) and len(list((out / "data").iterdir())) == 1
+    )
+    whole = contents(out)
+    study.write_text(MANIFEST.replace("day two", "day three"))
+    with pytest.raises(
+        OSError, match="day_two-.*parquet is of no recording of this manifest; delete it, or give a new"
+    ):
+        recognize_manifest(read_manifest(study), out, settings)
+    assert contents(out) == whole
+
+
 def test_processes_and_ray_change_no_byte(study, tiny_release, monkeypatch):
     settings = RecognizeSettings(tiny_release, ("walking", "sitting"))
     monkeypatch.setitem(sys.modules, "ray", PlayedRay("ray"))

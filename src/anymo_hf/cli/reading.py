@@ -24,9 +24,9 @@ AppleSign = Annotated[
 Options = Any  # `ReadingOptions`, which is not imported before a command runs
 _ARGUMENTS = (
     "columns", "acceleration_unit", "angular_velocity_unit", "rate", "time_column", "header_row", "separator", "decimal",
-    "apple_sign", "on_gap", "sampling_rate",
+    "apple_sign", "on_gap", "sampling_rate", "none_of_these",
 )  # fmt: skip
-_OTHER_NAMES = {"sampling-rate": "rate"}
+_OTHER_NAMES = {"sampling-rate": "rate", "none-of-these": "none"}
 _IN_PYTHON = " (reset())"  # how a message names the method behind its plain words
 _ARGUMENT = re.compile(rf"\b({'|'.join(_ARGUMENTS)})=('?)([^\s';,)?]*)\2")
 
@@ -93,7 +93,7 @@ def in_shell_words(message: str) -> str:
         name = _OTHER_NAMES.get(name, name)
         if value == "False":
             return f"--no-{name}"
-        return f"--{name} {value}" if value else f"--{name}"
+        return f"--{name}" if value in ("", "True") else f"--{name} {value}"
 
     return _ARGUMENT.sub(option, message.replace(_IN_PYTHON, ""))
 

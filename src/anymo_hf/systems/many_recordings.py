@@ -160,6 +160,8 @@ def recognize_manifest(
     known = asdict(settings) | {"model": weights}
     settings = RecognizeSettings(**(asdict(settings) | {"model": folder}))
     jobs = [_Job(one, settings, _facts(one, known), out / DATA / _file_name(one.name)) for one in recordings]
+    if others := sorted({path.name for path in (out / DATA).glob("*.parquet")} - {job.path.name for job in jobs}):
+        raise OSError(f"{out / DATA / others[0]} is of no recording of this manifest; delete it, or give a new folder")
     rows: dict[int, dict[str, Any]] = {}
     for index, row in run_jobs(answer_recording, jobs, engine, num_proc):
         rows[index] = row
@@ -170,7 +172,8 @@ def recognize_manifest(
     table.writeheader()
     table.writerows(report)
     write_text(out / REPORT, text.getvalue())
-    write_text(out / "README.md", _card(known, settings.labels))
+    content = hashlib.sha256("\n".join([text.getvalue(), *(job.facts for job in jobs)]).encode()).hexdigest()[:16]
+    write_text(out / "README.md", _card(known, settings.labels, content))
     return report
 
 
@@ -191,6 +194,7 @@ def answer_recording(job: _Job) -> dict[str, Any]:
             facts = _answer(job)
         return row | facts["row"]
     except Exception as error:  # one bad file of thousands must not end the others; the report names it
+        job.path.unlink(missing_ok=True)  # an answer of before is not of what is there now
         kind = "" if isinstance(error, ValueError | OSError) else f"{type(error).__name__}: "
         return row | {"problem": " ".join(f"{kind}{error}".split())}
 
@@ -297,12 +301,14 @@ def _weights(model: str) -> str:
     return digest.hexdigest()
 
 
-def _card(settings: Mapping[str, Any], labels: Sequence[str] | None) -> str:
+def _card(settings: Mapping[str, Any], labels: Sequence[str] | None, content: str) -> str:
     chosen = ", ".join(labels) if labels else "the default list, or the model's own"
     return f"""---
 configs:
 - config_name: default
   data_files: {DATA}/*.parquet
+dataset_info:
+  description: {content}  # of these answers, so that load_dataset does not give those of before from its cache
 ---
 
 # Activities of recordings, by AnyMo

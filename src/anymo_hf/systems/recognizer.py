@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from ..modeling.windows import SMOOTHING, TimelineEntry, WindowAnswer, hop_spans, join_windows
 from ..recordings.imu_recording import ImuRecording
-from .activity_labels import EVERYDAY, NONE_OF_THESE
+from .activity_labels import EVERYDAY, NONE_OF_THESE, LabelWarning
 from .checkpoint import holds_classifier, load_checkpoint, load_classifier
 
 WINDOW = 5.0  # seconds, the longest window of training
@@ -140,6 +141,12 @@ def zero_shot_recognizer(
     chosen = list(EVERYDAY if labels is None else labels)
     if len(set(chosen)) < len(chosen) or not chosen:
         raise ValueError(f"labels must name each activity once and at least one, got {chosen}")
+    if len(chosen) == 1 and not none_of_these:
+        warnings.warn(
+            f"one label only: every window is called {chosen[0]!r}; give others beside it, or none_of_these=True",
+            LabelWarning,
+            stacklevel=3,
+        )
     texts, others = embed_labels(model, processor, chosen), None
     if none_of_these:
         from ..motion.procedural import ACTIVITIES

@@ -368,6 +368,19 @@ def check_rate(where: str, column: pd.Series, rate: float) -> str | None:
     )
 
 
+def pauses_closed_by(column: pd.Series, rate: float) -> str | None:
+    """What is lost where `rate` is taken in place of time stamps that pause for over a second; None where none do."""
+    stamps = read_stamps(column)
+    times = stamps.values[np.isfinite(stamps.values)]
+    steps = np.diff(times if stamps.dates else unwrapped(times)[0])
+    middle = float(np.median(steps)) if len(steps) else 0.0
+    for unit in TIME_UNITS[: 1 if stamps.dates else None]:
+        if abs(middle * unit * rate - 1) <= _RATE_TOLERANCE and len(long := steps[steps * unit > LONGEST_GAP]):
+            longest = f"{long.max() * unit:.3g} s"
+            return f"time stamps pause {len(long)} times, for up to {longest}, which rate= closes; leave it out to keep them"
+    return None
+
+
 def find_gaps(times: np.ndarray, rate: float, first_row: int = 0) -> list[Gap]:
     """Where samples are missing: steps of over one and a half samples."""
     steps = np.diff(times)
