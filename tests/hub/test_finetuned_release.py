@@ -45,6 +45,12 @@ def test_an_output_that_is_the_model_or_other_peoples_folder_is_refused_before_a
     for folder, text in (("model", "config.json"), ("data", "README.md")):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / text).write_text("{}")
-    for folder, message in (("model", "is the model that is tuned"), ("data", "holds other files and no model")):
+    (tmp_path / "file").write_text("keep")
+    for folder, message in (
+        ("model", "is the model that is tuned"),
+        ("data", "holds other files and no model"),
+        ("file", "cannot be made: .*file is a file"),
+        ("file/below", "cannot be made: .*file is a file"),
+    ):
         with pytest.raises(ValueError, match=f"{folder} {message}; give another folder"):
             finetune_release(str(tmp_path / "model"), "nowhere", "default", tmp_path / folder, FinetuneSettings())

@@ -1,5 +1,6 @@
 """The page as a server on loopback: two users at once, limits, and no file that stays."""
 
+import os
 import socket
 import tempfile
 import time
@@ -41,6 +42,16 @@ def page(tiny_release):
     folder = Path(running.temporary_folder.name)
     running.temporary_folder.cleanup()
     assert not folder.exists()
+
+
+def test_a_port_that_is_taken_is_said_in_our_words(page, tiny_release, monkeypatch):
+    from anymo_hf.hub import space_app
+
+    monkeypatch.setenv("GRADIO_TEMP_DIR", os.environ["GRADIO_TEMP_DIR"])  # the running page's, which comes back
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(OSError, match=f"port {port} is taken; give another"):
+            space_app.serve(str(tiny_release), port=port, wait=False)
 
 
 def sent_files(page):

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pyarrow as pa
-from datasets import concatenate_datasets, load_dataset
+from datasets import Dataset, concatenate_datasets, load_dataset
 from huggingface_hub import DatasetCard, EvalResult, ModelCardData
 
 from ..atomic_write import write_text
@@ -41,12 +41,16 @@ def finetune_release(model: str, dataset: str, config: str, output: str | Path, 
     save_release(output, tuned, processor)
     if settings.method != "lora":  # of an earlier run
         shutil.rmtree(Path(output) / "adapter", ignore_errors=True)
-    write_finetuned_card(output, model, dataset, config, windows.features["label"].names, result, settings)
+    write_finetuned_card(output, model, dataset, config, windows, result, settings)
     return result
 
 
 def _check_output(folder: Path, model: str) -> None:
-    """ValueError where the output would replace the model that it begins with, or lie among other files."""
+    """ValueError where the output would replace the model that it begins with, lie among other files, or cannot be there."""
+    place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK):
+        why = "may not be written" if place.is_dir() else "is a file"
+        raise ValueError(f"{folder} cannot be made: {place} {why}; give another folder")
     if folder.exists() and os.path.exists(model) and os.path.samefile(folder, model):
         raise ValueError(f"{folder} is the model that is tuned; give another folder")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "config.json").is_file():
@@ -71,11 +75,13 @@ def write_finetuned_card(
     base: str,
     dataset: str,
     config: str,
-    labels: list[str],
+    windows: Dataset,
     result: dict,
     settings: FinetuneSettings,
 ) -> None:
-    """README.md of the release, filled from `finetune`'s result."""
+    """README.md of the release, filled from `finetune`'s result; its example is worn as the first of the windows."""
+    labels, first = windows.features["label"].names, windows[0]
+    rate, worn = f"{first['sampling_rate']:g}", ", ".join(f'"{place}": {place}' for place in first["placements"])
     folder, base = Path(folder), Path(base).resolve().name if Path(base).is_dir() else base
     dataset_name = Path(dataset).resolve().name if Path(dataset).is_dir() else dataset
     data = ModelCardData(
@@ -121,7 +127,7 @@ import anymo_hf  # without this package: trust_remote_code=True in each from_pre
 
 model = AutoModelForSequenceClassification.from_pretrained("{folder.resolve().name}")
 processor = AutoProcessor.from_pretrained("{folder.resolve().name}")
-{adapter}batch = processor(imu={{"waist": signal}}, sampling_rate=50, return_tensors="pt")  # (T, 6), m/s² and rad/s
+{adapter}batch = processor(imu={{{worn}}}, sampling_rate={rate}, return_tensors="pt")  # (T, 6), m/s², rad/s
 model.config.id2label[model(**batch).logits.argmax(-1).item()]
 ```
 

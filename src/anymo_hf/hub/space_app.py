@@ -250,11 +250,16 @@ def serve(
         button_primary_background_fill="#0072b2", button_primary_background_fill_hover="#005a8d",
         block_info_text_color="*neutral_600", input_placeholder_color="*neutral_500",
     )  # fmt: skip
-    page.launch(
-        server_name=host, server_port=port, max_file_size=LARGEST_FILE, prevent_thread_lock=not wait, share=False,
-        css=(_TEMPLATES / "space.css").read_text(encoding="utf-8"), theme=theme, ssr_mode=False,
-        quiet=not wait, footer_links=[],
-    )  # fmt: skip
+    try:
+        page.launch(
+            server_name=host, server_port=port, max_file_size=LARGEST_FILE, prevent_thread_lock=not wait, share=False,
+            css=(_TEMPLATES / "space.css").read_text(encoding="utf-8"), theme=theme, ssr_mode=False,
+            quiet=not wait, footer_links=[],
+        )  # fmt: skip
+    except OSError as error:
+        if port is None or "port" not in str(error):
+            raise
+        raise OSError(f"port {port} is taken; give another, or none for a free one") from error
     if wait:
         folder.cleanup()
     return page
