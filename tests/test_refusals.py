@@ -13,7 +13,7 @@ from anymo_hf.motion.read_motion import read_motion
 from anymo_hf.recordings.catalogue import DATASETS
 from anymo_hf.recordings.devices.export import read_export
 from anymo_hf.recordings.imu_recording import ImuRecording
-from anymo_hf.refusals import parse_json, refusing
+from anymo_hf.refusals import in_words, parse_json, refusing
 from anymo_hf.simulation.archive.manifest import ShardEntry
 from anymo_hf.simulation.archive.reader import check_file
 
@@ -50,6 +50,28 @@ def test_a_readers_own_sentence_passes_and_an_endless_one_is_shortened(tmp_path)
     with pytest.raises(ValueError) as caught:
         read_motion(path)
     assert str(path) in str(caught.value) and len(str(caught.value)) < 700
+
+
+def test_a_path_that_the_system_refuses_is_said_in_words(tmp_path):
+    (tmp_path / "file").write_text("")
+    for act, said in (
+        (lambda: (tmp_path / "none").read_text(), "none: no such file or folder; check the path"),
+        (lambda: (tmp_path / "file").mkdir(), "file: a file stands where a folder is needed; give another path"),
+        (
+            lambda: (tmp_path / "file" / "x").write_text(""),
+            "x: a file stands where a folder is needed; give another path",
+        ),
+        (
+            lambda: tmp_path.write_text(""),
+            f"{tmp_path.name}: a folder stands where a file is needed; give another path",
+        ),
+    ):
+        with pytest.raises(OSError) as caught:
+            act()
+        assert in_words(caught.value).endswith(said)
+    assert (
+        in_words(OSError("a sentence; and its mend")) == "a sentence; and its mend" and in_words(ValueError("x")) == "x"
+    )
 
 
 def test_a_missing_package_is_still_an_import_error():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import stat
 from collections.abc import Iterator
@@ -15,6 +17,10 @@ from .interruption import lacks_memory
 LARGEST_VALUE = 1e6  # in any unit of a signal or a body: no sensor reads it and nobody moves so far
 _MEND = re.compile(r"; |\bmust\b|\bgive\b|\bknown are\b")
 _LONGEST = 600  # letters of a sentence: a hostile file may hold a name of thousands
+
+
+class DoubtWarning(UserWarning):
+    """What is probably wrong although there is an answer; programs say it in one line."""
 
 
 @contextmanager
@@ -104,3 +110,23 @@ def parse_json(text: str | bytes) -> Any:
         return json.loads(text)
     except RecursionError as error:
         raise json.JSONDecodeError("nested too deep", "", 0) from error
+
+
+def in_words(error: Exception) -> str:
+    """What a program prints of an error: of a path that the system refuses a sentence with its mend, others as they are."""
+    mend = _OF_A_PATH.get(getattr(error, "errno", None) or 0)
+    name = getattr(error, "filename", None)
+    if mend is None or name is None or not str(error).startswith("[Errno"):
+        return str(error)
+    return f"{os.fspath(name)}: {mend}"
+
+
+_OF_A_PATH = {
+    errno.ENOENT: "no such file or folder; check the path",
+    errno.EEXIST: "a file stands where a folder is needed; give another path",
+    errno.ENOTDIR: "a file stands where a folder is needed; give another path",
+    errno.EISDIR: "a folder stands where a file is needed; give another path",
+    errno.EACCES: "no permission; give another path, or ask for the permission",
+    errno.EPERM: "not permitted there; give another path",
+    errno.EROFS: "nothing can be written there; give another path",
+}

@@ -16,6 +16,7 @@ from anymo_hf.recordings.catalogue import DATASETS
 from anymo_hf.recordings.imu_recording import ImuRecording
 from anymo_hf.recordings.windows_file import WindowsFile
 from anymo_hf.systems.interface import System, systems
+from anymo_hf.systems.language_model import LanguageText
 
 LABELS = DATASETS["wisdm"].labels
 
@@ -128,6 +129,7 @@ class Chat(Oracle):
     """Oracle behind an endpoint, of one model."""
 
     name, title, requires = "chat", "Chat", "endpoint"
+    asked_alike = LanguageText.asked_alike
     embed_text = System.embed_text
 
     def __init__(self, model, **asked):

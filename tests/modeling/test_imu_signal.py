@@ -1,5 +1,8 @@
 """The one pass-band: simulated motion and recordings come to 60 Hz with the same transfer function."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,6 +10,7 @@ from anymo_hf.modeling.feature_extraction_anymo import AnyMoFeatureExtractor
 from anymo_hf.modeling.imu_signal import filter_reach, known_unit, low_pass, rate_ratio, resample, suspicious_units
 from anymo_hf.motion.body_motion import BodyMotion
 from anymo_hf.nymeria.imu_grid import STEP_NS, to_60_hz
+from anymo_hf.recordings.catalogue import read_windows
 from anymo_hf.simulation.kinematics import segment_kinematics
 
 SECONDS = 6.0
@@ -142,3 +146,19 @@ def test_the_size_of_a_signal_tells_a_wrong_unit():
     assert "reaches 1e+06 m/s^2 at sample 7" in said and "damaged" in said
     spoiled[7, 1] = 200  # 20 g, as a landing at the shin
     assert suspicious_units(spoiled) == []
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize(
+    "name", ["classyglass", "geotec", "mobifall", "openpack", "uci_hapt", "usc_had", "utd_mhad", "wisdm"]
+)
+def test_no_real_window_in_right_units_is_taken_for_one_in_wrong_units(name):
+    root = Path(os.environ["ANYMO_DATA"])
+    if not (root / name).exists():
+        pytest.skip(f"ANYMO_DATA holds no {name}")
+    doubted, seen = 0, 0
+    for number, window in enumerate(read_windows(name, root / name)):
+        for signal in window.signals.values() if number % 5 == 0 else ():
+            doubted += any("stays under" in said for said in suspicious_units(signal, angular_velocity_unit="deg/s"))
+            seen += signal.shape[1] == 6
+    assert seen > 100 and doubted == 0

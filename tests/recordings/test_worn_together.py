@@ -6,6 +6,7 @@ import pytest
 from anymo_hf.modeling.imu_signal import resample
 from anymo_hf.recordings.imu_recording import ImuRecording
 from anymo_hf.recordings.worn_together import worn_together
+from anymo_hf.refusals import DoubtWarning
 
 
 def recording(place, count, rate=50.0, start=0.0, columns=6, seed=0):
@@ -19,7 +20,10 @@ def test_clocks_line_them_up_and_the_shared_span_is_left():
     assert joined.start_time == 102.0 and joined.sampling_rate == 50
     np.testing.assert_array_equal(joined.signals["head"], one.signals["head"][100:])
     np.testing.assert_array_equal(joined.signals["waist"], other.signals["waist"][:400])
-    unknown = worn_together([one, recording("waist", 450)])  # a file without a clock: both begin together
+    with pytest.warns(
+        DoubtWarning, match="^waist.csv: no time of day was read, so all sensors are taken to begin together"
+    ):
+        unknown = worn_together([one, recording("waist", 450)])
     np.testing.assert_array_equal(unknown.signals["head"], one.signals["head"][:450])
 
 

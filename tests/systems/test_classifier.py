@@ -310,8 +310,9 @@ def test_one_window_of_a_class_and_one_person_are_enough_for_linear(data):
     windows, labels, _ = data
     few = AnyMoClassifier(RELEASE, ("waist",)).fit(windows[::12], labels[::12], ["ann"] * 3)
     assert few.strength_ == 0.1 and few.predict(windows[:1]).tolist() == ["walking"]
-    with pytest.warns(UserWarning, match="groups name one person: .* chosen on other windows of the same one"):
+    with pytest.warns(UserWarning, match="groups name one person: .* chosen on other windows of the same one") as said:
         AnyMoClassifier(RELEASE, ("waist",)).fit(windows, labels, ["ann"] * 36)
+    assert [one.filename for one in said if "one person" in str(one.message)] == [__file__]  # the caller's line
     # each person does one thing only, so that a fold without them does not know it
     with pytest.warns(UserWarning, match="groups leave nobody out.*strength is the usual 0.1"):
         alone = AnyMoClassifier(RELEASE, ("waist",)).fit(windows, labels, labels)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from anymo_hf.recordings.imu_recording import ImuRecording
-from anymo_hf.systems.activity_labels import EVERYDAY, NONE_OF_THESE, LabelWarning
+from anymo_hf.refusals import DoubtWarning
+from anymo_hf.systems.activity_labels import EVERYDAY, NONE_OF_THESE
 from anymo_hf.systems.recognizer import Recognizer, activity_seconds, load_recognizer, recognize, zero_shot_recognizer
 
 RELEASE = str(Path(__file__).parents[2] / "anymo")
@@ -34,12 +35,12 @@ def test_none_of_these_is_the_nearest_other_activity_with_a_handicap():
 
 
 def test_one_label_alone_is_doubted(tiny_parts, recwarn):
-    with pytest.warns(LabelWarning, match="one label only: every window is called 'walking'; give others beside it"):
+    with pytest.warns(DoubtWarning, match="one label only: every window is called 'walking'; give others beside it"):
         zero_shot_recognizer(*tiny_parts, ["walking"])
     recwarn.clear()
     zero_shot_recognizer(*tiny_parts, ["walking"], none_of_these=True)
     zero_shot_recognizer(*tiny_parts, ["walking", "sitting"])
-    assert not [one for one in recwarn if one.category is LabelWarning]
+    assert not [one for one in recwarn if one.category is DoubtWarning]
 
 
 def test_a_timeline_stops_at_a_pause_and_goes_on_behind_it(tiny_parts):

@@ -90,22 +90,22 @@ class LocalServer:
 
             def do_POST(self) -> None:
                 try:
+                    self._reply()
+                except ConnectionError:  # the client waits no longer
+                    self.close_connection = True
+
+            def _reply(self) -> None:
+                try:
                     body = parse_json(self.rfile.read(int(self.headers["Content-Length"])))
                     status, reply = 200, outer.answer(body, functools.partial(_hung_up, self.connection))
-                except ConnectionError:  # it waits no longer
-                    self.close_connection = True
-                    return
                 except (ValueError, KeyError, TypeError) as error:
                     status, reply = 400, {"error": {"message": str(error), "type": "invalid_request_error"}}
                 data = json.dumps(reply).encode()
-                try:
-                    self.send_response(status)
-                    self.send_header("Content-Type", "application/json")
-                    self.send_header("Content-Length", str(len(data)))
-                    self.end_headers()
-                    self.wfile.write(data)
-                except ConnectionError:
-                    self.close_connection = True
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
 
             def log_message(self, *args: Any) -> None:
                 pass

@@ -7,9 +7,7 @@ nothing slow is imported before a command runs.
 
 from __future__ import annotations
 
-import errno
 import importlib
-import os
 import pkgutil
 import sys
 import warnings
@@ -18,6 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from ..interruption import INTERRUPTED, ending_in_words, was_interrupted
+from ..refusals import in_words
 
 PANELS = ("Recordings", "Evaluation", "Data", "Motion and simulation", "Sharing")
 
@@ -85,10 +84,10 @@ def _known(error: typer.TyperException) -> str:
 def _warn_in_one_line(message: Warning | str, *about: Any) -> None:
     """Warnings about signals as this program says them; others as Python does."""
     from ..modeling.imu_signal import ImuWarning
-    from ..systems.activity_labels import LabelWarning
+    from ..refusals import DoubtWarning
     from .reading import in_shell_words
 
-    if isinstance(message, ImuWarning | LabelWarning):
+    if isinstance(message, ImuWarning | DoubtWarning):
         typer.echo(f"anymo: warning: {in_shell_words(str(message))}", err=True)
     else:
         typer.echo(warnings.formatwarning(message, *about[:3]), err=True, nl=False)
@@ -118,32 +117,8 @@ def _run() -> None:
     except (ValueError, OSError) as error:
         if was_interrupted():
             raise KeyboardInterrupt from error
-        message, code = _of_a_path(error) or str(error), 2
+        message, code = in_words(error), 2
     except ImportError as error:
         message, code = f"{error}; install the extras: pip install 'anymo-hf[eval,viz,annotate,vrs]'", 2
     typer.echo(f"anymo: {in_shell_words(' '.join(message.split()))}", err=True)
     sys.exit(code)
-
-
-# what the system says of a path, and what helps
-_MENDS = {
-    errno.ENOENT: "no such file or folder; check the path",
-    errno.EEXIST: "a file stands where a folder is needed; give another path",
-    errno.ENOTDIR: "a file stands where a folder is needed; give another path",
-    errno.EISDIR: "a folder stands where a file is needed; give another path",
-    errno.EACCES: "no permission; give another path, or ask for the permission",
-    errno.EPERM: "not permitted there; give another path",
-    errno.EROFS: "nothing can be written there; give another path",
-}
-
-
-def _of_a_path(error: Exception) -> str:
-    """A path that the system refuses, in one sentence with its mend; "" of any other error."""
-    if (
-        isinstance(error, OSError)
-        and error.filename is not None
-        and error.errno in _MENDS
-        and str(error).startswith("[Errno")
-    ):
-        return f"{os.fspath(error.filename)}: {_MENDS[error.errno]}"
-    return ""

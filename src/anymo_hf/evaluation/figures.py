@@ -162,9 +162,8 @@ def _radar(results: Path) -> Figure | None:
 
 
 def _captions(results: Path) -> Figure | None:
-    parts: dict[
-        tuple[str, tuple[str, ...]], dict[str, list[str]]
-    ] = {}  # of the same windows, which have the same references
+    # by name and references, which are the same for the same windows
+    parts: dict[tuple[str, tuple[str, ...]], dict[str, list[str]]] = {}
     for one in task_results(results, "captions"):
         for row in one.rows:
             name = row["dataset"] if row["subset"] == "all" else f"{row['dataset']}, {row['subset']} of them,"

@@ -104,8 +104,6 @@ class SystemResults:
 
 # what results of one file have in common; the title of an endpoint's system names its model
 _COMMON = ("system", "title", "weights", "max_windows", "seed")
-# and what a language model was asked with
-_ASKED = ("prompts", "style", "picture", "context", "reply_tokens", "temperature", "top_p", "seed", "order_seed")
 
 
 def evaluate_system(
@@ -165,7 +163,7 @@ def evaluate_system(
         # the same weights may lie anywhere
         refuse_others(path, earlier, results, _COMMON if results.weights else ("source", *_COMMON))
         asked = system.report()
-        differ = [name for name in _ASKED if earlier.report.get(name, asked.get(name)) != asked.get(name)]
+        differ = [name for name in kind.asked_alike if earlier.report.get(name, asked.get(name)) != asked.get(name)]
         if differ:
             raise ValueError(
                 f"{path} was asked with other settings ({', '.join(differ)}); move it away or give another --out"

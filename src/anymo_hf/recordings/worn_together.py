@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from ..modeling.imu_signal import TARGET_RATE, resample
+from ..refusals import DoubtWarning
 from .imu_recording import ImuRecording
 
 
@@ -15,7 +17,11 @@ def worn_together(recordings: Sequence[ImuRecording]) -> ImuRecording:
     """One recording of the span that all sensors share.
 
     Clocks that every file tells (`start_time`) line them up to the sample; where one file tells none, all are taken to begin
-    together. Sensors of different rates are brought to 60 Hz, the rate that the model works at; one rate stays.
+    together, with a warning. Sensors of different rates are brought to 60 Hz, the rate that the model works at; one rate
+    stays.
+
+    Warns:
+        DoubtWarning: a file tells no time of day.
 
     Raises:
         ValueError: a placement twice, or files that share less than a second.
@@ -27,6 +33,14 @@ def worn_together(recordings: Sequence[ImuRecording]) -> ImuRecording:
     rates = {recording.sampling_rate for recording in recordings}
     rate = rates.pop() if len(rates) == 1 else TARGET_RATE
     told = all(recording.start_time for recording in recordings)
+    if not told and len(recordings) > 1:
+        silent = ", ".join(one.source or "/".join(one.signals) for one in recordings if not one.start_time)
+        warnings.warn(
+            f"{silent}: no time of day was read, so all sensors are taken to begin together; leave rate= out where a file "
+            "tells one",
+            DoubtWarning,
+            stacklevel=2,
+        )
     begin = max(recording.start_time for recording in recordings) if told else 0.0
     signals = {}
     for recording in recordings:

@@ -14,10 +14,6 @@ EVERYDAY = (
 NONE_OF_THESE = "none of these"
 
 
-class LabelWarning(UserWarning):
-    """Labels that cannot tell what they are asked for."""
-
-
 def simulated_labels() -> tuple[str, ...]:
     """The everyday name of every simulated activity, in the order of `ACTIVITIES`."""
     return tuple(label_phrases(name)[0] for name in ACTIVITIES)

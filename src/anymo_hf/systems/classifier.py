@@ -541,13 +541,13 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
         if splits and len(np.unique(people)) < 2:
             warnings.warn(
                 "groups name one person: the regression's strength is chosen on other windows of the same one",
-                stacklevel=4,
+                stacklevel=5,
             )
         if not splits and int(np.bincount(target).min()) >= _FEWEST:
             warnings.warn(
                 "groups leave nobody out: all windows of a class are of people left out together; "
                 f"the regression's strength is the usual {_USUAL}, not chosen on people",
-                stacklevel=4,
+                stacklevel=5,
             )
         if not splits:
             return _USUAL
@@ -599,7 +599,7 @@ class AnyMoClassifier(ClassifierMixin, BaseEstimator):
             warnings.warn(
                 f"method='full' is the linear one here, since nobody can be left out: of {rarest!r} "
                 f"there are {count.min()} windows; {_FEWEST} of each class are needed, and each of two people or more",
-                stacklevel=3,
+                stacklevel=4,
             )
             return
         worn, settings = self._read(windows), self._network_settings()

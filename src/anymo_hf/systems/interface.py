@@ -45,6 +45,7 @@ class System:
         longest_seconds, shortest_seconds: of a window, None where there is no limit.
         licence: of its weights, or of this code where it has none.
         fewest_labels: that training must hold.
+        asked_alike: what `report` must say alike of all that one results file holds.
 
     Attributes:
         memory: where whoever fits a system many times on the same windows lets it keep what it computes of a window
@@ -63,6 +64,7 @@ class System:
     shortest_seconds: ClassVar[float | None] = None
     licence: ClassVar[str]
     fewest_labels: ClassVar[int] = 1
+    asked_alike: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def load(cls, source: str | None = None, seed: int = 0) -> System:

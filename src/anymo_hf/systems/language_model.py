@@ -127,6 +127,17 @@ class LanguageText(System):
     style: ClassVar[str] = "text"
     picture: ClassVar[bool] = False
     reply_tokens: ClassVar[int] = 256
+    asked_alike = (
+        "prompts",
+        "style",
+        "picture",
+        "context",
+        "reply_tokens",
+        "temperature",
+        "top_p",
+        "seed",
+        "order_seed",
+    )
 
     def __init__(self, settings: LanguageSettings, client: LanguageClient):
         self.settings, self.client = settings, client

@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
@@ -205,7 +206,7 @@ def _answer(job: _Job) -> dict[str, Any]:
     import torch
 
     one, settings = job.recording, job.settings
-    stretches, warnings = _read(one)
+    stretches, said = _read(one)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # sums on more threads round differently
     answers: list[WindowAnswer] = []
@@ -219,7 +220,7 @@ def _answer(job: _Job) -> dict[str, Any]:
     seconds = activity_seconds(entries)
     row = {
         "seconds": round(sum(seconds.values()), 3), "windows": len(answers), "entries": len(entries),
-        "longest": next(iter(seconds)), "warnings": warnings,
+        "longest": next(iter(seconds)), "warnings": said,
     }  # fmt: skip
     facts = {"made_of": job.facts, "row": row}
     table = _table(one, stretches[0], entries, answers).replace_schema_metadata({_FACTS: json.dumps(facts)})
@@ -231,10 +232,13 @@ def _answer(job: _Job) -> dict[str, Any]:
 def _read(one: ManifestRecording) -> tuple[list[ImuRecording], str]:
     """Its stretches, several sensors being one, and what is probably wrong with them."""
     exports = [read_export(file, place, options=options) for place, file, options in one.sensors]
-    warnings = "; ".join(warning for export in exports for warning in export.warnings)
+    said = [warning for export in exports for warning in export.warnings]
     if len(exports) == 1:
-        return list(exports[0].stretches), warnings
-    return [worn_together([export.only() for export in exports])], warnings
+        return list(exports[0].stretches), "; ".join(said)
+    with warnings.catch_warnings(record=True) as doubts:
+        warnings.simplefilter("always")
+        together = worn_together([export.only() for export in exports])
+    return [together], "; ".join([*said, *(str(doubt.message) for doubt in doubts)])
 
 
 @lru_cache(maxsize=1)
@@ -308,7 +312,7 @@ configs:
 - config_name: default
   data_files: {DATA}/*.parquet
 dataset_info:
-  description: {content}  # of these answers, so that load_dataset does not give those of before from its cache
+  description: "{content}"  # of these answers, so that load_dataset does not give those of before from its cache
 ---
 
 # Activities of recordings, by AnyMo

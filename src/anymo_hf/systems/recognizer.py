@@ -11,7 +11,8 @@ import numpy as np
 
 from ..modeling.windows import SMOOTHING, TimelineEntry, WindowAnswer, hop_spans, join_windows
 from ..recordings.imu_recording import ImuRecording
-from .activity_labels import EVERYDAY, NONE_OF_THESE, LabelWarning
+from ..refusals import DoubtWarning
+from .activity_labels import EVERYDAY, NONE_OF_THESE
 from .checkpoint import holds_classifier, load_checkpoint, load_classifier
 
 WINDOW = 5.0  # seconds, the longest window of training
@@ -144,7 +145,7 @@ def zero_shot_recognizer(
     if len(chosen) == 1 and not none_of_these:
         warnings.warn(
             f"one label only: every window is called {chosen[0]!r}; give others beside it, or none_of_these=True",
-            LabelWarning,
+            DoubtWarning,
             stacklevel=3,
         )
     texts, others = embed_labels(model, processor, chosen), None

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..freed_memory import keep_freed_memory
 from ..interruption import ending_in_words
+from ..refusals import in_words
 from .checkpoints import METRICS
 from .setting_fields import describe_settings
 from .settings import (
@@ -112,7 +113,7 @@ def run_stage(name: str, words: list[str] | None = None, stage: StageCommand | N
         folders = (arguments.output, arguments.release) if stage.release else (arguments.output,)
         metrics = stage.train(settings, *folders, accelerator)
     except (ValueError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"error: {' '.join(in_words(error).split())}", file=sys.stderr)
         raise SystemExit(2) from error
     except RuntimeError as error:
         if not _lost_process(error):

@@ -1,12 +1,14 @@
 """Clocks that jitter: the samples lie evenly between pauses, and the doubt is said."""
 
+import re
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from anymo_hf.recordings.devices.clock import even_clock, pauses_closed_by
+from anymo_hf.recordings.devices.clock import check_rate, even_clock
+from anymo_hf.recordings.devices.device_format import ReadingOptions
 from anymo_hf.recordings.devices.export import read_export
 
 
@@ -79,15 +81,19 @@ def test_a_lone_triple_of_g_must_hold_gravity(tmp_path):
 
 
 @pytest.mark.parametrize("unit", [1.0, 1e3, 1e9])
-def test_a_rate_in_place_of_stamps_that_pause_is_doubted(unit):
+@pytest.mark.parametrize("clock", ["even", "jittery", "packets"])
+def test_a_rate_in_place_of_stamps_that_pause_is_doubted(clock, unit):
     times = np.arange(500) / 50
-    assert pauses_closed_by(pd.Series(times * unit), 50) is None
-    times[100:] += 0.5  # lost samples
-    assert pauses_closed_by(pd.Series(times * unit), 50) is None
+    if clock == "jittery":
+        times += np.random.default_rng(0).uniform(0, 0.008, 500)
+    if clock == "packets":
+        times = np.repeat(times[::10], 10)  # ten samples share a stamp
+    assert not check_rate("t", pd.Series(times * unit), 50).doubt
+    times[100:] += 0.5
+    assert not check_rate("t", pd.Series(times * unit), 50).doubt  # some samples are lost
     times[300:] += 60
-    assert "pause 1 times, for up to 60 s, which rate= closes; leave it out" in pauses_closed_by(
-        pd.Series(times * unit), 50
-    )
+    doubt = check_rate("t", pd.Series(times * unit), 50).doubt
+    assert re.search(r"pause once, for up to 60(\.\d)? s, which rate= closes; leave it out", doubt)
 
 
 def test_a_file_with_a_pause_read_at_a_rate_of_ones_own_says_so(tmp_path):
@@ -95,8 +101,6 @@ def test_a_file_with_a_pause_read_at_a_rate_of_ones_own_says_so(tmp_path):
     times[300:] += 60
     rows = [f"{time},{0.1},{0.2},9.8" for time in times]
     (tmp_path / "walk.csv").write_text("\n".join(["time,acc_x,acc_y,acc_z", *rows]))
-    from anymo_hf.recordings.devices.device_format import ReadingOptions
-
     export = read_export(tmp_path / "walk.csv", options=ReadingOptions(rate=50))
-    assert any("time stamps pause 1 times" in said for said in export.warnings)
+    assert any("time stamps pause once" in said for said in export.warnings)
     assert not any("pause" in said for said in read_export(tmp_path / "walk.csv").warnings)

@@ -30,6 +30,7 @@ from ...nymeria.annotations import CLOCKS
 from ...nymeria.imu import DEVICES
 from ...nymeria.imu_grid import has_signals, signals_by_device
 from ...nymeria.sequence import HELD_OUT_SUBJECTS, read_metadata
+from ...refusals import in_words
 from .parquet_repository import (
     files_identity,
     fill_card,
@@ -267,7 +268,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             resampling="nearest" if args.nearest else "anti_aliased", strict=not args.skip_broken,
         )  # fmt: skip
     except (ValueError, OSError, ImportError) as error:
-        parser.exit(2, f"anymo_180: {error}\n")
+        parser.exit(2, f"anymo_180: {in_words(error)}\n")
     for split, part in counts["splits"].items():
         print(f"default/{split}: {part['rows']} windows, {part['hours']:.3f} hours, {part['subjects']} subjects")
     print(f"written: {args.out}; 60 Hz signals are kept in {args.out}.signals for the next build")

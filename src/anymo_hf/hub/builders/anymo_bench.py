@@ -38,7 +38,7 @@ from ...nymeria.annotated_windows import NymeriaSource, overlap, prepare
 from ...nymeria.annotations import Annotation
 from ...nymeria.imu_grid import STEP_NS, WINDOW, cut_window
 from ...nymeria.sequence import HELD_OUT_SUBJECTS, read_metadata
-from ...refusals import parse_json
+from ...refusals import in_words, parse_json
 from .anymo_180 import LICENCE, add_source_arguments, left_out, list_source, source_files
 from .parquet_repository import SplitFiles, fill_card, one_at_a_time, read_json, split_files, with_classes, write_config
 from .window_builder import WindowBuilder
@@ -467,7 +467,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             members=args.members, split_subjects=args.split_subjects, seed=args.seed, drop_held_out=args.drop_held_out,
         )  # fmt: skip
     except (ValueError, OSError, ImportError) as error:
-        parser.exit(2, f"anymo_bench: {error}\n")
+        parser.exit(2, f"anymo_bench: {in_words(error)}\n")
     for split, part in counts["splits"].items():
         print(f"{space_of(args.config)}/{split}: {part['rows']} rows, {part['total_timesteps'] / 216_000:.3f} hours")
     print(f"written: {args.out}; 60 Hz signals are kept in {args.out}.signals for the next build")

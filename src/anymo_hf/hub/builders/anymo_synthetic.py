@@ -23,6 +23,7 @@ from ...markdown import table
 from ...modeling.body_segments import SEGMENTS
 from ...motion.motion_sources import SOURCES
 from ...nymeria.sequence import read_captured
+from ...refusals import in_words
 from ...simulation.archive import Archive, simulate_archive
 from ...simulation.archive.manifest import MANIFEST, file_sha256, verify_archive
 from ...simulation.archive.rows import ROWS
@@ -248,7 +249,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             seconds=args.seconds, views=args.views, seed=args.seed, test_share=args.test_share,
         )  # fmt: skip
     except (ValueError, OSError) as error:
-        parser.exit(2, f"anymo_synthetic: {error}\n")
+        parser.exit(2, f"anymo_synthetic: {in_words(error)}\n")
     for split, part in counts["splits"].items():
         print(f"{args.config}/{split}: {part['rows']} rows, {part['hours']:.3f} hours, {part['subjects']} subjects")
     print(f"written: {args.out}")

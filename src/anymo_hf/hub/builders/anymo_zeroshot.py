@@ -28,6 +28,7 @@ from ...modeling.known_names import did_you_mean
 from ...recordings.catalogue import DATASETS, in_bundle, read_windows
 from ...recordings.dataset_check import find_datasets
 from ...recordings.imu_recording import ImuRecording, natural_key
+from ...refusals import in_words
 from .parquet_repository import (
     add_counts,
     files_identity,
@@ -384,8 +385,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             try:
                 counts = write_repository(source, args.out, name, args.num_proc, listed=listed)
             except (ValueError, OSError) as error:  # the others can still be built
-                failed.append(f"{name}: {error}")
-                print(f"  refused: {error}")
+                failed.append(f"{name}: {in_words(error)}")
+                print(f"  refused: {in_words(error)}")
                 continue
             for split, part in counts["splits"].items():
                 print(
@@ -393,7 +394,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 )
             print(f"  {'whole' if counts['whole'] else 'partial'}: {'; '.join(counts['beside'])}")
     except (ValueError, OSError) as error:
-        parser.exit(2, f"anymo_zeroshot: {error}\n")
+        parser.exit(2, f"anymo_zeroshot: {in_words(error)}\n")
     if failed:
         parser.exit(2, f"anymo_zeroshot: {'; '.join(failed)}\n")
     print(f"written: {args.out}")

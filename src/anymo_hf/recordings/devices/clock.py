@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -329,11 +330,21 @@ def check_times(where: str, column: pd.Series, times: np.ndarray, first_row: int
             )
 
 
-def check_rate(where: str, column: pd.Series, rate: float) -> str | None:
-    """Whether time stamps agree with `rate`; coarse clocks are let pass.
+@dataclass(frozen=True)
+class RateCheck:
+    """What a user would want to know of time stamps that a rate of their own replaces; "" for nothing.
 
-    Returns:
-        What a user would want to know: samples that the stamps leave room for.
+    Args:
+        note: samples that the stamps leave room for.
+        doubt: pauses of over a second, which the rate closes.
+    """
+
+    note: str = ""
+    doubt: str = ""
+
+
+def check_rate(where: str, column: pd.Series, rate: float) -> RateCheck:
+    """Whether time stamps agree with `rate`, Hz; coarse clocks are let pass.
 
     Raises:
         ValueError: neither the median nor the mean step fits `rate` in any unit.
@@ -347,14 +358,13 @@ def check_rate(where: str, column: pd.Series, rate: float) -> str | None:
     packets = packet_places(times)
     if packets is not None:
         places, step = packets
-        if any(abs(step * unit * rate - 1) <= _RATE_TOLERANCE for unit in units):
-            lost = int(places[-1]) + 1 - len(times)
-            return f"time stamps leave room for {lost} lost samples, which rate= closes" if lost else None
+        if (unit := _fitting_unit([step], units, rate)) is not None:
+            return RateCheck(_room_for(int(places[-1]) + 1 - len(times)), _closed_pauses(steps * unit))
     if middle <= 0 and packets is None:
-        return None
+        return RateCheck()
     # the median is right where samples are lost, the mean where a coarse clock rounds or samples jitter
     mean = steps[(steps >= 0) & (steps <= 10 * middle)].mean() if middle > 0 else packets[1]
-    if not any(abs(step * unit * rate - 1) <= _RATE_TOLERANCE for step in (middle, mean) for unit in units):
+    if (unit := _fitting_unit([middle, mean], units, rate)) is None:
         step = middle if packets is None else packets[1]
         unit = time_unit(step, stamps.dates)
         found = f"rise by {step:g}" if unit is None else f"say {1 / (step * unit):.4g} Hz"
@@ -363,22 +373,22 @@ def check_rate(where: str, column: pd.Series, rate: float) -> str | None:
             "no times"
         )
     lost = int(np.maximum(0, np.round(steps[steps > 1.5 * middle] / middle) - 1).sum())
-    return (
-        f"time stamps leave room for {lost} lost samples, which rate= closes" if lost > 0 and middle == mean else None
-    )
+    return RateCheck(_room_for(lost if middle == mean else 0), _closed_pauses(steps * unit))
 
 
-def pauses_closed_by(column: pd.Series, rate: float) -> str | None:
-    """What is lost where `rate` is taken in place of time stamps that pause for over a second; None where none do."""
-    stamps = read_stamps(column)
-    times = stamps.values[np.isfinite(stamps.values)]
-    steps = np.diff(times if stamps.dates else unwrapped(times)[0])
-    middle = float(np.median(steps)) if len(steps) else 0.0
-    for unit in TIME_UNITS[: 1 if stamps.dates else None]:
-        if abs(middle * unit * rate - 1) <= _RATE_TOLERANCE and len(long := steps[steps * unit > LONGEST_GAP]):
-            longest = f"{long.max() * unit:.3g} s"
-            return f"time stamps pause {len(long)} times, for up to {longest}, which rate= closes; leave it out to keep them"
-    return None
+def _fitting_unit(steps: Sequence[float], units: Sequence[float], rate: float) -> float | None:
+    return next((u for step in steps for u in units if abs(step * u * rate - 1) <= _RATE_TOLERANCE), None)
+
+
+def _room_for(lost: int) -> str:
+    return f"time stamps leave room for {lost} lost samples, which rate= closes" if lost > 0 else ""
+
+
+def _closed_pauses(seconds: np.ndarray) -> str:
+    if not len(pauses := seconds[seconds > LONGEST_GAP]):
+        return ""
+    times = "once" if len(pauses) == 1 else f"{len(pauses)} times"
+    return f"time stamps pause {times}, for up to {pauses.max():.3g} s, which rate= closes; leave it out to keep the pauses"
 
 
 def find_gaps(times: np.ndarray, rate: float, first_row: int = 0) -> list[Gap]:

@@ -14,7 +14,7 @@ import pandas as pd
 from ...modeling.imu_signal import ACCELERATION_UNITS, ANGULAR_VELOCITY_UNITS, STANDARD_GRAVITY, resolve_unit
 from ...modeling.known_names import did_you_mean
 from ..imu_recording import ImuRecording
-from .clock import check_rate, even_clock, pauses_closed_by, read_stamps, unwrapped
+from .clock import check_rate, even_clock, read_stamps, unwrapped
 from .companions import companion, is_of_gyroscope, join
 from .device_format import DeviceFormat, ReadingOptions, Samples
 from .read_device import first_lines
@@ -430,10 +430,9 @@ def _set_clock(
     if rate is not None:
         clock = numbers[0] if numbers else (clocks[0] if clocks and options.time_column else None)
         if clock is not None and clock in numbers:
-            note = check_rate(f"{path}: time stamps in {clock!r}", table[clock], rate)
-            samples.notes += [note] if note else []
-            doubt = pauses_closed_by(table[clock], rate)
-            samples.warnings += [doubt] if doubt else []
+            found = check_rate(f"{path}: time stamps in {clock!r}", table[clock], rate)
+            samples.notes += [found.note] if found.note else []
+            samples.warnings += [found.doubt] if found.doubt else []
         samples.rate, samples.rate_found, samples.time_column = float(rate), "as you said", clock
         if not numbers and counter is not None:
             _by_counter(samples, table[counter], counter, rate)
