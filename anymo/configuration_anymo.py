@@ -303,6 +303,12 @@ _MODEL_PRESETS: dict[str, dict] = {
 _MODEL_PRESETS["small"] = _MODEL_PRESETS["nano"]
 
 
+def check_classifier_input(value: str) -> None:
+    """ValueError for what no sequence classifier reads."""
+    if value not in CLASSIFIER_INPUTS:
+        raise ValueError(f"classifier_input must be one of {', '.join(CLASSIFIER_INPUTS)}, got {value!r}")
+
+
 class AnyMoConfig(_ConfigWithCode):
     """The whole model (paper §3.3, A.4). Defaults are the paper's.
 
@@ -352,10 +358,7 @@ class AnyMoConfig(_ConfigWithCode):
         classifier_input: str = "codes",
         **kwargs,
     ):
-        if classifier_input not in CLASSIFIER_INPUTS:
-            raise ValueError(
-                f"classifier_input must be one of {', '.join(CLASSIFIER_INPUTS)}, got {classifier_input!r}"
-            )
+        check_classifier_input(classifier_input)
         if text_config is None:
             text_config = dict(_PAPER_TEXT)
         if isinstance(text_config, dict):

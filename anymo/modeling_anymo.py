@@ -13,7 +13,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling, CausalLMOu
 from transformers.utils import ModelOutput, TransformersKwargs, can_return_tuple, logging
 
 from .attention import Attention
-from .configuration_anymo import CLASSIFIER_INPUTS, AnyMoConfig
+from .configuration_anymo import AnyMoConfig, check_classifier_input
 from .int8_anymo import AnyMoInt8Config  # noqa: F401  # makes from_pretrained read int8 checkpoints
 from .modeling_imu_tokenizer import IMU_TOKENIZER_FOLDER, AnyMoIMUTokenizerModel
 from .modeling_pqvae import AnyMoPQVAEModel
@@ -525,12 +525,7 @@ class AnyMoForSequenceClassification(AnyMoModel):
 
     def __init__(self, config: AnyMoConfig):
         super().__init__(config)
-        if (
-            config.classifier_input not in CLASSIFIER_INPUTS
-        ):  # `from_pretrained` sets it behind the configuration's check
-            raise ValueError(
-                f"classifier_input must be one of {', '.join(CLASSIFIER_INPUTS)}, got {config.classifier_input!r}"
-            )
+        check_classifier_input(config.classifier_input)  # `from_pretrained` sets it behind the configuration's check
         width = config.projection_dim
         if config.classifier_input == "imu":
             self.imu_tokenizer = AnyMoIMUTokenizerModel(config.imu_tokenizer_config())
@@ -548,6 +543,8 @@ class AnyMoForSequenceClassification(AnyMoModel):
             OSError: such a checkpoint has no `imu_tokenizer/`.
             ValueError: tensors are missing or unexpected.
         """
+        given = getattr(kwargs.get("config"), "classifier_input", "codes")  # where `AutoModel...` has put it
+        check_classifier_input(kwargs.get("classifier_input", given))  # before the checkpoint is blamed for it
         model, info = super().from_pretrained(pretrained_model_name_or_path, *args, output_loading_info=True, **kwargs)
         if not output_loading_info:
             cls.refuse_misfits(model, info, pretrained_model_name_or_path)

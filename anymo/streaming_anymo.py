@@ -324,9 +324,9 @@ class AnyMoStream:
             if len(broken := np.flatnonzero(~np.isfinite(values).all(axis=1))):
                 row = int(broken[0])
                 at = (self._sensors[name].count + row) / self.sampling_rate if times is None else times[row]
+                which = f" (row {row} of this push)" if len(values) > 1 else ""
                 raise ValueError(
-                    f"{name!r}: NaN or infinite value at {at:.3f} s (row {row} of this push); interpolate it, or "
-                    "go on behind it (reset())"
+                    f"{name!r}: NaN or infinite value at {at:.3f} s{which}; interpolate it, or go on behind it (reset())"
                 )
         counts = {name: sensor.count + len(rows.get(name, ())) for name, sensor in self._sensors.items()}
         last, first = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)

@@ -220,7 +220,11 @@ def test_a_wrong_unit_is_warned_about(anymo, tiny_release, walk):
             ["--time-column", "t"],
             ["line 2: 'noon' is neither a number nor an ISO date-time", "repair the line"],
         ),
-        (f"{COLUMNS}\n1,2,3,4,5,6\n1,2,3,4,5,nan\n", [], ["line 3: 'left_wrist': NaN or infinite value at 0.020 s"]),
+        (
+            f"{COLUMNS}\n1,2,3,4,5,6\n1,2,3,4,5,nan\n",
+            [],
+            ["line 3: 'left_wrist': NaN or infinite value at 0.020 s; interpolate"],
+        ),
     ],
 )
 def test_bad_input_is_one_line(anymo, tiny_release, tmp_path, content, words, parts):

@@ -111,7 +111,7 @@ def test_a_saved_pipeline_runs_without_the_package(tiny_release, tmp_path):
 @pytest.mark.slow
 def test_what_the_trainer_saves_and_a_merged_adapter_load_without_the_package(tiny_release, tmp_path):
     processor = AutoProcessor.from_pretrained(tiny_release)
-    with pytest.raises(ValueError, match="classifier_input must be one of codes, imu, got 'IMU'"):
+    with pytest.raises(ValueError, match="^classifier_input must be one of codes, imu, got 'IMU'$"):
         AutoModelForSequenceClassification.from_pretrained(tiny_release, num_labels=2, classifier_input="IMU")
     with pytest.raises(ValueError, match="clasifier_input.*is the argument's name right"):
         AutoModelForSequenceClassification.from_pretrained(tiny_release, num_labels=2, clasifier_input="imu")
