@@ -1,5 +1,6 @@
 """The model card: every figure from a file, and a front matter that the Hub takes, checked offline."""
 
+import hashlib
 import json
 import re
 import shutil
@@ -18,6 +19,7 @@ from anymo_hf.evaluation.setup_shift import Cell, ShiftResults
 from anymo_hf.hub.model_card import STAGES, main, refresh_model_card, write_model_card
 from anymo_hf.recordings.catalogue import DATASETS
 from anymo_hf.simulation.archive.manifest import entry_of, read_manifest, write_manifest
+from anymo_hf.systems.checkpoint import weights_sha256
 from anymo_hf.training.build_corpus import build_corpus
 
 ROOT = Path(__file__).parents[2]
@@ -372,6 +374,19 @@ def test_the_released_card_is_what_the_command_makes_of_the_results(tmp_path):
     shutil.copytree(ROOT / "anymo", tmp_path / "anymo", ignore=shutil.ignore_patterns("__pycache__"))
     again = refresh_model_card(tmp_path / "anymo", ROOT / "results").read_text(encoding="utf-8")
     assert again == released.read_text(encoding="utf-8"), "run python -m anymo_hf.hub.model_card"
+
+
+def test_results_of_other_weights_are_refused(root):
+    path, weights = root / "results/tokenizer.json", weights_sha256(root / "anymo")
+    assert weights["model.safetensors"] == hashlib.sha256((root / "anymo/model.safetensors").read_bytes()).hexdigest()
+    content = json.loads(path.read_text())
+    write(path, content | {"weights_sha256": weights})
+    head, body = card(root)
+    write(path, content | {"weights_sha256": weights | {"imu_tokenizer/model.safetensors": "0" * 64}})
+    for again in (lambda: card(root), lambda: refresh_model_card(root / "anymo", root / "results")):
+        with pytest.raises(ValueError, match=r"tokenizer\.json is of other weights than .*anymo evaluate tokenizer"):
+            again()
+    assert split(root) == (head, body)
 
 
 def test_broken_results_are_refused(root):

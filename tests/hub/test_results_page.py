@@ -36,6 +36,23 @@ def test_a_changed_figure_changes_the_page(tmp_path):
     assert len(changed) == 1 and "| 98.8 |" in changed.pop()
 
 
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [("retrieval", "Retrieval"), ("captioning", "Captions"), ("tokenizer", "Motion codes"),
+     ("label_retrieval", "Labels retrieve windows of real recordings"), ("text_matching", "Words that training never saw")],
+)  # fmt: skip
+def test_scores_of_other_weights_than_recognition_are_said_to_be(tmp_path, name, title):
+    results = Path(shutil.copytree(ROOT / "results", tmp_path / "results"))
+    now = json.loads((results / "recognition.json").read_text())["weights_sha256"]
+    said = []
+    for hashes in (now, now | {"model.safetensors": "0" * 64}):
+        content = json.loads((results / f"{name}.json").read_text())
+        (results / f"{name}.json").write_text(json.dumps(content | {"weights_sha256": hashes}))
+        section = results_page(results).partition(f"## {title}")[2].partition("\n## ")[0]
+        said.append("ith the weights of an EARLIER release." in section)
+    assert said == [False, True]
+
+
 def test_speeds_of_other_weights_than_the_scores_are_said_to_be(tmp_path):
     results = Path(shutil.copytree(ROOT / "results", tmp_path / "results"))
     now = json.loads((results / "recognition.json").read_text())["weights_sha256"]

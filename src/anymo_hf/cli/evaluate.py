@@ -484,9 +484,10 @@ def _simulated(
     wrist: WristSegment | None = None,
 ) -> None:
     from ..evaluation.simulated_windows import evaluate_simulated
-    from ..systems.checkpoint import load_checkpoint
+    from ..systems.checkpoint import load_checkpoint, weights_sha256
 
     loaded, processor = load_checkpoint(model, wrist)
     name = Path(model).resolve().name if Path(model).is_dir() else model
-    for line in evaluate_simulated(parts, loaded, processor, out, name, windows, batch_size, scorer):
+    weights = weights_sha256(model)
+    for line in evaluate_simulated(parts, loaded, processor, out, name, weights, windows, batch_size, scorer):
         typer.echo(line)

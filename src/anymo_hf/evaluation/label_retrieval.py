@@ -82,6 +82,7 @@ def evaluate_label_retrieval(
 @ending_in_words("label_retrieval")
 def main(words: list[str] | None = None) -> None:
     """The command line."""
+    from ..systems.checkpoint import weights_sha256
     from ..systems.interface import load_system
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -99,6 +100,8 @@ def main(words: list[str] | None = None) -> None:
     for row in rows:
         print(f"{row.dataset}: mAP {row.mean_average_precision} (chance {row.chance}), {row.windows} windows")
     result = {"system": given.system, "model": given.model or given.system, "unit": "percent"}
+    if given.system == "anymo":
+        result["weights_sha256"] = weights_sha256(result["model"])
     print(f"written: {write_json(given.out, result | {'rows': [asdict(row) for row in rows]})}")
 
 

@@ -19,7 +19,7 @@ from ..atomic_write import write_json
 from ..interruption import ending_in_words
 from ..motion.procedural import ACTIVITIES, label_phrases
 from ..recordings.catalogue import DATASETS, read_windows
-from ..systems.checkpoint import load_checkpoint
+from ..systems.checkpoint import load_checkpoint, weights_sha256
 from ..systems.embeddings import embed_codes, embed_labels, embed_windows
 from ..systems.held_out_windows import held_out_windows
 from ..systems.recognizer import NEAR_IN_MEANING, zero_shot_recognizer
@@ -68,7 +68,8 @@ def main(words: Sequence[str] | None = None) -> None:
             found[f"{name}_kept"] = 100 * kept_share(model, processor, name, given.data / name, 1000)
     for name, value in found.items():
         print(f"{name}: {value:.1f} %")
-    write_json(given.out, {"model": given.model, "unit": "percent", "windows": given.windows, **found})
+    settings = {"model": given.model, "weights_sha256": weights_sha256(given.model), "unit": "percent"}
+    write_json(given.out, settings | {"windows": given.windows, **found})
     print(f"written: {given.out}")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +20,7 @@ from ..recordings.catalogue import DATASETS, known_dataset, read_windows
 from ..recordings.imu_recording import ImuRecording
 from ..recordings.windows_file import available, load_windows
 from ..released import checkpoint_folder
+from ..systems.checkpoint import weights_sha256
 from ..systems.embeddings import TEXT_PROMPTS, embed_labels, embed_windows, label_case_of
 from .metrics import majority_scores, people_interval, recognition_scores
 from .paper_results import paper_results
@@ -116,18 +116,7 @@ class RecognitionSettings:
             OSError: the weights are not on disk.
         """
         folder = Path(checkpoint_folder(checkpoint))
-        name = folder.resolve().name if folder.is_dir() else str(checkpoint)
-        if not folder.is_dir():
-            from huggingface_hub import snapshot_download
-
-            folder = Path(snapshot_download(name, local_files_only=True))
-        files = sorted([*folder.glob("model*.safetensors"), *folder.glob("imu_tokenizer/*.safetensors")])
-        if not files:
-            raise OSError(f"{checkpoint}: no model.safetensors; fetch or save the checkpoint again")
-        hashes = {}
-        for path in files:
-            with path.open("rb") as file:
-                hashes[path.relative_to(folder).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
+        name, hashes = folder.resolve().name if folder.is_dir() else str(checkpoint), weights_sha256(checkpoint)
         wrist, case = processor.feature_extractor.wrist, label_case_of(processor)
         return cls(name, hashes, wrist, __version__, max_windows, seed, text_prompt, segments, case)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ def evaluate_simulated(
     processor: Any,
     out: str | Path,
     model_name: str,
+    weights: Mapping[str, str],
     windows: int | None = None,
     batch_size: int = 64,
     scorer: str | None = None,
@@ -34,7 +35,7 @@ def evaluate_simulated(
 
     Args:
         parts: of `DEFAULT_WINDOWS`.
-        model, processor: of one checkpoint; `model_name` stands in the files.
+        model, processor: of one checkpoint; `model_name` and `weights` (of `weights_sha256`) stand in the files.
         out: folder for PART.json.
         windows: how many; None takes `DEFAULT_WINDOWS`.
         batch_size: windows at a time.
@@ -57,7 +58,8 @@ def evaluate_simulated(
         else:
             lines, result = _tokenizer(processor, first.codes)
         yield from lines
-        path = write_json(Path(out) / f"{part}.json", {"model": model_name, "windows": count, **result})
+        settings = {"model": model_name, "weights_sha256": dict(weights), "windows": count}
+        path = write_json(Path(out) / f"{part}.json", settings | result)
         yield f"written: {path}"
 
 

@@ -83,6 +83,7 @@ def _phrases(name: str) -> list[str]:
 @ending_in_words("text_matching")
 def main(words: list[str] | None = None) -> None:
     """The command line."""
+    from ..systems.checkpoint import weights_sha256
     from ..systems.interface import load_system
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -103,7 +104,10 @@ def main(words: list[str] | None = None) -> None:
     else:
         embed = load_system(given.system, given.model).embed_text
     result = match_texts(embed, paraphrases())
-    found = {"system": given.system, "model": given.model or given.system, "unit": "percent", **asdict(result)}
+    found = {"system": given.system, "model": given.model or given.system, "unit": "percent"}
+    if given.system == "anymo":
+        found["weights_sha256"] = weights_sha256(found["model"])
+    found |= asdict(result)
     print(f"{result.texts} texts of {result.activities} activities: nearest right {result.accuracy:.1f} %, "
           f"by all phrases {result.accuracy_all_phrases:.1f} %, among three {result.among_three:.1f} %")  # fmt: skip
     print(f"written: {write_json(given.out, found)}")

@@ -27,6 +27,7 @@ from ..interruption import ending_in_words, refusing_bad_input
 from ..markdown import table
 from ..modeling.known_names import did_you_mean
 from ..motion.motion_sources import SOURCES, MotionSource
+from ..systems.checkpoint import weights_sha256
 from ..training.captured_clips import FRAME_RATE
 from ..training.corpus import MotionCorpus, read_texts
 
@@ -56,7 +57,8 @@ def write_model_card(
 
     Raises:
         OSError: no release, no corpus, or no metrics of a stage.
-        ValueError: a stage has not finished, a file is not what it should be, or `owners` names an unknown source.
+        ValueError: a stage has not finished, a file is not what it should be or of other weights, or `owners` names an
+            unknown source.
     """
     folder, results, run = Path(folder), Path(results_dir), Path(run_dir)
     if not (folder / "model.safetensors").is_file():
@@ -64,7 +66,7 @@ def write_model_card(
     files = {stage: run / stage / "metrics.json" for stage in _ORDER}
     metrics = {name: _stage_metrics(path) for name, path in files.items() if name in STAGES or path.is_file()}
     counts, hours = _corpus_sources(run / "corpus", owners or {})
-    rows, sections = _measured(results)
+    rows, sections = _measured(results, folder)
     tag, words, reason = _weights_licence(counts)
     data = ModelCardData(
         language="en",
@@ -105,13 +107,13 @@ def refresh_model_card(folder: str | Path, results_dir: str | Path) -> Path:
         results_dir: what `anymo evaluate ... --out` wrote for this release.
 
     Raises:
-        OSError: no README.md there.
-        ValueError: a section's heading is missing, or a results file is not what it should be.
+        OSError: no README.md there, or no weights.
+        ValueError: a section's heading is missing, or a results file is not what it should be or of other weights.
     """
     path, results = Path(folder) / "README.md", Path(results_dir)
     if not path.is_file():
         raise OSError(f"{path}: no such file; write the card first, with --run")
-    rows, sections = _measured(results)
+    rows, sections = _measured(results, Path(folder))
     card = ModelCard.load(path)
     if rows:
         card.data.model_name, card.data.eval_results = Path(folder).resolve().name, _eval_results(rows)
@@ -135,15 +137,22 @@ _HEADINGS = {
 }
 
 
-def _measured(results: Path) -> tuple[list[RecognitionRow], dict[str, str]]:
-    """Rows of the recognition, and the text of every measured section."""
-    recognition = _read(results / "recognition.json")
+def _measured(results: Path, folder: Path) -> tuple[list[RecognitionRow], dict[str, str]]:
+    """Rows of the recognition, and the text of every measured section; ValueError where a file is of other weights."""
+    names, own = ("recognition", "retrieval", "captioning", "tokenizer"), weights_sha256(folder)
+    recognition, retrieval, captioning, tokenizer = found = [_read(results / f"{name}.json") for name in names]
+    for name, content in zip(names, found, strict=True):
+        if (content or {}).get("weights_sha256", own) != own:
+            raise ValueError(
+                f"{results / name}.json is of other weights than {folder}; measure again with anymo evaluate {name} --model "
+                f"{folder}, or move it away"
+            )
     rows = [RecognitionRow(**row) for row in recognition["datasets"]] if recognition else []
     return rows, {
         "recognition": recognition_section(rows),
-        "retrieval": retrieval_section(_read(results / "retrieval.json")),
-        "captioning": captioning_section(_read(results / "captioning.json")),
-        "tokenizer": tokenizer_section(_read(results / "tokenizer.json")),
+        "retrieval": retrieval_section(retrieval),
+        "captioning": captioning_section(captioning),
+        "tokenizer": tokenizer_section(tokenizer),
         "labels": labels_section(shift_results(results)),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -116,6 +117,30 @@ def _explained(model: str) -> Iterator[str]:
             f"--model {model!r}: no such checkpoint on this machine, and the Hub did not give it (no network, no such name, "
             "or no access); give a folder, or anymo, which is installed"
         ) from error
+
+
+def weights_sha256(model: str | Path) -> dict[str, str]:
+    """Weight file -> its hash, of model and motion tokenizer, so that a results file says what it is of.
+
+    Args:
+        model: a folder, the released name, or owner/name of what the Hub's cache holds.
+
+    Raises:
+        OSError: the weights are not on disk.
+    """
+    folder = Path(checkpoint_folder(model))
+    if not folder.is_dir():
+        from huggingface_hub import snapshot_download
+
+        folder = Path(snapshot_download(str(model), local_files_only=True))
+    files = sorted([*folder.glob("model*.safetensors"), *folder.glob("imu_tokenizer/*.safetensors")])
+    if not files:
+        raise OSError(f"{model}: no model.safetensors; fetch or save the checkpoint again")
+    hashes = {}
+    for path in files:
+        with path.open("rb") as file:
+            hashes[path.relative_to(folder).as_posix()] = hashlib.file_digest(file, "sha256").hexdigest()
+    return hashes
 
 
 def load_pipeline(task: str, model: str, wrist: str | None = None) -> Any:
