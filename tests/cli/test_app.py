@@ -184,6 +184,9 @@ def test_evaluate_writes_a_file_for_each(anymo, tiny_release, tmp_path, few_acti
     read = {path.stem: json.loads(path.read_text()) for path in tmp_path.iterdir()}
     assert set(read) == {"retrieval", "captioning", "tokenizer"}
     assert all(row["windows"] == 3 and row["model"] == "anymo" for row in read.values())
+    files = ("imu_tokenizer/model.safetensors", "model.safetensors")
+    hashes = {name: hashlib.sha256((Path(tiny_release) / name).read_bytes()).hexdigest() for name in files}
+    assert all(row["weights_sha256"] == hashes for row in read.values())
     assert 100 / 3 <= read["retrieval"]["imu_to_text"]["mrr"] <= 100
     assert read["retrieval"]["imu_to_text"]["recall_at_5"] == 100
     assert len(read["captioning"]["captions"]) == len(set(read["captioning"]["references"])) == 3

@@ -1,8 +1,13 @@
 """Paraphrases are unseen words of known activities, and matching counts what is nearest."""
 
+import hashlib
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from anymo_hf.evaluation import text_matching
 from anymo_hf.evaluation.text_matching import match_texts, paraphrases
 from anymo_hf.modeling.prompts import normalize_text
 from anymo_hf.motion.procedural import ACTIVITIES
@@ -45,3 +50,10 @@ def test_unknown_activities_and_no_texts_are_refused():
         match_texts(lambda texts: np.eye(len(texts)), {"flying": ["flies"]})
     with pytest.raises(ValueError, match="texts is empty"):
         match_texts(lambda texts: np.eye(len(texts)), {"walking": []})
+
+
+def test_the_command_names_the_weights(tiny_release, tmp_path):
+    text_matching.main(["--model", str(tiny_release), "--out", str(tmp_path / "found.json")])
+    found = json.loads((tmp_path / "found.json").read_text())
+    weights = hashlib.sha256((Path(tiny_release) / "model.safetensors").read_bytes()).hexdigest()
+    assert found["weights_sha256"]["model.safetensors"] == weights and found["texts"] == 330
