@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
 
 import numpy as np
 
@@ -22,7 +21,7 @@ class AnyMoLinear(System):
 
     def __init__(self, source: str, seed: int):
         self.source, self.seed = source, seed
-        self.classifiers: dict[float, AnyMoClassifier] = {}
+        self.classifiers: dict[tuple[float, tuple[str, ...]], AnyMoClassifier] = {}
 
     @classmethod
     def load(cls, source: str | None = None, seed: int = 0) -> AnyMoLinear:
@@ -32,19 +31,24 @@ class AnyMoLinear(System):
     def fit(
         self, recordings: Sequence[ImuRecording], labels: Sequence[str], groups: Sequence[str] | None = None
     ) -> None:
-        """As `System.fit`; one rate is one classifier."""
+        """As `System.fit`; windows of one rate and the same placements are one classifier.
+
+        Raises:
+            ValueError: also where windows of a rate and placements all have one label.
+        """
         everyone = self.check_training(recordings, labels, groups)
         self.classifiers = {}
-        order = sorted(range(len(recordings)), key=lambda row: recordings[row].sampling_rate)
-        for rate, rows in groupby(order, key=lambda row: recordings[row].sampling_rate):
-            chosen = list(rows)
-            people = [everyone[row] for row in chosen]
+        for (rate, places), rows in _alike(recordings).items():
             made = AnyMoClassifier(
                 self.source, sampling_rate=rate, method=self.method, robust=self.robust, random_state=self.seed
             )
             made.memory = self.memory
-            windows = [_six_channels(recordings[row]) for row in chosen]
-            self.classifiers[rate] = made.fit(windows, [str(labels[row]) for row in chosen], people)
+            windows = [_six_channels(recordings[row]) for row in rows]
+            try:
+                made.fit(windows, [str(labels[row]) for row in rows], [everyone[row] for row in rows])
+            except ValueError as error:
+                raise ValueError(f"{self.title}: {_in_words(rate, places)}: {error}") from error
+            self.classifiers[rate, places] = made
 
     def score(self, recordings: Sequence[ImuRecording], labels: Sequence[str]) -> np.ndarray:
         """As `System.score`: chances.
@@ -55,16 +59,12 @@ class AnyMoLinear(System):
         self.check(recordings)
         if not self.classifiers:
             raise ValueError(f"{self.title} has not learned yet; call fit first")
-        scores = np.zeros((len(recordings), len(labels)))
-        rates = np.array([one.sampling_rate for one in recordings])
-        if new := set(rates) - set(self.classifiers):
-            raise ValueError(
-                f"{self.title} learned from {sorted(self.classifiers)} Hz and cannot take {sorted(new)} Hz"
-            )
-        for rate, classifier in self.classifiers.items():
-            rows = np.flatnonzero(rates == rate)
-            if not len(rows):
-                continue
+        scores, asked = np.zeros((len(recordings), len(labels))), _alike(recordings)
+        if new := [kind for kind in asked if kind not in self.classifiers]:
+            learned = "; ".join(_in_words(*kind) for kind in self.classifiers)
+            raise ValueError(f"{self.title} learned from {learned}, and cannot take {_in_words(*new[0])}")
+        for kind, rows in asked.items():
+            classifier = self.classifiers[kind]
             found = classifier.predict_proba([_six_channels(recordings[row]) for row in rows])
             scores[rows] = scores_of_labels(found, classifier.classes_, labels)
         return scores
@@ -89,6 +89,18 @@ class AnyMoFullRobust(AnyMoFull):
 
     name, title = "anymo_full_robust", "AnyMo, full and robust"
     robust = True
+
+
+def _alike(recordings: Sequence[ImuRecording]) -> dict[tuple[float, tuple[str, ...]], list[int]]:
+    """Rows of the recordings of one rate and the same placements."""
+    found: dict[tuple[float, tuple[str, ...]], list[int]] = {}
+    for row, recording in enumerate(recordings):
+        found.setdefault((recording.sampling_rate, tuple(sorted(recording.signals))), []).append(row)
+    return dict(sorted(found.items()))
+
+
+def _in_words(rate: float, places: Sequence[str]) -> str:
+    return f"{', '.join(places)} at {rate:g} Hz"
 
 
 def _six_channels(recording: ImuRecording) -> dict[str, np.ndarray]:
