@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from anymo_hf.evaluation import figures, tables
 from anymo_hf.evaluation.paired_embeddings import (
@@ -21,7 +22,7 @@ from anymo_hf.evaluation.paired_embeddings import (
 )  # fmt: skip
 from anymo_hf.evaluation.paper_results import paper_columns, paper_results
 from anymo_hf.evaluation.results_file import write_percent
-from anymo_hf.evaluation.system_recognition import SystemResults, SystemRow
+from anymo_hf.evaluation.system_recognition import SystemResults, SystemRow, weights_of
 from anymo_hf.evaluation.system_results import TaskResults
 from anymo_hf.recordings.catalogue import DATASETS
 from anymo_hf.recordings.imu_recording import ImuRecording
@@ -372,8 +373,14 @@ def test_real_windows_stand_beside_simulated_ones_of_the_same_activities():
     labels = DATASETS["uci_hapt"].labels
     assert set(simulated_names(labels)) == set(labels) and simulated_names(["juggling knives"]) == {}
     made = [ImuRecording({"waist": np.ones((250, 6))}, 50.0, label) for label in labels[:2] for _ in range(3)]
-    held = WindowsFile("uci_hapt", tuple(made), (), (), "worn", "", "")
-    found = paired_embeddings(Echo(), held, 2)
+    held = WindowsFile("uci_hapt", tuple(made), (), (), "worn", "", "abc")
+    echo = Echo()
+    assert paired_embeddings(echo, held, 2).weights == ""
+    echo.network = torch.nn.Linear(2, 2)
+    found = paired_embeddings(echo, held, 2)
+    assert found.windows_sha256 == "abc" and found.weights == weights_of(echo) != ""
+    echo.network.bias.data += 1
+    assert found.weights != weights_of(echo)
     assert found.labels == (labels[0],) * 4 + (labels[1],) * 4 and found.real == (True, True, False, False) * 2
     with pytest.raises(ValueError, match="none of its classes"):
         paired_embeddings(

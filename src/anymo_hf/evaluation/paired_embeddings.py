@@ -18,6 +18,7 @@ from ..recordings.imu_recording import ImuRecording
 from ..recordings.windows_file import WindowsFile
 from ..refusals import parse_json
 from ..systems.interface import System
+from .system_recognition import weights_of
 
 FOLDER = "embeddings"
 
@@ -30,6 +31,7 @@ class PairedEmbeddings:
         title: of the system; dataset, place: of the real windows.
         labels: of each window; real: of each, whether it was recorded.
         vectors: `(windows, dim)` of unit length.
+        weights: see `weights_of`; windows_sha256: of the windows file.
     """
 
     title: str
@@ -38,6 +40,8 @@ class PairedEmbeddings:
     labels: tuple[str, ...]
     real: tuple[bool, ...]
     vectors: np.ndarray
+    weights: str = ""
+    windows_sha256: str = ""
 
 
 def simulated_names(labels: Sequence[str]) -> dict[str, str]:
@@ -74,7 +78,9 @@ def paired_embeddings(system: System, windows: WindowsFile, count: int = 100, se
         real += [True] * len(chosen) + [False] * len(chosen)
         labels += [label] * (2 * len(chosen))
     vectors = system.embed_imu(shown)
-    return PairedEmbeddings(system.title, windows.dataset, place, tuple(labels), tuple(real), vectors)
+    return PairedEmbeddings(
+        system.title, windows.dataset, place, tuple(labels), tuple(real), vectors, weights_of(system), windows.sha256
+    )
 
 
 def write_embeddings(out: str | Path, name: str, found: PairedEmbeddings) -> Path:
