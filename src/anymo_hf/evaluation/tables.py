@@ -163,6 +163,11 @@ def read_json(path: Path) -> dict[str, Any] | None:
         raise ValueError(f"{path} is damaged ({error}); write it again") from error
 
 
+def model_hash(path: Path) -> str:
+    """Hash of the model's weights that a results file was made with; "" where it says none or is not there."""
+    return str((read_json(path) or {}).get("weights_sha256", {}).get("model.safetensors", ""))
+
+
 def _cells(values: Sequence[float] | None, count: int) -> tuple[str, ...]:
     return (NONE,) * count if values is None else tuple(f"{value:.1f}" for value in values)
 
@@ -429,7 +434,7 @@ def _retrieval(results: Path) -> list[Table]:
         "In percent; equal texts are one candidate. Invalid answers rank the true one last. Simulated windows are of people "
         "that training never saw, and do not compare with the paper's recordings."
     ) + _of_rows(row for one in found for row in one.rows)
-    note += _earlier_simulated(results, simulated)
+    note += _earlier_simulated(results, "retrieval.json")
     title = "Retrieval (paper Table 2)"
     return [_measured(title, head, rows, note), *_paper_table(results, "retrieval", title, shown)]
 
@@ -446,12 +451,9 @@ def _of_rows(rows: Iterable[dict[str, Any]]) -> str:
     ))  # fmt: skip
 
 
-def _earlier_simulated(results: Path, simulated: dict[str, Any] | None) -> str:
+def _earlier_simulated(results: Path, name: str) -> str:
     """What a note says of AnyMo's simulated windows where other weights than those of recognition read them."""
-    held, now = (
-        (content or {}).get("weights_sha256", {}).get("model.safetensors")
-        for content in (simulated, read_json(results / "recognition.json"))
-    )
+    held, now = model_hash(results / name), model_hash(results / "recognition.json")
     return " Simulated windows: with the weights of an EARLIER release." if held and now and held != now else ""
 
 
@@ -490,7 +492,7 @@ def _captions(results: Path) -> list[Table]:
         "authors' code computes METEOR's F-mean of exact words and prints it as METEOR. The MiniLM cosine is no score of "
         "the paper."
     ) + _of_rows(row for *_, row in found)
-    note += _earlier_simulated(results, simulated)
+    note += _earlier_simulated(results, "captioning.json")
     title = "Captions (paper Table 3)"
     return [_measured(title, head, rows, note), *_paper_table(results, "captioning", title, shown)]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..atomic_write import write_text
 from ..evaluation.recognition import RecognitionRow
-from ..evaluation.tables import TABLES, make_tables, read_json
+from ..evaluation.tables import TABLES, make_tables, model_hash
 from ..interruption import ending_in_words, refusing_bad_input
 from ..markdown import table
 from ..refusals import parse_json
@@ -35,7 +35,7 @@ def results_page(results: str | Path) -> str:
     folder = Path(results)
     if not folder.is_dir():
         raise OSError(f"{folder}: no such folder; give the one that `anymo evaluate ... --out` wrote")
-    parts, now = [HEAD], _weights(folder / "recognition.json")
+    parts, now = [HEAD], model_hash(folder / "recognition.json")
     for name, title, write in SECTIONS:
         if write is None:
             if TABLES[name][0](folder):
@@ -49,16 +49,10 @@ def results_page(results: str | Path) -> str:
             body = write(parse_json(path.read_text(encoding="utf-8"))).strip()
         except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
             raise ValueError(f"{path} is not what its command writes ({error!r}); write it again") from error
-        if now and (held := _weights(path)) != now and (held or name in SPEEDS):
+        if now and (held := model_hash(path)) != now and (held or name in SPEEDS):
             body = f"With the weights of an EARLIER release. {body}"
         parts.append(f"## {title}\n\n{body}\n")
     return "\n".join(parts)
-
-
-def _weights(path: Path) -> str:
-    """Hash of the weights that a results file was made with; "" where it says none or is not there."""
-    content = read_json(path) or {}
-    return str(content.get("weights_sha256", {}).get("model.safetensors", ""))
 
 
 def write_results_page(results: str | Path, out: str | Path) -> Path:
