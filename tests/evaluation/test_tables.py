@@ -196,6 +196,17 @@ def test_every_table_of_the_repository_can_be_made_and_written(results, tmp_path
     assert not [path for path in (tmp_path / "out").iterdir() if path.suffix not in (".md", ".csv", ".tex")]
 
 
+def test_full_is_said_to_be_the_linear_one_where_one_person_is_all_there_is(results):
+    told = "one person is here, so it is the linear one"
+    shifts = [table for table in tables.make_tables("few-labels", results) if "turned: one random" in table.note]
+    assert {table.title for table in shifts if told in table.note} == {
+        table.title for table in shifts if "time held out" in table.note
+    }
+    for table in (one for one in shifts if told in one.note):
+        rows = {row[0]: row[2:] for row in table.rows if row[1] == "all"}
+        assert rows["AnyMo, full"] == rows["AnyMo, linear"] and rows["AnyMo, full and robust"] == rows["AnyMo, robust"]
+
+
 def test_classifiers_of_an_earlier_release_are_named_in_the_note(results):
     folder = results / "setup_shift"
     for name in ("anymo_full", "anymo_robust", "anymo_linear"):

@@ -141,6 +141,7 @@ def test_weights_lie_in_the_folder_of_weights(small_networks, tmp_path, monkeypa
         load_system("mantis_8m", str(tmp_path))
 
 
+@pytest.mark.filterwarnings("ignore:.*takes hours without a GPU")
 @pytest.mark.parametrize("name", ["mantis_v2", "mantis_v2_finetuned", "mantis_v2_bench"])
 def test_weights_of_mantis_are_told_apart_whatever_is_learned_from_them(name, small_networks, tmp_path):
     found = []

@@ -135,6 +135,15 @@ def test_bench_reads_what_the_paper_says():
         DeepConvLSTMSettings(last_step="first")
 
 
+def test_hours_without_a_gpu_are_said_before_they_begin(monkeypatch, recwarn):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    load_system("deep_conv_lstm")
+    assert not recwarn
+    with pytest.warns(UserWarning, match="DeepConvLSTM: its training takes hours without a GPU"):
+        load_system("deep_conv_lstm_bench")
+
+
+@pytest.mark.filterwarnings("ignore:.*takes hours without a GPU")
 def test_the_system_of_the_bench_shows_all_epochs_and_the_short_one_at_least_one():
     assert load_system("deep_conv_lstm_bench").settings == BENCH and load_system("deep_conv_lstm").settings != BENCH
     train = windows(12, 1.0)

@@ -198,7 +198,8 @@ def _ran(results: Path) -> set[str]:
 
 
 def _lack(kind: type[System], ran: set[str]) -> str:
-    return MISSING["nothing" if kind.name in ran and kind.requires != "training" else kind.requires]
+    why = MISSING["nothing" if kind.name in ran and kind.requires != "training" else kind.requires]
+    return f"{why}; its epochs want a GPU" if kind.wants_gpu and why == MISSING["training"] else why
 
 
 def part_of_results(one: SystemResults) -> str:
@@ -575,7 +576,10 @@ def _shift_table(part: setup_shift.SetupCells, earlier: set[str]) -> Table:
         f"{held_out} held out. worn: as in "
         "training; turned: one random rotation a person; 20 Hz: a slower device; other device: another one's errors."
     )
-    if old := sorted(earlier & {title for title, _ in part.cells}):
+    titles = {title for title, _ in part.cells}
+    if held_out == "time" and any(title.startswith("AnyMo, full") for title in titles):
+        note += " AnyMo's full leaves people out to learn; one person is here, so it is the linear one."
+    if old := sorted(earlier & titles):
         note += f" {' and '.join(old)}: with the weights of an EARLIER release."
     return Table(
         f"Few labels and shifts of the setup: {part.name}", ("System", "Windows a class", *names), tuple(rows), note

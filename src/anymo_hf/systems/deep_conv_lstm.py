@@ -171,7 +171,7 @@ class DeepConvLSTM(System):
 class DeepConvLSTMBench(DeepConvLSTM):
     """DeepConvLSTM with all the epochs of the paper's Bench, for a GPU."""
 
-    name, title = "deep_conv_lstm_bench", "DeepConvLSTM"
+    name, title, wants_gpu = "deep_conv_lstm_bench", "DeepConvLSTM", True
 
     @classmethod
     def load(cls, source: str | None = None, seed: int = 0) -> DeepConvLSTMBench:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -45,6 +46,7 @@ class System:
         longest_seconds, shortest_seconds: of a window, None where there is no limit.
         licence: of its weights, or of this code where it has none.
         fewest_labels: that training must hold.
+        wants_gpu: its training takes hours without one.
         asked_alike: what `report` must say alike of all that one results file holds.
 
     Attributes:
@@ -64,6 +66,7 @@ class System:
     shortest_seconds: ClassVar[float | None] = None
     licence: ClassVar[str]
     fewest_labels: ClassVar[int] = 1
+    wants_gpu: ClassVar[bool] = False
     asked_alike: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
@@ -244,5 +247,13 @@ def load_system(name: str, source: str | None = None, seed: int = 0) -> System:
     Raises:
         ValueError: unknown name.
         OSError: what it requires is missing.
+
+    Warns:
+        UserWarning: it wants a GPU, and there is none.
     """
-    return known_system(name).load(source, seed)
+    import torch
+
+    made = known_system(name).load(source, seed)
+    if made.wants_gpu and not torch.cuda.is_available():
+        warnings.warn(f"{made.title}: its training takes hours without a GPU, and there is none here", stacklevel=2)
+    return made

@@ -467,7 +467,7 @@ class MantisV2FineTuned(System):
 class MantisV2Bench(MantisV2FineTuned):
     """MantisV2 with all the epochs of the paper's Bench, for a GPU."""
 
-    name, title, recipe = "mantis_v2_bench", "MantisV2", BENCH
+    name, title, recipe, wants_gpu = "mantis_v2_bench", "MantisV2", BENCH, True
 
 
 class MantisV2Scratch(MantisV2FineTuned):
