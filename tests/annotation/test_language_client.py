@@ -109,7 +109,7 @@ def test_the_router_needs_a_token_and_a_known_provider(serve, tmp_path, monkeypa
     with StageCache(tmp_path / "r.jsonl") as cache:
         with pytest.raises(OSError, match="run hf auth login, set ANYMO_LM_API_KEY"):
             free_label("walks", LanguageClient(Endpoint(), cache), "org/model")
-        with pytest.raises(ValueError, match="'nobody' not supported.*check --provider"):
+        with pytest.raises(ValueError, match="'nobody' not supported.*check the provider"):
             free_label("walks", LanguageClient(Endpoint(api_key="k", provider="nobody"), cache), "org/model")
         asking = LanguageClient(Endpoint(api_key="hf_k"), cache)
         assert free_label("walks", asking, "org/model") == "The walks!"

@@ -62,7 +62,7 @@ def cells(table, first):
 
 
 def test_recognition_has_our_figures_and_the_papers_side_by_side(results):
-    table, _, _, theirs = tables.make_tables("recognition", results)
+    table, _, _, _, theirs = tables.make_tables("recognition", results)
     (ours, _) = cells(table, "UniMTS")
     assert (ours["Acc"], ours["F1"], ours["Interval"], ours["Invalid"]) == ("61.5", "60.5", "56.5–66.5", "2.5")
     paper = paper_results("recognition")["uci_har"]["UniMTS"]
@@ -81,7 +81,7 @@ def test_recognition_has_our_figures_and_the_papers_side_by_side(results):
         "hargpt", "HARGPT (some-model)", "endpoint", "?", "", "0", None, 0, "0", (row("uci_har", 30.0),)
     )
     write_percent(results / "recognition" / "hargpt.json", asked)
-    table, _, _, theirs = tables.make_tables("recognition", results)
+    table, _, _, _, theirs = tables.make_tables("recognition", results)
     (ours,) = cells(table, "HARGPT (some-model)")
     assert ours["Acc (paper)"] == f"{paper_results('recognition')['uci_har']['HARGPT'][0]:.1f}"
     assert cells(theirs, "HARGPT")[0]["Here"] == "scored above on uci_har only"
@@ -96,6 +96,100 @@ def chat(results, model, rows):
     title = f"Language model, numbers ({model})"
     found = SystemResults("language_text", title, "endpoint", "?", "", "", None, 0, "0", rows)
     write_percent(results / "recognition" / f"language_text.{model.replace('/', '_')}.json", found)
+
+
+def test_means_over_the_sets_are_of_systems_that_have_all_of_them(results):
+    rows = (row("uci_har", 30.0), row("usc_had", 20.0), row("uci_har", 50.0, wording="person"))
+    scored = SystemResults("chance", "Chance", "nothing", "?", "", "", None, 0, "0", rows)
+    write_percent(results / "recognition" / "chance.json", scored)
+    (means,) = (table for table in tables.make_tables("recognition", results) if table.title.endswith(": means"))
+    (ours,) = cells(means, "Chance")  # one set alone has the other wording
+    assert (ours["Labels as"], ours["Sets"], ours["Acc"], ours["F1"], ours["R@2"]) == (
+        "label",
+        "2",
+        "25.0",
+        "24.0",
+        "26.0",
+    )
+    assert cells(means, "UniMTS")[0]["Acc"] == f"{(61.5 + 41) / 2:.1f}" and "over uci_har, usc_had" in means.note
+
+
+def test_notes_say_whose_windows_differ_from_the_papers_and_which_sets_a_system_lacks(results):
+    rows = (row("uci_har", 30.0, note="official test split", people=3), row("usc_had", 20.0, note="all people"))
+    for name, title, chosen in (("chance", "Chance", rows), ("anymo", "AnyMo", rows[:1])):
+        scored = SystemResults(name, title, "nothing", "?", "", "", 500, 0, "0", chosen)
+        write_percent(results / "recognition" / f"{name}.json", scored)
+    learned = SystemResults(
+        "minirocket", "MiniRocket + ridge", "training", "?", "", "", None, 0, "0",
+        (row("uci_har", 90.0, split="people", note="official test split"),),
+    )  # fmt: skip
+    write_percent(results / "recognition" / "minirocket.json", learned)
+    zero, _, trained, *_ = tables.make_tables("recognition", results)
+    assert (
+        " uci_har: official test split. usc_had: all people." in zero.note
+        and " AnyMo: not scored on usc_had." in zero.note
+    )
+    assert (
+        "official test split" not in trained.note and "No rows of usc_had: the copy has too few people" in trained.note
+    )
+    assert [line["Interval"] for line in cells(zero, "Chance")] == ["-", "15.0–25.0"]  # three people, nine people
+
+
+def test_a_method_under_an_even_guess_is_said_not_to_have_learned(results):
+    for name, accuracy in (("unimts_objective", 12.0), ("imagebind_objective", 40.0)):
+        scored = SystemResults(name, name, "corpus", "?", "", "0", None, 0, "0", (row("uci_har", accuracy),),
+                               {"trained": {"steps": 400, "batch_size": 32}})  # fmt: skip
+        write_percent(results / "recognition" / f"{name}.json", scored)
+    note = tables.make_tables("recognition", results)[1].note
+    assert "unimts_objective stays under an even guess (16.7)" in note and "imagebind_objective stays" not in note
+
+
+def test_the_release_asked_with_other_words_stands_beside_the_papers_prompts(results):
+    for path in results.glob("recognition-*.json"):
+        path.unlink()
+    assert len(tables.make_tables("prompts", results)) == 1
+    learned = json.loads((results / "recognition.json").read_text(encoding="utf-8"))
+    less = learned | {"datasets": [one | {"accuracy": one["accuracy"] - 10} for one in learned["datasets"][1:]]}
+    (results / "recognition-bare.json").write_text(json.dumps(less), encoding="utf-8")
+    asked, _ = tables.make_tables("prompts", results)
+    (bare,), (own,) = cells(asked, "Bare label"), cells(asked, "Learnable prompt (AnyMo)")
+    assert float(own["Acc"]) - float(bare["Acc"]) == pytest.approx(10, abs=0.11) and bare["Acc (paper)"] == "33.1"
+    kept = [one["accuracy"] for one in learned["datasets"][1:]]  # the set that one file lacks is in no mean
+    assert own["Acc"] == f"{np.mean(kept):.1f}" and learned["datasets"][0]["dataset"] not in asked.head
+
+
+def test_captions_of_labelled_windows_have_a_table_and_stand_in_the_figure(results):
+    row = {"dataset": "uci_hapt", "windows": 2, "classes": 6, "chance": 100 / 6, "references": ["walk", "sit"],
+           "named": {"written": 50.0, "selected": 100.0},
+           "captions": {"written": ["a person walks", ""], "selected": ["a walk", "sitting"]}}  # fmt: skip
+    (results / "labelled_captions.json").write_text(json.dumps({"weights_sha256": {}, "datasets": [row]}))
+    *_, table = tables.make_tables("captions", results)
+    assert table.rows == (("AnyMo", "uci_hapt", "2", "6", "16.7", "50.0", "100.0"),)
+    drawn = figures._captions(results)
+    assert [box.get_title(loc="left") for box in drawn.axes] == ["simulated windows", "uci hapt, labelled windows"]
+
+
+def test_simulated_retrieval_and_captions_are_a_line_of_their_own_in_the_radar(results):
+    found = figures.simulated_values(results)
+    asked, told = (json.loads((results / f"{name}.json").read_text()) for name in ("retrieval", "captioning"))
+    assert (
+        np.isnan(found[:3]).all() and found[3] == asked["imu_to_text"]["mrr"] and found[6] == told["scores"]["rouge_l"]
+    )
+    for name in ("retrieval", "captioning"):
+        (results / f"{name}.json").unlink()
+    assert figures.simulated_values(results) is None
+
+
+@pytest.mark.parametrize("name", ["captions", "retrieval", "bench", "recognition", "few-labels"])
+def test_results_of_another_version_are_a_line_and_no_trace(results, name):
+    wrong = {"captions": "captions", "retrieval": "retrieval", "bench": "bench", "recognition": "choices"}.get(name)
+    if wrong is None:
+        (results / "few_labels.json").write_text('{"runs": [{"dataset": "uci_hapt"}], "settings": {}}')
+    else:
+        found = TaskResults(wrong, "anymo", "AnyMo", "?", "", "0", "0", ({"windows": 3},))
+        write_percent(results / wrong / "anymo.json", found)
+    with pytest.raises(ValueError, match="of this version|of another version"):
+        tables.make_tables(name, results)
 
 
 def test_a_model_that_was_asked_stands_beside_the_papers_of_that_name(results):
@@ -129,14 +223,14 @@ def test_simulated_windows_and_a_subset_are_not_the_papers_data(results):
         cells(table, "AnyMo")[0]["Windows of"] == "simulated"
         and cells(theirs, "AnyMo")[0]["Here"] == "data not at hand"
     )
-    *_, theirs = tables.make_tables("captions", results)
+    _, theirs, _ = tables.make_tables("captions", results)
     assert cells(theirs, "AnyMo")[0]["Here"] == "data not at hand" and "Nothing was scored here on any" in theirs.note
     part = {"dataset": "nymeria", "subset": "100", "windows": 100, "scores": {"rouge_l": 10.0}, "captions": ["a"] * 100}
     for name, title in (("anymo", "AnyMo"), ("language_text", GEMMA)):
         write_percent(
             results / "captions" / f"{name}.json", TaskResults("captions", name, title, "?", "", "0", "0", (part,))
         )
-    *_, theirs = tables.make_tables("captions", results)
+    _, theirs, _ = tables.make_tables("captions", results)
     for name in ("AnyMo", "Gemma 4 26B"):
         assert cells(theirs, name)[0]["Here"] == "scored above on nymeria, 100 windows only"
         assert cells(theirs, name)[0]["nymeria (paper)"] != tables.NONE
@@ -149,13 +243,22 @@ def test_systems_without_retrieval_captions_or_recognition_say_why(results):
     assert cells(table, "ImageBind")[0]["Subset"] == "its weights are not here"
     assert cells(table, "Language model, picture")[0]["Subset"] == "no endpoint was asked"
     assert not cells(table, "HARGPT") and not cells(table, "Chance") and not cells(table, "MiniRocket + ridge")
-    narrated = TaskResults("retrieval", "anymo", "AnyMo", "?", "", "0", "0", ({"dataset": "nymeria", "subset": "100"},))
+    narrated = TaskResults(
+        "retrieval",
+        "anymo",
+        "AnyMo",
+        "?",
+        "",
+        "0",
+        "0",
+        ({"dataset": "nymeria", "subset": "100", "windows": 100, "texts": 90},),
+    )
     write_percent(results / "retrieval" / "anymo.json", narrated)
     table, *_ = tables.make_tables("retrieval", results)
     assert cells(table, "UniMTS")[0]["Subset"] == "not run yet"  # its weights are at hand: recognition was scored
-    table, _ = tables.make_tables("captions", results)
+    table, *_ = tables.make_tables("captions", results)
     assert cells(table, "HARGPT")[0]["Subset"] == "no endpoint was asked" and not cells(table, "UniMTS")
-    _, ours, learned, _ = tables.make_tables("recognition", results)
+    _, ours, learned, *_ = tables.make_tables("recognition", results)
     assert cells(ours, "UniMTS objective, re-trained")[0]["Labels as"] == "not trained on our corpus yet"
     assert cells(learned, "MiniRocket + ridge")[0]["Labels as"] == "not trained yet" and "Training of" not in ours.note
 
@@ -227,7 +330,7 @@ def test_latex_of_all_tables_of_the_repository_compiles_in_one_paper(results, tm
     for name in names:
         tables.write_tables(name, results, tmp_path)
     inputs = "\n".join(rf"\input{{{name}.tex}}" for name in names)
-    paper = rf"\documentclass{{article}}{tables._LATEX_PACKAGES}\begin{{document}}{inputs}\end{{document}}"
+    paper = rf"\documentclass{{article}}{tables.LATEX_PACKAGES}\begin{{document}}{inputs}\end{{document}}"
     (tmp_path / "paper.latex").write_text(paper, encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.latex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace")
@@ -262,7 +365,7 @@ def test_a_score_that_could_not_be_had_says_why(results):
     content = json.loads((results / "captioning.json").read_text())
     content["missing"] = {"bert_f1": "scorer not downloaded"}
     (results / "captioning.json").write_text(json.dumps(content))
-    table, _ = tables.make_tables("captions", results)
+    table, *_ = tables.make_tables("captions", results)
     assert cells(table, "AnyMo")[0]["BERT-F1"] == "scorer not downloaded"
 
 
@@ -344,6 +447,9 @@ def test_every_figure_is_drawn(results, tmp_path):
     vectors = rng.normal(size=(20, 6)) + np.repeat([[0] * 6, [5] * 6], 10, axis=0)
     found = PairedEmbeddings("AnyMo", "uci_hapt", "waist", ("walk",) * 10 + ("sit",) * 10, (True, False) * 10, vectors)
     as_encoders_give_them = replace(found, vectors=vectors.astype(np.float32))
+    with pytest.raises(ValueError, match=r"anymo.json is of other windows \(uci_hapt\) or weights of anymo; move it"):
+        write_embeddings(results, "anymo", as_encoders_give_them)  # those of the repository stand there
+    (results / "embeddings" / "anymo.json").unlink()
     path = write_embeddings(results, "anymo", as_encoders_give_them)
     assert path.stat().st_size < 8 * vectors.size + 1000  # four digits, not those of a float32 in decimal
     back = read_embeddings(results / "embeddings" / "anymo.json")
@@ -422,14 +528,15 @@ def test_fine_tuning_from_an_earlier_release_is_called_so(tmp_path):
     def write(name, content):
         (tmp_path / name).write_text(json.dumps({"unit": "percent", **content}))
 
-    run = {"dataset": "uci_hapt", "share": 0.0, "way": "zero_shot", "accuracy": 50.0, "macro_f1": 40.0}
+    run = {"dataset": "uci_hapt", "share": 0.0, "way": "zero_shot", "accuracy": 50.0, "macro_f1": 40.0,
+           "test_windows": 300, "people": 0, "windows": 0}  # fmt: skip
     write("few_labels.json", {"settings": {"weights_sha256": {"model.safetensors": "a" * 64}}, "runs": [run]})
     (alone,) = tables.make_tables("few-labels", tmp_path)
-    assert alone.note.endswith("whose SHA-256 begins with aaaaaaaa.")
+    assert "of 300 windows of other people, from the weights whose SHA-256 begins with aaaaaaaa. ±" in alone.note
     for weights, words in (
         ("a", "begins with aaaaaaaa."),
         ("b", "aaaaaaaa: an EARLIER release than that of recognition, bbbbbbbb."),
     ):
         write("recognition.json", {"weights_sha256": {"model.safetensors": weights * 64}, "datasets": []})
         (table,) = tables.make_tables("few-labels", tmp_path)
-        assert table.note.endswith(words)
+        assert words in table.note

@@ -12,6 +12,7 @@ from support.chat_server import Chat
 
 from anymo_hf.annotation.language_client import Endpoint, LanguageClient
 from anymo_hf.annotation.stage_cache import StageCache
+from anymo_hf.systems.checkpoint import load_checkpoint
 from anymo_hf.systems.clip_text import ClipTextTower
 from anymo_hf.systems.comodo_student import COMODOStudent
 from anymo_hf.systems.deep_conv_lstm import DeepConvLSTM, DeepConvLSTMBench, DeepConvLSTMSettings
@@ -30,7 +31,7 @@ from anymo_hf.systems.mantis import (
     MantisV2Scratch,
 )
 from anymo_hf.systems.normwear import NormWear, NormWearEncoder, NormWearMended, ZeroShotHead
-from anymo_hf.systems.retrained import VirtualForest, retrained_systems
+from anymo_hf.systems.retrained import AnyMoSameBudget, VirtualForest, retrained_systems
 from anymo_hf.systems.retrained_networks import AlignedNetwork
 from anymo_hf.systems.unimts import GraphEncoder, UniMTS, UniMTSMended, UniMTSNetwork
 from anymo_hf.systems.virtual_windows import VirtualBank
@@ -110,7 +111,7 @@ def small_retrained(kind):
 
 SMALL = {
     **{name: lambda kind=kind: small_retrained(kind) for name, kind in retrained_systems().items()},
-    "anymo_same_budget": lambda: load_system("anymo_same_budget", CHECKPOINT),
+    "anymo_same_budget": lambda: AnyMoSameBudget(*load_checkpoint(CHECKPOINT)),
     "comodo_student": lambda: COMODOStudent(small_retrained(retrained_systems()["comodo_objective"]).network.encoder),
     "anymo": lambda: load_system("anymo", CHECKPOINT),
     "deep_conv_lstm": lambda: DeepConvLSTM(DeepConvLSTMSettings(presentations=48)),

@@ -265,7 +265,7 @@ class LanguageClient:
         if told not in self._useful and self._useless[told] >= _HOPELESS:
             raise OSError(
                 f"{self._where(question.model)}: no usable answer to {_HOPELESS} questions {question.name}; the last: "
-                f"{value}; see {self.cache.path}, and try another --schema-style or model"
+                f"{value}; see {self.cache.path}, and try another schema_style or model"
             )
         raise Unanswered(f"{question.name}: {kind}: {value}")
 
@@ -274,8 +274,9 @@ class LanguageClient:
     ) -> dict[str, Any]:
         """The reply as it came, from the cache where it was given before; nobody is asked again for its content.
 
-        A reply without text that was cut off, as thinking does, is asked for again with twice the room. A parameter that
-        the server refuses by name is left out from then on.
+        The cache knows a reply by the model and the room that it had, wherever the server stands. A reply without text that
+        was cut off, as thinking does, is asked for again with twice the room. A parameter that the server refuses by name is
+        left out from then on.
 
         Args:
             name: of the stage, for the cache's records.
@@ -292,8 +293,9 @@ class LanguageClient:
         """
         room = 1
         for attempt in range(self.endpoint.reasks + 1):
-            key = key_of(model, messages, parameters, sample, room)
-            request = _Request(model, name, messages, room * self.endpoint.max_tokens, None, parameters)
+            tokens = room * self.endpoint.max_tokens
+            key = key_of(model, messages, parameters, sample, tokens)
+            request = _Request(model, name, messages, tokens, None, parameters)
             found = self._reply(key, request)
             if found.get("finish") != "length" or without_thoughts(found["text"]) or attempt == self.endpoint.reasks:
                 break
@@ -313,8 +315,8 @@ class LanguageClient:
     def _post(self, key: str, request: _Request) -> dict[str, Any]:
         if self.endpoint.base_url is None and not (self.endpoint.api_key or get_token()):
             raise OSError(
-                "Hugging Face's router needs a token: run hf auth login, set ANYMO_LM_API_KEY, or name another server with "
-                "--base-url"
+                "Hugging Face's router needs a token: run hf auth login, set ANYMO_LM_API_KEY, or name another server "
+                "(base_url)"
             )
         guess, record = request.guess(), {"stage": request.name, "model": request.model}
         where = self._where(request.model)
@@ -360,7 +362,7 @@ class LanguageClient:
                 problem = f"not a chat completion ({error!r})"
                 self._back_off(attempt, None, where, "broken_replies")
             except ValueError as error:  # the request could not even be made
-                raise ValueError(f"{where}: {error}; check --provider and the model's name") from error
+                raise ValueError(f"{where}: {error}; check the provider and the model's name") from error
             finally:
                 self._release(price, guess, request.max_tokens, used)
         raise OSError(
@@ -425,7 +427,8 @@ class LanguageClient:
         if price is None:
             if limits.cost is not None:
                 raise ValueError(
-                    f"a limit of cost needs the price of {model!r}; give --price '{model}=IN/OUT' per million"
+                    f"a limit of cost needs the price of {model!r}; give --price '{model}=IN/OUT' per million, in YAML "
+                    f"prices: {{{model}: [IN, OUT]}}"
                 )
             price = (0.0, 0.0)
         price = (price[0] / 1e6, price[1] / 1e6)
@@ -608,8 +611,8 @@ def _mend(status: int) -> str:
     if status == 402:
         return "top up the account, then run the same command again: it goes on where it stopped"
     if status == 404:
-        return "check --base-url and the model's name"
-    return "check that the server knows the model, JSON schemas (--schema-style) and the token field (--token-field)"
+        return "check base_url and the model's name"
+    return "check that the server knows the model, JSON schemas (schema_style) and the token field (token_field)"
 
 
 def text_object(**properties: dict[str, Any]) -> dict[str, Any]:

@@ -137,7 +137,8 @@ def systems() -> None:
 
     for name, kind in known().items():
         rate = "any rate" if kind.rate is None else f"{kind.rate:g} Hz"
-        typer.echo(f"{name}: {kind.title}; needs {kind.requires}; {rate}; {kind.licence}")
+        labels = " and labels" if kind.can("fit") and kind.requires == "weights" else ""
+        typer.echo(f"{name}: {kind.title}; needs {kind.requires}{labels}; {rate}; {kind.licence}")
 
 
 @app.command("all")
@@ -225,11 +226,24 @@ def captioning(
     scorer: Scorer = None,
     batch_size: BatchSize = 16,
     model: Model = "anymo",
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of windows files: caption labelled real windows instead.")
+    ] = None,
+    datasets: Annotated[str, typer.Option(help="Whose windows, with --data.")] = "uci_hapt,usc_had",
 ) -> None:
-    """Captions of simulated people against their narrations (as paper Table 3).
+    """Captions of simulated people against their narrations (as paper Table 3), or of real windows beside their labels.
 
-    Example: anymo evaluate captioning --scorer microsoft/deberta-xlarge-mnli
+    Example: anymo evaluate captioning --data windows --datasets uci_hapt,usc_had
     """
+    if data is not None:
+        from ..evaluation.labelled_captions import evaluate_labelled_captions
+        from ..systems.checkpoint import load_checkpoint, weights_sha256
+
+        names = split_names(datasets, "--datasets", "uci_hapt,usc_had")
+        loaded = load_checkpoint(model)
+        for line in evaluate_labelled_captions(names, data, *loaded, out, weights_sha256(model), windows):
+            typer.echo(line)
+        return
     _simulated(["captioning"], out, windows, batch_size, scorer, model)
 
 
@@ -393,11 +407,14 @@ def embeddings(
 
     Example: anymo evaluate embeddings --data windows --dataset uci_hapt
     """
-    from ..evaluation.paired_embeddings import paired_embeddings, write_embeddings
+    from ..evaluation.paired_embeddings import paired_embeddings, refuse_other_embeddings, write_embeddings
+    from ..evaluation.system_recognition import weights_of
     from ..recordings.windows_file import load_windows
     from ..systems.interface import load_system
 
-    found = paired_embeddings(load_system(system, source), load_windows(dataset, data), windows)
+    loaded, shown = load_system(system, source), load_windows(dataset, data)
+    refuse_other_embeddings(out, system, shown.dataset, weights_of(loaded), shown.sha256)
+    found = paired_embeddings(loaded, shown, windows)
     typer.echo(f"{len(found.labels)} windows of {len(set(found.labels))} activities")
     typer.echo(f"written: {write_embeddings(out, system, found)}")
 

@@ -24,7 +24,7 @@ _NO_NEWS = frozenset(
 def activity_phrases() -> dict[str, tuple[frozenset[str], ...]]:
     """Activity -> of each of its phrases the stems that say something."""
     return {
-        name: tuple(frozenset(_stems(text)) for text in (*activity.label_phrases, *activity.verb_phrases))
+        name: tuple(frozenset(stems(text)) for text in (*activity.label_phrases, *activity.verb_phrases))
         for name, activity in ACTIVITIES.items()
     }
 
@@ -37,9 +37,9 @@ def _rarity() -> tuple[dict[str, float], float]:
     return rarity, max(rarity.values())
 
 
-def _stems(text: str) -> list[str]:
+def stems(text: str) -> list[str]:
     """Words without the commonest endings, so that "walks" and "walking" are one."""
-    stems = []
+    found = []
     for word in caption_words(text):
         if word in _NO_NEWS or not word.isalpha():
             continue
@@ -47,8 +47,8 @@ def _stems(text: str) -> list[str]:
             if word.endswith(ending) and len(word) - len(ending) >= 3:
                 word = word[: -len(ending)]
                 break
-        stems.append(word[:-1] if len(word) > 3 and word[-1] == word[-2] else word)
-    return stems
+        found.append(word[:-1] if len(word) > 3 and word[-1] == word[-2] else word)
+    return found
 
 
 def fits_by_words(caption: str, activity: str) -> bool:
@@ -57,7 +57,7 @@ def fits_by_words(caption: str, activity: str) -> bool:
     Likeness is the F1 of shared stems, each weighted by how rare it is among activities. A caption without any known word
     fits nothing.
     """
-    own = frozenset(_stems(caption))
+    own = frozenset(stems(caption))
     best = {name: max(_likeness(own, phrase) for phrase in phrases) for name, phrases in activity_phrases().items()}
     return best[activity] > 0 and best[activity] >= max(best.values()) - 1e-9
 

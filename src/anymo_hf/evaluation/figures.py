@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,15 +11,17 @@ import numpy as np
 
 from ..atomic_write import replacing
 from ..modeling.known_names import did_you_mean
-from .metrics import caption_words
+from .caption_activity import stems
+from .labelled_captions import FILE as LABELLED
 from .paired_embeddings import FOLDER as EMBEDDINGS
 from .paired_embeddings import read_embeddings
 from .paper_results import paper_columns, paper_results
-from .tables import part_of_results, read_json, recognition_results, task_results
+from .tables import part_of_results, read_json, recognition_results, refused, task_results
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_OWN_COLOURS = ("#d01c8b", "#4d4d4d", "#bf812d", "#01665e", "#542788", "#8c510a")
 RIGHT, WRONG, QUIET = "#1b7837", "#b2182b", "#8a8a8a"
 _AXES = (  # title, task, group of the paper's table, score (paper, appendix "radar")
     ("Exact activity match", "recognition", "average", "accuracy"),
@@ -53,12 +56,12 @@ def write_figure(name: str, results: str | Path, out: str | Path, systems: Seque
     if not Path(results).is_dir():
         raise OSError(f"{results}: no such folder; give the one that anymo evaluate wrote")
     draw, command = FIGURES[name]
-    if systems is None:
-        figure = draw(Path(results))
-    elif name in ("confusion", "umap"):
-        figure = draw(Path(results), systems)
-    else:
+    if systems is not None and name not in ("confusion", "umap"):
         raise ValueError(f"the figure {name!r} shows every system; systems are chosen for confusion and umap")
+    try:
+        figure = draw(Path(results)) if systems is None else draw(Path(results), systems)
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise ValueError(refused(results, error, command)) from error
     if figure is None:
         of = "" if systems is None else f" of {', '.join(systems)}"
         raise ValueError(f"{results} holds nothing{of} for the figure {name!r}; run {command} first")
@@ -119,6 +122,17 @@ def radar_values(results: Path) -> tuple[dict[str, list[float]], list[str]]:
     return found, sets
 
 
+def simulated_values(results: Path) -> list[float] | None:
+    """The radar's axes of retrieval and captions, of AnyMo on simulated people; None where neither was scored."""
+    asked, told = read_json(results / "retrieval.json"), read_json(results / "captioning.json")
+    if asked is None and told is None:
+        return None
+    ranked = [np.nan] * 2 if asked is None else [asked[way]["mrr"] for way in ("imu_to_text", "text_to_imu")]
+    scores = {} if told is None else told["scores"]
+    words = [scores.get(name, np.nan) for name in ("bleu_1", "rouge_l", "meteor_f_mean", "bert_f1")]
+    return [np.nan] * 3 + ranked + words
+
+
 def _radar(results: Path) -> Figure | None:
     ours, sets = radar_values(results)
     if not ours:
@@ -130,10 +144,11 @@ def _radar(results: Path) -> Figure | None:
         for system in paper_results(task)[groups[0]]:
             values = [paper_results(task)[name].get(system, [np.nan] * (column + 1))[column] for name in groups]
             theirs.setdefault(system, [np.nan] * 9)[number] = float(np.mean(values))
-    every = np.array(list(ours.values()) + list(theirs.values()))
+    simulated = simulated_values(results)
+    every = np.array([*ours.values(), *theirs.values(), *([] if simulated is None else [simulated])])
     top = 1.1 * np.nanmax(every, axis=0)
     angles = np.linspace(0, 2 * np.pi, len(_AXES), endpoint=False)
-    figure = _figure(11, 7.5)
+    figure = _figure(12, 7.5)
     axes = figure.add_subplot(projection="polar")
     axes.set_theta_offset(np.pi / 2)
     axes.set_theta_direction(-1)
@@ -142,19 +157,27 @@ def _radar(results: Path) -> Figure | None:
         scaled = np.asarray(values, dtype=float) / top
         axes.plot([*angles, angles[0]], [*scaled, scaled[0]], marker="o", markersize=3, **style)
 
-    for system, values in theirs.items():
+    for number, (system, values) in enumerate(theirs.items()):
         bold = system == "AnyMo"
         draw(values, label=f"{system} (paper)", linestyle="--", linewidth=1.6 if bold else 0.8,
-             color="#333333" if bold else None, alpha=0.9 if bold else 0.5)  # fmt: skip
-    for system, values in ours.items():
-        draw(values, label=f"{system} (here)", linewidth=2.4)
-    axes.set_xticks(angles, [f"{title}\nup to {limit:.0f}" for (title, *_), limit in zip(_AXES, top, strict=True)])
+             color="#333333" if bold else f"C{number % 10}", alpha=0.9 if bold else 0.5)  # fmt: skip
+    for number, (system, values) in enumerate(ours.items()):
+        colour = _OWN_COLOURS[number % len(_OWN_COLOURS)]
+        draw(values, label=f"{system} (here)", linewidth=2.4, color=colour)
+    if simulated is not None:
+        draw(simulated, label="AnyMo (here, simulated people)", linewidth=1.8, linestyle=":", color=_OWN_COLOURS[0])
+    axes.set_xticks(angles, [""] * len(angles))
+    for angle, (title, *_), limit in zip(angles, _AXES, top, strict=True):
+        side = "center" if abs(np.sin(angle)) < 0.1 else "left" if np.sin(angle) > 0 else "right"
+        axes.text(angle, 1.06, f"{textwrap.fill(title, 16)}\nup to {limit:.0f}", ha=side, va="center", fontsize=8)
     axes.set_yticklabels([])
     axes.set_ylim(0, 1)
-    axes.tick_params(axis="x", labelsize=8, pad=26)
     figure.legend(loc="outside right center", fontsize=8, frameon=False)
     over = f"means over {', '.join(sets)}, the paper's too" if sets else "the paper's means over its 14 sets"
-    figure.supxlabel(f"Each axis has its own scale; a gap was not measured. Recognition: {over}.", fontsize=8)
+    said = f"Each axis has its own scale; a gap was not measured. Recognition here: the copies at hand, {over}."
+    if simulated is not None:
+        said += "\nDotted: simulated people, 100 windows; no data of the paper."
+    figure.supxlabel(said, fontsize=8)
     return figure
 
 
@@ -171,6 +194,12 @@ def _captions(results: Path) -> Figure | None:
     simulated = read_json(results / "captioning.json")
     if simulated is not None:
         parts.setdefault(("simulated", tuple(simulated["references"])), {})["AnyMo"] = simulated["captions"]
+        if "selected" in simulated:
+            parts["simulated", tuple(simulated["references"])]["AnyMo, selected"] = simulated["selected"]["captions"]
+    labelled = read_json(results / LABELLED)
+    for row in [] if labelled is None else labelled["datasets"]:
+        ways = {"AnyMo": row["captions"]["written"], "AnyMo, selected": row["captions"]["selected"]}
+        parts[f"{row['dataset']}, labelled", tuple(row["references"])] = ways
     if not parts:
         return None
     figure = _figure(7.0 * len(parts), 0.6 + _EXAMPLES * (0.62 + 0.3 * max(map(len, parts.values()))))
@@ -178,7 +207,8 @@ def _captions(results: Path) -> Figure | None:
     for axes, ((dataset, references), systems) in zip(boxes, parts.items(), strict=True):
         axes.set_axis_off()
         axes.set_title(f"{dataset.replace('_', ' ')} windows", loc="left")
-        chosen = np.linspace(0, len(references) - 1, min(_EXAMPLES, len(references))).astype(int)
+        others = [references.index(text) for text in dict.fromkeys(references)]
+        chosen = [others[k] for k in np.linspace(0, len(others) - 1, min(_EXAMPLES, len(others))).astype(int)]
         line, height = 1.0, 1.0 / (len(chosen) * (len(systems) + 1.6))
         for row in chosen:
             axes.text(0, line, _cut(references[row], 88), transform=axes.transAxes, fontsize=9, va="top", weight="bold")
@@ -187,7 +217,10 @@ def _captions(results: Path) -> Figure | None:
                 _coloured(axes, line, system, _cut(captions[row], 88), references[row])
                 line -= height
             line -= 0.6 * height
-    figure.suptitle("Bold: the reference. Green words stand in it, red ones do not.", fontsize=9)
+    figure.suptitle(
+        "Bold: the reference, of labelled windows the label. Green words stand in it in some form, red ones do not.",
+        fontsize=9,
+    )
     return figure
 
 
@@ -198,11 +231,11 @@ def _cut(text: str, length: int) -> str:
 def _coloured(axes: Any, line: float, system: str, caption: str, reference: str) -> None:
     from matplotlib.offsetbox import AnchoredOffsetbox, HPacker, TextArea
 
-    known = set(caption_words(reference))
+    known = set(stems(reference))
     words = [TextArea(f"{system}:", textprops={"fontsize": 9, "color": QUIET})]
     for word in caption.split() or ["(nothing)"]:
-        own = set(caption_words(word))
-        colour = QUIET if own <= {"a", "an", "the"} else RIGHT if own & known else WRONG
+        own = set(stems(word))
+        colour = QUIET if not own else RIGHT if own & known else WRONG
         words.append(TextArea(word, textprops={"fontsize": 9, "color": colour}))
     packed = HPacker(children=words, pad=0, sep=3)
     box = AnchoredOffsetbox("upper left", child=packed, pad=0, frameon=False, bbox_to_anchor=(0, line),
@@ -274,11 +307,13 @@ def _confusion(results: Path, systems: Sequence[str] | None = None) -> Figure | 
     for axes, (title, labels, counts) in zip(boxes, found, strict=False):
         table = np.array(counts, dtype=float)
         share = 100 * table / np.maximum(table.sum(1, keepdims=True), 1)
-        axes.imshow(share, cmap="Blues", vmin=0, vmax=100)
+        shown = axes.imshow(share, cmap="Blues", vmin=0, vmax=100)
         small = len(labels) <= 12
-        names = [_cut(str(label), 22) for label in labels]
-        axes.set_xticks(range(len(labels)), names if small else range(1, len(labels) + 1), rotation=90, fontsize=6)
-        axes.set_yticks(range(len(labels)), names if small else range(1, len(labels) + 1), fontsize=6)
+        names = [textwrap.fill(str(label), 22) if small else f"{label}  {k}" for k, label in enumerate(labels, 1)]
+        axes.set_xticks(
+            range(len(labels)), names if small else range(1, len(labels) + 1), rotation=90, fontsize=6 if small else 5
+        )
+        axes.set_yticks(range(len(labels)), names, fontsize=6 if small else 5)
         axes.set_title(title, fontsize=9)
         axes.set_xlabel("predicted", fontsize=7)
         axes.set_ylabel("true", fontsize=7)
@@ -286,7 +321,7 @@ def _confusion(results: Path, systems: Sequence[str] | None = None) -> Figure | 
             for row, column in np.argwhere(share >= 1):
                 axes.text(column, row, f"{share[row, column]:.0f}", ha="center", va="center", fontsize=6,
                           color="white" if share[row, column] > 55 else "black")  # fmt: skip
-    figure.suptitle("Percent of each true class", fontsize=9)
+    figure.colorbar(shown, ax=list(boxes), shrink=0.4, label="percent of each true class")
     return figure
 
 

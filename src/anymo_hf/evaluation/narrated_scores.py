@@ -17,6 +17,7 @@ from .retrieval import score_retrieval
 from .system_results import add_rows, check_windows, open_results, windows_hash
 
 SUBSETS = ("100", "all")
+NOT_ASKED = "no scorer asked"
 
 
 def evaluate_narrated(
@@ -41,8 +42,14 @@ def evaluate_narrated(
         scorer: model of BERT-F1; None leaves it out, and the row says so.
 
     Raises:
-        ValueError: none of the subsets can be drawn, or a results file is of other weights or windows.
+        ValueError: none of the subsets can be drawn, a results file is of other weights or windows, or the system learns
+            from labelled windows, which these are not.
     """
+    if system.can("fit"):
+        raise ValueError(
+            f"{system.title} learns from labelled windows, and these have sentences; take a system with embeddings, or an "
+            "endpoint"
+        )
     drawn: dict[str, NarratedWindows] = {}
     refused = {}
     for subset in subsets:
@@ -99,7 +106,8 @@ def _words(row: dict[str, Any]) -> str:
         f"{name} {', '.join(f'{key} {value:.1f}' for key, value in values.items())}" for name, values in parts.items()
     ]
     invalid = f"; invalid {row['invalid_rate']:.1f}" if row.get("invalid_rate") else ""
-    return f"{row['windows']} windows; " + "; ".join(said) + invalid
+    lacking = [f"; no {score}: {why}" for score, why in row.get("missing", {}).items() if why != NOT_ASKED]
+    return f"{row['windows']} windows; " + "; ".join(said) + invalid + "".join(lacking)
 
 
 def retrieval_row(system: System, windows: NarratedWindows) -> dict[str, Any]:
@@ -161,7 +169,7 @@ def all_caption_scores(
     except OSError:
         missing["meteor"] = "WordNet not at hand"
     if scorer is None:
-        missing["bert_f1"] = "no scorer asked"
+        missing["bert_f1"] = NOT_ASKED
     else:
         try:
             scores["bert_f1"] = 100 * float(np.mean(bert_f1(captions, references, scorer)))

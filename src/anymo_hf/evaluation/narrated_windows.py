@@ -48,10 +48,17 @@ class NarratedWindows:
         """The subset of the paper: of Nymeria five windows of each recording (20 of them), of EgoExo4D 100 balanced ones.
 
         Raises:
-            ValueError: a recording or task has too few windows.
+            ValueError: a recording or task has too few windows, or those of Nymeria are not 100.
         """
         if self.dataset == "nymeria":
-            return self.take(sample_per_recording([one.session for one in self.recordings], PER_RECORDING))
+            sessions = [one.session for one in self.recordings]
+            drawn = sample_per_recording(sessions, PER_RECORDING)
+            if len(drawn) != SUBSET:
+                read = len(set(sessions))
+                raise ValueError(
+                    f"{PER_RECORDING} windows of each of {RECORDINGS} recordings are wanted, here are {read}"
+                )
+            return self.take(drawn)
         return self.take(balanced_subset([str(one.label) for one in self.recordings], SUBSET))
 
 

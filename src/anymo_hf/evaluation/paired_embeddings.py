@@ -83,9 +83,25 @@ def paired_embeddings(system: System, windows: WindowsFile, count: int = 100, se
     )
 
 
-def write_embeddings(out: str | Path, name: str, found: PairedEmbeddings) -> Path:
-    """`out/embeddings/NAME.json`, whole or not at all; numbers have four digits."""
+def refuse_other_embeddings(out: str | Path, name: str, dataset: str, weights: str, windows_sha256: str) -> Path:
+    """The file of a system's embeddings; one of the same windows and weights is written anew.
+
+    Raises:
+        ValueError: it is there and of another dataset, other windows or other weights.
+    """
     path = Path(out) / FOLDER / f"{name}.json"
+    if path.is_file():
+        held = read_embeddings(path)
+        if (held.dataset, held.weights, held.windows_sha256) != (dataset, weights, windows_sha256):
+            raise ValueError(
+                f"{path} is of other windows ({held.dataset}) or weights of {name}; move it away or give another --out"
+            )
+    return path
+
+
+def write_embeddings(out: str | Path, name: str, found: PairedEmbeddings) -> Path:
+    """`out/embeddings/NAME.json`, whole or not at all; numbers have four digits. Errors as `refuse_other_embeddings`."""
+    path = refuse_other_embeddings(out, name, found.dataset, found.weights, found.windows_sha256)
     content: dict[str, Any] = {**vars(found), "vectors": np.round(np.asarray(found.vectors, dtype=float), 4).tolist()}
     return write_text(path, json.dumps(content, separators=(",", ":")) + "\n")
 
@@ -106,4 +122,6 @@ def read_embeddings(path: str | Path) -> PairedEmbeddings:
             raise KeyError("vectors")
         return found
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path}: not a file of anymo evaluate embeddings ({error!r}); write it again") from error
+        raise ValueError(
+            f"{path}: not a file of anymo evaluate embeddings ({error!r}); move it away and write it again"
+        ) from error

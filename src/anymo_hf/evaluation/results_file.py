@@ -36,6 +36,16 @@ def refuse_others(path: Path, held: Any, asked: Any, names: Sequence[str]) -> No
         )
 
 
+def refuse_other_questions(path: Path, held: dict[str, Any], system: System) -> None:
+    """ValueError where a report in the file says that a system was asked in another way than this one would be."""
+    asked = system.report()
+    differ = [name for name in system.asked_alike if held.get(name, asked.get(name)) != asked.get(name)]
+    if differ:
+        raise ValueError(
+            f"{path} was asked with other settings ({', '.join(differ)}); move it away or give another --out"
+        )
+
+
 def write_percent(path: str | Path, results: Any) -> Path:
     """A dataclass of scores as JSON with its unit, whole or not at all."""
     return write_json(path, {"unit": "percent", **asdict(results)}, indent=1)

@@ -23,7 +23,7 @@ from ..released import checkpoint_folder
 from ..systems.interface import System, known_system, load_system
 from .metrics import majority_scores, people_interval, recognition_scores
 from .recognition import stratified_subset
-from .results_file import read_percent, refuse_others, results_path, write_percent
+from .results_file import read_percent, refuse_other_questions, refuse_others, results_path, write_percent
 
 # "label" is the bare label, with what a system puts before texts by itself; the template was fixed before any was scored
 WORDINGS = {"label": "{label}", "person": "a person is {label}"}
@@ -47,8 +47,9 @@ class SystemRow:
         invalid_rate: share of answers that could not be read.
         parameters: numbers in its networks, None where it has none that can be counted.
         rate: Hz that it reads, None for every rate; channels: of one sensor that it was given and takes.
-        seconds_per_1000: of scoring, on the machine that wrote the file.
+        seconds_per_1000: of scoring, on the machine that wrote the file; None where replies came from a cache.
         confusion: `(labels, labels)` counts, rows are the truth; answers that could not be read are missing.
+        note: what differs from the paper's windows, as the windows file says.
     """
 
     dataset: str
@@ -71,8 +72,9 @@ class SystemRow:
     parameters: int | None
     rate: float | None
     channels: int
-    seconds_per_1000: float
+    seconds_per_1000: float | None
     confusion: tuple[tuple[int, ...], ...]
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -160,14 +162,10 @@ def evaluate_system(
     )
     earlier = read_system_results(path)
     if earlier is not None:
-        # the same weights may lie anywhere
-        refuse_others(path, earlier, results, _COMMON if results.weights else ("source", *_COMMON))
-        asked = system.report()
-        differ = [name for name in kind.asked_alike if earlier.report.get(name, asked.get(name)) != asked.get(name)]
-        if differ:
-            raise ValueError(
-                f"{path} was asked with other settings ({', '.join(differ)}); move it away or give another --out"
-            )
+        # the same weights may lie anywhere, and a server may move
+        moves = results.weights or kind.requires == "endpoint"
+        refuse_others(path, earlier, results, _COMMON if moves else ("source", *_COMMON))
+        refuse_other_questions(path, earlier.report, system)
         results = earlier
     failed: list[str] = []
     for dataset in found:
@@ -195,6 +193,7 @@ def evaluate_system(
             yield (
                 f"{dataset}, {row.wording}: accuracy {row.accuracy:.1f}, macro-F1 {row.macro_f1:.1f}, R@2 "
                 f"{row.recall_at_2:.1f} ({row.windows} windows; chance {row.chance:.1f}, majority {row.majority:.1f})"
+                + (f"; {row.invalid_rate:.1f} % of the answers could not be read" if row.invalid_rate else "")
             )
     if results.rows:
         yield f"results: {path}"
@@ -236,17 +235,23 @@ def score_windows(
         system.fit([windows.recordings[row] for row in train], [labels[ids[row]] for row in train])
         trained_on = len(train)
     recordings, truth = [windows.recordings[row] for row in asked], ids[asked]
-    started = time.perf_counter()
+    kept, started = _from_cache(system), time.perf_counter()
     if system.can("embed_text"):
         embedded = system.embed_imu(recordings)
         scores = [embedded @ system.embed_text(worded(word, labels, windows)).T for word in wanted]
     else:
         scores = [system.score(recordings, labels) for _ in wanted]
     seconds = (time.perf_counter() - started) / len(recordings) * 1000
+    timed = seconds if _from_cache(system) == kept else None
     return [
-        _row(system, windows, split, word, matrix, truth, recordings, trained_on, seconds)
+        _row(system, windows, split, word, matrix, truth, recordings, trained_on, timed)
         for word, matrix in zip(wanted, scores, strict=True)
     ]
+
+
+def _from_cache(system: System) -> int:
+    """How many replies it took from its cache so far, which say nothing of its speed."""
+    return system.report().get("spent", {}).get("from_cache", 0)
 
 
 def _row(
@@ -258,7 +263,7 @@ def _row(
     truth: np.ndarray,
     recordings: Sequence[ImuRecording],
     trained_on: int,
-    seconds: float,
+    seconds: float | None,
 ) -> SystemRow:
     labels = tuple(DATASETS[windows.dataset].labels)
     invalid = np.isnan(scores).any(1)
@@ -290,6 +295,7 @@ def _row(
         channels=min(given, system.reads),
         seconds_per_1000=seconds,
         confusion=tuple(tuple(row) for row in confusion.tolist()),
+        note=windows.note,
         **{name: 100 * ours[name] for name in ("accuracy", "macro_f1", "recall_at_2")},
     )
 

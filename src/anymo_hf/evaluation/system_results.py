@@ -13,7 +13,7 @@ import numpy as np
 from .. import __version__
 from ..recordings.imu_recording import ImuRecording
 from ..systems.interface import System
-from .results_file import read_percent, refuse_others, results_path, write_percent
+from .results_file import read_percent, refuse_other_questions, refuse_others, results_path, write_percent
 from .system_recognition import weights_of
 
 
@@ -43,7 +43,7 @@ def open_results(out: str | Path, task: str, system: System) -> tuple[Path, Task
     """The file of a system at a task and what it holds; without rows where it is new.
 
     Raises:
-        ValueError: it is damaged, or of other weights or another model.
+        ValueError: it is damaged, of other weights or another model, or a language model was asked in another way.
     """
     path = results_path(out, task, system)
     new = TaskResults(
@@ -54,6 +54,8 @@ def open_results(out: str | Path, task: str, system: System) -> tuple[Path, Task
         return path, new
     # the title of an endpoint's system names its model
     refuse_others(path, found, new, ("task", "title", "weights"))
+    for row in found.rows:
+        refuse_other_questions(path, row.get("report", {}), system)
     return path, found
 
 
@@ -86,6 +88,22 @@ def add_rows(path: Path, results: TaskResults, rows: Sequence[dict[str, Any]], k
     return results
 
 
+# what a row of each task has at least
+_FIELDS = {
+    "retrieval": ("dataset", "subset", "windows", "texts"),
+    "captions": ("dataset", "subset", "windows", "scores", "captions"),
+    "bench": ("setting", "trained_on", "windows", "classes", "chance", "accuracy_at_1", "accuracy_at_5", "macro_f1"),
+    "choices": ("dataset", "options", "windows", "missing", "log_probability", "generation", "invalid_rate"),
+}
+
+
 def read_task_results(path: str | Path) -> TaskResults | None:
     """A results file; None where it is not there, and errors as `read_percent`."""
-    return read_percent(path, lambda found: TaskResults(**found | {"rows": tuple(dict(row) for row in found["rows"])}))
+
+    def make(found: dict[str, Any]) -> TaskResults:
+        rows = tuple(dict(row) for row in found["rows"])
+        if lacking := [name for row in rows for name in _FIELDS.get(found["task"], ()) if name not in row]:
+            raise KeyError(lacking[0])
+        return TaskResults(**found | {"rows": rows})
+
+    return read_percent(path, make)

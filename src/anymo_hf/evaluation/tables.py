@@ -5,27 +5,25 @@ Paper numbers stand in columns marked "paper". A system or data set without a re
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
 
 from ..atomic_write import write_text
-from ..markdown import table
 from ..modeling.known_names import did_you_mean
 from ..refusals import parse_json
 from ..systems.interface import System, systems
 from . import setup_shift
+from .few_labels_tables import finetuning_tables, shift_tables
+from .labelled_captions import FILE as LABELLED
 from .paper_results import paper_columns, paper_results
 from .system_recognition import FOLDER as RECOGNITION
 from .system_recognition import SystemResults, read_system_results
 from .system_results import TaskResults, read_task_results
+from .table_layout import FEWEST_PEOPLE, LATEX_PACKAGES, NONE, Table, interval_cell, percent_cell, percent_cells
 
-NONE = "-"
 MISSING = {
     "nothing": "not run yet",
     "training": "not trained yet",
@@ -39,64 +37,6 @@ _SCORES = {
     "meteor": "METEOR", "meteor_f_mean": "METEOR's F-mean", "bert_f1": "BERT-F1", "minilm_cosine": "MiniLM cosine",
     "accuracy_at_1": "Acc@1", "accuracy_at_5": "Acc@5",
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Table:
-    """One table: `head` and `rows` of text cells, the first columns in words; `note` below it."""
-
-    title: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    note: str = ""
-
-    def markdown(self) -> str:
-        """Title, table and note."""
-        return f"**{self.title}**\n\n{table(self.head, self.rows)}" + (f"\n\n{self.note}" if self.note else "")
-
-    def csv(self) -> str:
-        """A line with the title, one with the note where there is one, head and rows."""
-        text = io.StringIO()
-        note = [(self.note,)] if self.note else []
-        csv.writer(text, lineterminator="\n").writerows([(self.title,), *note, self.head, *self.rows])
-        return text.getvalue()
-
-    def latex(self) -> str:
-        """Floats with `booktabs` rules and the note under the first caption, each of `_LATEX_ROWS` rows at most; a wide
-        table is turned, and no table is wider than its page. They want the packages of `_LATEX_PACKAGES`."""
-        width = sum(max(map(len, column)) + 2 for column in zip(self.head, *self.rows, strict=True))
-        place = "table" if width <= _LATEX_WIDTH else "sidewaystable"
-        parts = [self.rows[start : start + _LATEX_ROWS] for start in range(0, len(self.rows), _LATEX_ROWS)]
-        found = []
-        for number, part in enumerate(parts, 1):
-            title = self.title if len(parts) == 1 else f"{self.title}, part {number} of {len(parts)}"
-            note = [rf"{{\footnotesize {_escaped(self.note)}\par}}"] if self.note and number == 1 else []
-            found += [
-                rf"\begin{{{place}}}", r"\centering", rf"\caption{{{_escaped(title)}}}", *note, r"\scriptsize",
-                r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
-                rf"\begin{{tabular}}{{l{'r' * (len(self.head) - 1)}}}", r"\toprule",
-                " & ".join(map(_escaped, self.head)) + r" \\", r"\midrule",
-                *(" & ".join(map(_escaped, row)) + r" \\" for row in part), r"\bottomrule",
-                r"\end{tabular}}", rf"\end{{{place}}}", "",
-            ]  # fmt: skip
-        return "\n".join(found[:-1])
-
-
-_LATEX_ROWS, _LATEX_WIDTH = 30, 100  # of a float; characters of a row that stand on an upright page
-_LATEX_PACKAGES = r"\usepackage{booktabs,graphicx,rotating}"
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "±": r"$\pm$",
-    "–": "--",
-    "…": r"\dots{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
-}
-
-
-def _escaped(text: str) -> str:
-    return "".join(_LATEX.get(sign, sign) for sign in text)
 
 
 def make_tables(name: str, results: str | Path) -> list[Table]:
@@ -115,10 +55,19 @@ def make_tables(name: str, results: str | Path) -> list[Table]:
     if not Path(results).is_dir():
         raise OSError(f"{results}: no such folder; give the one that anymo evaluate wrote")
     make, command = TABLES[name]
-    found = make(Path(results))
+    try:
+        found = make(Path(results))
+    except (KeyError, TypeError, AttributeError, IndexError) as error:
+        raise ValueError(refused(results, error, command)) from error
     if not found:
         raise ValueError(f"{results} holds nothing for the table {name!r}; run {command} first")
     return found
+
+
+def refused(results: str | Path, error: Exception, command: str) -> str:
+    """What to say of a folder whose files lack what this version writes."""
+    lacking = f"no field {error}" if isinstance(error, KeyError) else str(error)
+    return f"{results}: a file there is damaged or of another version ({lacking}); move it away and run {command} again"
 
 
 def write_tables(name: str, results: str | Path, out: str | Path) -> list[Path]:
@@ -127,7 +76,7 @@ def write_tables(name: str, results: str | Path, out: str | Path) -> list[Path]:
     texts = {
         "md": "\n\n".join(table.markdown() for table in found) + "\n",
         "csv": "\n".join(table.csv() for table in found),
-        "tex": "\n\n".join([f"% {_LATEX_PACKAGES}", *(table.latex() for table in found)]) + "\n",
+        "tex": "\n\n".join([f"% {LATEX_PACKAGES}", *(table.latex() for table in found)]) + "\n",
     }
     return [write_text(Path(out) / f"{name}.{ending}", text) for ending, text in texts.items()]
 
@@ -166,14 +115,6 @@ def read_json(path: Path) -> dict[str, Any] | None:
 def model_hash(path: Path) -> str:
     """Hash of the model's weights that a results file was made with; "" where it says none or is not there."""
     return str((read_json(path) or {}).get("weights_sha256", {}).get("model.safetensors", ""))
-
-
-def _cells(values: Sequence[float] | None, count: int) -> tuple[str, ...]:
-    return (NONE,) * count if values is None else tuple(f"{value:.1f}" for value in values)
-
-
-def _percent(value: float | None) -> str:
-    return NONE if value is None else f"{value:.1f}"
 
 
 def _without(
@@ -229,22 +170,78 @@ def _recognition(results: Path) -> list[Table]:
         width = len(_RECOGNITION_HEAD)
         shown = {one.system for one in found}
         rows += [(name, NONE, why, *[NONE] * (width - 3)) for name, why in _without(results, shown, part)]
-        note = (
-            'In percent. label: the bare label; person: "a person is …". Interval: 95 % by bootstrap over people. Top '
-            "class: share of windows that got the most predicted class. Invalid answers count as wrong. Columns marked "
+        tables.append(_measured(title, _RECOGNITION_HEAD, rows, _recognition_note(part, chosen, found)))
+    names = {(row.dataset, _paper_name("recognition", one)): "" for one in found for row in one.rows}
+    return [*tables, *_means(found), *_paper_table(results, "recognition", _PARTS["A"], names), *_choices(results)]
+
+
+def _recognition_note(part: str, chosen: Sequence[SystemResults], found: Sequence[SystemResults]) -> str:
+    note = (
+        f"In percent. Interval: 95 % by bootstrap over people, of {FEWEST_PEOPLE} or more. Top class: share of windows that "
+        "got the most predicted class. Invalid answers count as wrong. Majority: share of the commonest class among the "
+        "windows that are tested"
+    )
+    if part == "C":
+        note += (
+            "; the system of that name answers with the commonest of training. People: held out, training saw others."
+        )
+    else:
+        note += (
+            '. label: the bare label, before which AnyMo puts its learned prompt; person: "a person is …". Columns marked '
             "(paper) are what the paper prints for the system of that name."
         )
-        if part == "B" and chosen:
-            lengths = [f"{one.title}: {_length(one.report)}" for one in chosen]
-            note += " Training of each, in steps of windows: " + "; ".join(lengths) + "."
-        tables.append(_measured(title, _RECOGNITION_HEAD, rows, note))
-    names = {(row.dataset, _paper_name("recognition", one)): "" for one in found for row in one.rows}
-    return tables + _paper_table(results, "recognition", _PARTS["A"], names) + _choices(results)
+        most = {one.max_windows for one in chosen}
+        if len(most) == 1 and None not in most:
+            note += f" At most {most.pop():,} windows of a set, where results of the checkpoint alone may have more."
+    if part == "B" and chosen:
+        lengths = [
+            f"{one.title}: {trained['steps']:,} x {trained['batch_size']}"
+            for one in chosen
+            if (trained := one.report.get("trained"))
+        ]
+        whole = any(one.system == "anymo_same_budget" for one in chosen)
+        note += (
+            " One frozen text encoder, but for the whole AnyMo, which has its own. Training of each, in steps of windows: "
+            + "; ".join(lengths) + ("; the whole AnyMo by its minutes, see docs/comparison.md." if whole else ".")
+        )  # fmt: skip
+        for one in chosen:
+            rows = [row for row in one.rows if row.wording == "label"]
+            if rows and mean(row.accuracy for row in rows) < (even := mean(row.chance for row in rows)):
+                note += (
+                    f" {one.title} stays under an even guess ({even:.1f}) on the mean of the bare label: it has not learned "
+                    "in so many steps, and its rows say little of the method."
+                )
+    notes = {row.dataset: row.note for one in chosen for row in one.rows if row.note and row.split == "paper"}
+    note += "".join(f" {name}: {said.rstrip('.')}." for name, said in sorted(notes.items()))
+    sets = {row.dataset for one in chosen for row in one.rows}
+    if part == "C" and chosen and (none := sorted({row.dataset for one in found for row in one.rows} - sets)):
+        note += f" No rows of {', '.join(none)}: the copy has too few people to hold some out."
+    for one in chosen:
+        if lacking := sorted(sets - {row.dataset for row in one.rows}):
+            note += f" {one.title}: not scored on {', '.join(lacking)}."
+    return note
 
 
+def _means(found: Sequence[SystemResults]) -> list[Table]:
+    """Means over the sets of every zero-shot system that has all of them."""
+    chosen = [one for part in "AB" for one in found if part_of_results(one) == part]
+    sets = sorted({row.dataset for one in chosen for row in one.rows})
+    rows = []
+    for one in chosen:
+        for wording in dict.fromkeys(row.wording for row in one.rows):
+            own = [row for row in one.rows if row.wording == wording]
+            if {row.dataset for row in own} == set(sets):
+                scores = [mean(getattr(row, name) for row in own) for name in _MEANS]
+                rows.append((one.title, wording, f"{len(own)}", *percent_cells(scores, len(_MEANS))))
+    head = ("System", "Labels as", "Sets", "Chance", "Acc", "F1", "R@2", "Top class")
+    note = f"In percent, over {', '.join(sets)}; each set counts alike."
+    return [Table("Zero-shot recognition: means", head, tuple(rows), note)] if len(sets) > 1 and rows else []
+
+
+_MEANS = ("chance", "accuracy", "macro_f1", "recall_at_2", "top_class_share")
 _PARTS = {
     "A": "Zero-shot recognition (paper Table 1)",
-    "B": "Zero-shot recognition, objectives re-trained on one corpus with one text encoder",
+    "B": "Zero-shot recognition, objectives re-trained on one corpus",
     "C": "Recognition after training on other people",
 }
 _RECOGNITION_HEAD = (
@@ -277,18 +274,14 @@ def _recognition_rows(one: SystemResults) -> Iterator[tuple[str, ...]]:
         paper = paper_results("recognition").get(row.dataset, {}).get(named) if row.wording == "label" else None
         yield (
             one.title, row.dataset, row.wording, row.split, f"{row.windows:,}", f"{row.people}",
-            *_cells((row.chance, row.majority, row.accuracy), 3),
-            NONE if row.interval is None else f"{row.interval[0]:.1f}–{row.interval[1]:.1f}",
-            *_cells((row.macro_f1, row.recall_at_2, row.top_class_share, row.invalid_rate), 4),
+            *percent_cells((row.chance, row.majority, row.accuracy), 3),
+            interval_cell(row.interval, row.people),
+            *percent_cells((row.macro_f1, row.recall_at_2, row.top_class_share, row.invalid_rate), 4),
             NONE if row.parameters is None else f"{row.parameters / 1e6:.2f} M",
-            "any" if row.rate is None else f"{row.rate:g}", f"{row.channels}", f"{row.seconds_per_1000:.1f}",
-            *_cells(paper, 3),
+            "any" if row.rate is None else f"{row.rate:g}", f"{row.channels}",
+            NONE if row.seconds_per_1000 is None else f"{row.seconds_per_1000:.1f}",
+            *percent_cells(paper, 3),
         )  # fmt: skip
-
-
-def _length(report: dict[str, Any]) -> str:
-    trained = report.get("trained", {})
-    return f"{trained['steps']:,} x {trained['batch_size']}" if trained else "not said"
 
 
 def _choices(results: Path) -> list[Table]:
@@ -297,20 +290,22 @@ def _choices(results: Path) -> list[Table]:
     for one in task_results(results, "choices"):
         for row in one.rows:
             why = row["missing"].get("log_probability", NONE)
-            scores = (why if row[name] is None else f"{row[name]:.1f}" for name in names)
+            first, *scores = (why if row[name] is None else f"{row[name]:.1f}" for name in names)
             asked = (row["dataset"], f"{row['windows']:,}", f"{row['options']}", f"{row['chance']:.1f}")
-            rows.append((one.title, *asked, *scores))
+            between = interval_cell(row.get("interval"), row.get("people", 0))
+            rows.append((one.title, *asked, first, between, *scores))
     if not rows:
         return []
     scored = {one.system for one in task_results(results, "choices")}
     for name, kind in systems().items():
         if kind.can("choose") and name not in scored and kind.requires != "corpus":
-            rows.append((kind.title, NONE, _lack(kind, _ran(results)), *[NONE] * 7))
-    head = ("System", "Data set", "Windows", "Options", "Chance", "Acc by log-probability", "R@2 by log-probability",
-            "Acc by generation", "Invalid", "Same answer")  # fmt: skip
+            rows.append((kind.title, NONE, _lack(kind, _ran(results)), *[NONE] * 8))
+    head = ("System", "Data set", "Windows", "Options", "Chance", "Acc by log-probability", "Interval",
+            "R@2 by log-probability", "Acc by generation", "Invalid", "Same answer")  # fmt: skip
     note = (
         "In percent. The options are the data set's labels and activities of training, in another order at each window. "
-        "Simulated windows are of people that training never drew, and AnyMo was trained on others of the same generator."
+        "Simulated windows are of people that training never drew, and AnyMo was trained on others of the same generator. "
+        f"Interval: 95 % by bootstrap over people, of {FEWEST_PEOPLE} or more."
     )
     return [Table("Multiple choice to a language model", head, tuple(rows), note)]
 
@@ -340,7 +335,9 @@ def _paper_table(results: Path, task: str, title: str, shown: dict[tuple[str, st
     rows = []
     for name in names:
         cells = (
-            " / ".join(_cells(printed[group][name], len(printed[group][name]))) if name in printed[group] else NONE
+            " / ".join(percent_cells(printed[group][name], len(printed[group][name])))
+            if name in printed[group]
+            else NONE
             for group in groups
         )
         rows.append((name, _why_not(name, printed, shown, _ran(results)), *cells))
@@ -413,8 +410,8 @@ def _retrieval(results: Path) -> list[Table]:
                     theirs = paper_results("retrieval").get(f"{row['dataset']}, {row['subset']} samples, {way}", {})
                     scores = [row[way][name] for name in names]
                     rows.append((one.title, row["dataset"], row["subset"], way.replace("_", " "), f"{row['windows']:,}",
-                                 f"{row['texts']:,}", _percent(row.get("invalid_rate")), *_cells(scores, 4),
-                                 *_cells(theirs.get(named), 4)))  # fmt: skip
+                                 f"{row['texts']:,}", percent_cell(row.get("invalid_rate")), *percent_cells(scores, 4),
+                                 *percent_cells(theirs.get(named), 4)))  # fmt: skip
                     shown[f"{row['dataset']}, {row['subset']} samples, {way}", named] = ""
     simulated = read_json(results / "retrieval.json")
     if simulated is not None:
@@ -422,7 +419,7 @@ def _retrieval(results: Path) -> list[Table]:
             scores = [simulated[way][name] for name in names]
             count = f"{simulated['windows']:,}"
             asked = ("AnyMo", "simulated", count, way.replace("_", " "), count, f"{simulated['texts']:,}", NONE)
-            rows.append((*asked, *_cells(scores, 4), *_cells(None, 4)))
+            rows.append((*asked, *percent_cells(scores, 4), *percent_cells(None, 4)))
     if not rows:
         return []
     scored = {one.system for one in found} | ({"anymo"} if simulated is not None else set())
@@ -476,7 +473,9 @@ def _captions(results: Path) -> list[Table]:
         theirs = paper_results("captioning").get(dataset, {}).get(named) if subset == "all" else None
         cells = [f"{scores[name]:.1f}" if name in scores else missing.get(name, "not asked") for name in names]
         invalid = 100 * mean(not caption.strip() for caption in row["captions"])
-        rows.append((title, dataset, subset, f"{row['windows']:,}", f"{invalid:.1f}", *cells, *_cells(theirs, 5)))
+        rows.append(
+            (title, dataset, subset, f"{row['windows']:,}", f"{invalid:.1f}", *cells, *percent_cells(theirs, 5))
+        )
         if subset == "all":
             shown[dataset, named] = ""
         elif dataset != "simulated":
@@ -495,7 +494,25 @@ def _captions(results: Path) -> list[Table]:
     ) + _of_rows(row for *_, row in found)
     note += _earlier_simulated(results, "captioning.json")
     title = "Captions (paper Table 3)"
-    return [_measured(title, head, rows, note), *_paper_table(results, "captioning", title, shown)]
+    return [
+        _measured(title, head, rows, note), *_paper_table(results, "captioning", title, shown), *_labelled_captions(results)
+    ]  # fmt: skip
+
+
+def _labelled_captions(results: Path) -> list[Table]:
+    content = read_json(results / LABELLED)
+    rows = tuple(
+        ("AnyMo", row["dataset"], f"{row['windows']}", f"{row['classes']}",
+         *percent_cells([row["chance"], row["named"]["written"], row["named"]["selected"]], 3))
+        for row in (content or {"datasets": []})["datasets"]
+    )  # fmt: skip
+    note = (
+        "In percent: captions of real windows whose nearest label of the data set is the window's own. Written by the "
+        "language model, or selected from the sentences of simulated activities; no sentences of people are there."
+    )
+    note += _earlier_simulated(results, LABELLED).replace(" Simulated windows: with", " With")
+    head = ("System", "Data set", "Windows", "Classes", "Chance", "Written", "Selected")
+    return [Table("Captions of real windows that name the label", head, rows, note)] if rows else []
 
 
 def _bench(results: Path) -> list[Table]:
@@ -508,16 +525,17 @@ def _bench(results: Path) -> list[Table]:
             theirs = None if row.get("simulated") else theirs
             rows.append((one.title, row["setting"], "simulated" if row.get("simulated") else "Nymeria",
                          f"{row['trained_on']:,}", f"{row.get('report', {}).get('epochs', NONE)}", f"{row['windows']:,}",
-                         f"{row['classes']}", f"{row['chance']:.1f}", *_cells([row[name] for name in names], 3),
-                         *_cells(theirs, 3)))  # fmt: skip
+                         f"{row['people']}" if "people" in row else NONE, f"{row['classes']}", f"{row['chance']:.1f}",
+                         *percent_cells([row[name] for name in names], 3), percent_cell(row.get("invalid_rate")),
+                         *percent_cells(theirs, 3)))  # fmt: skip
             if not row.get("simulated"):
                 shown[row["setting"], named] = ""
     if not rows:
         return []
     run = {one.system for one in task_results(results, "bench")}
-    rows += [(name, NONE, why, *[NONE] * (5 + 2 * len(names))) for name, why in _without(results, run, "C")]
-    head = ("System", "Setting", "Windows of", "Trained on", "Epochs", "Windows", "Classes", "Chance",
-            *(_SCORES[name] for name in names), *(f"{_SCORES[name]} (paper)" for name in names))  # fmt: skip
+    rows += [(name, NONE, why, *[NONE] * (7 + 2 * len(names))) for name, why in _without(results, run, "C")]
+    head = ("System", "Setting", "Windows of", "Trained on", "Epochs", "Windows", "People", "Classes", "Chance",
+            *(_SCORES[name] for name in names), "Invalid", *(f"{_SCORES[name]} (paper)" for name in names))  # fmt: skip
     note = (
         "In percent. Simulated people (`anymo bench simulate`): two devices a place; AnyMo was trained on others of the "
         "same motion generator, so its rows there are no evidence about real people."
@@ -528,72 +546,10 @@ def _bench(results: Path) -> list[Table]:
 
 def _few_labels(results: Path) -> list[Table]:
     measured = shift_results(results)
-    earlier = _of_an_earlier_release(measured)
-    tables = [_shift_table(one, earlier) for one in setup_shift.by_setup(measured)]
-    if left := tuple(_without(results, {one.system for one in measured}, "C")) if measured else ():
-        title = "Few labels and shifts of the setup: systems without a result"
-        tables.append(Table(title, ("System", "Here"), left))
-    content = read_json(results / "few_labels.json")
-    runs = [] if content is None else content["runs"]
-    recognition = read_json(results / "recognition.json")
-    weights, now = (
-        "" if one is None else one["weights_sha256"]["model.safetensors"][:8]
-        for one in (content and content["settings"], recognition)
+    left = tuple(_without(results, {one.system for one in measured}, "C"))
+    return shift_tables(measured, left) + finetuning_tables(
+        read_json(results / "few_labels.json"), read_json(results / "recognition.json")
     )
-    for name in dict.fromkeys(run["dataset"] for run in runs):
-        own = [run for run in runs if run["dataset"] == name]
-        shares = sorted({run["share"] for run in own} - {0.0})
-        rows = []
-        for way in dict.fromkeys(run["way"] for run in own):
-            of = [[run for run in own if (run["way"], run["share"]) == (way, share)] for share in (0.0, *shares)]
-            rows.append((way, *(_spread(part) for part in of)))
-        note = f"Accuracy / macro-F1 in percent, from the weights whose SHA-256 begins with {weights}"
-        note += f": an EARLIER release than that of recognition, {now}." if now not in ("", weights) else "."
-        head = (name, "no labels", *(f"{100 * share:g} % of the people" for share in shares))
-        tables.append(Table(f"Fine-tuning with few labels: {name}", head, tuple(rows), note))
-    return tables
-
-
-def _of_an_earlier_release(measured: Sequence[setup_shift.ShiftResults]) -> set[str]:
-    """Titles of AnyMo's classifiers that were measured with other weights than the linear one."""
-    own = {one.title: one.weights for one in measured if one.system.startswith("anymo_") and not one.source}
-    now = next((one.weights for one in measured if one.system == "anymo_linear"), "")
-    return {title for title, weights in own.items() if now and weights != now}
-
-
-def _shift_table(part: setup_shift.SetupCells, earlier: set[str]) -> Table:
-    names = list(dict.fromkeys(cell.shift for _, cell in part.cells))
-    rows = []
-    for share in sorted({cell.windows for _, cell in part.cells}, key=lambda share: share or 10**6):
-        for title in dict.fromkeys(title for title, _ in part.cells):
-            own = [cell for name, cell in part.cells if (name, cell.windows) == (title, share)]
-            of = [[asdict(cell) for cell in own if cell.shift == name] for name in names]
-            if own:
-                rows.append((title, f"{share or 'all'}", *(_spread(values) for values in of)))
-    seeds, held_out = len({cell.seed for _, cell in part.cells}), part.cells[0][1].held_out
-    note = (
-        f"Accuracy / macro-F1 in percent, mean and deviation over up to {seeds} splits, without deviation one; "
-        f"{held_out} held out. worn: as in "
-        "training; turned: one random rotation a person; 20 Hz: a slower device; other device: another one's errors."
-    )
-    titles = {title for title, _ in part.cells}
-    if held_out == "time" and any(title.startswith("AnyMo, full") for title in titles):
-        note += " AnyMo's full leaves people out to learn; one person is here, so it is the linear one."
-    if old := sorted(earlier & titles):
-        note += f" {' and '.join(old)}: with the weights of an EARLIER release."
-    return Table(
-        f"Few labels and shifts of the setup: {part.name}", ("System", "Windows a class", *names), tuple(rows), note
-    )
-
-
-def _spread(runs: Sequence[dict[str, Any]]) -> str:
-    if not runs:
-        return NONE
-    cells = []
-    for score in ("accuracy", "macro_f1"):
-        values = [run[score] for run in runs]
-        cells.append(f"{mean(values):.1f}" + (f" ± {stdev(values):.1f}" if len(values) > 1 else ""))
-    return " / ".join(cells)
 
 
 def _variants(results: Path, key: str, title: str, first: str) -> list[Table]:
@@ -603,12 +559,13 @@ def _variants(results: Path, key: str, title: str, first: str) -> list[Table]:
     names = ("accuracy", "macro_f1", "recall_at_2")
     rows = []
     for row in content[key].values():
-        ours = _cells([row[name] for name in names], 3) if "accuracy" in row else ("not run yet", NONE, NONE)
-        rows.append((row["title"], *ours, *_cells(row["paper"], 3)))
+        ours = percent_cells([row[name] for name in names], 3) if "accuracy" in row else ("not run yet", NONE, NONE)
+        rows.append((row["title"], *ours, *percent_cells(row["paper"], 3)))
     head = (first, *(_SCORES[name] for name in names), *(f"{_SCORES[name]} (paper)" for name in names))
     note = (
         f"Means in percent over {len(content['datasets'])} real sets, at most {content['max_windows']} windows each; short "
-        f"budgets of {content['clips']:,} clips and one seed: differences of a few points may be noise."
+        f"budgets of {content['clips']:,} clips and one seed: differences of a few points may be noise. Networks and recipe "
+        "are those of the first edition, before the branches for signals: the rows tell of one another, not of the release."
     )
     return [Table(title, head, tuple(rows), note)]
 
@@ -618,7 +575,43 @@ def _ablations(results: Path) -> list[Table]:
 
 
 def _prompts(results: Path) -> list[Table]:
-    return _variants(results, "prompts", "Text-side prompts (paper Table 10)", "Prompt")
+    trained = _variants(results, "prompts", "Text-side prompts, short budgets (paper Table 10)", "Prompt")
+    return [*_released_prompts(results), *trained]
+
+
+def _released_prompts(results: Path) -> list[Table]:
+    """The release asked with each wording of labels, on the sets and windows that all of its files have."""
+    files = {prompt: f"recognition{'' if prompt == 'learned' else '-' + prompt}.json" for prompt in _PROMPTS}
+    found = {prompt: content for prompt, file in files.items() if (content := read_json(results / file))}
+    if len(found) < 2:
+        return []
+    names = ("accuracy", "macro_f1", "recall_at_2")
+    of = {prompt: {row["dataset"]: row for row in content["datasets"]} for prompt, content in found.items()}
+    sets = sorted(set.intersection(*map(set, of.values())))
+    rows = []
+    for prompt, by in of.items():
+        scores = [mean(by[name][score] for name in sets) for score in names]
+        each = (f"{by[name]['accuracy']:.1f}" for name in sets)
+        rows.append(
+            (
+                _PROMPTS[prompt],
+                *percent_cells(scores, 3),
+                *percent_cells(paper_results("prompts")["average"].get(_PROMPTS[prompt]), 3),
+                *each,
+            )
+        )
+    head = ("Prompt", *(_SCORES[name] for name in names), *(f"{_SCORES[name]} (paper)" for name in names), *sets)
+    note = (
+        "In percent; the released checkpoint, whose learned prompt was trained with it, asked with other words. Means over "
+        "the sets, then the accuracy of each; the paper's are means over its 14 sets."
+    )
+    return [Table("Text-side prompts, asked of the release (paper Table 10)", head, tuple(rows), note)]
+
+
+_PROMPTS = {
+    "bare": "Bare label", "person": "Person prompt", "imu": "IMU prompt", "activity": "Activity prompt",
+    "learned": "Learnable prompt (AnyMo)",
+}  # fmt: skip
 
 
 def _options(results: Path) -> list[Table]:
@@ -629,9 +622,10 @@ def _options(results: Path) -> list[Table]:
     rows = []
     for row in content["variants"].values():
         scores = [
-            " / ".join(_cells([row["sets"][name][score] for score in ("accuracy", "macro_f1")], 2)) for name in sets
+            " / ".join(percent_cells([row["sets"][name][score] for score in ("accuracy", "macro_f1")], 2))
+            for name in sets
         ]
-        rows.append((row["title"], str(row["steps"]), *_cells([row["mean"]], 1), *scores))
+        rows.append((row["title"], str(row["steps"]), *percent_cells([row["mean"]], 1), *scores))
     note = (
         f"Accuracy / macro-F1 in percent of a linear probe, learnt from {content['windows']:,} simulated windows; "
         f"{content['clips']:,} clips; stage 1 for {content['minutes']:g} minutes each, from nothing. Rows of codes are "
@@ -642,8 +636,8 @@ def _options(results: Path) -> list[Table]:
 
 TABLES: dict[str, tuple[Callable[[Path], list[Table]], str]] = {
     "recognition": (_recognition, "anymo evaluate recognition --system NAME"),
-    "retrieval": (_retrieval, "anymo evaluate retrieval"),
-    "captions": (_captions, "anymo evaluate captioning"),
+    "retrieval": (_retrieval, "anymo evaluate narrated (real windows) or anymo evaluate retrieval (simulated ones)"),
+    "captions": (_captions, "anymo evaluate narrated (real windows) or anymo evaluate captioning (simulated ones)"),
     "bench": (_bench, "anymo evaluate bench"),
     "few-labels": (_few_labels, "anymo evaluate setup-shift"),
     "ablations": (_ablations, "make ablations-nano"),

@@ -13,6 +13,9 @@ LIKENESS = 0.9  # of a misspelt label
 _FIELDS = ("ranking", "answer", "label")
 _SAID = re.compile(r"\banswer\W*?(?:\bis\b|:)\W*(.+)$", re.I | re.M)
 _OPTION = re.compile(r"^\W*(?:option|choice)\s+", re.I)
+_FENCE = re.compile(r"^```\w*\s*(.*?)\s*```$", re.S)
+_NUMBER = re.compile(r"^\s*\d+[.)]\s+")  # of a place in a list
+_FIELD = re.compile(r"^\W*(?:ranking|answer|label)\W*:\s*(?=\[)", re.I)
 _NEGATION = re.compile(r"\b(?:not|isn't|isn’t|no|neither|nor|never|than)\s+(?:\w+\s+)?$", re.I)
 
 
@@ -27,12 +30,15 @@ def read_ranking(text: str, keys: Sequence[str], labels: Sequence[str]) -> list[
         keys: of the options, such as letters; "" where there are none.
         labels: their texts.
     """
-    text = without_thoughts(text)
+    text = _FENCE.sub(r"\1", without_thoughts(text))
     for found in reversed(_objects(text)):
         for field in _FIELDS:
             if field in found:
                 value = found[field]
-                named = [_one(str(part), keys, labels) for part in (value if isinstance(value, list) else [value])]
+                parts = value if isinstance(value, list) else [value]
+                if isinstance(value, str) and _one(value, keys, labels) is None:
+                    parts = value.split(",")
+                named = [_one(str(part), keys, labels) for part in parts]
                 if ranked := list(dict.fromkeys(index for index in named if index is not None)):
                     return ranked
     if listed := _listed(text, keys, labels):
@@ -110,8 +116,10 @@ def _one(text: str, keys: Sequence[str], labels: Sequence[str]) -> int | None:
 def _listed(text: str, keys: Sequence[str], labels: Sequence[str]) -> list[int]:
     """The options of a reply that holds two or more of them and nothing else; [] of any other."""
     lines = [line for line in text.splitlines() if line.strip()]
-    parts = lines if len(lines) > 1 else text.strip().strip("[]()").split(",")
+    parts = lines if len(lines) > 1 else _FIELD.sub("", text).strip().strip("[]()").split(",")
     named = [_one(part, keys, labels) for part in parts]
+    if None in named and all(map(_NUMBER.match, parts)):
+        named = [_one(_NUMBER.sub("", part), keys, labels) for part in parts]
     return list(dict.fromkeys(one for one in named if one is not None)) if len(parts) > 1 and None not in named else []
 
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..recordings.imu_recording import ImuRecording
+from .anymo import CHECKPOINT
+from .checkpoint import check_checkpoint
 from .classifier import AnyMoClassifier
 from .interface import System
 from .trained_windows import scores_of_labels
@@ -25,8 +27,12 @@ class AnyMoLinear(System):
 
     @classmethod
     def load(cls, source: str | None = None, seed: int = 0) -> AnyMoLinear:
-        """`source`: the released checkpoint (default "anymo"); it is read at the first `fit`."""
-        return cls(source or "anymo", seed)
+        """`source`: a checkpoint (default "anymo"), read at the first `fit`; OSError where it is not there or not whole."""
+        try:
+            check_checkpoint(source or CHECKPOINT)
+        except OSError as error:
+            raise OSError(f"{cls.title} ({cls.licence}) needs a checkpoint: {error}") from error
+        return cls(source or CHECKPOINT, seed)
 
     def fit(
         self, recordings: Sequence[ImuRecording], labels: Sequence[str], groups: Sequence[str] | None = None

@@ -15,6 +15,7 @@ class Chance(System):
     """Scores between 0 and 1 from a hash of the samples, the label and the seed, so no order matters."""
 
     name, title, requires, licence = "chance", "Chance", "nothing", "Apache-2.0"
+    takes_source = False
 
     def __init__(self, seed: int = 0):
         self.seed = seed

@@ -86,6 +86,7 @@ class DeepConvLSTM(System):
     """
 
     name, title, requires, licence = "deep_conv_lstm", "DeepConvLSTM, in minutes", "training", "Apache-2.0"
+    takes_source = False
     rate = 60.0
 
     def __init__(self, settings: DeepConvLSTMSettings | None = None, seed: int = 0):

@@ -35,6 +35,7 @@ class FeatureForest(System):
     """300 trees on `window_features`; a label that training did not hold scores 0."""
 
     name, title, requires, licence = "feature_forest", "Feature forest", "training", "Apache-2.0"
+    takes_source = False
 
     def __init__(self, seed: int = 0):
         from sklearn.ensemble import RandomForestClassifier

@@ -33,8 +33,9 @@ WEIGHTS = PublishedFile(
     address="its authors published none: train it with github.com/facebookresearch/imu2clip and save its state dict",
 )  # fmt: skip
 TEXT_WEIGHTS = PublishedFile(
-    "CLIP ViT-B/32's text tower", "MIT", "model.safetensors", "clip-vit-base-patch32", "openai/clip-vit-base-patch32"
-)
+    "CLIP ViT-B/32's text tower", "MIT", "model.safetensors", "clip-vit-base-patch32", "openai/clip-vit-base-patch32",
+    named="",
+)  # fmt: skip
 
 
 class _Convolution(nn.Module):
@@ -160,7 +161,7 @@ class IMU2CLIP(System):
 
     @classmethod
     def load(cls, source: str | None = None, seed: int = 0) -> IMU2CLIP:
-        """`source`: file or folder of the encoder; CLIP's text tower is sought by itself."""
+        """`source`: file or folder of the encoder; CLIP's text tower is sought in its own folder and the Hub's cache."""
         path = WEIGHTS.find(source)
         text = TEXT_WEIGHTS.find()
         encoder = load_network(
@@ -194,6 +195,8 @@ class IMU2CLIPFixed(IMU2CLIP):
 
 
 def stretch(signal: np.ndarray, count: int) -> np.ndarray:
-    """`(T, C)` to `(count, C)` by linear interpolation, ends upon ends."""
+    """`(T, C)` to `(count, C)` by linear interpolation, ends upon ends; to fewer samples behind a low-pass."""
+    if len(signal) > count:
+        signal = resample(signal, float(len(signal)), float(count))
     at = np.linspace(0, len(signal) - 1, count)
     return np.stack([np.interp(at, np.arange(len(signal)), column) for column in signal.T], 1)

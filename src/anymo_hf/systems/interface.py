@@ -46,6 +46,7 @@ class System:
         longest_seconds, shortest_seconds: of a window, None where there is no limit.
         licence: of its weights, or of this code where it has none.
         fewest_labels: that training must hold.
+        takes_source: whether `load` reads a `source`.
         wants_gpu: its training takes hours without one.
         asked_alike: what `report` must say alike of all that one results file holds.
 
@@ -66,6 +67,7 @@ class System:
     shortest_seconds: ClassVar[float | None] = None
     licence: ClassVar[str]
     fewest_labels: ClassVar[int] = 1
+    takes_source: ClassVar[bool] = True
     wants_gpu: ClassVar[bool] = False
     asked_alike: ClassVar[tuple[str, ...]] = ()
 
@@ -245,7 +247,7 @@ def load_system(name: str, source: str | None = None, seed: int = 0) -> System:
     """The system of that name, see `System.load`.
 
     Raises:
-        ValueError: unknown name.
+        ValueError: unknown name, or a source of a system that reads none.
         OSError: what it requires is missing.
 
     Warns:
@@ -253,7 +255,10 @@ def load_system(name: str, source: str | None = None, seed: int = 0) -> System:
     """
     import torch
 
-    made = known_system(name).load(source, seed)
+    kind = known_system(name)
+    if source and not kind.takes_source:
+        raise ValueError(f"{kind.title} reads no weights, so there is no --source {source} for it; leave it out")
+    made = kind.load(source, seed)
     if made.wants_gpu and not torch.cuda.is_available():
         warnings.warn(f"{made.title}: its training takes hours without a GPU, and there is none here", stacklevel=2)
     return made

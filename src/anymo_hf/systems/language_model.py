@@ -22,6 +22,7 @@ from ..annotation.language_client import (
 )
 from ..annotation.stage_cache import StageCache
 from ..recordings.imu_recording import ImuRecording
+from ..training.setting_fields import check_settings, setting
 from .answer_parsing import read_ranking
 from .interface import Choice, System
 from .language_prompts import (
@@ -58,13 +59,13 @@ class LanguageSettings:
         cache: JSONL of replies, by which a run goes on; None names it after the model.
     """
 
-    model: str
-    context: int = 65_536
-    reply_tokens: int | None = None
-    temperature: float = 0.0
-    top_p: float = 1.0
+    model: str = setting(doc="the name as the server knows it")
+    context: int = setting(65_536, "how many tokens the model reads", least=1)
+    reply_tokens: int | None = setting(None, "how many tokens an answer has", least=1)
+    temperature: float = setting(0.0, "how freely words are drawn", least=0)
+    top_p: float = setting(1.0, "the share of likely words drawn from", above=0, most=1)
     seed: int = 0
-    order_seed: int = 0
+    order_seed: int = setting(0, "what orders the options", least=0)
     cache: str | None = None
 
 
@@ -73,7 +74,7 @@ def read_source(source: str | None, seed: int = 0) -> tuple[LanguageSettings, En
 
     Raises:
         OSError: no source, or no such file.
-        ValueError: an unknown field.
+        ValueError: no YAML, an unknown field, or one of another type; the message names it.
     """
     if source is None:
         raise OSError(f"a language model needs an endpoint: {_SOURCE}")
@@ -84,22 +85,36 @@ def read_source(source: str | None, seed: int = 0) -> tuple[LanguageSettings, En
         path = Path(source)
         if not path.is_file():
             raise OSError(f"{source}: no such file; {_SOURCE}")
-        given = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        if not isinstance(given, dict) or "model" not in given:
-            raise ValueError(f"{source}: names no model; {_SOURCE}")
+        try:
+            given = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ValueError(f"{source}: is no YAML file ({' '.join(str(error).split())})") from error
+        if not isinstance(given, dict):
+            raise ValueError(f"{source}: holds no fields; {_SOURCE}")
     else:
         model, _, url = source.partition("@")
         given = {"model": model, "base_url": url or None}
+    if not given.get("model"):
+        raise ValueError(f"{source}: names no model; {_SOURCE}")
+    if "max_tokens" in given:
+        raise ValueError(f"{source}: max_tokens is reply_tokens here; write that")
     given = {"order_seed": seed} | given
     parts: list[dict[str, Any]] = []
     for kind in (LanguageSettings, Endpoint, Limits):
         names = {one.name for one in fields(kind)}
         parts.append({name: given.pop(name) for name in list(given) if name in names})
+        try:
+            check_settings(parts[-1], kind)
+        except ValueError as error:
+            raise ValueError(f"{source}: {error}") from error
     if given:
-        raise ValueError(f"{source}: unknown fields {sorted(given)}")
+        raise ValueError(f"{source}: unknown fields {', '.join(map(str, given))}")
     asked, where, limits = parts
     where.setdefault("api_key", os.environ.get(KEY) or None)
-    return LanguageSettings(**asked), Endpoint(**where), Limits(**limits)
+    try:
+        return LanguageSettings(**asked), Endpoint(**where), Limits(**limits)
+    except ValueError as error:
+        raise ValueError(f"{source}: {error}") from error
 
 
 @dataclass

@@ -15,6 +15,7 @@ class Majority(System):
     """The score of a label is its share among the training windows, whatever the window shows."""
 
     name, title, requires, licence = "majority", "Majority class", "training", "Apache-2.0"
+    takes_source = False
 
     def __init__(self) -> None:
         self.shares: dict[str, float] | None = None

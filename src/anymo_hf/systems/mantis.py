@@ -474,6 +474,7 @@ class MantisV2Scratch(MantisV2FineTuned):
     """MantisV2's architecture from random weights: what its pre-training is worth shows beside the fine-tuned one."""
 
     name, title, requires, licence = "mantis_v2_scratch", "MantisV2 architecture, untrained", "training", "Apache-2.0"
+    takes_source = False
 
     @classmethod
     def load(cls, source: str | None = None, seed: int = 0) -> MantisV2Scratch:

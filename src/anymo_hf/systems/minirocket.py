@@ -115,6 +115,7 @@ class MiniRocket(System):
     """
 
     name, title, requires, licence = "minirocket", "MiniRocket + ridge", "training", "Apache-2.0"
+    takes_source = False
     rate, fewest_labels = 60.0, 2
 
     def __init__(self, seed: int = 0):

@@ -39,6 +39,7 @@ HEAD = PublishedFile(
     "NormWear's zero-shot head", "Apache-2.0", "normwear_msitf_zeroshot_last_checkpoint-5.pth", "normwear",
     hub_id="mosaic-laboratory/normwear",
     address="release v1.0.0-alpha of github.com/Mobile-Sensing-and-UbiComp-Laboratory/NormWear",
+    named="the folder of both files",
 )  # fmt: skip
 # of the auto-encoder's 261 tensors, those of its decoder
 SKIPPED = ("mask_token", "decoder_", "temporal_recon.", "spatial_recon.")
@@ -221,7 +222,9 @@ class NormWear(System):
 
     @classmethod
     def load(cls, source: str | None = None, seed: int = 0) -> NormWear:
-        """`source`: folder of both files, and of the folder of the text model, see `load_text_encoder`."""
+        """`source`: folder of both files, or one of them, and of the folder of the text model, see `load_text_encoder`."""
+        if source and Path(source).is_file():
+            source = str(Path(source).parent)
         encoder = load_network(NormWearEncoder, ENCODER.find(source), SKIPPED)
         head = load_network(ZeroShotHead, HEAD.find(source))
         return cls(encoder, head, load_text_encoder(source), cls.usual)  # type: ignore[arg-type]

@@ -30,6 +30,7 @@ class PublishedFile:
         file: its name; folder: where it belongs below the folder of weights.
         hub_id: owner/name on the Hub, "" where it is not there; hub_file: its path there, default `file`.
         address: in words, for those who must fetch it.
+        named: how a source may name it; "" where it cannot.
     """
 
     system: str
@@ -39,6 +40,7 @@ class PublishedFile:
     hub_id: str = ""
     hub_file: str = ""
     address: str = ""
+    named: str = "its path"
 
     def find(self, source: str | None = None) -> Path:
         """The file on disk.
@@ -80,9 +82,10 @@ class PublishedFile:
         origin = f"Hub id {self.hub_id}" if self.hub_id else self.address
         if self.hub_id and self.address:
             origin += f", {self.address}"
+        given = f", or give {self.named}{' or its Hub id' if self.hub_id else ''}" if self.named else ""
         return (
-            f"{self.system} needs {self.file} ({origin}; licence {self.licence}); put it at {place}, or give its path"
-            f"{' or its Hub id' if self.hub_id else ''}; {FOLDER} names another folder"
+            f"{self.system} needs {self.file} ({origin}; licence {self.licence}); put it at {place}{given}; {FOLDER} "
+            "names another folder"
         )
 
 

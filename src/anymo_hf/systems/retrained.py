@@ -17,7 +17,8 @@ from ..modeling.body_segments import SEGMENTS, resolve_placement
 from ..modeling.imu_signal import resample
 from ..recordings.imu_recording import ImuRecording
 from ..refusals import parse_json
-from .anymo import AnyMo
+from .anymo import CHECKPOINT, AnyMo
+from .checkpoint import check_checkpoint, weights_sha256
 from .interface import System
 from .published_weights import PublishedFile, device_of, load_network, mean_of_parts, unit
 from .retrained_networks import RATE, SAMPLES, AlignedNetwork
@@ -270,7 +271,7 @@ class VirtualForest(System):
 
 
 class AnyMoSameBudget(AnyMo):
-    """AnyMo nano through its four stages with as many steps in all as each other row of table B."""
+    """AnyMo nano through its four stages from nothing, in the minutes of other rows (`train_nano.py --minutes 16`)."""
 
     name, title, requires = "anymo_same_budget", "AnyMo nano, same budget", "corpus"
 
@@ -280,9 +281,15 @@ class AnyMoSameBudget(AnyMo):
 
         Raises:
             OSError: none is given, or it is not whole.
+            ValueError: it is the released one.
         """
         if source is None:
             raise OSError(f"{cls.title} needs a checkpoint of that budget, see docs/systems.md; give its folder")
+        if weights_sha256(check_checkpoint(source)) == weights_sha256(CHECKPOINT):
+            raise ValueError(
+                f"{source} is the released checkpoint, which trained for longer; {cls.title} needs one of that budget, see "
+                "docs/systems.md"
+            )
         return super().load(source, seed)  # type: ignore[return-value]
 
 

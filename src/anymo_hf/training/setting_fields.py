@@ -111,6 +111,9 @@ def _fits(value: Any, hint: Any) -> bool:
         return any(_fits(value, part) for part in parts)
     if origin in _LISTS:
         return isinstance(value, list | tuple) and all(_fits(item, parts[0]) for item in value)
+    if origin is tuple:
+        alike = isinstance(value, list | tuple) and len(value) == len(parts)
+        return alike and all(_fits(item, part) for item, part in zip(value, parts, strict=True))
     if origin is dict:
         pairs = value.items() if isinstance(value, dict) else [(None, None)]
         return all(_fits(key, parts[0]) and _fits(item, parts[1]) for key, item in pairs)
@@ -127,6 +130,9 @@ def _in_words(hint: Any, many: bool = False) -> str:
         return " or ".join(_in_words(part, many) for part in parts)
     if origin in _LISTS:
         return f"a list of {_in_words(parts[0], many=True)}"
+    if origin is tuple:
+        one = f"a list of {len(parts)} {_in_words(parts[0], many=True)}"
+        return one.replace("a list", "lists", 1) if many else one
     if origin is dict:
         return "`name: value` pairs" + ("" if parts[1] is Any else f" with {_in_words(parts[1], many=True)} as values")
     return _WORDS.get(hint, (f"a {hint.__name__}", hint.__name__))[many]
