@@ -177,6 +177,18 @@ def test_the_hundred_of_nymeria_are_five_a_recording():
     assert len(chosen.texts) == 100 and {one.session for one in chosen.recordings} == {f"s{k}" for k in range(20)}
     with pytest.raises(ValueError, match="has 4 windows, 5 are wanted"):
         windows().hundred()
+    with pytest.raises(ValueError, match="5 windows of each of 20 recordings are wanted, here are 19"):
+        held.take(range(171)).hundred()
+
+
+def test_a_system_that_learns_from_labels_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="Feature forest learns from labelled windows, and these have sentences"):
+        list(evaluate_narrated(load_system("feature_forest"), windows(), tmp_path))
+
+
+def test_a_scorer_that_is_not_at_hand_is_said_at_once(tmp_path):
+    lines = list(evaluate_narrated(Reader(), windows(), tmp_path, subsets=["all"], scorer="no/such-scorer"))
+    assert any("; no bert_f1: scorer no/such-scorer not at hand" in line for line in lines)
 
 
 class Played:

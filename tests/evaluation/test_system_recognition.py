@@ -147,18 +147,45 @@ class Chat(Oracle):
 def test_answers_to_other_words_are_not_mixed(oracle, tmp_path, monkeypatch):
     monkeypatch.setattr(system_recognition, "known_system", {**systems(), "chat": Chat}.get)
 
-    def run(split, **asked):
-        return list(
-            evaluate_system("chat", tmp_path, tmp_path, datasets=["wisdm"], split=split, loaded=Chat("one", **asked))
-        )
+    def run(split, source="one.yaml", **asked):
+        chat = Chat("one", **asked)
+        return list(evaluate_system("chat", tmp_path, tmp_path, source, ["wisdm"], split, loaded=chat))
 
-    run("paper")
+    lines = run("paper")
+    assert any(line.endswith("; 16.7 % of the answers could not be read") for line in lines)
     with pytest.raises(
         ValueError, match="chat.one.json was asked with other settings .prompts, order_seed.; move it away"
     ):
         run("people", prompts="c5", order_seed=5)
-    run("people")
+    run("people", "moved.yaml")  # the same model at another server
     assert len(read_system_results(tmp_path / "recognition" / "chat.one.json").rows) == 2
+
+
+def test_a_task_is_not_asked_in_two_ways_in_one_file(tmp_path):
+    path, found = open_results(tmp_path, "captions", Chat("one"))
+    row = {"dataset": "nymeria", "subset": "all", "windows": 1, "scores": {}, "captions": []}
+    add_rows(path, found, [row | {"report": Chat("one").report()}], ("dataset",))
+    assert len(open_results(tmp_path, "captions", Chat("one"))[1].rows) == 1
+    with pytest.raises(ValueError, match="captions.chat.one.json was asked with other settings .temperature."):
+        open_results(tmp_path, "captions", Chat("one", temperature=1.0))
+
+
+def test_replies_from_a_cache_are_not_timed(oracle):
+    class Remembering(Chat):
+        kept = 0
+
+        def score(self, recordings, labels):
+            self.kept += self.remembers
+            return super().score(recordings, labels)
+
+        def report(self):
+            return self.asked | {"spent": {"from_cache": self.kept}}
+
+    for kept, timed in ((0, True), (3, False)):
+        system = Remembering("one")
+        system.remembers = kept
+        (row,) = score_windows(system, oracle["wisdm"], "all", ["label"])
+        assert (row.seconds_per_1000 is not None) == timed
 
 
 def test_the_same_weights_may_lie_anywhere(oracle, tmp_path):
@@ -190,7 +217,8 @@ def test_two_chat_models_have_a_file_each(oracle, tmp_path, monkeypatch):
     for model in ("some/model:1b", "other"):
         path, found = open_results(tmp_path, "choices", Chat(model))
         assert not found.rows
-        add_rows(path, found, [{"dataset": "wisdm"}], ("dataset",))
+        row = dict.fromkeys(("options", "windows", "missing", "log_probability", "generation", "invalid_rate"), 0)
+        add_rows(path, found, [row | {"dataset": "wisdm"}], ("dataset",))
     assert len(list((tmp_path / "choices").iterdir())) == 2
 
 

@@ -274,6 +274,52 @@ def test_option_keys_go_on_after_z():
     assert option_keys(51)[-1] == "51" and len(set(option_keys(50))) == 50
 
 
+def test_a_reply_with_little_room_is_asked_for_again_with_more_wherever_the_server_stands(chat, system):
+    short = chat(lambda *_: "Step 1: the signal")
+    system(short, endpoint={"max_tokens": 16}).score(windows(2), LABELS)
+    assert len(short.log) == 2
+    moved = chat(by_level)
+    assert np.isnan(system(moved, endpoint={"max_tokens": 16}).score(windows(2), LABELS)).all() and not moved.log
+    assert np.isfinite(system(moved, endpoint={"max_tokens": 400}).score(windows(2), LABELS)).all()
+    assert len(moved.log) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("base_url: [http", "model.yaml: is no YAML file .*expected ',' or ']'"),
+        (b"\xff\xfemodel: m", "model.yaml: is no YAML file"),
+        ("- m", "model.yaml: holds no fields"),
+        ("model:", "model.yaml: names no model"),
+        ("model: 7", "model.yaml: model must be text, got 7"),
+        ("model: m\nworkers: many", "model.yaml: workers must be a whole number, got 'many'"),
+        ("model: m\nworkers: 0", "model.yaml: workers must be at least 1, got 0"),
+        ("model: m\ncontext: lots", "model.yaml: context must be a whole number, got 'lots'"),
+        ("model: m\nrequests: many", "model.yaml: requests must be a whole number or null, got 'many'"),
+        (
+            "model: m\nprices: cheap",
+            "prices must be `name: value` pairs with lists of 2 numbers as values, got 'cheap'",
+        ),
+        ("model: m\nprices: {m: [1]}", "prices must be"),
+        ("model: m\norder_seed: -3", "order_seed must be at least 0, got -3"),
+        ("model: m\nmax_tokens: 9", "max_tokens is reply_tokens here; write that"),
+    ],
+)
+def test_a_field_of_a_source_that_cannot_be_is_named_with_its_file(tmp_path, text, match):
+    file = tmp_path / "model.yaml"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ValueError, match=match):
+        read_source(str(file))
+    with pytest.raises(ValueError, match="names no model"):
+        read_source("@http://127.0.0.1:9/v1")
+
+
+def test_prices_of_a_source_are_pairs_of_numbers(tmp_path):
+    (tmp_path / "model.yaml").write_text("model: m\ncost: 3\nprices: {m: [0.5, 2]}\n")
+    limits = read_source(str(tmp_path / "model.yaml"))[2]
+    assert limits.cost == 3 and limits.prices == {"m": [0.5, 2]}
+
+
 def test_sources(tmp_path, monkeypatch):
     monkeypatch.delenv("ANYMO_LM_API_KEY", raising=False)
     settings, endpoint, limits = read_source("org/model@http://127.0.0.1:9/v1", 4)

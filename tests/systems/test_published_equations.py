@@ -11,7 +11,7 @@ from scipy.special import erf
 
 from anymo_hf.recordings.imu_recording import ImuRecording
 from anymo_hf.systems.imagebind import ImageBind
-from anymo_hf.systems.imu2clip import IMU2CLIP, IMU2CLIPEncoder, clip_text_tensors
+from anymo_hf.systems.imu2clip import IMU2CLIP, IMU2CLIPEncoder, clip_text_tensors, stretch
 from anymo_hf.systems.mantis import rotary
 from anymo_hf.systems.normwear import NormWear, wavelet_image
 from anymo_hf.systems.unimts import NODES, PARENTS, GraphEncoder, UniMTS
@@ -468,6 +468,16 @@ def test_systems_that_read_acceleration_alone_refuse_a_sensor_without_it(name, s
 def test_systems_that_need_a_gyroscope_say_so(name, small_system):
     with pytest.raises(ValueError, match="window 0 has 3 channels at 'left_wrist', it takes 6"):
         small_system(name).check([window(channels=3)])
+
+
+def test_a_long_window_is_shortened_behind_a_low_pass():
+    time = np.arange(6000) / 200  # 30 s to 1,000 samples hold no 25 Hz
+    fast, slow = np.sin(2 * np.pi * 25 * time), np.sin(2 * np.pi * 0.5 * time)
+    found = stretch(np.stack([fast, slow], 1), 1000)
+    assert found.shape == (1000, 2)
+    assert np.abs(found[50:-50, 0]).max() < 0.02 and np.abs(found[50:-50, 1]).max() == pytest.approx(1, abs=0.02)
+    short = stretch(np.stack([fast, slow], 1)[:500], 1000)
+    np.testing.assert_allclose(short[:, 1], np.interp(np.linspace(0, 499, 1000), np.arange(500), slow[:500]))
 
 
 def test_imagebind_stretches_or_pads(small_system):

@@ -186,6 +186,8 @@ def test_the_text_model_of_normwear_lies_beside_its_files(small_networks, tmp_pa
     with pytest.raises(OSError, match="text model muzammil-eds/tinyllama.*licence .*put its folder at") as caught:
         load_system("normwear", str(source))
     assert str(tmp_path / "weights" / "normwear" / "tinyllama-2.5T-Clinical-v2") in str(caught.value)
+    with pytest.raises(OSError, match="text model"):  # one of the files names the folder of both
+        load_system("normwear", str(source / normwear.ENCODER.file))
     for folder in (tmp_path / "weights" / "normwear", source):
         model = write_text_model(folder / "tinyllama-2.5T-Clinical-v2")
         found = load_system("normwear", str(source)).encode_text(["the person walks", "walks"])

@@ -242,3 +242,20 @@ def test_missing_weights_are_named(tmp_path):
 def test_a_system_is_loaded_by_itself():
     with pytest.raises(NotImplementedError):
         System.load()
+
+
+@pytest.mark.parametrize("name", ["chance", "feature_forest", "minirocket", "deep_conv_lstm", "mantis_v2_scratch"])
+def test_a_source_that_nothing_reads_is_refused(name):
+    with pytest.raises(ValueError, match="reads no weights, so there is no --source runs/x for it; leave it out"):
+        load_system(name, "runs/x")
+
+
+def test_the_released_checkpoint_is_none_of_the_same_budget():
+    with pytest.raises(ValueError, match="anymo is the released checkpoint, which trained for longer"):
+        load_system("anymo_same_budget", "anymo")
+
+
+@pytest.mark.parametrize("name", ["anymo_linear", "anymo_full"])
+def test_a_missing_checkpoint_of_a_classifier_is_said_before_it_learns(name):
+    with pytest.raises(OSError, match="AnyMo, .* needs a checkpoint: --model 'nowhere': no such folder"):
+        load_system(name, "nowhere")

@@ -121,7 +121,8 @@ def choice_row(questions: Questions, answers: Sequence[Choice]) -> dict[str, Any
     best = [None if one.log_probabilities is None else int(np.argmax(one.log_probabilities)) for one in answers]
     unscored = np.array([one is None for one in best])
     row: dict[str, Any] = {
-        "windows": len(answers), "options": max(map(len, questions.options)),
+        "windows": len(answers), "people": len({one.subject for one in questions.recordings} - {""}),
+        "options": max(map(len, questions.options)),
         "chance": 100 * float(np.mean([1 / len(options) for options in questions.options])),
         "generation": 100 * float(np.mean([one.read == truth for one, truth in zip(answers, right, strict=True)])),
         "invalid_rate": 100 * float(np.mean([one.read is None for one in answers])),

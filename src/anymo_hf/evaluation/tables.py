@@ -187,23 +187,28 @@ def _recognition_note(part: str, chosen: Sequence[SystemResults], found: Sequenc
         )
     else:
         note += (
-            '. label: the bare label, before which AnyMo puts its learned prompt; person: "a person is …". Columns marked '
-            "(paper) are what the paper prints for the system of that name."
+            '. label: the bare label, before which AnyMo puts its learned prompt; person: "a person is …", behind the same '
+            "prompt. Columns marked (paper) are what the paper prints for the system of that name."
         )
-        most = {one.max_windows for one in chosen}
-        if len(most) == 1 and None not in most:
-            note += f" At most {most.pop():,} windows of a set, where results of the checkpoint alone may have more."
+        if most := sorted({one.max_windows for one in chosen} - {None}):
+            note += (
+                f" At most {' or '.join(map(str, most))} windows of a set; `results/recognition.json` may have more."
+            )
     if part == "B" and chosen:
         lengths = [
             f"{one.title}: {trained['steps']:,} x {trained['batch_size']}"
             for one in chosen
             if (trained := one.report.get("trained"))
         ]
-        whole = any(one.system == "anymo_same_budget" for one in chosen)
+        names = {one.system for one in chosen}
         note += (
             " One frozen text encoder, but for the whole AnyMo, which has its own. Training of each, in steps of windows: "
-            + "; ".join(lengths) + ("; the whole AnyMo by its minutes, see docs/comparison.md." if whole else ".")
+            + "; ".join(lengths) + "."
         )  # fmt: skip
+        if "anymo_same_budget" in names:
+            note += " The whole AnyMo has a time, not steps: see docs/comparison.md."
+        if "imugpt_objective" in names:
+            note += " IMUGPT learns once the labels are known; its windows are those to choose from."
         for one in chosen:
             rows = [row for row in one.rows if row.wording == "label"]
             if rows and mean(row.accuracy for row in rows) < (even := mean(row.chance for row in rows)):
@@ -211,7 +216,8 @@ def _recognition_note(part: str, chosen: Sequence[SystemResults], found: Sequenc
                     f" {one.title} stays under an even guess ({even:.1f}) on the mean of the bare label: it has not learned "
                     "in so many steps, and its rows say little of the method."
                 )
-    notes = {row.dataset: row.note for one in chosen for row in one.rows if row.note and row.split == "paper"}
+    of = chosen if part == "A" else ()
+    notes = {row.dataset: row.note for one in of for row in one.rows if row.note and row.split == "paper"}
     note += "".join(f" {name}: {said.rstrip('.')}." for name, said in sorted(notes.items()))
     sets = {row.dataset for one in chosen for row in one.rows}
     if part == "C" and chosen and (none := sorted({row.dataset for one in found for row in one.rows} - sets)):
@@ -602,8 +608,8 @@ def _released_prompts(results: Path) -> list[Table]:
         )
     head = ("Prompt", *(_SCORES[name] for name in names), *(f"{_SCORES[name]} (paper)" for name in names), *sets)
     note = (
-        "In percent; the released checkpoint, whose learned prompt was trained with it, asked with other words. Means over "
-        "the sets, then the accuracy of each; the paper's are means over its 14 sets."
+        "In percent; the released checkpoint, whose learned prompt was trained with it, asked with other "
+        "words in its place. Means over the sets, then the accuracy of each; the paper's are means over its 14 sets."
     )
     return [Table("Text-side prompts, asked of the release (paper Table 10)", head, tuple(rows), note)]
 
