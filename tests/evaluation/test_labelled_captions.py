@@ -48,8 +48,10 @@ def test_captions_are_written_and_selected_and_other_sets_stay(held, tiny_parts,
     for way, texts in first["captions"].items():
         truth = np.array([LABELS.index(label) for label in first["references"]])
         assert first["named"][way] == pytest.approx(100 * share_named(model, processor, texts, truth, LABELS))
-    run("wisdm", "b")
-    assert [row["dataset"] for row in read()["datasets"]] == ["wisdm"]  # rows of other weights do not stay
+    with pytest.raises(ValueError, match="labelled_captions.json is of other weights; move it away"):
+        run("wisdm", "b")
+    run("wisdm", "a")
+    assert [row["dataset"] for row in read()["datasets"]] == ["uci_hapt", "wisdm"]
     (tmp_path / "labelled_captions.json").write_text('{"datasets": 3}')
     with pytest.raises(ValueError, match="labelled_captions.json is damaged"):
         run("wisdm", "b")

@@ -476,6 +476,8 @@ def test_a_long_window_is_shortened_behind_a_low_pass():
     found = stretch(np.stack([fast, slow], 1), 1000)
     assert found.shape == (1000, 2)
     assert np.abs(found[50:-50, 0]).max() < 0.02 and np.abs(found[50:-50, 1]).max() == pytest.approx(1, abs=0.02)
+    ramp = stretch(np.linspace(0, 1, 24_000)[:, None], 1000)[:, 0]  # ends upon ends, however long
+    np.testing.assert_allclose(ramp, np.linspace(0, 1, 1000), atol=0.02)
     short = stretch(np.stack([fast, slow], 1)[:500], 1000)
     np.testing.assert_allclose(short[:, 1], np.interp(np.linspace(0, 499, 1000), np.arange(500), slow[:500]))
 

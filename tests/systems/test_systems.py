@@ -250,7 +250,8 @@ def test_a_source_that_nothing_reads_is_refused(name):
         load_system(name, "runs/x")
 
 
-def test_the_released_checkpoint_is_none_of_the_same_budget():
+def test_the_released_checkpoint_is_none_of_the_same_budget(tiny_release):
+    assert load_system("anymo_same_budget", str(tiny_release)).title == "AnyMo nano, same budget"
     with pytest.raises(ValueError, match="anymo is the released checkpoint, which trained for longer"):
         load_system("anymo_same_budget", "anymo")
 

@@ -132,6 +132,11 @@ class Limits:
     cost: float | None = None
     prices: dict[str, tuple[float, float]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for name in ("requests", "tokens", "cost"):
+            if (most := getattr(self, name)) is not None and most < 0:
+                raise ValueError(f"{name} must be at least 0, got {most}")
+
 
 @dataclass(frozen=True)
 class Question:
@@ -274,7 +279,7 @@ class LanguageClient:
     ) -> dict[str, Any]:
         """The reply as it came, from the cache where it was given before; nobody is asked again for its content.
 
-        The cache knows a reply by the model and the room that it had, wherever the server stands. A reply without text that
+        The cache knows a reply by model, room and effort, wherever the server stands. A reply without text that
         was cut off, as thinking does, is asked for again with twice the room. A parameter that the server refuses by name is
         left out from then on.
 
@@ -294,7 +299,8 @@ class LanguageClient:
         room = 1
         for attempt in range(self.endpoint.reasks + 1):
             tokens = room * self.endpoint.max_tokens
-            key = key_of(model, messages, parameters, sample, tokens)
+            effort = [] if self.endpoint.reasoning_effort is None else [self.endpoint.reasoning_effort]
+            key = key_of(model, messages, parameters, sample, tokens, *effort)
             request = _Request(model, name, messages, tokens, None, parameters)
             found = self._reply(key, request)
             if found.get("finish") != "length" or without_thoughts(found["text"]) or attempt == self.endpoint.reasks:

@@ -239,6 +239,8 @@ def captioning(
         from ..evaluation.labelled_captions import evaluate_labelled_captions
         from ..systems.checkpoint import load_checkpoint, weights_sha256
 
+        if scorer is not None:
+            raise ValueError("--scorer compares with sentences, and windows of --data have labels alone; leave it out")
         names = split_names(datasets, "--datasets", "uci_hapt,usc_had")
         loaded = load_checkpoint(model)
         for line in evaluate_labelled_captions(names, data, *loaded, out, weights_sha256(model), windows):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from statistics import mean, stdev
@@ -56,12 +57,10 @@ def finetuning_tables(content: dict[str, Any] | None, recognition: dict[str, Any
             f"whose SHA-256 begins with {weights}"
         )
         note += f": an EARLIER release than that of recognition, {now}." if now not in ("", weights) else "."
-        draws = max(
-            (sum(run["share"] == share for run in own if run["way"] == "forest") for share in shares), default=1
-        )
+        draws = max(Counter((run["way"], run["share"]) for run in own).values())
         note += (
             f" ± is over up to {draws} draws, without it there is one. The Trainer's way reads motion codes; "
-            "`AnyMoClassifier`, above as linear, robust and full, reads the signals too and is another method."
+            "`AnyMoClassifier` (linear, robust, full) reads the signals too and is another method."
         )
         head = (name, "no labels", *(_labelled([run for run in own if run["share"] == share]) for share in shares))
         tables.append(Table(f"Fine-tuning with few labels: {name}", head, tuple(rows), note))

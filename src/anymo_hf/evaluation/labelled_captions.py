@@ -35,14 +35,15 @@ def evaluate_labelled_captions(
         datasets: of `DATASETS`; windows longer than the processor takes are left out.
         data: holds windows files, or downloads.
         model, processor: of one checkpoint; weights: of `weights_sha256`.
-        out: folder of the file; data sets that it holds of the same weights and are not asked for stay.
+        out: folder of the file; data sets that it holds and are not asked for stay.
         windows: at most so many of a data set; None takes `WINDOWS`.
 
     Raises:
-        ValueError: an unknown data set, no window is short enough, or a damaged file.
+        ValueError: an unknown data set, no window is short enough, or a file that is damaged or of other weights.
         OSError: a data set is not there.
     """
     path = Path(out) / FILE
+    done = _held(path, weights)
     for name in datasets:
         shown = load_windows(name, data)
         labels, rows = list(DATASETS[name].labels), shown.rows("paper")
@@ -64,8 +65,8 @@ def evaluate_labelled_captions(
             "chance": 100 / len(labels), "named": named, "captions": captions,
             "references": [labels[index] for index in truth],
         }  # fmt: skip
-        kept_rows = [one for one in _held(path, weights) if one["dataset"] != name]
-        write_json(path, {"unit": "percent", "weights_sha256": dict(weights), "datasets": [*kept_rows, row]})
+        done = [*(one for one in done if one["dataset"] != name), row]
+        write_json(path, {"unit": "percent", "weights_sha256": dict(weights), "datasets": done})
         yield (
             f"{name}: of {len(truth)} windows the caption's nearest label is the window's in "
             + ", ".join(f"{value:.1f} % {way}" for way, value in named.items())
@@ -99,6 +100,9 @@ def _held(path: Path, weights: Mapping[str, str]) -> list[dict[str, Any]]:
         return []
     try:
         content = parse_json(path.read_text(encoding="utf-8"))
-        return list(content["datasets"]) if content["weights_sha256"] == dict(weights) else []
+        rows, of = list(content["datasets"]), dict(content["weights_sha256"])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is damaged ({error!r}); move it away") from error
+    if rows and of != dict(weights):
+        raise ValueError(f"{path} is of other weights; move it away or give another --out")
+    return rows

@@ -6,6 +6,7 @@ Paper numbers stand in columns marked "paper". A system or data set without a re
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from statistics import mean
@@ -190,10 +191,12 @@ def _recognition_note(part: str, chosen: Sequence[SystemResults], found: Sequenc
             '. label: the bare label, before which AnyMo puts its learned prompt; person: "a person is …", behind the same '
             "prompt. Columns marked (paper) are what the paper prints for the system of that name."
         )
-        if most := sorted({one.max_windows for one in chosen} - {None}):
-            note += (
-                f" At most {' or '.join(map(str, most))} windows of a set; `results/recognition.json` may have more."
-            )
+        limits = {one.max_windows for one in chosen} - {None}
+        for most in sorted(limits, reverse=True):
+            of = "a set" if most == max(limits) else "; ".join(one.title for one in chosen if one.max_windows == most)
+            note += f" At most {most:,} windows of {of}."
+        if part == "A" and limits:
+            note += " `results/recognition.json` may have more."
     if part == "B" and chosen:
         lengths = [
             f"{one.title}: {trained['steps']:,} x {trained['batch_size']}"
@@ -229,18 +232,22 @@ def _recognition_note(part: str, chosen: Sequence[SystemResults], found: Sequenc
 
 
 def _means(found: Sequence[SystemResults]) -> list[Table]:
-    """Means over the sets of every zero-shot system that has all of them."""
+    """Means of zero-shot systems over the sets that most of them have; others are left out, and the note names them."""
     chosen = [one for part in "AB" for one in found if part_of_results(one) == part]
-    sets = sorted({row.dataset for one in chosen for row in one.rows})
-    rows = []
+    held = Counter(frozenset(row.dataset for row in one.rows) for one in chosen)
+    sets = sorted(max(held, key=lambda one: (held[one], len(one)))) if held else []
+    rows, left = [], []
     for one in chosen:
         for wording in dict.fromkeys(row.wording for row in one.rows):
-            own = [row for row in one.rows if row.wording == wording]
-            if {row.dataset for row in own} == set(sets):
+            own = [row for row in one.rows if row.wording == wording and row.dataset in sets]
+            if len({row.dataset for row in own}) == len(sets):
                 scores = [mean(getattr(row, name) for row in own) for name in _MEANS]
                 rows.append((one.title, wording, f"{len(own)}", *percent_cells(scores, len(_MEANS))))
+            else:
+                left.append(f"{one.title} ({wording})")
     head = ("System", "Labels as", "Sets", "Chance", "Acc", "F1", "R@2", "Top class")
     note = f"In percent, over {', '.join(sets)}; each set counts alike."
+    note += f" Without all of them: {'; '.join(left)}." if left else ""
     return [Table("Zero-shot recognition: means", head, tuple(rows), note)] if len(sets) > 1 and rows else []
 
 
@@ -586,14 +593,19 @@ def _prompts(results: Path) -> list[Table]:
 
 
 def _released_prompts(results: Path) -> list[Table]:
-    """The release asked with each wording of labels, on the sets and windows that all of its files have."""
+    """The release asked with each wording of labels, where its weights and windows are those of `recognition.json`."""
     files = {prompt: f"recognition{'' if prompt == 'learned' else '-' + prompt}.json" for prompt in _PROMPTS}
-    found = {prompt: content for prompt, file in files.items() if (content := read_json(results / file))}
+    there = {prompt: content for prompt, file in files.items() if (content := read_json(results / file))}
+    alike = ("weights_sha256", "max_windows", "seed", "segments", "label_case")
+    own = there.get("learned", {})
+    found = {prompt: one for prompt, one in there.items() if all(one.get(name) == own.get(name) for name in alike)}
     if len(found) < 2:
         return []
     names = ("accuracy", "macro_f1", "recall_at_2")
     of = {prompt: {row["dataset"]: row for row in content["datasets"]} for prompt, content in found.items()}
     sets = sorted(set.intersection(*map(set, of.values())))
+    if not sets:
+        return []
     rows = []
     for prompt, by in of.items():
         scores = [mean(by[name][score] for name in sets) for score in names]

@@ -13,7 +13,7 @@ LIKENESS = 0.9  # of a misspelt label
 _FIELDS = ("ranking", "answer", "label")
 _SAID = re.compile(r"\banswer\W*?(?:\bis\b|:)\W*(.+)$", re.I | re.M)
 _OPTION = re.compile(r"^\W*(?:option|choice)\s+", re.I)
-_FENCE = re.compile(r"^```\w*\s*(.*?)\s*```$", re.S)
+_FENCE = re.compile(r"^```(?:(?:json|text|plaintext)\s*(?=[\n\[{]))?\s*(.*?)\s*```$", re.S | re.I)
 _NUMBER = re.compile(r"^\s*\d+[.)]\s+")  # of a place in a list
 _FIELD = re.compile(r"^\W*(?:ranking|answer|label)\W*:\s*(?=\[)", re.I)
 _NEGATION = re.compile(r"\b(?:not|isn't|isn’t|no|neither|nor|never|than)\s+(?:\w+\s+)?$", re.I)
@@ -36,9 +36,10 @@ def read_ranking(text: str, keys: Sequence[str], labels: Sequence[str]) -> list[
             if field in found:
                 value = found[field]
                 parts = value if isinstance(value, list) else [value]
-                if isinstance(value, str) and _one(value, keys, labels) is None:
-                    parts = value.split(",")
                 named = [_one(str(part), keys, labels) for part in parts]
+                if named == [None] and isinstance(value, str):
+                    named = [_one(part, keys, labels) for part in value.split(",")]
+                    named = [] if None in named else named
                 if ranked := list(dict.fromkeys(index for index in named if index is not None)):
                     return ranked
     if listed := _listed(text, keys, labels):

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..modeling.imu_signal import resample
+from ..modeling.imu_signal import low_pass, resample
 from ..recordings.imu_recording import ImuRecording
 from .clip_text import ClipTextTower, load_tokenizer
 from .interface import System
@@ -194,9 +194,12 @@ class IMU2CLIPFixed(IMU2CLIP):
     shortest_seconds = 0.705  # 141 samples
 
 
+_FASTEST = 10_000.0  # Hz, the most that `resample` takes
+
+
 def stretch(signal: np.ndarray, count: int) -> np.ndarray:
     """`(T, C)` to `(count, C)` by linear interpolation, ends upon ends; to fewer samples behind a low-pass."""
-    if len(signal) > count:
-        signal = resample(signal, float(len(signal)), float(count))
+    if len(signal) > count:  # rates that stand for the two lengths
+        signal = low_pass(signal, _FASTEST, _FASTEST * count / len(signal))
     at = np.linspace(0, len(signal) - 1, count)
     return np.stack([np.interp(at, np.arange(len(signal)), column) for column in signal.T], 1)

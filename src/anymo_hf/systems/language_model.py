@@ -106,7 +106,8 @@ def read_source(source: str | None, seed: int = 0) -> tuple[LanguageSettings, En
         try:
             check_settings(parts[-1], kind)
         except ValueError as error:
-            raise ValueError(f"{source}: {error}") from error
+            said = "api_key must be text" if str(error).startswith("api_key") else error  # no key is ever shown
+            raise ValueError(f"{source}: {said}") from error
     if given:
         raise ValueError(f"{source}: unknown fields {', '.join(map(str, given))}")
     asked, where, limits = parts
@@ -152,6 +153,7 @@ class LanguageText(System):
         "top_p",
         "seed",
         "order_seed",
+        "reasoning_effort",
     )
 
     def __init__(self, settings: LanguageSettings, client: LanguageClient):
@@ -238,6 +240,7 @@ class LanguageText(System):
         return {
             **own,
             "base_url": self.client.endpoint.base_url,
+            "reasoning_effort": self.client.endpoint.reasoning_effort,
             "style": self.style,
             "picture": self.picture,
             "prompts": prompts_hash(),

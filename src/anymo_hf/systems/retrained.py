@@ -18,7 +18,7 @@ from ..modeling.imu_signal import resample
 from ..recordings.imu_recording import ImuRecording
 from ..refusals import parse_json
 from .anymo import CHECKPOINT, AnyMo
-from .checkpoint import check_checkpoint, weights_sha256
+from .checkpoint import weights_sha256
 from .interface import System
 from .published_weights import PublishedFile, device_of, load_network, mean_of_parts, unit
 from .retrained_networks import RATE, SAMPLES, AlignedNetwork
@@ -285,12 +285,13 @@ class AnyMoSameBudget(AnyMo):
         """
         if source is None:
             raise OSError(f"{cls.title} needs a checkpoint of that budget, see docs/systems.md; give its folder")
-        if weights_sha256(check_checkpoint(source)) == weights_sha256(CHECKPOINT):
+        made = super().load(source, seed)
+        if weights_sha256(source) == weights_sha256(CHECKPOINT):
             raise ValueError(
                 f"{source} is the released checkpoint, which trained for longer; {cls.title} needs one of that budget, see "
                 "docs/systems.md"
             )
-        return super().load(source, seed)  # type: ignore[return-value]
+        return made  # type: ignore[return-value]
 
 
 def retrained_systems() -> dict[str, type[Any]]:
