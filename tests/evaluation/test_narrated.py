@@ -127,7 +127,7 @@ class Quiet(Reader):
 
 def test_rows_hold_the_prompts_and_the_share_of_empty_captions(tmp_path):
     lines = list(evaluate_narrated(Quiet(), windows(), tmp_path, subsets=["all"]))
-    assert any("captions, nymeria, all" in line and line.endswith("; invalid 25.0") for line in lines)
+    assert any("captions, nymeria, all" in line and "; invalid 25.0" in line for line in lines)
     for task, invalid in (("retrieval", 0), ("captions", 25)):
         (row,) = read_task_results(tmp_path / task / "quiet.json").rows
         assert row["invalid_rate"] == invalid and row["report"]["wording"] == {"caption": "What does the person do?"}
