@@ -1,12 +1,14 @@
 """Captions of real windows with labels: which windows, what counts as named, and what stays in the file."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 
 from anymo_hf.evaluation import labelled_captions
-from anymo_hf.evaluation.labelled_captions import evaluate_labelled_captions, share_named
+from anymo_hf.evaluation.caption_activity import nearest_labels
+from anymo_hf.evaluation.labelled_captions import evaluate_labelled_captions
 from anymo_hf.recordings.catalogue import DATASETS
 from anymo_hf.recordings.imu_recording import ImuRecording
 from anymo_hf.recordings.windows_file import WindowsFile
@@ -47,7 +49,8 @@ def test_captions_are_written_and_selected_and_other_sets_stay(held, tiny_parts,
     assert sorted(first["references"]) == sorted(LABELS) and first["chance"] == 100 / len(LABELS)
     for way, texts in first["captions"].items():
         truth = np.array([LABELS.index(label) for label in first["references"]])
-        assert first["named"][way] == pytest.approx(100 * share_named(model, processor, texts, truth, LABELS))
+        own = nearest_labels(texts, LABELS, partial(embed_labels, model, processor))
+        assert first["named"][way] == pytest.approx(100 * sum(own == truth) / 4)
     with pytest.raises(ValueError, match="labelled_captions.json is of other weights; move it away"):
         run("wisdm", "b")
     run("wisdm", "a")
@@ -62,8 +65,9 @@ def test_the_nearest_label_counts_and_silence_names_nothing(tiny_parts):
     captions = ["a person walks", "", "sitting", "jogging"]
     labels = embed_labels(model, processor, LABELS)
     own = [int((embed_labels(model, processor, [text]) @ labels.T).argmax()) if text else -1 for text in captions]
-    assert share_named(model, processor, captions, np.array([own[0], 0, own[2], own[3]]), LABELS) == 0.75
-    assert share_named(model, processor, ["", ""], np.array([0, 1]), LABELS) == 0
+    embed = partial(embed_labels, model, processor)
+    assert nearest_labels(captions, LABELS, embed).tolist() == own
+    assert nearest_labels(["", " "], LABELS, embed).tolist() == [-1, -1]
 
 
 def test_windows_longer_than_the_model_reads_are_left_out(held, tiny_parts, tmp_path):

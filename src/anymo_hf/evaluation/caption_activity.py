@@ -92,12 +92,20 @@ def named_activities(captions: Sequence[str], activities: Sequence[str], embed: 
     if not len(captions) or len(captions) != len(activities):
         raise ValueError(f"need an activity for each caption: {len(captions)}, {len(activities)}")
     names = list(ACTIVITIES)
-    # an empty caption names nothing; the text side refuses it
-    said = [index for index, caption in enumerate(captions) if caption.strip()]
-    nearest = np.full(len(captions), -1)
-    if said:
-        labels = embed([activity.label_phrases[0] for activity in ACTIVITIES.values()])
-        nearest[said] = (embed([captions[index] for index in said]) @ labels.T).argmax(1)
+    nearest = nearest_labels(captions, [activity.label_phrases[0] for activity in ACTIVITIES.values()], embed)
     truth = np.array([names.index(activity) for activity in activities])
     words = [fits_by_words(caption, activity) for caption, activity in zip(captions, activities, strict=True)]
     return {"by_nearest_label": float((nearest == truth).mean()), "by_words": float(np.mean(words))}
+
+
+def nearest_labels(captions: Sequence[str], labels: Sequence[str], embed: Embed) -> np.ndarray:
+    """`(n,)` index of the label nearest to each caption; -1 of an empty one, which names nothing.
+
+    Args:
+        captions: n; labels: texts; embed: as in `named_activities`.
+    """
+    said = [index for index, caption in enumerate(captions) if caption.strip()]  # the text side refuses empty texts
+    nearest = np.full(len(captions), -1)
+    if said:
+        nearest[said] = (embed([captions[index] for index in said]) @ embed(labels).T).argmax(1)
+    return nearest

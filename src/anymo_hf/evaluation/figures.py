@@ -176,7 +176,7 @@ def _radar(results: Path) -> Figure | None:
     over = f"means over {', '.join(sets)}, the paper's too" if sets else "the paper's means over its 14 sets"
     said = f"Each axis has its own scale; a gap was not measured. Recognition here: the copies at hand, {over}."
     if simulated is not None:
-        said += "\nDotted: simulated people, 100 windows; no data of the paper."
+        said += "\nDotted: simulated people; no data of the paper."
     figure.supxlabel(said, fontsize=8)
     return figure
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ import numpy as np
 
 from ..atomic_write import write_json
 from ..recordings.catalogue import DATASETS
+from ..recordings.imu_recording import ImuRecording
 from ..recordings.windows_file import load_windows
 from ..refusals import parse_json
-from ..systems.captions import generate_captions, select_captions
+from ..systems.captions import generate_captions, read_codes, select_captions
 from ..systems.embeddings import embed_labels
+from .caption_activity import nearest_labels
 from .recognition import stratified_subset
 
 FILE = "labelled_captions.json"
@@ -43,7 +46,7 @@ def evaluate_labelled_captions(
         OSError: a data set is not there.
     """
     path = Path(out) / FILE
-    done = _held(path, weights)
+    done, embed = _held(path, weights), partial(embed_labels, model, processor)
     for name in datasets:
         shown = load_windows(name, data)
         labels, rows = list(DATASETS[name].labels), shown.rows("paper")
@@ -54,12 +57,14 @@ def evaluate_labelled_captions(
         ids = np.array([labels.index(str(shown.recordings[row].label)) for row in rows])
         kept = stratified_subset(ids, windows or WINDOWS, seed=0)
         recordings, truth = [shown.recordings[rows[row]] for row in kept], ids[kept]
-        read = processor.feature_extractor
-        found = [read(one.signals, sampling_rate=one.sampling_rate, return_tensors="np") for one in recordings]
-        codes, places = ([item[key][0] for item in found] for key in ("imu_codes", "imu_placements"))
-        captions = {"written": generate_captions(model, processor, codes, places),
-                    "selected": select_captions(model, processor, codes, places)}  # fmt: skip
-        named = {way: 100 * share_named(model, processor, texts, truth, labels) for way, texts in captions.items()}
+        read = read_codes(processor, recordings)
+        captions = {
+            "written": generate_captions(model, processor, *read),
+            "selected": select_captions(model, processor, *read),
+        }
+        named = {
+            way: 100 * float((nearest_labels(texts, labels, embed) == truth).mean()) for way, texts in captions.items()
+        }
         row = {
             "dataset": name, "windows_sha256": shown.sha256, "windows": len(truth), "classes": len(labels),
             "chance": 100 / len(labels), "named": named, "captions": captions,
@@ -75,23 +80,7 @@ def evaluate_labelled_captions(
     yield f"written: {path}"
 
 
-def share_named(
-    model: Any, processor: Any, captions: Sequence[str], truth: np.ndarray, labels: Sequence[str]
-) -> float:  # fmt: skip
-    """Share of captions, as a fraction, whose nearest label of the set is their window's; an empty one names none.
-
-    Args:
-        captions: n; truth: `(n,)` ids of `labels`.
-    """
-    said = [index for index, caption in enumerate(captions) if caption.strip()]
-    nearest = np.full(len(captions), -1)
-    if said:
-        words = embed_labels(model, processor, labels)
-        nearest[said] = (embed_labels(model, processor, [captions[index] for index in said]) @ words.T).argmax(1)
-    return float((nearest == truth).mean())
-
-
-def _seconds(recording: Any) -> float:
+def _seconds(recording: ImuRecording) -> float:
     return len(next(iter(recording.signals.values()))) / recording.sampling_rate
 
 

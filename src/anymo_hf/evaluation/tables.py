@@ -189,14 +189,15 @@ def _recognition_note(part: str, chosen: Sequence[SystemResults], found: Sequenc
     else:
         note += (
             '. label: the bare label, before which AnyMo puts its learned prompt; person: "a person is …", behind the same '
-            "prompt. Columns marked (paper) are what the paper prints for the system of that name."
+            "prompt."
         )
         limits = {one.max_windows for one in chosen} - {None}
         for most in sorted(limits, reverse=True):
             of = "a set" if most == max(limits) else "; ".join(one.title for one in chosen if one.max_windows == most)
             note += f" At most {most:,} windows of {of}."
-        if part == "A" and limits:
-            note += " `results/recognition.json` may have more."
+        if part == "A":
+            note += " `results/recognition.json` may have more." if limits else ""
+            note += " Columns marked (paper) are what the paper prints for the system of that name."
     if part == "B" and chosen:
         lengths = [
             f"{one.title}: {trained['steps']:,} x {trained['batch_size']}"

@@ -12,7 +12,7 @@ from ..modeling.prompts import option_key
 from ..recordings.imu_recording import ImuRecording
 from .answer_likelihood import answer_log_probabilities
 from .answer_parsing import read_line
-from .captions import generate_captions
+from .captions import generate_captions, read_codes
 from .checkpoint import load_checkpoint
 from .embeddings import embed_labels, embed_texts, embed_windows
 from .interface import Choice, System
@@ -63,10 +63,8 @@ class AnyMo(System):
     def caption(self, recordings: Sequence[ImuRecording]) -> list[str]:
         """As `System.caption`, by greedy decoding."""
         self.check(recordings)
-        read = self.processor.feature_extractor
-        found = [read(one.signals, sampling_rate=one.sampling_rate, return_tensors="np") for one in recordings]
-        codes, places = ([item[name][0] for item in found] for name in ("imu_codes", "imu_placements"))
-        return generate_captions(self.model, self.processor, codes, places, min(self.batch_size, 16))
+        read = read_codes(self.processor, recordings)
+        return generate_captions(self.model, self.processor, *read, min(self.batch_size, 16))
 
     def choose(self, recordings: Sequence[ImuRecording], options: Sequence[Sequence[str]]) -> list[Choice]:
         """As `System.choose` (paper §3.3, A.5): log-probabilities are of each option's whole line, summed over its tokens;

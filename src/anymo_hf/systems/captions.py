@@ -11,6 +11,7 @@ import torch
 from tqdm import tqdm
 
 from ..motion.procedural.narration import known_sentences
+from ..recordings.imu_recording import ImuRecording
 from .answer_likelihood import answer_log_probabilities
 from .embeddings import embed_codes, embed_texts
 
@@ -18,6 +19,17 @@ _CODE = re.compile(r"<imu_\w+>")
 # set on simulated windows 100 to 300, which the score of 100 windows does not read (training/EXPERIMENTS.md)
 _NEAREST = 40  # sentences that the language model is asked about
 _LIKELIHOOD = 0.05  # cosine that a nat a token is worth
+
+
+def read_codes(processor: Any, recordings: Sequence[ImuRecording]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Of each recording its motion codes `(2L,)` and its placements' segments, as `generate_captions` takes them.
+
+    Args:
+        processor: `AnyMoProcessor` with a feature extractor; it refuses a recording longer than it takes.
+    """
+    read = processor.feature_extractor
+    found = [read(one.signals, sampling_rate=one.sampling_rate, return_tensors="np") for one in recordings]
+    return [one["imu_codes"][0] for one in found], [one["imu_placements"][0] for one in found]
 
 
 @torch.inference_mode()
